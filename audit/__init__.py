@@ -1,0 +1,1 @@
+"""What can be checked later: charter, signatures, release manifests, consent decisions. Pure."""

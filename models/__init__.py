@@ -1,0 +1,1 @@
+"""The recommender: item features, statistics, ranker, local training, ranking metrics. Pure."""

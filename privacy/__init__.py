@@ -1,0 +1,1 @@
+"""Clipping, noise, releases as data, accountant, budget. Pure."""

@@ -1,0 +1,1 @@
+"""The gRPC contracts and their generated code; imports nothing of ours."""

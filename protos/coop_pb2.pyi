@@ -1,0 +1,111 @@
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class SignedDocument(_message.Message):
+    __slots__ = ("kind", "document", "signature")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    DOCUMENT_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    document: bytes
+    signature: bytes
+    def __init__(self, kind: _Optional[str] = ..., document: _Optional[bytes] = ..., signature: _Optional[bytes] = ...) -> None: ...
+
+class HelloRequest(_message.Message):
+    __slots__ = ("format_versions",)
+    FORMAT_VERSIONS_FIELD_NUMBER: _ClassVar[int]
+    format_versions: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, format_versions: _Optional[_Iterable[int]] = ...) -> None: ...
+
+class HelloReply(_message.Message):
+    __slots__ = ("format_version", "software_version", "coop_id", "coop_name")
+    FORMAT_VERSION_FIELD_NUMBER: _ClassVar[int]
+    SOFTWARE_VERSION_FIELD_NUMBER: _ClassVar[int]
+    COOP_ID_FIELD_NUMBER: _ClassVar[int]
+    COOP_NAME_FIELD_NUMBER: _ClassVar[int]
+    format_version: int
+    software_version: str
+    coop_id: str
+    coop_name: str
+    def __init__(self, format_version: _Optional[int] = ..., software_version: _Optional[str] = ..., coop_id: _Optional[str] = ..., coop_name: _Optional[str] = ...) -> None: ...
+
+class JoinRequest(_message.Message):
+    __slots__ = ("format_version", "invite_id", "invite_secret", "certificate_request_der", "signing_public_key", "node_public_key", "possession_signature")
+    FORMAT_VERSION_FIELD_NUMBER: _ClassVar[int]
+    INVITE_ID_FIELD_NUMBER: _ClassVar[int]
+    INVITE_SECRET_FIELD_NUMBER: _ClassVar[int]
+    CERTIFICATE_REQUEST_DER_FIELD_NUMBER: _ClassVar[int]
+    SIGNING_PUBLIC_KEY_FIELD_NUMBER: _ClassVar[int]
+    NODE_PUBLIC_KEY_FIELD_NUMBER: _ClassVar[int]
+    POSSESSION_SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    format_version: int
+    invite_id: str
+    invite_secret: bytes
+    certificate_request_der: bytes
+    signing_public_key: bytes
+    node_public_key: bytes
+    possession_signature: bytes
+    def __init__(self, format_version: _Optional[int] = ..., invite_id: _Optional[str] = ..., invite_secret: _Optional[bytes] = ..., certificate_request_der: _Optional[bytes] = ..., signing_public_key: _Optional[bytes] = ..., node_public_key: _Optional[bytes] = ..., possession_signature: _Optional[bytes] = ...) -> None: ...
+
+class JoinReply(_message.Message):
+    __slots__ = ("member_id", "client_certificate_pem", "ca_certificate_pem", "charter", "roster", "coordinator_public_key", "superlink_address")
+    MEMBER_ID_FIELD_NUMBER: _ClassVar[int]
+    CLIENT_CERTIFICATE_PEM_FIELD_NUMBER: _ClassVar[int]
+    CA_CERTIFICATE_PEM_FIELD_NUMBER: _ClassVar[int]
+    CHARTER_FIELD_NUMBER: _ClassVar[int]
+    ROSTER_FIELD_NUMBER: _ClassVar[int]
+    COORDINATOR_PUBLIC_KEY_FIELD_NUMBER: _ClassVar[int]
+    SUPERLINK_ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    member_id: str
+    client_certificate_pem: bytes
+    ca_certificate_pem: bytes
+    charter: SignedDocument
+    roster: SignedDocument
+    coordinator_public_key: bytes
+    superlink_address: str
+    def __init__(self, member_id: _Optional[str] = ..., client_certificate_pem: _Optional[bytes] = ..., ca_certificate_pem: _Optional[bytes] = ..., charter: _Optional[_Union[SignedDocument, _Mapping]] = ..., roster: _Optional[_Union[SignedDocument, _Mapping]] = ..., coordinator_public_key: _Optional[bytes] = ..., superlink_address: _Optional[str] = ...) -> None: ...
+
+class CharterRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class RosterRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class LatestReleaseRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ReleaseManifest(_message.Message):
+    __slots__ = ("number", "manifest")
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    MANIFEST_FIELD_NUMBER: _ClassVar[int]
+    number: int
+    manifest: SignedDocument
+    def __init__(self, number: _Optional[int] = ..., manifest: _Optional[_Union[SignedDocument, _Mapping]] = ...) -> None: ...
+
+class DownloadReleaseRequest(_message.Message):
+    __slots__ = ("number",)
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    number: int
+    def __init__(self, number: _Optional[int] = ...) -> None: ...
+
+class ReleaseChunk(_message.Message):
+    __slots__ = ("data",)
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    data: bytes
+    def __init__(self, data: _Optional[bytes] = ...) -> None: ...
+
+class LeaveRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class LeaveReply(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...

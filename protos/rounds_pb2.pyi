@@ -1,0 +1,122 @@
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class RefusalCode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    REFUSAL_UNSPECIFIED: _ClassVar[RefusalCode]
+    REFUSAL_UNREADABLE: _ClassVar[RefusalCode]
+    REFUSAL_VERSION: _ClassVar[RefusalCode]
+    REFUSAL_SIGNATURE: _ClassVar[RefusalCode]
+    REFUSAL_WRONG_COOP: _ClassVar[RefusalCode]
+    REFUSAL_CHARTER: _ClassVar[RefusalCode]
+    REFUSAL_RELEASE: _ClassVar[RefusalCode]
+    REFUSAL_STATE: _ClassVar[RefusalCode]
+    REFUSAL_REPEATED: _ClassVar[RefusalCode]
+    REFUSAL_DEADLINE: _ClassVar[RefusalCode]
+    REFUSAL_BUDGET: _ClassVar[RefusalCode]
+    REFUSAL_UNAVAILABLE: _ClassVar[RefusalCode]
+REFUSAL_UNSPECIFIED: RefusalCode
+REFUSAL_UNREADABLE: RefusalCode
+REFUSAL_VERSION: RefusalCode
+REFUSAL_SIGNATURE: RefusalCode
+REFUSAL_WRONG_COOP: RefusalCode
+REFUSAL_CHARTER: RefusalCode
+REFUSAL_RELEASE: RefusalCode
+REFUSAL_STATE: RefusalCode
+REFUSAL_REPEATED: RefusalCode
+REFUSAL_DEADLINE: RefusalCode
+REFUSAL_BUDGET: RefusalCode
+REFUSAL_UNAVAILABLE: RefusalCode
+
+class ReleaseSpec(_message.Message):
+    __slots__ = ("mechanism", "clipping_norm", "noise_multiplier", "sampling_rate", "privacy_unit", "neighbouring", "dimension", "grid_step")
+    MECHANISM_FIELD_NUMBER: _ClassVar[int]
+    CLIPPING_NORM_FIELD_NUMBER: _ClassVar[int]
+    NOISE_MULTIPLIER_FIELD_NUMBER: _ClassVar[int]
+    SAMPLING_RATE_FIELD_NUMBER: _ClassVar[int]
+    PRIVACY_UNIT_FIELD_NUMBER: _ClassVar[int]
+    NEIGHBOURING_FIELD_NUMBER: _ClassVar[int]
+    DIMENSION_FIELD_NUMBER: _ClassVar[int]
+    GRID_STEP_FIELD_NUMBER: _ClassVar[int]
+    mechanism: str
+    clipping_norm: float
+    noise_multiplier: float
+    sampling_rate: float
+    privacy_unit: str
+    neighbouring: str
+    dimension: int
+    grid_step: float
+    def __init__(self, mechanism: _Optional[str] = ..., clipping_norm: _Optional[float] = ..., noise_multiplier: _Optional[float] = ..., sampling_rate: _Optional[float] = ..., privacy_unit: _Optional[str] = ..., neighbouring: _Optional[str] = ..., dimension: _Optional[int] = ..., grid_step: _Optional[float] = ...) -> None: ...
+
+class RoundRequest(_message.Message):
+    __slots__ = ("format_version", "coop_id", "programme_id", "round", "phase", "charter_sha256", "roster_sha256", "schema_sha256", "state_sha256", "cohort_floor", "opened_unix_seconds", "deadline_unix_seconds", "release", "state")
+    FORMAT_VERSION_FIELD_NUMBER: _ClassVar[int]
+    COOP_ID_FIELD_NUMBER: _ClassVar[int]
+    PROGRAMME_ID_FIELD_NUMBER: _ClassVar[int]
+    ROUND_FIELD_NUMBER: _ClassVar[int]
+    PHASE_FIELD_NUMBER: _ClassVar[int]
+    CHARTER_SHA256_FIELD_NUMBER: _ClassVar[int]
+    ROSTER_SHA256_FIELD_NUMBER: _ClassVar[int]
+    SCHEMA_SHA256_FIELD_NUMBER: _ClassVar[int]
+    STATE_SHA256_FIELD_NUMBER: _ClassVar[int]
+    COHORT_FLOOR_FIELD_NUMBER: _ClassVar[int]
+    OPENED_UNIX_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    DEADLINE_UNIX_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    RELEASE_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    format_version: int
+    coop_id: str
+    programme_id: str
+    round: int
+    phase: str
+    charter_sha256: bytes
+    roster_sha256: bytes
+    schema_sha256: bytes
+    state_sha256: bytes
+    cohort_floor: int
+    opened_unix_seconds: int
+    deadline_unix_seconds: int
+    release: ReleaseSpec
+    state: bytes
+    def __init__(self, format_version: _Optional[int] = ..., coop_id: _Optional[str] = ..., programme_id: _Optional[str] = ..., round: _Optional[int] = ..., phase: _Optional[str] = ..., charter_sha256: _Optional[bytes] = ..., roster_sha256: _Optional[bytes] = ..., schema_sha256: _Optional[bytes] = ..., state_sha256: _Optional[bytes] = ..., cohort_floor: _Optional[int] = ..., opened_unix_seconds: _Optional[int] = ..., deadline_unix_seconds: _Optional[int] = ..., release: _Optional[_Union[ReleaseSpec, _Mapping]] = ..., state: _Optional[bytes] = ...) -> None: ...
+
+class SignedRequest(_message.Message):
+    __slots__ = ("request", "signature")
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    request: bytes
+    signature: bytes
+    def __init__(self, request: _Optional[bytes] = ..., signature: _Optional[bytes] = ...) -> None: ...
+
+class RoundReply(_message.Message):
+    __slots__ = ("format_version", "coop_id", "programme_id", "round", "request_sha256", "member_id", "values", "refusal")
+    FORMAT_VERSION_FIELD_NUMBER: _ClassVar[int]
+    COOP_ID_FIELD_NUMBER: _ClassVar[int]
+    PROGRAMME_ID_FIELD_NUMBER: _ClassVar[int]
+    ROUND_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_SHA256_FIELD_NUMBER: _ClassVar[int]
+    MEMBER_ID_FIELD_NUMBER: _ClassVar[int]
+    VALUES_FIELD_NUMBER: _ClassVar[int]
+    REFUSAL_FIELD_NUMBER: _ClassVar[int]
+    format_version: int
+    coop_id: str
+    programme_id: str
+    round: int
+    request_sha256: bytes
+    member_id: str
+    values: bytes
+    refusal: RefusalCode
+    def __init__(self, format_version: _Optional[int] = ..., coop_id: _Optional[str] = ..., programme_id: _Optional[str] = ..., round: _Optional[int] = ..., request_sha256: _Optional[bytes] = ..., member_id: _Optional[str] = ..., values: _Optional[bytes] = ..., refusal: _Optional[_Union[RefusalCode, str]] = ...) -> None: ...
+
+class SignedReply(_message.Message):
+    __slots__ = ("reply", "signature")
+    REPLY_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    reply: bytes
+    signature: bytes
+    def __init__(self, reply: _Optional[bytes] = ..., signature: _Optional[bytes] = ...) -> None: ...
