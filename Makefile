@@ -1,0 +1,67 @@
+# Highstreet: `make demo` and `make test` do all their own set-up.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.highstreet-installed
+ROOMS := audit client models privacy protos server simulations
+PACKAGES := $(addprefix -p highstreet.,$(ROOMS))
+DEMO_ARGS ?=
+
+.PHONY: help setup demo test test-slow lint format types protos protos-check wheel-test lab clean
+
+help:  ## list the targets
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
+
+$(STAMP): pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) was not found: install Python 3.11, or say PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV) (a few minutes the first time) ..."
+	@{ $(BIN)/python -m pip install --disable-pip-version-check 'setuptools>=77' wheel 'torch==2.13.0' \
+	   && $(BIN)/python -m pip install --disable-pip-version-check --no-build-isolation --editable '.[dev]'; } \
+	   > $(VENV)/install.log 2>&1 || { tail -20 $(VENV)/install.log; echo "The installation failed; all of it: $(VENV)/install.log" >&2; exit 1; }
+	@touch $@
+
+setup: $(STAMP)  ## make .venv with everything in it
+
+demo: $(STAMP)  ## a coordinator and six shops learn together on the sample co-op (DEMO_ARGS='--keep')
+	@$(BIN)/highstreet demo $(DEMO_ARGS)
+
+test: $(STAMP)  ## every test but the slow ones, with coverage
+	@$(BIN)/python -m pytest -m "not slow" --cov --cov-report=term:skip-covered --cov-fail-under=85
+
+test-slow: $(STAMP)  ## the slow tests: more kill points, the big sample data
+	@$(BIN)/python -m pytest -m slow
+
+lint: $(STAMP)  ## ruff: rules and formatting
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+format: $(STAMP)  ## ruff: fix what can be fixed
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+.types/highstreet: $(STAMP)
+	@rm -rf .types && mkdir -p .types/highstreet
+	@for room in $(ROOMS); do ln -s ../../$$room .types/highstreet/$$room; done
+	@for file in src/highstreet/*; do ln -s ../../$$file .types/highstreet/; done
+
+types: .types/highstreet  ## mypy --strict over every room
+	@MYPYPATH=.types $(BIN)/mypy --explicit-package-bases -p highstreet
+
+protos: $(STAMP)  ## regenerate the gRPC code
+	@$(BIN)/python scripts/generate_protos.py
+
+protos-check: $(STAMP)  ## fail when the committed gRPC code is not what the contracts give
+	@$(BIN)/python scripts/generate_protos.py --check
+
+wheel-test: $(STAMP)  ## build the wheel, install it elsewhere, run the fast tests against it
+	@scripts/wheel_test.sh $(abspath $(BIN))
+
+lab: $(STAMP)  ## the benchmark of docs/results over 108 stores (long; goes on where it stopped)
+	@$(BIN)/highstreet lab replay --out docs/results
+
+clean:  ## remove what was built (not the co-ops under ~/.highstreet)
+	@rm -rf $(VENV) .types build dist *.egg-info .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# Build the wheel, install it into an environment of its own, and run the fast tests against it from elsewhere,
+# so that nothing is found by accident in the checkout.
+set -euo pipefail
+bin=$1
+root=$(cd "$(dirname "$0")/.." && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+"$bin/python" -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation \
+    --wheel-dir "$work/dist" "$root"
+rm -rf "$root/build"
+# A venv that sees the packages already installed beside the checkout, but not the checkout itself.
+"$bin/python" -m venv "$work/venv"
+site=$("$work/venv/bin/python" -c 'import sysconfig; print(sysconfig.get_paths()["purelib"])')
+outer=$("$bin/python" -c 'import sysconfig; print(sysconfig.get_paths()["purelib"])')
+mkdir "$work/outer"
+for entry in "$outer"/*; do
+    case $(basename "$entry") in
+        __editable__* | highstreet-*) ;;
+        *) ln -s "$entry" "$work/outer/" ;;
+    esac
+done
+echo "$work/outer" > "$site/outer.pth"
+"$work/venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps "$work"/dist/*.whl
+cp -r "$root/tests" "$root/pyproject.toml" "$work/"
+cd "$work"
+found=$("$work/venv/bin/python" -c 'import highstreet.client; print(highstreet.client.__file__)')
+case $found in
+    "$work"/venv/*) echo "testing $found" ;;
+    *) echo "the wheel is not what is tested: $found" >&2; exit 1 ;;
+esac
+"$work/venv/bin/python" -m pytest -m "not slow and not system and not checkout" -p no:cacheprovider

@@ -1,0 +1,50 @@
+"""The command's manners: quick answers, exit statuses, errors a person can use."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from highstreet import __version__, cli
+from highstreet.errors import HighstreetError
+
+
+def test_version_imports_nothing_heavy() -> None:
+    program = (
+        "import sys; from highstreet.cli import main; main(['--version']);"
+        "heavy = {'torch', 'opacus', 'polars', 'flwr', 'grpc', 'numpy', 'typer', 'scipy'} & set(sys.modules);"
+        "sys.exit(repr(sorted(heavy)) if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"highstreet {__version__}\n"
+
+
+@pytest.mark.parametrize("group", ["store", "coop", "sample", "lab"])
+def test_every_group_explains_itself_without_heavy_imports(group: str) -> None:
+    program = (
+        f"import sys; from highstreet.cli import main; main(['{group}', '--help']);"
+        "heavy = {'torch', 'opacus', 'polars', 'flwr', 'scipy'} & set(sys.modules);"
+        "sys.exit(repr(sorted(heavy)) if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "Usage" in done.stdout
+
+
+def test_unknown_command_exits_2_and_points_at_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["nope"]) == 2
+    assert "No such command" in capsys.readouterr().err
+
+
+def test_a_refusal_is_one_sentence_with_its_next_step(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*_: object) -> object:
+        raise HighstreetError("the door is closed.", next_step="Knock.")
+
+    monkeypatch.setattr(cli, "_load", refuse)
+    assert cli.main(["store"]) == 1
+    assert capsys.readouterr().err == "highstreet: the door is closed. Knock.\n"

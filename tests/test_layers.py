@@ -1,0 +1,126 @@
+"""Imports point one way: the rooms' arrows are read from every source file."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.checkout
+
+ROOT = Path(__file__).resolve().parent.parent
+ROOMS = {"server", "client", "models", "privacy", "audit", "simulations", "protos"}
+PURE = {"models", "privacy", "audit"}
+MAY_IMPORT: dict[str, set[str]] = {
+    "protos": set(),
+    "models": {"protos"},
+    "privacy": {"protos"},
+    "audit": {"protos", "models", "privacy"},
+    "client": {"protos", "models", "privacy", "audit"},
+    "server": {"protos", "models", "privacy", "audit"},
+    "simulations": ROOMS - {"simulations"},
+    "highstreet": set(),
+}
+SHARED = {"highstreet", "highstreet.errors", "highstreet.logs"}
+FLOWER_FILES = {
+    "client/app.py",
+    "client/shim.py",
+    "server/app.py",
+    "server/strategy.py",
+    "server/superlink.py",
+    "simulations/run.py",
+}
+NO_IO_IN_PURE = {
+    "logging",
+    "structlog",
+    "socket",
+    "sqlite3",
+    "subprocess",
+    "requests",
+    "grpc",
+    "time",
+    "random",
+}
+
+
+def _sources() -> list[Path]:
+    folders = [ROOT / room for room in ROOMS] + [ROOT / "src" / "highstreet"]
+    return sorted(path for folder in folders for path in folder.rglob("*.py") if "_pb2" not in path.name)
+
+
+def _room(path: Path) -> str:
+    relative = path.relative_to(ROOT)
+    return "highstreet" if relative.parts[0] == "src" else relative.parts[0]
+
+
+def _imports(tree: ast.AST, package: str) -> Iterator[str]:
+    """Every module named by an import, relative ones made absolute."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            if node.level:
+                base = package.split(".")[: len(package.split(".")) - node.level + 1]
+                module = ".".join([*base, node.module] if node.module else base)
+            else:
+                module = node.module or ""
+            yield module
+            yield from (f"{module}.{alias.name}" for alias in node.names if module == "highstreet")
+
+
+def _package(path: Path) -> str:
+    relative = path.relative_to(ROOT)
+    parts = relative.parts[2:-1] if relative.parts[0] == "src" else relative.parts[:-1]
+    return ".".join(["highstreet", *parts])
+
+
+def _violations(source: str, *, room: str, package: str) -> list[str]:
+    found = []
+    for module in _imports(ast.parse(source), package):
+        top = module.split(".")[0]
+        if top in ROOMS:
+            found.append(f"bare import of {module}")
+        if top != "highstreet" or module in SHARED:
+            continue
+        target = module.split(".")[1]
+        if target in ROOMS and target != room and target not in MAY_IMPORT[room]:
+            found.append(f"{room} must not import {module}")
+    return found
+
+
+@pytest.mark.parametrize("path", _sources(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_point_one_way(path: Path) -> None:
+    assert _violations(path.read_text(), room=_room(path), package=_package(path)) == []
+
+
+@pytest.mark.parametrize(
+    ("room", "source"),
+    [
+        ("models", "from highstreet.privacy import clipping"),
+        ("privacy", "import highstreet.models.state"),
+        ("client", "from highstreet.server.rounds import x"),
+        ("server", "from highstreet import client"),
+        ("audit", "from highstreet.client import ledger"),
+        ("models", "import privacy"),
+        ("protos", "from highstreet.models import state"),
+        ("client", "from ..server import rounds"),
+    ],
+)
+def test_an_arrow_that_points_up_is_found(room: str, source: str) -> None:
+    assert _violations(source, room=room, package=f"highstreet.{room}")
+
+
+@pytest.mark.parametrize("path", _sources(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_flower_is_touched_in_few_files(path: Path) -> None:
+    modules = {module.split(".")[0] for module in _imports(ast.parse(path.read_text()), _package(path))}
+    assert "flwr" not in modules or str(path.relative_to(ROOT)) in FLOWER_FILES
+
+
+@pytest.mark.parametrize(
+    "path", [p for p in _sources() if _room(p) in PURE], ids=lambda path: str(path.relative_to(ROOT))
+)
+def test_pure_rooms_have_no_clock_file_socket_or_logger(path: Path) -> None:
+    modules = {module.split(".")[0] for module in _imports(ast.parse(path.read_text()), _package(path))}
+    assert not modules & NO_IO_IN_PURE
