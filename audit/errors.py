@@ -4,8 +4,53 @@ from __future__ import annotations
 
 from highstreet.errors import HighstreetError
 
-__all__ = ["AuditError"]
+__all__ = [
+    "AuditError",
+    "CharterError",
+    "CharterExceedsLimitsError",
+    "EpsilonClaimError",
+    "InvalidInviteError",
+    "ManifestError",
+    "SignatureMismatchError",
+    "UnreadableDocumentError",
+]
 
 
 class AuditError(HighstreetError):
     """Root of the errors raised in `audit`."""
+
+
+class UnreadableDocumentError(AuditError):
+    """Bytes that should be a canonical document are not one."""
+
+
+class SignatureMismatchError(AuditError):
+    """A signature does not belong to this document, kind and key."""
+
+
+class CharterError(AuditError):
+    """A charter cannot be read or contradicts itself."""
+
+
+class EpsilonClaimError(CharterError):
+    """A charter claims a smaller privacy loss than its own phases cost."""
+
+
+class CharterExceedsLimitsError(AuditError):
+    """A charter asks for more than a store allows."""
+
+
+class ManifestError(AuditError):
+    """A release's manifest cannot be read or contradicts the charter."""
+
+
+class InvalidInviteError(AuditError):
+    """An invitation code is mistyped, cut short or of another version."""
+
+
+class InconsistentConsentLogError(AuditError):
+    """The consent log has a gap or an entry nobody can read: nobody's consent can be relied on."""
+
+
+class UnknownPurposeError(AuditError):
+    """A purpose that customers cannot agree to, because nobody defined it."""

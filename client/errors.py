@@ -4,8 +4,60 @@ from __future__ import annotations
 
 from highstreet.errors import HighstreetError
 
-__all__ = ["ClientError"]
+__all__ = [
+    "ClientError",
+    "ClockSetBackError",
+    "CohortExpiredError",
+    "ForgedCohortError",
+    "StoreHomeError",
+    "UnknownCustomerError",
+    "VaultBusyError",
+    "VaultError",
+    "VaultFullError",
+    "VaultTooNewError",
+    "VaultUnreadableError",
+]
 
 
 class ClientError(HighstreetError):
     """Root of the errors raised in `client`."""
+
+
+class StoreHomeError(ClientError):
+    """The store's folder cannot be used."""
+
+
+class VaultError(ClientError):
+    """Root of what can be wrong with the shop's database."""
+
+
+class VaultUnreadableError(VaultError):
+    """The database is damaged, or is not a vault."""
+
+
+class VaultTooNewError(VaultError):
+    """A newer version of Highstreet wrote the database."""
+
+
+class VaultFullError(VaultError):
+    """There is no room left on the disk; nothing was changed."""
+
+
+class VaultBusyError(VaultError):
+    """Another process is writing to the database."""
+
+
+class UnknownCustomerError(ClientError):
+    """No customer has the given name or number."""
+
+
+class ClockSetBackError(ClientError):
+    """The computer's clock is before an answer already recorded: which answer came last is not certain."""
+
+
+class ForgedCohortError(ClientError):
+    """Something that the consent desk did not make was given as a cohort."""
+
+
+class CohortExpiredError(ClientError):
+    """A cohort was used long after it was made."""

@@ -1,0 +1,107 @@
+"""The store's folder: where each file of one shop lies, readable by its owner alone."""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from highstreet.client.errors import StoreHomeError
+
+__all__ = ["HOME_VARIABLE", "StoreHome", "private_folder"]
+
+HOME_VARIABLE = "HIGHSTREET_STORE_HOME"
+_PRIVATE_FOLDER = 0o700
+
+
+def private_folder(path: Path) -> Path:
+    """Make a folder that only its owner can enter, or tighten one that is there.
+
+    Raises:
+        StoreHomeError: the path is a file, belongs to somebody else, or cannot be written.
+    """
+    try:
+        path.mkdir(mode=_PRIVATE_FOLDER, parents=True, exist_ok=True)
+        if stat.S_IMODE(path.stat().st_mode) != _PRIVATE_FOLDER:
+            path.chmod(_PRIVATE_FOLDER)
+    except OSError as error:
+        raise StoreHomeError(
+            f"The folder {path} cannot be used as a private folder of this shop ({error.strerror}).",
+            next_step="Give another folder with --home, or ask for the rights to this one.",
+        ) from error
+    return path
+
+
+@dataclass(frozen=True, slots=True)
+class StoreHome:
+    """Paths inside a store's folder; nothing is created until it is needed.
+
+    Attributes:
+        root: the folder itself (`--home`, else HIGHSTREET_STORE_HOME, else ~/.highstreet/store).
+    """
+
+    root: Path
+
+    @classmethod
+    def locate(cls, given: Path | None = None) -> StoreHome:
+        """Choose the folder: the one given, else the environment's, else the one in the user's home."""
+        if given is not None:
+            return cls(given.expanduser().absolute())
+        named = os.environ.get(HOME_VARIABLE, "")
+        return cls(Path(named).absolute() if named else Path.home() / ".highstreet" / "store")
+
+    @property
+    def config(self) -> Path:
+        """The shop's own settings and limits."""
+        return self.root / "store.toml"
+
+    @property
+    def vault(self) -> Path:
+        """The customers' data."""
+        return self.root / "vault.db"
+
+    @property
+    def ledger(self) -> Path:
+        """What was spent of the privacy budget, and the replies already given."""
+        return self.root / "ledger.db"
+
+    @property
+    def keys(self) -> Path:
+        """Private keys of this store; they never leave it."""
+        return self.root / "keys"
+
+    @property
+    def coop(self) -> Path:
+        """What the store accepted when it joined: charter, roster, certificates."""
+        return self.root / "coop"
+
+    @property
+    def releases(self) -> Path:
+        """Verified releases of the co-op."""
+        return self.root / "releases"
+
+    @property
+    def personal(self) -> Path:
+        """Models trained on this shop's own customers; they never leave it."""
+        return self.root / "personal"
+
+    @property
+    def logs(self) -> Path:
+        """Logs, free of personal data."""
+        return self.root / "logs"
+
+    @property
+    def run(self) -> Path:
+        """Locks and sockets of running processes."""
+        return self.root / "run"
+
+    @property
+    def socket(self) -> Path:
+        """The store service's Unix socket."""
+        return self.run / "store.sock"
+
+    def ensure(self) -> StoreHome:
+        """Make the folder itself, private to its owner."""
+        private_folder(self.root)
+        return self

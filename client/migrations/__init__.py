@@ -1,0 +1,1 @@
+"""The vault's schema, as numbered SQL files that are applied in order and never edited afterwards."""

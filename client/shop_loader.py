@@ -1,0 +1,107 @@
+"""The shop loader: consented customers' purchases and the catalogue, as models compute with them."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from datetime import date
+
+import numpy as np
+
+from highstreet.client.consent import ConsentedCohort, still_granted
+from highstreet.client.vault import Vault
+from highstreet.models.schema import FeatureSchema
+from highstreet.models.shop import Catalogue, Product, Purchases, ShopData
+
+__all__ = ["MONEY_UNIT", "day_number", "load_products", "load_shop"]
+
+#: Steps of stored money in one unit of currency.
+MONEY_UNIT = 10_000
+_SECONDS_A_DAY = 86_400
+_EPOCH = date(1970, 1, 1)
+
+_PURCHASES = """
+    SELECT o.customer, l.product, o.ordered_at / 86400, l.quantity
+    FROM orders AS o JOIN lines AS l ON l."order" = o."order"
+    WHERE o.customer IN (SELECT value FROM json_each(?)) AND o.ordered_at < ?
+"""
+_PRODUCTS = """
+    SELECT product, product_id, title, category, product_type, brand, maker, size, price, gtin
+    FROM products WHERE listed = 1 ORDER BY product
+"""
+
+
+def day_number(day: date) -> int:
+    """Return days since 1970-01-01."""
+    return (day - _EPOCH).days
+
+
+def load_products(connection: sqlite3.Connection) -> tuple[list[int], list[Product]]:
+    """Return the listed products' row keys, ascending, and the products beside them."""
+    keys, products = [], []
+    for key, product_id, *texts, price, gtin in connection.execute(_PRODUCTS):
+        title, category, product_type, brand, maker, size = texts
+        keys.append(key)
+        products.append(
+            Product(
+                product_id=product_id,
+                title=title,
+                category=category,
+                product_type=product_type,
+                brand=brand,
+                maker=maker,
+                size=size,
+                price=None if price is None else price / MONEY_UNIT,
+                gtin=gtin,
+            )
+        )
+    return keys, products
+
+
+def load_shop(vault: Vault, cohort: ConsentedCohort, schema: FeatureSchema, as_of: date) -> ShopData:
+    """Load what a cohort's customers bought before a day, and the whole listed catalogue.
+
+    Every customer of the cohort who has not withdrawn is there, with or without purchases, and nobody else. A
+    customer is named by the vault's row key in decimal digits (`ShopData.customer_ids`), never by the
+    shop's name for them. Products that no file of products lists are left out, so that the catalogue says
+    nothing about purchases.
+
+    Args:
+        vault: the shop's data.
+        cohort: from `ConsentDesk.cohort`.
+        schema: the public feature space.
+        as_of: only orders before this day count. For anything that leaves the shop it must be a public day,
+            never one computed from orders.
+
+    Raises:
+        ForgedCohortError, CohortExpiredError, ClockSetBackError, InconsistentConsentLogError: nothing is
+        loaded.
+    """
+    with vault.read() as connection:
+        customers = np.array(still_granted(cohort, vault, connection), dtype=np.int64)
+        keys, products = load_products(connection)
+        rows = connection.execute(
+            _PURCHASES, (json.dumps(customers.tolist()), day_number(as_of) * _SECONDS_A_DAY)
+        ).fetchall()
+    return ShopData(
+        catalogue=Catalogue.build(schema, products),
+        purchases=_purchases(rows, customers, np.array(keys, dtype=np.int64)),
+        customer_ids=tuple(str(key) for key in customers.tolist()),
+        as_of=day_number(as_of),
+    )
+
+
+def _purchases(
+    rows: list[tuple[int, int, int, float]], customers: np.ndarray, products: np.ndarray
+) -> Purchases:
+    table = np.array(rows, dtype=np.float64).reshape(-1, 4)
+    table = table[np.isin(table[:, 1], products)]
+    # One order whatever the order of import, so that the same purchases always give the same sums, bit by
+    # bit.
+    table = table[np.lexsort((table[:, 3], table[:, 1], table[:, 2], table[:, 0]))]
+    return Purchases.of(
+        np.searchsorted(customers, table[:, 0].astype(np.int64)),
+        np.searchsorted(products, table[:, 1].astype(np.int64)),
+        table[:, 2],
+        table[:, 3],
+    )
