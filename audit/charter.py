@@ -1,0 +1,147 @@
+"""The charter: what a co-op agreed to do with its members' customers, as data that is signed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from highstreet.audit.canonical import canonical_json
+from highstreet.models.programme import ModelPlan
+from highstreet.privacy.releases import Neighbouring, NoisePlacement, PrivacyUnit
+
+__all__ = [
+    "COOP_LEARNING",
+    "Charter",
+    "CoopIdentity",
+    "FormatVersions",
+    "PrivacyTerms",
+    "RoundTerms",
+]
+
+#: The purpose a customer must have agreed to before a round may use their purchases.
+COOP_LEARNING = "coop_learning"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoopIdentity:
+    """Which co-op this is.
+
+    Attributes:
+        id: 32 hex digits drawn when the co-op was made; binds messages and releases to it.
+        name: what people call it.
+        created: day it was made, YYYY-MM-DD.
+    """
+
+    id: str
+    name: str
+    created: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrivacyTerms:
+    """What the members promise their customers.
+
+    Attributes:
+        epsilon, delta: guarantee for a customer of one shop over one period; at least what the phases cost.
+        privacy_unit, neighbouring: whose data changes, and how.
+        period_days: length of the period the guarantee is for.
+        shops_per_person: number of member shops one person may use in the worst case that is printed.
+        noise: where the noise of a round is added.
+    """
+
+    epsilon: float
+    delta: float
+    privacy_unit: PrivacyUnit = PrivacyUnit.CUSTOMER_AT_STORE
+    neighbouring: Neighbouring = Neighbouring.ADD_OR_REMOVE
+    period_days: int = 365
+    shops_per_person: int = 4
+    noise: NoisePlacement = NoisePlacement.EVERY_STORE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundTerms:
+    """How a round is held.
+
+    Attributes:
+        cohort_floor: fewest stores whose sums may be used together.
+        quorum: smallest share of the members that must have answered, in (0, 1].
+        deadline_seconds: how long a round stays open.
+    """
+
+    cohort_floor: int = 3
+    quorum: float = 0.5
+    deadline_seconds: int = 600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FormatVersions:
+    """Versions of what is written and sent under this charter."""
+
+    charter: int = 1
+    rounds: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Charter:
+    """A whole charter. Two charters are the same when their hashes are.
+
+    Attributes:
+        coop: which co-op.
+        purposes: what members' data may be used for; rounds need COOP_LEARNING.
+        plan: the programme and, in it, the feature schema.
+        privacy: what is promised.
+        rounds: how a round is held.
+        bias_limits: bounds a release must keep, by name; carried for the bias gate.
+        versions: formats in use.
+    """
+
+    coop: CoopIdentity
+    purposes: tuple[str, ...]
+    plan: ModelPlan
+    privacy: PrivacyTerms
+    rounds: RoundTerms = field(default_factory=RoundTerms)
+    bias_limits: Mapping[str, float] = field(default_factory=dict)
+    versions: FormatVersions = field(default_factory=FormatVersions)
+
+    def __post_init__(self) -> None:
+        # Numbers that came as 1 and as 1.0 must not make two charters of one.
+        object.__setattr__(self, "plan", ModelPlan.from_dict(self.plan.to_dict()))
+        limits = {name: float(value) for name, value in sorted(self.bias_limits.items())}
+        object.__setattr__(self, "bias_limits", MappingProxyType(limits))
+
+    def to_dict(self) -> dict[str, object]:
+        """Return plain values by section: what is written as TOML for people and signed as canonical JSON."""
+        plan = self.plan.to_dict()
+        schema = plan.pop("schema")
+        return {
+            "coop": {"id": self.coop.id, "name": self.coop.name, "created": self.coop.created},
+            "purposes": {"allowed": list(self.purposes)},
+            "privacy": {
+                "epsilon": float(self.privacy.epsilon),
+                "delta": float(self.privacy.delta),
+                "privacy_unit": self.privacy.privacy_unit.value,
+                "neighbouring": self.privacy.neighbouring.value,
+                "period_days": self.privacy.period_days,
+                "shops_per_person": self.privacy.shops_per_person,
+                "noise": self.privacy.noise.value,
+            },
+            "rounds": {
+                "cohort_floor": self.rounds.cohort_floor,
+                "quorum": float(self.rounds.quorum),
+                "deadline_seconds": self.rounds.deadline_seconds,
+            },
+            "bias_limits": dict(self.bias_limits),
+            "versions": {"charter": self.versions.charter, "rounds": self.versions.rounds},
+            "schema": schema,
+            "programme": plan,
+        }
+
+    def document(self) -> bytes:
+        """Return the canonical bytes that are signed."""
+        return canonical_json(self.to_dict())
+
+    def sha256(self) -> bytes:
+        """Return the 32-byte SHA-256 of the signed bytes; every round and release names it."""
+        return hashlib.sha256(self.document()).digest()

@@ -1,0 +1,203 @@
+"""The charter at the edge: values from outside, checked one by one, and the TOML that people read."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from highstreet.audit.canonical import read_canonical
+from highstreet.audit.charter import Charter, CoopIdentity, FormatVersions, PrivacyTerms, RoundTerms
+from highstreet.audit.errors import CharterError
+from highstreet.audit.signing import DOCUMENT_LIMIT_BYTES
+from highstreet.models.errors import ModelsError
+from highstreet.models.programme import ModelPlan
+from highstreet.privacy.releases import Neighbouring, NoisePlacement, PrivacyUnit
+
+__all__ = ["from_document", "from_toml", "to_toml"]
+
+_TEXT_LIMIT = 1 << 20
+_SLUG = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class _Coop(_Strict):
+    id: str = Field(pattern=r"^[0-9a-f]{32}$")
+    name: str = Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$")
+    created: str = Field(pattern=r"^\d{4}-\d{2}-\d{2}$")
+
+
+class _Purposes(_Strict):
+    allowed: list[_SLUG] = Field(min_length=1, max_length=16)
+
+
+class _Privacy(_Strict):
+    epsilon: float = Field(gt=0, le=20)
+    delta: float = Field(gt=0, le=1e-3)
+    privacy_unit: PrivacyUnit
+    neighbouring: Neighbouring
+    period_days: int = Field(ge=1, le=3660)
+    shops_per_person: int = Field(ge=1, le=100)
+    noise: NoisePlacement
+
+
+class _Rounds(_Strict):
+    cohort_floor: int = Field(ge=2, le=10_000)
+    quorum: float = Field(gt=0, le=1)
+    deadline_seconds: int = Field(ge=5, le=7 * 86_400)
+
+
+class _Versions(_Strict):
+    charter: int = Field(ge=1, le=1)
+    rounds: int = Field(ge=1, le=1)
+
+
+class _Charter(_Strict):
+    coop: _Coop
+    purposes: _Purposes
+    privacy: _Privacy
+    rounds: _Rounds
+    bias_limits: dict[_SLUG, float] = Field(max_length=32)
+    versions: _Versions
+    schema_: dict[str, Any] = Field(alias="schema")
+    programme: dict[str, Any]
+
+
+def from_document(document: bytes) -> Charter:
+    """Read the bytes of a signed charter. Whether it keeps its promise is for `claims.py` to say.
+
+    Raises:
+        UnreadableDocumentError: not canonical JSON.
+        CharterError: a section or value is unknown, missing, out of range or spelled in another way.
+    """
+    charter = _read_sections(read_canonical(document, limit_bytes=DOCUMENT_LIMIT_BYTES))
+    if charter.document() != document:
+        raise CharterError("The charter spells a value in a way that is not its own.")
+    return charter
+
+
+def _read_sections(sections: Mapping[str, object]) -> Charter:
+    """Build a charter from plain values by section."""
+    try:
+        read = _Charter.model_validate(sections)
+        plan = ModelPlan.from_dict({**read.programme, "schema": read.schema_})
+    except ValidationError as error:
+        raise CharterError(f"The charter is not valid: {_first_problem(error)}.") from error
+    except (ModelsError, OverflowError) as error:
+        raise CharterError(f"The charter's programme is not valid. {error}") from error
+    return Charter(
+        coop=CoopIdentity(**read.coop.model_dump()),
+        purposes=tuple(read.purposes.allowed),
+        plan=plan,
+        privacy=PrivacyTerms(**read.privacy.model_dump()),
+        rounds=RoundTerms(**read.rounds.model_dump()),
+        bias_limits=read.bias_limits,
+        versions=FormatVersions(**read.versions.model_dump()),
+    )
+
+
+def from_toml(text: str) -> Charter:
+    """Read a charter as people edit it.
+
+    Raises:
+        CharterError: not TOML (with the line), or not a charter.
+    """
+    if len(text) > _TEXT_LIMIT:
+        raise CharterError("The charter is far larger than a charter can be.")
+    try:
+        sections = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise CharterError(f"The charter is not valid TOML: {error}.") from error
+    return _read_sections(sections)
+
+
+_COMMENTS = {
+    "coop": """
+Which co-op this is. The id binds every message and release to it; leave it as it is.""",
+    "purposes": """
+What members may use their customers' data for, through the co-op. Rounds need coop_learning, and each store
+still uses only the customers who said yes to it.""",
+    "privacy": """
+What the co-op promises: over period_days, what leaves a shop is (epsilon, delta)-differentially private for
+each customer of that shop. The phases below must not cost more than epsilon: `highstreet coop charter check`
+recomputes it, and so does every store before it joins. shops_per_person is the worst case printed for a
+person who is a customer of several member shops. noise = every_store: each store adds all of it itself.""",
+    "rounds": """
+A round counts when at least cohort_floor stores and this share (quorum) of all members answered within
+deadline_seconds. It ends early when everybody has answered.""",
+    "bias_limits": """
+Bounds a release must keep before it is used. Carried for the bias gate.""",
+    "versions": """
+Formats in use.""",
+    "schema": """
+The public feature space: how an attribute of a product becomes a bucket. All shops use the same one.""",
+    "programme": """
+What every store computes and how it is protected, phase by phase. dimension: numbers sent; clipping_norm:
+most that one customer can change them by; noise_multiplier: noise stddev over that norm; sampling_rate:
+chance that a customer takes part. Less noise costs more epsilon.""",
+}
+_HEAD = """The charter of a Highstreet co-op: what is computed about customers, and how they are protected.
+
+Edit it, then: highstreet coop charter check FILE, and highstreet coop charter sign FILE.
+What stores accept is the signed form, charter.json. A store refuses a charter over its own limits."""
+
+
+def to_toml(charter: Charter) -> str:
+    """Write a charter for people, each section with what it means; `from_toml` reads it back."""
+    return "\n".join(_toml_lines(charter.to_dict())) + "\n"
+
+
+def _toml_lines(sections: Mapping[str, object]) -> Iterator[str]:
+    yield from _comment(_HEAD)
+    for name, section in sections.items():
+        yield ""
+        yield from _comment(_COMMENTS[name])
+        yield f"[{name}]"
+        values = dict(_mapping(section))
+        phases = values.pop("phases", [])
+        yield from (f"{_key(key)} = {_toml_value(value)}" for key, value in values.items())
+        for phase in phases if isinstance(phases, list) else []:
+            yield from ("", f"[[{name}.phases]]")
+            yield from (f"{_key(key)} = {_toml_value(value)}" for key, value in _mapping(phase).items())
+
+
+def _comment(text: str) -> Iterator[str]:
+    yield from (f"# {line}".rstrip() for line in text.strip().splitlines())
+
+
+def _key(key: str) -> str:
+    return key if key.replace("_", "").isalnum() and key.isascii() else json.dumps(key)
+
+
+def _toml_value(value: object) -> str:
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case int() | float():
+            return repr(value)
+        case str():
+            # JSON's escapes are TOML's too, but for DEL, which the pattern of names leaves out.
+            return json.dumps(value)
+        case list() | tuple():
+            return "[" + ", ".join(_toml_value(item) for item in value) + "]"
+        case Mapping():
+            return (
+                "{ " + ", ".join(f"{_key(key)} = {_toml_value(item)}" for key, item in value.items()) + " }"
+            )
+    raise CharterError(f"A charter cannot hold a value of type {type(value).__name__}.")
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _first_problem(error: ValidationError) -> str:
+    """Return where the first problem is and what it is, in one line."""
+    problem = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    return f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"

@@ -1,0 +1,88 @@
+"""What a charter's programme costs in privacy, recomputed from its phases: two claims side by side."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from highstreet.audit.charter import COOP_LEARNING, Charter
+from highstreet.audit.errors import CharterError, EpsilonClaimError
+from highstreet.models.programme import ModelPlan
+from highstreet.privacy.accountant import epsilon
+from highstreet.privacy.releases import (
+    GaussianRelease,
+    Neighbouring,
+    NoisePlacement,
+    PrivacyUnit,
+    customer_release,
+    release_for_person,
+)
+
+__all__ = ["PrivacyClaims", "check_promise", "claims_of", "releases_of"]
+
+_ROUNDING = 1e-9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrivacyClaims:
+    """The price of one programme, under adding or removing, at one delta.
+
+    Attributes:
+        delta: of both claims.
+        customer_epsilon: for a customer of one shop.
+        person_epsilon: for a person who is a customer of up to `person_shops` member shops.
+        person_shops: see above.
+    """
+
+    delta: float
+    customer_epsilon: float
+    person_epsilon: float
+    person_shops: int
+
+
+def releases_of(plan: ModelPlan) -> Iterator[GaussianRelease]:
+    """Describe each phase of a plan as the release it makes, for one customer of one shop."""
+    for phase in plan.phases:
+        yield customer_release(noise_multiplier=phase.noise_multiplier, sampling_rate=phase.sampling_rate)
+
+
+def claims_of(charter: Charter, *, delta: float | None = None) -> PrivacyClaims:
+    """Recompute both claims from the charter's phases, at the charter's delta or another one."""
+    at = charter.privacy.delta if delta is None else delta
+    shops, placement = charter.privacy.shops_per_person, charter.privacy.noise
+    releases = list(releases_of(charter.plan))
+    person = [release_for_person(release, stores=shops, placement=placement) for release in releases]
+    return PrivacyClaims(
+        delta=at,
+        customer_epsilon=epsilon(releases, delta=at),
+        person_epsilon=epsilon(person, delta=at),
+        person_shops=shops,
+    )
+
+
+def check_promise(charter: Charter) -> PrivacyClaims:
+    """Return the claims of a charter that keeps its own promise.
+
+    Raises:
+        EpsilonClaimError: the phases cost more than the charter's epsilon.
+        CharterError: a unit, relation or placement that is not built, or no purpose to run rounds for.
+    """
+    terms = charter.privacy
+    if terms.privacy_unit is not PrivacyUnit.CUSTOMER_AT_STORE:
+        raise CharterError("The charter's privacy_unit must be customer_at_store.")
+    if terms.neighbouring is not Neighbouring.ADD_OR_REMOVE:
+        raise CharterError("The charter's neighbouring relation must be add_or_remove.")
+    if terms.noise is not NoisePlacement.EVERY_STORE:
+        raise CharterError("The charter's noise must be every_store; no other placement is built yet.")
+    if COOP_LEARNING not in charter.purposes:
+        raise CharterError(f"The charter's purposes must hold {COOP_LEARNING}: its programme is that.")
+    claims = claims_of(charter)
+    if claims.customer_epsilon > terms.epsilon + _ROUNDING:
+        cost = "without bound" if math.isinf(claims.customer_epsilon) else f"{claims.customer_epsilon:.4g}"
+        raise EpsilonClaimError(
+            f"The charter promises epsilon {terms.epsilon:g} at delta {terms.delta:g}, but its phases cost "
+            f"{cost}.",
+            next_step="Raise the phases' noise_multiplier, drop phases, or promise what they cost.",
+        )
+    return claims

@@ -1,0 +1,85 @@
+"""A store's own limits: what it takes part in, whatever a charter or a coordinator asks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from highstreet.audit.charter import Charter
+from highstreet.audit.claims import check_promise, claims_of
+from highstreet.audit.errors import CharterExceedsLimitsError
+
+__all__ = ["StoreLimits", "refuse_over_limits"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreLimits:
+    """What one store allows at most. Set by its owner only; nothing from outside relaxes them.
+
+    Attributes:
+        max_epsilon, delta: privacy loss per customer and period.
+        period_days: the period of that budget.
+        min_cohort_floor: fewest stores a round must have.
+        max_phases, max_dimension: size of a programme.
+        max_state_bytes: size of a model state or release.
+        purposes: what customers' data may be used for through a co-op.
+    """
+
+    max_epsilon: float
+    delta: float
+    period_days: int
+    min_cohort_floor: int
+    max_phases: int
+    max_dimension: int
+    max_state_bytes: int
+    purposes: tuple[str, ...]
+
+
+def refuse_over_limits(charter: Charter, limits: StoreLimits) -> None:
+    """Return only when the charter keeps its own promise and asks for no more than the store allows.
+
+    The cost is recomputed from the charter's phases at the store's delta; its own figure is not trusted.
+
+    Raises:
+        EpsilonClaimError: the charter promises less privacy loss than its phases cost.
+        CharterExceedsLimitsError: with every limit that is exceeded, in one sentence.
+    """
+    check_promise(charter)
+    problems = list(_problems(charter, limits))
+    if problems:
+        raise CharterExceedsLimitsError(
+            f"This co-op's charter asks for more than this store allows: {'; '.join(problems)}.",
+            next_step="Nothing was joined or sent. Ask the coordinator for a charter within these limits, or "
+            "change them yourself in store.toml.",
+        )
+
+
+def _problems(charter: Charter, limits: StoreLimits) -> list[str]:
+    cost = claims_of(charter, delta=limits.delta).customer_epsilon
+    largest = max(phase.dimension for phase in charter.plan.phases)
+    foreign = sorted(set(charter.purposes) - set(limits.purposes))
+    terms = charter.privacy
+    found = [
+        (
+            max(cost, terms.epsilon) > limits.max_epsilon,
+            f"a privacy loss of epsilon {max(cost, terms.epsilon):.3g} (delta {limits.delta:g}) per "
+            f"customer, over the {limits.max_epsilon:g} allowed",
+        ),
+        (
+            terms.period_days < limits.period_days,
+            f"a budget every {terms.period_days} days, where one per {limits.period_days} days is allowed",
+        ),
+        (
+            charter.rounds.cohort_floor < limits.min_cohort_floor,
+            f"rounds with {charter.rounds.cohort_floor} stores, under the {limits.min_cohort_floor} required",
+        ),
+        (
+            len(charter.plan.phases) > limits.max_phases,
+            f"{len(charter.plan.phases)} phases, over the {limits.max_phases} allowed",
+        ),
+        (
+            largest > limits.max_dimension,
+            f"{largest} numbers in a phase, over the {limits.max_dimension} allowed",
+        ),
+        (bool(foreign), f"the purposes {', '.join(foreign)}, which are not allowed here"),
+    ]
+    return [text for is_over, text in found if is_over]

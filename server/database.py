@@ -1,0 +1,160 @@
+"""coop.db: what the coordinator must not forget, in one SQLite file."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from highstreet.files import DiskFullError, access_error
+from highstreet.server.errors import DatabaseError
+
+__all__ = ["connect", "transaction"]
+
+#: Each script runs once, in order; user_version counts those that ran. Never edit one, add one.
+_MIGRATIONS = (
+    """
+    CREATE TABLE invites (
+        invite_id     TEXT PRIMARY KEY,
+        name          TEXT NOT NULL,
+        secret_sha256 BLOB NOT NULL,
+        created_at    INTEGER NOT NULL,
+        expires_at    INTEGER NOT NULL,
+        used_at       INTEGER,
+        used_by       TEXT REFERENCES members (member_id)
+    ) STRICT;
+    CREATE TABLE members (
+        member_id          TEXT PRIMARY KEY,
+        name               TEXT NOT NULL,
+        signing_public_key BLOB NOT NULL,
+        node_public_key    BLOB NOT NULL,
+        keys_sha256        BLOB NOT NULL,
+        node_id            INTEGER,
+        certificate_serial TEXT NOT NULL UNIQUE,
+        certificate_pem    BLOB NOT NULL,
+        claimed_at         INTEGER NOT NULL,
+        joined_at          INTEGER,
+        left_at            INTEGER
+    ) STRICT;
+    CREATE UNIQUE INDEX member_names ON members (name) WHERE left_at IS NULL;
+    CREATE UNIQUE INDEX member_signing_keys ON members (signing_public_key) WHERE left_at IS NULL;
+    CREATE UNIQUE INDEX member_node_keys ON members (node_public_key) WHERE left_at IS NULL;
+    CREATE TABLE programmes (
+        programme_id   TEXT PRIMARY KEY,
+        number         INTEGER NOT NULL UNIQUE,
+        requested_at   INTEGER NOT NULL,
+        finished_at    INTEGER,
+        state          TEXT NOT NULL CHECK (state IN ('requested', 'running', 'finished', 'failed')),
+        failure        TEXT NOT NULL DEFAULT '',
+        charter_sha256 BLOB NOT NULL
+    ) STRICT;
+    CREATE UNIQUE INDEX one_active_programme ON programmes ((1)) WHERE state IN ('requested', 'running');
+    CREATE TABLE rounds (
+        programme_id TEXT NOT NULL REFERENCES programmes (programme_id),
+        round        INTEGER NOT NULL,
+        phase        TEXT NOT NULL,
+        request      BLOB NOT NULL,
+        opened_at    INTEGER NOT NULL,
+        closed_at    INTEGER,
+        contributors INTEGER,
+        state        BLOB,
+        PRIMARY KEY (programme_id, round)
+    ) STRICT;
+    CREATE TABLE replies (
+        programme_id TEXT NOT NULL,
+        round        INTEGER NOT NULL,
+        member_id    TEXT NOT NULL REFERENCES members (member_id),
+        reply        BLOB,
+        refusal      TEXT NOT NULL DEFAULT '',
+        received_at  INTEGER NOT NULL,
+        PRIMARY KEY (programme_id, round, member_id),
+        FOREIGN KEY (programme_id, round) REFERENCES rounds (programme_id, round)
+    ) STRICT;
+    CREATE TABLE releases (
+        number       INTEGER PRIMARY KEY,
+        programme_id TEXT NOT NULL UNIQUE REFERENCES programmes (programme_id),
+        manifest     BLOB NOT NULL,
+        signature    BLOB NOT NULL,
+        created_at   INTEGER NOT NULL
+    ) STRICT;
+    """,
+)
+
+
+def connect(path: Path, *, create: bool = False) -> sqlite3.Connection:
+    """Open coop.db and bring its tables up to date; each statement commits unless in `transaction`.
+
+    Every commit is on the disk when it returns (WAL, synchronous=FULL). One connection belongs to one thread.
+
+    Raises:
+        DatabaseError: missing, not ours, or made by a newer version of this software.
+    """
+    if create:
+        _make_private(path)
+    elif not path.is_file():
+        raise DatabaseError(f"{path} does not exist.", next_step="Restore it from a backup.")
+    connection = sqlite3.connect(path, isolation_level=None, timeout=30)
+    try:
+        connection.row_factory = sqlite3.Row
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA foreign_keys=ON")
+        _migrate(connection, path)
+    except sqlite3.Error as error:
+        connection.close()
+        raise _as_ours(path, error) from error
+    except DatabaseError:
+        connection.close()
+        raise
+    return connection
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    """Do everything inside or nothing; the write lock is taken first, so what is read stays true."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield connection
+        connection.execute("COMMIT")
+    except BaseException as error:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        if isinstance(error, sqlite3.OperationalError):
+            raise _as_ours(Path("coop.db"), error) from error
+        raise
+
+
+def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+    """Run the scripts this file has not seen, each with its new version in one transaction."""
+    with transaction(connection):
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version > len(_MIGRATIONS):
+            raise DatabaseError(
+                f"{path} was written by a newer version of this software.",
+                next_step="Install that version or a later one.",
+            )
+        for number, script in enumerate(_MIGRATIONS[version:], start=version + 1):
+            for statement in script.split(";"):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {number:d}")
+
+
+def _make_private(path: Path) -> None:
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    except OSError as error:
+        raise access_error(path, error) from error
+
+
+def _as_ours(path: Path, error: sqlite3.Error) -> DatabaseError | DiskFullError:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}:
+        return DiskFullError(
+            f"{path} could not be written; nothing was changed.",
+            next_step="Free some space on the disk and try again.",
+        )
+    if code == sqlite3.SQLITE_BUSY:
+        return DatabaseError(f"{path} is in use by another process.", next_step="Try again in a minute.")
+    return DatabaseError(f"{path} is not a database of ours.", next_step="Restore it from a backup.")
