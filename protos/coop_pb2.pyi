@@ -1,10 +1,38 @@
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class CoopRefusal(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    COOP_REFUSAL_UNSPECIFIED: _ClassVar[CoopRefusal]
+    COOP_REFUSAL_VERSION: _ClassVar[CoopRefusal]
+    COOP_REFUSAL_UNREADABLE: _ClassVar[CoopRefusal]
+    COOP_REFUSAL_POSSESSION: _ClassVar[CoopRefusal]
+    COOP_REFUSAL_INVITE: _ClassVar[CoopRefusal]
+    COOP_REFUSAL_INVITE_USED: _ClassVar[CoopRefusal]
+    COOP_REFUSAL_INVITE_EXPIRED: _ClassVar[CoopRefusal]
+    COOP_REFUSAL_TOO_MANY: _ClassVar[CoopRefusal]
+    COOP_REFUSAL_ALREADY_MEMBER: _ClassVar[CoopRefusal]
+    COOP_REFUSAL_NOT_A_MEMBER: _ClassVar[CoopRefusal]
+    COOP_REFUSAL_NO_RELEASE: _ClassVar[CoopRefusal]
+    COOP_REFUSAL_UNAVAILABLE: _ClassVar[CoopRefusal]
+COOP_REFUSAL_UNSPECIFIED: CoopRefusal
+COOP_REFUSAL_VERSION: CoopRefusal
+COOP_REFUSAL_UNREADABLE: CoopRefusal
+COOP_REFUSAL_POSSESSION: CoopRefusal
+COOP_REFUSAL_INVITE: CoopRefusal
+COOP_REFUSAL_INVITE_USED: CoopRefusal
+COOP_REFUSAL_INVITE_EXPIRED: CoopRefusal
+COOP_REFUSAL_TOO_MANY: CoopRefusal
+COOP_REFUSAL_ALREADY_MEMBER: CoopRefusal
+COOP_REFUSAL_NOT_A_MEMBER: CoopRefusal
+COOP_REFUSAL_NO_RELEASE: CoopRefusal
+COOP_REFUSAL_UNAVAILABLE: CoopRefusal
 
 class SignedDocument(_message.Message):
     __slots__ = ("kind", "document", "signature")
@@ -53,7 +81,7 @@ class JoinRequest(_message.Message):
     def __init__(self, format_version: _Optional[int] = ..., invite_id: _Optional[str] = ..., invite_secret: _Optional[bytes] = ..., certificate_request_der: _Optional[bytes] = ..., signing_public_key: _Optional[bytes] = ..., node_public_key: _Optional[bytes] = ..., possession_signature: _Optional[bytes] = ...) -> None: ...
 
 class JoinReply(_message.Message):
-    __slots__ = ("member_id", "client_certificate_pem", "ca_certificate_pem", "charter", "roster", "coordinator_public_key", "superlink_address")
+    __slots__ = ("member_id", "client_certificate_pem", "ca_certificate_pem", "charter", "roster", "coordinator_public_key", "superlink_address", "member_address")
     MEMBER_ID_FIELD_NUMBER: _ClassVar[int]
     CLIENT_CERTIFICATE_PEM_FIELD_NUMBER: _ClassVar[int]
     CA_CERTIFICATE_PEM_FIELD_NUMBER: _ClassVar[int]
@@ -61,6 +89,7 @@ class JoinReply(_message.Message):
     ROSTER_FIELD_NUMBER: _ClassVar[int]
     COORDINATOR_PUBLIC_KEY_FIELD_NUMBER: _ClassVar[int]
     SUPERLINK_ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    MEMBER_ADDRESS_FIELD_NUMBER: _ClassVar[int]
     member_id: str
     client_certificate_pem: bytes
     ca_certificate_pem: bytes
@@ -68,7 +97,8 @@ class JoinReply(_message.Message):
     roster: SignedDocument
     coordinator_public_key: bytes
     superlink_address: str
-    def __init__(self, member_id: _Optional[str] = ..., client_certificate_pem: _Optional[bytes] = ..., ca_certificate_pem: _Optional[bytes] = ..., charter: _Optional[_Union[SignedDocument, _Mapping]] = ..., roster: _Optional[_Union[SignedDocument, _Mapping]] = ..., coordinator_public_key: _Optional[bytes] = ..., superlink_address: _Optional[str] = ...) -> None: ...
+    member_address: str
+    def __init__(self, member_id: _Optional[str] = ..., client_certificate_pem: _Optional[bytes] = ..., ca_certificate_pem: _Optional[bytes] = ..., charter: _Optional[_Union[SignedDocument, _Mapping]] = ..., roster: _Optional[_Union[SignedDocument, _Mapping]] = ..., coordinator_public_key: _Optional[bytes] = ..., superlink_address: _Optional[str] = ..., member_address: _Optional[str] = ...) -> None: ...
 
 class CharterRequest(_message.Message):
     __slots__ = ()
