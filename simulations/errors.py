@@ -4,8 +4,40 @@ from __future__ import annotations
 
 from highstreet.errors import HighstreetError
 
-__all__ = ["SimulationsError"]
+__all__ = [
+    "InvalidSplitError",
+    "InvalidTableError",
+    "MissingExtraError",
+    "SampleFolderError",
+    "SimulationsError",
+    "UnknownConditionError",
+    "UnreadableResultsError",
+]
 
 
 class SimulationsError(HighstreetError):
     """Root of the errors raised in `simulations`."""
+
+
+class MissingExtraError(SimulationsError):
+    """A package that only the lab or the demo needs is not installed."""
+
+
+class InvalidTableError(SimulationsError):
+    """A table of orders, products or customers cannot be read, or says something impossible."""
+
+
+class InvalidSplitError(SimulationsError):
+    """The weeks to fit on and to predict do not fit together, or not the data."""
+
+
+class SampleFolderError(SimulationsError):
+    """The folder for the sample co-op cannot be used."""
+
+
+class UnknownConditionError(SimulationsError):
+    """A condition was named that the lab does not know."""
+
+
+class UnreadableResultsError(SimulationsError):
+    """A results folder holds something the lab did not write, or cannot be written."""
