@@ -1,0 +1,242 @@
+"""What one run of a co-op left behind, as data: everything the report shows and nothing it computes.
+
+`record.json` beside the report holds the same, so that a page can be drawn again, or a figure checked,
+without a new run. Epsilons are always pairs with their delta and their neighbouring relation.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = [
+    "Check",
+    "Claim",
+    "Consent",
+    "Contribution",
+    "Estimate",
+    "Evaluation",
+    "Gain",
+    "Machine",
+    "Method",
+    "Phase",
+    "Release",
+    "RoundSent",
+    "RunRecord",
+    "Step",
+    "StoreRecord",
+    "Suggested",
+]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Estimate(_Record):
+    """A figure with its 95 % interval; the interval is None where none was computed."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
+class Method(_Record):
+    """How well one way of ranking predicts what customers bought next, NDCG@10 over the full catalogue.
+
+    Attributes:
+        name: the method's name in the code, e.g. `own_recency`.
+        label: what a person calls it.
+        role: a rule of thumb, the shop's own best model, or the co-op's prior with local training.
+        all_items: over all later purchases; None when the shop had none to predict.
+        novel: over later purchases of products the customer had not bought before.
+    """
+
+    name: str
+    label: str
+    role: Literal["baseline", "alone", "coop"]
+    all_items: Estimate | None = None
+    novel: Estimate | None = None
+
+
+class Gain(_Record):
+    """A paired difference in NDCG@10: the co-op's prior with local training minus another method."""
+
+    against: str
+    label: str
+    all_items: Estimate | None = None
+    novel: Estimate | None = None
+
+
+class Evaluation(_Record):
+    """What one shop measured inside its own walls; it never leaves them in a real co-op."""
+
+    customers: int
+    customers_novel: int
+    methods: tuple[Method, ...] = ()
+    gains: tuple[Gain, ...] = ()
+
+
+class Consent(_Record):
+    """How many customers answered what for one purpose."""
+
+    purpose: str
+    yes: int
+    no: int
+    unanswered: int = 0
+
+
+class Claim(_Record):
+    """A privacy guarantee, always whole: for whom, which pair, under which neighbouring relation.
+
+    Attributes:
+        unit: whose data it protects, in words.
+        epsilon: upper bound on the privacy loss.
+        delta: chance that the bound fails.
+        neighbouring: `add or remove` or `replace`.
+        limit: the epsilon the charter or the store allows; None when there is none.
+        note: what the claim assumes.
+    """
+
+    unit: str
+    epsilon: float
+    delta: float
+    neighbouring: str
+    limit: float | None = None
+    note: str = ""
+
+
+class RoundSent(_Record):
+    """One message that left a store: in which round, how big, and whether it was a refusal."""
+
+    round: int
+    phase: str
+    outcome: str
+    reply_bytes: int
+    request_bytes: int = 0
+
+
+class Suggested(_Record):
+    """One suggestion a shop makes to one of its customers."""
+
+    title: str
+    reason: str
+
+
+class StoreRecord(_Record):
+    """One shop of the run. Names and titles come from files: the page escapes them."""
+
+    name: str
+    customers: int
+    products: int
+    order_lines: int
+    consents: tuple[Consent, ...] = ()
+    claims: tuple[Claim, ...] = ()
+    rounds: tuple[RoundSent, ...] = ()
+    evaluation: Evaluation | None = None
+    suggestions: tuple[Suggested, ...] = ()
+    active_release: int = 0
+
+
+class Phase(_Record):
+    """One exchange of the programme as the charter describes it."""
+
+    index: int
+    name: str
+    kind: str
+    dimension: int
+    clipping_norm: float
+    noise_multiplier: float
+    sampling_rate: float = 1.0
+
+
+class Contribution(_Record):
+    """A copy of one message as the coordinator received it, to look at.
+
+    Attributes:
+        store: the shop that sent it.
+        round: its number in the programme.
+        phase: its name.
+        reply_bytes: size of the whole signed reply.
+        dimension: number of integers in it.
+        values: the first of them, in order.
+        grid_step: value of one integer step, in the unit of the update.
+        noise_stddev_steps: standard deviation of the noise, in grid steps.
+        names_searched: how many of that shop's product and customer codes were looked for in the bytes.
+        names_found: how many of them were there.
+    """
+
+    store: str
+    round: int
+    phase: str
+    reply_bytes: int
+    dimension: int
+    values: tuple[int, ...]
+    grid_step: float
+    noise_stddev_steps: float
+    names_searched: int
+    names_found: int
+
+
+class Release(_Record):
+    """What the co-op released and signed."""
+
+    number: int
+    sha256: str
+    size_bytes: int
+    manifest: dict[str, object] = Field(default_factory=dict)
+
+
+class Check(_Record):
+    """One thing a sceptic would try, what ought to happen and what did."""
+
+    title: str
+    expected: str
+    happened: str
+    passed: bool
+
+
+class Step(_Record):
+    """One step of the run on the clock that starts with it."""
+
+    name: str
+    started_seconds: float
+    seconds: float
+
+
+class Machine(_Record):
+    """Where it ran, and the most memory all its processes held at one moment."""
+
+    processor: str
+    cores: int
+    memory_bytes: int
+    system: str
+    versions: dict[str, str] = Field(default_factory=dict)
+    peak_rss_bytes: int = 0
+    peak_pss_bytes: int = 0
+    peak_processes: int = 0
+    peak_step: str = ""
+
+
+class RunRecord(_Record):
+    """A whole run; `format_version` changes when a field changes its meaning."""
+
+    format_version: Literal[1] = 1
+    title: str
+    coop_name: str
+    started_at: str
+    duration_seconds: float
+    data_note: str
+    consent_note: str
+    command: str = "highstreet demo"
+    commit: str = ""
+    stores: tuple[StoreRecord, ...]
+    pooled: Evaluation | None = None
+    phases: tuple[Phase, ...] = ()
+    claims: tuple[Claim, ...] = ()
+    contribution: Contribution | None = None
+    release: Release | None = None
+    checks: tuple[Check, ...] = ()
+    steps: tuple[Step, ...] = ()
+    machine: Machine

@@ -1,0 +1,337 @@
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ET
+from html.parser import HTMLParser
+
+import pytest
+
+from highstreet.simulations.report import render
+from highstreet.simulations.report.record import (
+    Check,
+    Claim,
+    Consent,
+    Contribution,
+    Estimate,
+    Evaluation,
+    Gain,
+    Machine,
+    Method,
+    Phase,
+    Release,
+    RoundSent,
+    RunRecord,
+    Step,
+    StoreRecord,
+    Suggested,
+)
+from highstreet.simulations.report.svg import Drawing, Scale, ticks
+from highstreet.simulations.report.verdict import direction, verdict
+
+_CLAIM = Claim(
+    unit="a customer of one shop",
+    epsilon=2.0,
+    delta=1e-5,
+    neighbouring="add or remove one",
+    limit=3.0,
+    note="—",
+)
+
+
+def _evaluation(*, shift: float = 0.0) -> Evaluation:
+    """Figures of one shop; `shift` moves the co-op's."""
+    return Evaluation(
+        customers=80,
+        customers_novel=70,
+        methods=(
+            Method(
+                name="store_popularity",
+                label="shop's best-sellers",
+                role="baseline",
+                all_items=Estimate(value=0.16, low=0.14, high=0.18),
+                novel=Estimate(value=0.055, low=0.045, high=0.065),
+            ),
+            Method(
+                name="alone",
+                label="the shop alone",
+                role="alone",
+                all_items=Estimate(value=0.31, low=0.28, high=0.34),
+                novel=Estimate(value=0.059, low=0.05, high=0.068),
+            ),
+            Method(
+                name="coop",
+                label="co-op + own training",
+                role="coop",
+                all_items=Estimate(value=0.32 + shift, low=0.29 + shift, high=0.35 + shift),
+                novel=Estimate(value=0.062 + shift, low=0.053 + shift, high=0.071 + shift),
+            ),
+        ),
+        gains=(
+            Gain(
+                against="alone",
+                label="the shop alone",
+                all_items=Estimate(value=0.01 + shift, low=-0.002 + shift, high=0.022 + shift),
+                novel=Estimate(value=0.003 + shift, low=0.001 + shift, high=0.005 + shift),
+            ),
+            Gain(
+                against="store_popularity",
+                label="the shop's best-sellers",
+                novel=Estimate(value=0.007 + shift, low=0.001 + shift, high=0.013 + shift),
+            ),
+        ),
+    )
+
+
+def _store(name: str, customers: int, *, shift: float = 0.0) -> StoreRecord:
+    """One shop with a bit of everything."""
+    return StoreRecord(
+        name=name,
+        customers=customers,
+        products=1200,
+        order_lines=40 * customers,
+        consents=(
+            Consent(purpose="coop_learning", yes=int(customers * 0.85), no=customers - int(customers * 0.85)),
+        ),
+        claims=(_CLAIM,),
+        rounds=tuple(
+            RoundSent(round=index, phase=phase, outcome="answered", reply_bytes=4096 + 200)
+            for index, phase in enumerate(("popularity", "ranker"))
+        ),
+        evaluation=_evaluation(shift=shift),
+        suggestions=(Suggested(title="Oat biscuits", reason="you often buy biscuits"),),
+        active_release=1,
+    )
+
+
+def _record(*, names: tuple[str, ...] = ("Corner shop", "Mill Lane"), shift: float = 0.0) -> RunRecord:
+    """A whole run with shops of the given names."""
+    return RunRecord(
+        title="A co-op of shops learns together",
+        coop_name="Sample co-op",
+        started_at="2026-11-22 12:00 UTC",
+        duration_seconds=201.0,
+        data_note="Made up.",
+        consent_note="Consent answers are drawn.",
+        stores=tuple(_store(name, 20 + 60 * index, shift=shift) for index, name in enumerate(names)),
+        pooled=_evaluation(shift=shift),
+        phases=(
+            Phase(
+                index=0,
+                name="popularity",
+                kind="statistics",
+                dimension=1024,
+                clipping_norm=1.0,
+                noise_multiplier=4.0,
+            ),
+        ),
+        claims=(
+            _CLAIM,
+            _CLAIM.model_copy(
+                update={"unit": "a person who shops in up to 6 shops", "epsilon": 9.5, "limit": None}
+            ),
+        ),
+        contribution=Contribution(
+            store=names[0],
+            round=0,
+            phase="popularity",
+            reply_bytes=4296,
+            dimension=1024,
+            values=tuple((index * 7919) % 401 - 200 for index in range(480)),
+            grid_step=0.001,
+            noise_stddev_steps=120.0,
+            names_searched=2400,
+            names_found=0,
+        ),
+        release=Release(number=1, sha256="ab" * 32, size_bytes=123456, manifest={"number": 1, "stores": 6}),
+        checks=(
+            Check(
+                title="A release with one byte changed", expected="refused", happened="refused", passed=True
+            ),
+        ),
+        steps=(
+            Step(name="Write the shops' files", started_seconds=0.0, seconds=5.5),
+            Step(name="Train", started_seconds=5.5, seconds=100.0),
+        ),
+        machine=Machine(
+            processor="test",
+            cores=2,
+            memory_bytes=8 << 30,
+            system="Linux",
+            versions={"highstreet": "0.1.0"},
+            peak_rss_bytes=5 << 30,
+            peak_processes=20,
+        ),
+    )
+
+
+_HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(1)>'
+
+
+class _Page(HTMLParser):
+    """Every element with its attributes, in order."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def named(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+def test_page_holds_every_section_and_shop() -> None:
+    text = render(_record())
+    for words in (
+        "Corner shop",
+        "Mill Lane",
+        "Oat biscuits",
+        "(2, 1e-05)",
+        "(9.5, 1e-05)",
+        "Made up.",
+        "1 of 1",
+    ):
+        assert words in text
+
+
+def test_hostile_names_stay_text() -> None:
+    page = _Page(render(_record(names=(_HOSTILE, "Mill Lane"))))
+    assert page.named("script") == []
+    assert page.named("img") == []
+    assert all("onerror" not in attributes for _, attributes in page.elements)
+
+
+def test_page_loads_nothing_from_anywhere() -> None:
+    text = render(_record())
+    page = _Page(text)
+    assert {tag for tag, _ in page.elements} & {
+        "link",
+        "script",
+        "img",
+        "iframe",
+        "object",
+        "embed",
+        "base",
+    } == set()
+    assert re.findall(r"(?:https?:)?//\w|url\(|@import", text) == []
+    assert any("default-src 'none'" in (meta.get("content") or "") for meta in page.named("meta"))
+
+
+def test_every_chart_has_a_text_alternative_with_its_figures() -> None:
+    page = _Page(render(_record()))
+    drawings = page.named("svg")
+    ids = {attributes["id"] for _, attributes in page.elements if "id" in attributes}
+    assert len(drawings) == 9
+    for drawing in drawings:
+        assert drawing["role"] == "img"
+        assert set((drawing["aria-labelledby"] or "").split()) <= ids
+    words = re.findall(r"<desc[^>]*>([^<]+)</desc>", render(_record()))
+    assert len(words) == 9
+    assert any("Mill Lane, 80 customers: +0.0030 (+0.0010 to +0.0050)." in found for found in words)
+
+
+def test_ids_are_unique() -> None:
+    ids = [attributes["id"] for _, attributes in _Page(render(_record())).elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_text_colours_reach_contrast_aa(theme: str) -> None:
+    style = re.findall(r":root \{(.*?)\}", render(_record()), flags=re.S)[0 if theme == "light" else 1]
+    colours = dict(re.findall(r"--([a-z]+): (#[0-9a-f]{6})", style))
+    for name in ("ink", "soft", "coop", "alone", "good", "bad"):
+        for ground in ("paper", "panel"):
+            assert _contrast(colours[name], colours[ground]) >= 4.5, (name, ground)
+    for name in ("baseline", "above", "below"):
+        assert _contrast(colours[name], colours["paper"]) >= 3.0, name
+
+
+def test_contrast_of_black_on_white_is_21() -> None:
+    assert _contrast("#000000", "#ffffff") == pytest.approx(21.0)
+
+
+def _contrast(one: str, other: str) -> float:
+    light, dark = sorted((_luminance(one), _luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def _luminance(colour: str) -> float:
+    """Relative luminance as WCAG 2 defines it."""
+    parts = [int(colour[index : index + 2], 16) / 255 for index in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_a_run_without_figures_still_gives_a_page() -> None:
+    record = _record()
+    bare = record.model_copy(
+        update={
+            "stores": tuple(
+                store.model_copy(update={"evaluation": None, "rounds": (), "claims": (), "suggestions": ()})
+                for store in record.stores
+            ),
+            "pooled": None,
+            "phases": (),
+            "claims": (),
+            "contribution": None,
+            "release": None,
+            "checks": (),
+            "steps": (),
+        }
+    )
+    text = render(bare)
+    assert "says nothing about quality" in text
+    assert "No release was made" in text
+
+
+def test_record_survives_json() -> None:
+    record = _record()
+    assert RunRecord.model_validate_json(record.model_dump_json()) == record
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [(0.001, 0.02, "better"), (-0.02, -0.001, "worse"), (-0.01, 0.01, "unclear"), (None, None, "unclear")],
+)
+def test_only_an_interval_without_zero_is_a_difference(
+    low: float | None, high: float | None, expected: str
+) -> None:
+    assert direction(Estimate(value=0.005, low=low, high=high)) == expected
+
+
+def test_verdict_says_where_the_coop_harms() -> None:
+    sentences = " ".join(verdict(_record(shift=-0.03)))
+    assert "ranks worse than the shop's own best model" in sentences
+    assert "worse in 2 of 2 (Corner shop, Mill Lane)" in sentences
+
+
+def test_verdict_does_not_claim_what_the_interval_does_not_show() -> None:
+    sentences = [words for words in verdict(_record()) if words.startswith("For all later purchases")]
+    assert len(sentences) == 1
+    assert "cannot be told apart from" in sentences[0]
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.0, 0.4), (-0.013, 0.021), (0.0, 189.0), (3.0, 3.0)])
+def test_ticks_lie_inside_and_rise(low: float, high: float) -> None:
+    found = ticks(low, high)
+    assert found == sorted(set(found))
+    assert all(low - 1e-9 <= tick <= high + 1e-9 for tick in found)
+    assert 1 <= len(found) <= 11
+
+
+def test_scale_keeps_what_is_outside_at_the_edge() -> None:
+    scale = Scale(low=0.0, high=1.0, start=10.0, end=20.0)
+    assert [scale(value) for value in (-1.0, 0.5, 2.0)] == [10.0, 15.0, 20.0]
+
+
+def test_drawing_is_well_formed_whatever_its_words() -> None:
+    drawing = Drawing(key="k", title=_HOSTILE, description="a & b < c", width=10, height=10)
+    drawing.text(1, 1, _HOSTILE)
+    for shape in ("circle", "square", "diamond"):
+        drawing.mark(2, 2, shape=shape, cls='a"b')
+    root = ET.fromstring(str(drawing.markup()))  # noqa: S314  our own drawing
+    assert root.findtext("title") == _HOSTILE
+    assert root.findtext("text") == _HOSTILE
+    assert len(root) == 6
