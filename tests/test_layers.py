@@ -23,7 +23,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "simulations": ROOMS - {"simulations"},
     "highstreet": set(),
 }
-SHARED = {"highstreet", "highstreet.errors", "highstreet.logs"}
+SHARED = {"highstreet", "highstreet.errors"}
+SHELL_ONLY = {"highstreet.files", "highstreet.logs", "highstreet.processes"}
 FLOWER_FILES = {
     "client/app.py",
     "client/shim.py",
@@ -76,13 +77,21 @@ def _package(path: Path) -> str:
     return ".".join(["highstreet", *parts])
 
 
+def _parent(module: str) -> str:
+    return module.rpartition(".")[0]
+
+
 def _violations(source: str, *, room: str, package: str) -> list[str]:
     found = []
     for module in _imports(ast.parse(source), package):
         top = module.split(".")[0]
         if top in ROOMS:
             found.append(f"bare import of {module}")
-        if top != "highstreet" or module in SHARED:
+        if top != "highstreet" or module in SHARED or _parent(module) in SHARED - {"highstreet"}:
+            continue
+        if module in SHELL_ONLY or _parent(module) in SHELL_ONLY:
+            if room in PURE or room == "protos":
+                found.append(f"{room} is pure and must not import {module}")
             continue
         target = module.split(".")[1]
         if target in ROOMS and target != room and target not in MAY_IMPORT[room]:
@@ -104,6 +113,7 @@ def test_imports_point_one_way(path: Path) -> None:
         ("server", "from highstreet import client"),
         ("audit", "from highstreet.client import ledger"),
         ("models", "import privacy"),
+        ("privacy", "from highstreet.files import write_private"),
         ("protos", "from highstreet.models import state"),
         ("client", "from ..server import rounds"),
     ],
