@@ -8,9 +8,12 @@ __all__ = [
     "CoopExistsError",
     "DatabaseError",
     "InviteRefusedError",
+    "JoinRefusedError",
     "MembershipError",
     "NoCoopError",
+    "OddReplyError",
     "PortBusyError",
+    "ProgrammeFailedError",
     "ProgrammeRefusedError",
     "PublishError",
     "ServerError",
@@ -40,7 +43,17 @@ class DatabaseError(ServerError):
 
 
 class InviteRefusedError(ServerError):
-    """An invitation cannot be made or used."""
+    """An invitation cannot be made."""
+
+
+class JoinRefusedError(ServerError):
+    """A store cannot join; what it is told is the refusal's name and nothing else."""
+
+    refusal: int
+
+    def __init__(self, refusal: int, what: str) -> None:
+        super().__init__(what)
+        self.refusal = refusal
 
 
 class MembershipError(ServerError):
@@ -61,3 +74,19 @@ class PortBusyError(ServerError):
 
 class SuperLinkError(ServerError):
     """Flower's SuperLink does not do what the coordinator asks of it."""
+
+
+class OddReplyError(ServerError):
+    """A store's reply does not fit the request; the store is left out, the round goes on.
+
+    Attributes:
+        reason: a word of ours for the log, never content of the reply.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"A reply does not fit its request ({reason}).")
+        self.reason = reason
+
+
+class ProgrammeFailedError(ServerError):
+    """A programme cannot go on; `what` is kept in coop.db for `coop status`."""

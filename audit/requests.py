@@ -1,0 +1,120 @@
+"""Round messages as both sides see them: what a request announces, the seals on request and reply."""
+
+from __future__ import annotations
+
+import hashlib
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from google.protobuf.message import DecodeError
+
+from highstreet.audit.errors import UnreadableDocumentError
+from highstreet.audit.signing import SignatureKind, sign, verify
+from highstreet.models.plan import PhasePlan
+from highstreet.privacy.mechanism import GaussianMechanism
+from highstreet.privacy.releases import Neighbouring, PrivacyUnit
+from highstreet.protos.rounds_pb2 import ReleaseSpec, RoundReply, RoundRequest, SignedReply, SignedRequest
+
+__all__ = [
+    "FORMAT_VERSION",
+    "MECHANISM",
+    "MESSAGE_LIMIT_BYTES",
+    "mechanism_of",
+    "open_reply",
+    "open_request",
+    "release_spec",
+    "request_sha256",
+    "seal_reply",
+    "seal_request",
+]
+
+FORMAT_VERSION = 1
+MESSAGE_LIMIT_BYTES = 64 << 20
+MECHANISM = "grid-gaussian"
+_TEXT_LIMIT_BYTES = 128
+_HASH_BYTES = 32
+
+
+def mechanism_of(phase: PhasePlan) -> GaussianMechanism:
+    """Return the mechanism a store uses for a phase; coordinator and store derive the same one."""
+    return GaussianMechanism(
+        dimension=phase.dimension,
+        clipping_norm=phase.clipping_norm,
+        noise_multiplier=phase.noise_multiplier,
+    )
+
+
+def release_spec(phase: PhasePlan) -> ReleaseSpec:
+    """Describe the release of a phase as it is announced, before anything is spent."""
+    mechanism = mechanism_of(phase)
+    return ReleaseSpec(
+        mechanism=MECHANISM,
+        clipping_norm=phase.clipping_norm,
+        noise_multiplier=phase.noise_multiplier,
+        sampling_rate=phase.sampling_rate,
+        privacy_unit=PrivacyUnit.CUSTOMER_AT_STORE.value,
+        neighbouring=Neighbouring.ADD_OR_REMOVE.value,
+        dimension=phase.dimension,
+        grid_step=mechanism.grid_step,
+    )
+
+
+def request_sha256(signed_request: SignedRequest) -> bytes:
+    """Return the hash that names a request, everywhere."""
+    return hashlib.sha256(signed_request.request).digest()
+
+
+def seal_request(request: RoundRequest, key: Ed25519PrivateKey) -> bytes:
+    """Return a request as it travels: deterministic bytes and the coordinator's signature."""
+    content = request.SerializeToString(deterministic=True)
+    signature = sign(SignatureKind.REQUEST, content, key)
+    return SignedRequest(request=content, signature=signature).SerializeToString(deterministic=True)
+
+
+def open_request(signed_request: SignedRequest, *, coordinator_public_key: bytes) -> RoundRequest:
+    """Return the request inside when the coordinator signed it and its sizes are within the limits.
+
+    Raises:
+        SignatureMismatchError: somebody else signed it, or nobody.
+        UnreadableDocumentError: it cannot be parsed, or a field is too long.
+    """
+    verify(SignatureKind.REQUEST, signed_request.request, signed_request.signature, coordinator_public_key)
+    try:
+        request = RoundRequest.FromString(signed_request.request)
+    except DecodeError as error:
+        raise UnreadableDocumentError("A round request cannot be read.") from error
+    texts = (request.coop_id, request.programme_id, request.phase)
+    hashes = (
+        request.charter_sha256,
+        request.roster_sha256,
+        request.schema_sha256,
+        request.state_sha256,
+    )
+    if any(len(text.encode()) > _TEXT_LIMIT_BYTES for text in texts):
+        raise UnreadableDocumentError("A round request holds a text that is too long.")
+    if any(len(value) != _HASH_BYTES for value in hashes):
+        raise UnreadableDocumentError("A round request holds a hash that is not one.")
+    return request
+
+
+def seal_reply(reply: RoundReply, key: Ed25519PrivateKey) -> bytes:
+    """Return a reply as it travels: deterministic bytes and the member's signature."""
+    content = reply.SerializeToString(deterministic=True)
+    signature = sign(SignatureKind.REPLY, content, key)
+    return SignedReply(reply=content, signature=signature).SerializeToString(deterministic=True)
+
+
+def open_reply(body: bytes, *, member_public_key: bytes) -> RoundReply:
+    """Return the reply inside when the member signed it.
+
+    Raises:
+        SignatureMismatchError: somebody else signed it, or nobody.
+        UnreadableDocumentError: it cannot be parsed, or is too long.
+    """
+    if len(body) > MESSAGE_LIMIT_BYTES:
+        raise UnreadableDocumentError("A reply is longer than allowed.")
+    try:
+        signed = SignedReply.FromString(body)
+        verify(SignatureKind.REPLY, signed.reply, signed.signature, member_public_key)
+        return RoundReply.FromString(signed.reply)
+    except DecodeError as error:
+        raise UnreadableDocumentError("A reply cannot be read.") from error

@@ -1,0 +1,145 @@
+"""The store service: answers the shim over a Unix socket that only this shop's user can reach."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import grpc
+
+from highstreet import __version__
+from highstreet.client.errors import StoreHomeError
+from highstreet.client.home import private_folder
+from highstreet.protos.rounds_pb2 import RoundReply, SignedReply
+from highstreet.protos.store_pb2 import AnswerReply, AnswerRequest, StatusReply, StatusRequest
+from highstreet.protos.store_pb2_grpc import StoreServicer, StoreStub, add_StoreServicer_to_server
+
+__all__ = ["ServiceStatus", "StoreService", "ask_status", "serve"]
+
+_BODY_LIMIT_BYTES = 64 << 20
+_FORMAT_VERSION = 1
+_SOCKET_PATH_LIMIT = 100
+_LOG = logging.getLogger("highstreet.service")
+
+
+@dataclass(slots=True)
+class ServiceStatus:
+    """What `highstreet store status` shows; counts of rounds only, nothing from data."""
+
+    member_id: str = ""
+    coop_id: str = ""
+    active_release: int = 0
+    rounds_answered: int = 0
+    rounds_refused: int = 0
+    last_round: str = ""
+    started_at: float = field(default_factory=time.time)
+
+
+class StoreService(StoreServicer):
+    """Passes one message at a time to the round desk.
+
+    Args:
+        answer: the round desk: signed request in, signed reply out; it never raises for reasons of data.
+        status: shared with the rest of the store process.
+    """
+
+    def __init__(self, answer: Callable[[bytes], bytes], status: ServiceStatus) -> None:
+        self._answer = answer
+        self._status = status
+        self._one_at_a_time = threading.Lock()
+
+    def Answer(  # noqa: N802 - the name in store.proto
+        self, request: AnswerRequest, context: grpc.ServicerContext
+    ) -> AnswerReply:
+        """Answer one round message; a failure of our own is UNAVAILABLE to the shim, without text."""
+        if request.format_version != _FORMAT_VERSION:
+            context.abort(grpc.StatusCode.UNIMPLEMENTED, "format version")
+        with self._one_at_a_time:
+            try:
+                body = self._answer(request.signed_request)
+            except Exception:  # the top of the service: the reason stays here, in the log
+                _LOG.exception("a round message could not be answered")
+                context.abort(grpc.StatusCode.UNAVAILABLE, "unavailable")
+            self._count(body)
+        return AnswerReply(format_version=_FORMAT_VERSION, signed_reply=body)
+
+    def Status(  # noqa: N802 - the name in store.proto
+        self, request: StatusRequest, context: grpc.ServicerContext
+    ) -> StatusReply:
+        """Say how the service is doing."""
+        status = self._status
+        return StatusReply(
+            format_version=_FORMAT_VERSION,
+            version=__version__,
+            member_id=status.member_id,
+            coop_id=status.coop_id,
+            rounds_answered=status.rounds_answered,
+            rounds_refused=status.rounds_refused,
+            last_round=status.last_round,
+            active_release=status.active_release,
+            started_unix_seconds=int(status.started_at),
+        )
+
+    def _count(self, body: bytes) -> None:
+        reply = RoundReply.FromString(SignedReply.FromString(body).reply)
+        if reply.WhichOneof("outcome") == "values":
+            self._status.rounds_answered += 1
+        else:
+            self._status.rounds_refused += 1
+        self._status.last_round = f"{reply.programme_id}/{reply.round}"
+
+
+@contextmanager
+def serve(service: StoreService, socket: Path) -> Iterator[None]:
+    """Serve on a Unix socket of mode 0600 in a folder of mode 0700 while the block runs.
+
+    Raises:
+        StoreHomeError: the socket cannot be made there.
+    """
+    private_folder(socket.parent)
+    if len(os.fsencode(socket)) > _SOCKET_PATH_LIMIT:
+        raise StoreHomeError(
+            f"The path {socket} is too long for a socket ({_SOCKET_PATH_LIMIT} bytes at most).",
+            next_step="Choose a --home with a shorter path.",
+        )
+    socket.unlink(missing_ok=True)
+    limit = _BODY_LIMIT_BYTES + 4096
+    server = grpc.server(
+        ThreadPoolExecutor(max_workers=4, thread_name_prefix="store"),
+        options=[("grpc.max_receive_message_length", limit), ("grpc.max_send_message_length", limit)],
+        maximum_concurrent_rpcs=16,
+    )
+    add_StoreServicer_to_server(service, server)
+    try:
+        server.add_insecure_port(f"unix:{socket}")
+        socket.chmod(0o600)
+    except (RuntimeError, OSError) as error:
+        raise StoreHomeError(
+            f"The socket {socket} cannot be made.", next_step="Choose another --home on a local disk."
+        ) from error
+    server.start()
+    try:
+        yield
+    finally:
+        server.stop(grace=2).wait()
+        socket.unlink(missing_ok=True)
+
+
+def ask_status(socket: Path, *, timeout_seconds: float = 2.0) -> StatusReply | None:
+    """Return what a running service says of itself; None when none runs."""
+    if not socket.exists():
+        return None
+    with grpc.insecure_channel(f"unix:{socket}") as channel:
+        try:
+            return StoreStub(channel).Status(
+                StatusRequest(format_version=_FORMAT_VERSION), timeout=timeout_seconds
+            )
+        except grpc.RpcError:
+            return None

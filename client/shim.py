@@ -1,0 +1,140 @@
+"""What runs messages on a store's node: our installed ClientApp, and nothing a coordinator sends.
+
+Flower's node, in process isolation, starts no app itself. It lets a process that knows a shared secret
+claim each message and answer it. Flower's own such process starts a fresh Python that unpacks and imports
+the app bundle the coordinator shipped. This one takes its place: it lives as long as the node, gives every
+message to `highstreet.client.app`, and drops the bundle unread. So no code from outside runs in a shop, and
+a message costs milliseconds instead of the import of an application.
+
+The functions of `flwr.supernode` and `flwr.supercore` used here are not public; the version is pinned for
+it and a test that ships a hostile bundle holds it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import time
+from pathlib import Path
+
+from flwr.app import Context, Message
+from flwr.common.serde import context_from_proto
+from flwr.proto.message_pb2 import ObjectTree
+from flwr.proto.node_pb2 import Node
+from flwr.proto.runtime_pb2 import (
+    ClaimTaskRequest,
+    PullAppMessagesRequest,
+    PullPendingTasksRequest,
+    PullTaskInputRequest,
+)
+from flwr.supercore.constant import TaskType
+from flwr.supercore.heartbeat import HeartbeatSender, make_task_heartbeat_fn_http
+from flwr.supercore.inflatable.inflatable_protobuf_utils import (
+    make_confirm_message_received_fn_protobuf,
+    make_pull_object_fn_protobuf,
+)
+from flwr.supercore.inflatable.inflatable_utils import pull_and_inflate_object_from_tree
+from flwr.supercore.interceptors import (
+    RuntimeTokenHttpInterceptor,
+    RuntimeVersionHttpInterceptor,
+    SuperExecAuthHttpInterceptor,
+)
+from flwr.supercore.interceptors.superexec_auth_interceptor import RUNTIME_SUPEREXEC_METHODS
+from flwr.supercore.retry import make_simple_http_retry_invoker
+from flwr.supercore.runtime import RuntimeHttpClient
+from flwr.supernode.runtime.run_clientapp import push_message, push_task_output
+
+from highstreet.client.app import app
+
+__all__ = ["answer_task", "main", "run"]
+
+_POLL_SECONDS = 0.25
+_MESSAGE_SECONDS = 30.0
+_LOG = logging.getLogger("highstreet.shim")
+
+
+def run(*, runtime_address: str, secret: bytes) -> None:
+    """Answer the node's messages one after the other until the process is ended."""
+    node = _client(
+        runtime_address,
+        RuntimeVersionHttpInterceptor(component_name="SuperExec"),
+        SuperExecAuthHttpInterceptor(master_secret=secret, protected_methods=RUNTIME_SUPEREXEC_METHODS),
+    )
+    while True:
+        for task in node.PullPendingTasks(PullPendingTasksRequest()).tasks:
+            if task.type != TaskType.CLIENT_APP:
+                _LOG.warning("a task of kind %.32r is refused", task.type)
+                continue
+            token = node.ClaimTask(ClaimTaskRequest(task_id=task.task_id)).token
+            if token:
+                answer_task(runtime_address, token)
+        time.sleep(_POLL_SECONDS)
+
+
+def answer_task(runtime_address: str, token: str) -> None:
+    """Take one claimed message, let our ClientApp answer it, hand the answer to the node."""
+    client = _client(
+        runtime_address,
+        RuntimeVersionHttpInterceptor(component_name="flwr-clientapp"),
+        RuntimeTokenHttpInterceptor(token),
+    )
+    heartbeat = HeartbeatSender(make_task_heartbeat_fn_http(client))
+    heartbeat.start()
+    try:
+        context, tree = _take(client)
+        message = _message(client, context, tree)
+        push_message(client, app(message, context), context)
+        push_task_output(client, context, "completed", "")
+    finally:
+        heartbeat.stop()
+        client.close()
+
+
+def _take(client: RuntimeHttpClient) -> tuple[Context, ObjectTree]:
+    """Return the run's context and the tree of the message; the bundle that comes along is dropped unread."""
+    context = context_from_proto(client.PullTaskInput(PullTaskInputRequest()).context)
+    end = time.monotonic() + _MESSAGE_SECONDS
+    # The node announces a task before it has stored the message: ask again until it is there.
+    while time.monotonic() < end:
+        time.sleep(_POLL_SECONDS)
+        trees = client.PullMessages(PullAppMessagesRequest()).message_object_trees
+        if trees:
+            return context, trees[0]
+    raise TimeoutError("the node announced a message and did not give it")
+
+
+def _message(client: RuntimeHttpClient, context: Context, tree: ObjectTree) -> Message:
+    node = Node(node_id=context.node_id)
+    message = pull_and_inflate_object_from_tree(
+        tree,
+        make_pull_object_fn_protobuf(client.PullObject, node, context.run_id),
+        make_confirm_message_received_fn_protobuf(client.ConfirmMessageReceived, node, context.run_id),
+        return_type=Message,
+    )
+    message.metadata.__dict__["_message_id"] = tree.object_id
+    return message
+
+
+def _client(address: str, *interceptors: object) -> RuntimeHttpClient:
+    return RuntimeHttpClient.from_server_address(
+        server_address=address,
+        insecure=True,
+        root_certificates=None,
+        interceptors=list(interceptors),
+        retry_invoker=make_simple_http_retry_invoker(),
+    )
+
+
+def main() -> None:
+    """Run as the child process of `highstreet store run`."""
+    parser = argparse.ArgumentParser(
+        description="Answer a Flower node's messages with the installed ClientApp."
+    )
+    parser.add_argument("--runtime-address", required=True)
+    parser.add_argument("--secret-file", required=True, type=Path)
+    arguments = parser.parse_args()
+    run(runtime_address=arguments.runtime_address, secret=arguments.secret_file.read_bytes())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,181 @@
+"""What the coordinator remembers of programmes and rounds; a crash costs at most the round in progress."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from highstreet.models.plan import PhasePlan
+from highstreet.models.state import SharedState
+from highstreet.server.database import transaction
+
+__all__ = ["Checkpoints", "OpenRound", "Programme", "ProgrammeState", "StoredReply"]
+
+
+class ProgrammeState(StrEnum):
+    """Where a programme stands."""
+
+    REQUESTED = "requested"
+    RUNNING = "running"
+    FINISHED = "finished"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Programme:
+    """One programme, from request to release."""
+
+    programme_id: str
+    number: int
+    state: ProgrammeState
+    charter_sha256: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenRound:
+    """A round that was asked: the very bytes every store gets, whenever they are sent."""
+
+    programme_id: str
+    round: int
+    signed_request: bytes
+    opened_at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredReply:
+    """An answer that was accepted."""
+
+    member_id: str
+    reply: bytes
+
+
+class Checkpoints:
+    """Programmes and rounds in coop.db. Each call is durable when it returns.
+
+    Args:
+        connection: of `highstreet.server.database.connect`; belongs to the calling thread.
+        clock: seconds since 1970.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, *, clock: Callable[[], float] = time.time) -> None:
+        self._connection = connection
+        self._clock = clock
+
+    def active(self) -> Programme | None:
+        """Return the programme that is requested or running."""
+        row = self._connection.execute(
+            "SELECT programme_id, number, state, charter_sha256 FROM programmes"
+            " WHERE state IN ('requested', 'running')"
+        ).fetchone()
+        if row is None:
+            return None
+        return Programme(
+            programme_id=row["programme_id"],
+            number=row["number"],
+            state=ProgrammeState(row["state"]),
+            charter_sha256=bytes(row["charter_sha256"]),
+        )
+
+    def mark_running(self, programme_id: str) -> None:
+        """Note that a programme has started."""
+        self._connection.execute(
+            "UPDATE programmes SET state = 'running' WHERE programme_id = ? AND state = 'requested'",
+            (programme_id,),
+        )
+
+    def mark_finished(self, programme_id: str) -> None:
+        """Note that a programme has led to a release."""
+        self._end(programme_id, ProgrammeState.FINISHED, "")
+
+    def mark_failed(self, programme_id: str, reason: str) -> None:
+        """Note that a programme ended without a release, and why."""
+        self._end(programme_id, ProgrammeState.FAILED, reason)
+
+    def last_closed(self, programme_id: str) -> tuple[int, bytes] | None:
+        """Return the last closed round's number and the state after it."""
+        row = self._connection.execute(
+            "SELECT round, state FROM rounds WHERE programme_id = ? AND closed_at IS NOT NULL"
+            " ORDER BY round DESC LIMIT 1",
+            (programme_id,),
+        ).fetchone()
+        return None if row is None else (int(row["round"]), bytes(row["state"]))
+
+    def contributors(self, programme_id: str) -> tuple[int, ...]:
+        """Return how many stores contributed to each closed round, in order."""
+        rows = self._connection.execute(
+            "SELECT contributors FROM rounds WHERE programme_id = ? AND closed_at IS NOT NULL ORDER BY round",
+            (programme_id,),
+        )
+        return tuple(int(row["contributors"]) for row in rows)
+
+    def open_round(self, programme_id: str, phase: PhasePlan, build: Callable[[int], bytes]) -> OpenRound:
+        """Return the round of a phase: the stored one, or a new one, stored before anybody sees it.
+
+        Args:
+            programme_id: the programme.
+            phase: the phase.
+            build: makes the signed request from the opening time; called only when there is none yet.
+        """
+        with transaction(self._connection) as connection:
+            row = connection.execute(
+                "SELECT request, opened_at FROM rounds WHERE programme_id = ? AND round = ?",
+                (programme_id, phase.index),
+            ).fetchone()
+            if row is None:
+                opened_at = int(self._clock())
+                request = build(opened_at)
+                connection.execute(
+                    "INSERT INTO rounds (programme_id, round, phase, request, opened_at)"
+                    " VALUES (?, ?, ?, ?, ?)",
+                    (programme_id, phase.index, phase.name, request, opened_at),
+                )
+            else:
+                request, opened_at = bytes(row["request"]), int(row["opened_at"])
+        return OpenRound(
+            programme_id=programme_id,
+            round=phase.index,
+            signed_request=request,
+            opened_at=opened_at,
+        )
+
+    def save_reply(self, opened: OpenRound, member_id: str, *, reply: bytes, refusal: str = "") -> None:
+        """Keep a store's answer; the first one stands."""
+        self._connection.execute(
+            "INSERT OR IGNORE INTO replies (programme_id, round, member_id, reply, refusal, received_at)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            (opened.programme_id, opened.round, member_id, reply, refusal, int(self._clock())),
+        )
+
+    def replies(self, opened: OpenRound) -> Sequence[StoredReply]:
+        """Return the answers kept so far."""
+        rows = self._connection.execute(
+            "SELECT member_id, reply FROM replies WHERE programme_id = ? AND round = ? ORDER BY member_id",
+            (opened.programme_id, opened.round),
+        )
+        return [StoredReply(member_id=row["member_id"], reply=bytes(row["reply"])) for row in rows]
+
+    def close_round(self, opened: OpenRound, state: SharedState, *, contributors: int) -> None:
+        """Write the state after a round; from now on the programme goes on behind it.
+
+        The stores' own updates are dropped in the same step: only their sum is kept. Refusals stay.
+        """
+        with transaction(self._connection) as connection:
+            connection.execute(
+                "UPDATE rounds SET closed_at = ?, contributors = ?, state = ?"
+                " WHERE programme_id = ? AND round = ? AND closed_at IS NULL",
+                (int(self._clock()), contributors, state.to_bytes(), opened.programme_id, opened.round),
+            )
+            connection.execute(
+                "UPDATE replies SET reply = NULL WHERE programme_id = ? AND round = ? AND refusal = ''",
+                (opened.programme_id, opened.round),
+            )
+
+    def _end(self, programme_id: str, state: ProgrammeState, reason: str) -> None:
+        self._connection.execute(
+            "UPDATE programmes SET state = ?, failure = ?, finished_at = ? WHERE programme_id = ?"
+            " AND state IN ('requested', 'running')",
+            (state.value, reason, int(self._clock()), programme_id),
+        )

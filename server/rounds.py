@@ -1,0 +1,202 @@
+"""A round as the coordinator sees it: the request it asks, the replies it accepts, and when it is over. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from highstreet.audit.charter import Charter, RoundTerms
+from highstreet.audit.errors import AuditError
+from highstreet.audit.requests import FORMAT_VERSION, open_reply, release_spec
+from highstreet.models.plan import PhasePlan
+from highstreet.models.state import SharedState
+from highstreet.protos.rounds_pb2 import REFUSAL_UNAVAILABLE, RefusalCode, RoundRequest
+from highstreet.server.aggregation import decode_values
+from highstreet.server.errors import OddReplyError
+
+__all__ = [
+    "Decision",
+    "Member",
+    "Refusal",
+    "Tally",
+    "Update",
+    "build_request",
+    "read_reply",
+    "required_stores",
+]
+
+#: How long the others are waited for, at least, once the quorum has answered.
+PATIENCE_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """A store on the roster: who it is, the key its replies are signed with, the node that carries them."""
+
+    member_id: str
+    signing_public_key: bytes
+    node_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Update:
+    """A store's part of a round."""
+
+    values: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """A store's signed "no", with its code."""
+
+    code: RefusalCode.ValueType
+
+    @property
+    def is_final(self) -> bool:
+        """Whether asking again is of no use."""
+        return self.code != REFUSAL_UNAVAILABLE
+
+    @property
+    def name(self) -> str:
+        """The code's name, or `unknown` for a code this version does not know."""
+        known: Mapping[int, str] = {number: name for name, number in RefusalCode.items()}
+        return known.get(self.code, "unknown").removeprefix("REFUSAL_").lower()
+
+
+class Decision(StrEnum):
+    """What to do with an open round."""
+
+    WAIT = "wait"
+    CLOSE = "close"
+    FAIL = "fail"
+
+
+def required_stores(terms: RoundTerms, *, members: int) -> int:
+    """Return how many stores must contribute: the cohort floor, and the quorum's share of the members."""
+    return max(terms.cohort_floor, math.ceil(terms.quorum * members))
+
+
+@dataclass(slots=True, kw_only=True)
+class Tally:
+    """What has come in for one round.
+
+    Attributes:
+        members: how many stores were asked.
+        required: how many must contribute.
+        deadline: end of the round, seconds since 1970.
+        opened_at: its start.
+    """
+
+    members: int
+    required: int
+    opened_at: float
+    deadline: float
+    updates: dict[str, NDArray[np.int64]] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
+    _quorum_at: float | None = None
+
+    def add(self, member_id: str, answer: Update | Refusal, *, now: float) -> bool:
+        """Take an answer; return whether it is new. The first answer of a store stands."""
+        if member_id in self.updates or member_id in self.refused:
+            return False
+        if isinstance(answer, Update):
+            self.updates[member_id] = answer.values
+        elif answer.is_final:
+            self.refused[member_id] = answer.name
+        else:
+            return False
+        if self._quorum_at is None and len(self.updates) >= self.required:
+            self._quorum_at = now
+        return True
+
+    def has_answered(self, member_id: str) -> bool:
+        """Whether this store need not be asked again."""
+        return member_id in self.updates or member_id in self.refused
+
+    def decide(self, *, now: float) -> Decision:
+        """Say whether the round is over.
+
+        It closes when everybody has answered, or when the quorum has and the others were waited for as long
+        again (at least PATIENCE_SECONDS), or at the deadline with a quorum. It fails when no quorum can come
+        together any more.
+        """
+        enough = len(self.updates) >= self.required
+        if len(self.updates) + len(self.refused) >= self.members:
+            return Decision.CLOSE if enough else Decision.FAIL
+        if self.members - len(self.refused) < self.required:
+            return Decision.FAIL
+        if now >= self.deadline:
+            return Decision.CLOSE if enough else Decision.FAIL
+        return Decision.CLOSE if enough and now >= self._patience_ends() else Decision.WAIT
+
+    def failure(self, phase: str) -> str:
+        """Say why the round failed, in one sentence with counts and codes only."""
+        codes = ", ".join(sorted(set(self.refused.values()))) or "none"
+        return (
+            f"{len(self.updates)} of {self.members} stores took part in phase {phase}, {self.required} are "
+            f"required; refused: {len(self.refused)} (codes: {codes})."
+        )
+
+    def _patience_ends(self) -> float:
+        if self._quorum_at is None:
+            return self.deadline
+        return self._quorum_at + max(PATIENCE_SECONDS, self._quorum_at - self.opened_at)
+
+
+def build_request(
+    charter: Charter,
+    phase: PhasePlan,
+    state: SharedState,
+    *,
+    programme_id: str,
+    roster_sha256: bytes,
+    opened_at: int,
+) -> RoundRequest:
+    """Describe one round completely: what is asked, under which agreement, until when."""
+    return RoundRequest(
+        format_version=FORMAT_VERSION,
+        coop_id=charter.coop.id,
+        programme_id=programme_id,
+        round=phase.index,
+        phase=phase.name,
+        charter_sha256=charter.sha256(),
+        roster_sha256=roster_sha256,
+        schema_sha256=bytes.fromhex(charter.plan.schema.sha256()),
+        state_sha256=bytes.fromhex(state.sha256()),
+        cohort_floor=charter.rounds.cohort_floor,
+        opened_unix_seconds=opened_at,
+        deadline_unix_seconds=opened_at + charter.rounds.deadline_seconds,
+        release=release_spec(phase),
+        state=state.to_bytes(),
+    )
+
+
+def read_reply(
+    body: bytes, *, request: RoundRequest, request_sha256: bytes, member: Member
+) -> Update | Refusal:
+    """Return a store's answer when it is signed by that store and answers exactly this request.
+
+    Raises:
+        OddReplyError: anything else.
+    """
+    try:
+        reply = open_reply(body, member_public_key=member.signing_public_key)
+    except AuditError as error:
+        raise OddReplyError("signature or form") from error
+    expected = (FORMAT_VERSION, request.coop_id, member.member_id)
+    if (reply.format_version, reply.coop_id, reply.member_id) != expected:
+        raise OddReplyError("version, co-op or member")
+    if reply.WhichOneof("outcome") == "refusal":
+        return Refusal(code=reply.refusal)
+    if (reply.programme_id, reply.round) != (request.programme_id, request.round):
+        raise OddReplyError("another round")
+    if reply.request_sha256 != request_sha256:
+        raise OddReplyError("another request")
+    if reply.WhichOneof("outcome") != "values":
+        raise OddReplyError("no outcome")
+    return Update(values=decode_values(reply.values, dimension=request.release.dimension))
