@@ -15,15 +15,31 @@ The programme of the rung `statistics-ranker`:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
 
 import numpy as np
+from numpy.typing import NDArray
+
+from highstreet.models import cooccurrence, popularity
+from highstreet.models.cooccurrence import apply_cooccurrence, cooccurrence_rows
+from highstreet.models.errors import InvalidPlanError, InvalidStateError, PhaseOrderError
+from highstreet.models.evaluation import METRICS, apply_evaluation, evaluation_rows
+from highstreet.models.features import FEATURES, INITIAL_WEIGHTS
 from highstreet.models.plan import ModelPlan, PhaseKind, PhasePlan
-from highstreet.models.ranker import GradientTask
+from highstreet.models.popularity import apply_popularity, popularity_rows
+from highstreet.models.ranker import (
+    GradientTask,
+    RankerTask,
+    apply_curvature,
+    apply_gradient,
+    curvature_dimension,
+    curvature_rows,
+)
 from highstreet.models.schema import FeatureSchema
+from highstreet.models.settings import Settings
 from highstreet.models.shop import ShopData
 from highstreet.models.state import SharedState
-from numpy.typing import NDArray
 
 __all__ = [
     "RUNG",
@@ -32,6 +48,7 @@ __all__ = [
     "PhaseKind",
     "PhasePlan",
     "apply_sum",
+    "check_plan",
     "customer_rows",
     "default_plan",
     "gradient_task",
@@ -39,6 +56,7 @@ __all__ = [
 ]
 
 RUNG = "statistics-ranker"
+_SHARES = {"popularity": 0.30, "cooccurrence": 0.35, "curvature": 0.05, "ranker": 0.25, "evaluation": 0.05}
 
 
 def default_plan(
@@ -48,7 +66,8 @@ def default_plan(
     clients_per_store: int = 75,
     gradient_rounds: int = 4,
     gradient_sampling_rate: float = 1.0,
-    params: dict[str, float] | None = None,
+    params: Mapping[str, float] | None = None,
+    shares: Mapping[str, float] | None = None,
 ) -> ModelPlan:
     """Return the programme with public defaults.
 
@@ -60,15 +79,77 @@ def default_plan(
             0 for no privacy (lab only).
         clients_per_store: public constant for denominators.
         gradient_rounds: number of ranker rounds, 0 to 32.
-        gradient_sampling_rate: Poisson sampling over customers in the ranker rounds.
-        params: overrides of the model's public numbers by name.
+        gradient_sampling_rate: Poisson sampling over customers in the ranker rounds; the share of a sampled round is
+            then an upper bound on what it costs.
+        params: overrides of the model's public numbers by name; see Settings. `holdout_days` above 0 adds the
+            evaluation phase.
+        shares: relative shares of the budget by phase name, scaled to add to 1 over the phases there are.
     """
-    raise NotImplementedError
+    public = schema or FeatureSchema()
+    settings = Settings.from_params({**Settings().to_params(), **(params or {})})
+    if not 0 <= gradient_rounds <= _MAX_ROUNDS:
+        raise InvalidPlanError(f"A programme has 0 to {_MAX_ROUNDS} ranker rounds, not {gradient_rounds}.")
+    names = ["popularity", "cooccurrence", "curvature", *["ranker"] * gradient_rounds]
+    names += ["evaluation"] if settings.holdout_days > 0 else []
+    weights = _phase_shares(names, {**_SHARES, **(shares or {})})
+    phases = tuple(
+        PhasePlan(
+            index=index,
+            name=name,
+            kind=_KINDS[name],
+            dimension=_dimension(name, public, settings),
+            clipping_norm=_clipping_norm(name, settings),
+            noise_multiplier=noise_multiplier / math.sqrt(weight),
+            sampling_rate=gradient_sampling_rate if name == "ranker" else 1.0,
+        )
+        for index, (name, weight) in enumerate(zip(names, weights, strict=True))
+    )
+    return ModelPlan(
+        schema=public,
+        rung=RUNG,
+        phases=phases,
+        clients_per_store=clients_per_store,
+        params=settings.to_params(),
+    )
+
+
+def check_plan(plan: ModelPlan) -> Settings:
+    """Check that this code can run a plan as it stands, and return its settings.
+
+    Raises:
+        InvalidPlanError: another rung, an unknown phase, or a dimension or clipping norm that does not follow from
+            the settings. A store runs this on every charter before it signs.
+    """
+    if plan.rung != RUNG:
+        raise InvalidPlanError(
+            f"The model family {plan.rung!r} is not known here.", next_step="Update Highstreet and try again."
+        )
+    settings = Settings.from_params(plan.params)
+    for phase in plan.phases:
+        if phase.name not in _KINDS or phase.kind is not _KINDS[phase.name]:
+            raise InvalidPlanError(f"Phase {phase.index} ({phase.name}, {phase.kind}) is not known here.")
+        if phase.dimension != _dimension(phase.name, plan.schema, settings) or phase.params:
+            raise InvalidPlanError(f"Phase {phase.index} ({phase.name}) does not fit the model's settings.")
+        if phase.kind is not PhaseKind.GRADIENT and phase.sampling_rate != 1.0:
+            raise InvalidPlanError(
+                f"Phase {phase.index} ({phase.name}) takes every customer or it is biased."
+            )
+    names = [phase.name for phase in plan.phases]
+    if [name for name in dict.fromkeys(names)] != [name for name in _KINDS if name in names]:
+        raise InvalidPlanError("The phases of the programme are not in their order.")
+    return settings
 
 
 def initial_state(plan: ModelPlan) -> SharedState:
     """Return the state before phase 0: public values only."""
-    raise NotImplementedError
+    check_plan(plan)
+    return SharedState(
+        {
+            "ranker/weights": INITIAL_WEIGHTS,
+            # Error variance of the initial weights in whitened coordinates: they are a guess, about one unit off.
+            "ranker/variance": np.array([1.0]),
+        }
+    )
 
 
 def customer_rows(
@@ -76,14 +157,28 @@ def customer_rows(
 ) -> Iterator[NDArray[np.float64]]:
     """Yield chunks (b, dimension) with one row per customer, in order, for a STATISTICS or EVALUATION phase.
 
-    Rows are not clipped here. They are built so that their norm is at most the clipping norm already.
+    Rows are not clipped here. They are built so that their norm is at most the default clipping norm already.
     """
-    raise NotImplementedError
+    settings = check_plan(plan)
+    _require(phase, state)
+    if phase.name == "popularity":
+        return popularity_rows(plan.schema, settings, shop)
+    if phase.name == "cooccurrence":
+        return cooccurrence_rows(plan.schema, settings, state, shop)
+    if phase.name == "curvature":
+        return curvature_rows(plan.schema, settings, state, shop, seed=_seed(settings, phase))
+    if phase.name == "evaluation":
+        return evaluation_rows(plan.schema, settings, state, shop)
+    raise PhaseOrderError(f"Phase {phase.index} ({phase.name}) has gradients, not rows.")
 
 
 def gradient_task(plan: ModelPlan, phase: PhasePlan, state: SharedState) -> GradientTask:
     """Return what a store trains in a GRADIENT phase."""
-    raise NotImplementedError
+    settings = check_plan(plan)
+    if phase.kind is not PhaseKind.GRADIENT:
+        raise PhaseOrderError(f"Phase {phase.index} ({phase.name}) has rows, not gradients.")
+    _require(phase, state)
+    return RankerTask(plan.schema, settings, state, seed=_seed(settings, phase))
 
 
 def apply_sum(
@@ -105,4 +200,74 @@ def apply_sum(
         stores: number of stores in the sum.
         noise_stddev: stddev of the noise in the sum, per coordinate.
     """
-    raise NotImplementedError
+    settings = check_plan(plan)
+    _require(phase, state)
+    if noisy_sum.shape != (phase.dimension,) or not np.isfinite(noisy_sum).all():
+        raise InvalidStateError(
+            f"The sum of phase {phase.index} ({phase.name}) has a wrong length or is not finite."
+        )
+    if stores < 1 or not math.isfinite(noise_stddev) or noise_stddev < 0:
+        raise InvalidStateError("A sum needs at least one store and a finite noise stddev.")
+    total = noisy_sum.astype(np.float64)
+    denominator = plan.clients_per_store * stores * phase.sampling_rate
+    if phase.name == "popularity":
+        return apply_popularity(plan.schema, settings, state, total, noise_stddev=noise_stddev)
+    if phase.name == "cooccurrence":
+        return apply_cooccurrence(settings, state, total, noise_stddev=noise_stddev)
+    if phase.name == "curvature":
+        return apply_curvature(state, total, denominator=denominator, noise_stddev=noise_stddev)
+    if phase.name == "ranker":
+        return apply_gradient(settings, state, total, denominator=denominator, noise_stddev=noise_stddev)
+    return apply_evaluation(state, total, noise_stddev=noise_stddev)
+
+
+_MAX_ROUNDS = 32
+_KINDS = {
+    "popularity": PhaseKind.STATISTICS,
+    "cooccurrence": PhaseKind.STATISTICS,
+    "curvature": PhaseKind.STATISTICS,
+    "ranker": PhaseKind.GRADIENT,
+    "evaluation": PhaseKind.EVALUATION,
+}
+_NEEDS = {
+    "popularity": (),
+    "cooccurrence": ("popularity/key",),
+    "curvature": ("popularity/key",),
+    "ranker": ("popularity/key", "ranker/whitening"),
+    "evaluation": ("popularity/key",),
+}
+
+
+def _require(phase: PhasePlan, state: SharedState) -> None:
+    missing = [name for name in (*_NEEDS.get(phase.name, ()), "ranker/weights") if name not in state]
+    if missing:
+        raise PhaseOrderError(
+            f"Phase {phase.index} ({phase.name}) builds on {', '.join(missing)}, which the state does not hold."
+        )
+
+
+def _seed(settings: Settings, phase: PhasePlan) -> int:
+    return settings.sampling_seed + 1000 * phase.index
+
+
+def _phase_shares(names: list[str], shares: Mapping[str, float]) -> list[float]:
+    if set(shares) - set(_KINDS) or any(not 0 < share < math.inf for share in shares.values()):
+        raise InvalidPlanError("Budget shares must be positive numbers for known phases.")
+    total = sum(shares[name] for name in set(names))
+    return [shares[name] / total / names.count(name) for name in names]
+
+
+def _dimension(name: str, schema: FeatureSchema, settings: Settings) -> int:
+    if name == "popularity":
+        return popularity.dimension(schema)
+    if name == "cooccurrence":
+        return cooccurrence.dimension(settings)
+    return {"curvature": curvature_dimension(), "ranker": len(FEATURES), "evaluation": len(METRICS)}[name]
+
+
+def _clipping_norm(name: str, settings: Settings) -> float:
+    if name == "curvature":
+        return settings.curvature_clipping_norm
+    if name == "ranker":
+        return settings.gradient_clipping_norm
+    return math.sqrt(len(METRICS)) if name == "evaluation" else 1.0

@@ -1,16 +1,41 @@
-"""The shared ranker as a gradient task: one example is one customer's whole history."""
+"""The shared ranker: a linear model over own-history features, trained in a few Newton-like private rounds.
+
+Phase `curvature` releases the noisy second moments of the features under the initial weights. From them follows a
+whitening: coordinates in which the loss is about equally curved in all directions, so that one clipping norm and one
+step size fit all weights and a handful of rounds is enough. Phase `ranker` sums clipped gradients in these coordinates.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Protocol
 
 import numpy as np
 import torch
-from highstreet.models.shop import ShopData
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["GradientTask"]
+from highstreet.models.errors import PhaseOrderError
+from highstreet.models.examples import Examples, window_examples
+from highstreet.models.features import FEATURES, INITIAL_WEIGHTS, FeatureSpace
+from highstreet.models.history import Timeline
+from highstreet.models.schema import FeatureSchema
+from highstreet.models.settings import Settings
+from highstreet.models.shop import ShopData
+from highstreet.models.state import SharedState
+
+__all__ = [
+    "GradientTask",
+    "RankerTask",
+    "apply_curvature",
+    "apply_gradient",
+    "curvature_dimension",
+    "curvature_rows",
+    "listwise_residuals",
+]
+
+_CHUNK = 32
+_RELATIVE_FLOOR = 2e-3
 
 
 class GradientTask(Protocol):
@@ -29,3 +54,130 @@ class GradientTask(Protocol):
     def loss(self, outputs: Tensor, *targets: Tensor) -> Tensor:
         """Return the loss of each customer, shape (b,)."""
         ...
+
+
+def curvature_dimension() -> int:
+    """Return the length of a curvature row: the upper triangle over features."""
+    return len(FEATURES) * (len(FEATURES) + 1) // 2
+
+
+def listwise_residuals(examples: Examples, weights: NDArray[np.floating]) -> tuple[NDArray[np.float32], ...]:
+    """Return (probabilities, totals): softmax over candidates (b, s, c) and the windows' target weights (b, s, 1)."""
+    scores = examples.features @ weights.astype(np.float32) + examples.offsets
+    scores -= scores.max(axis=-1, keepdims=True, initial=-1e30)
+    exponentials = np.exp(scores)
+    return exponentials / exponentials.sum(axis=-1, keepdims=True), examples.targets.sum(
+        axis=-1, keepdims=True
+    )
+
+
+def curvature_of(examples: Examples, weights: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return (b, f, f): the Hessian of each customer's loss."""
+    probabilities, totals = listwise_residuals(examples, weights)
+    mass = probabilities * totals
+    mean = np.einsum("bsc,bscf->bsf", probabilities, examples.features)
+    second = np.matmul((examples.features * mass[..., None]).swapaxes(-1, -2), examples.features).sum(axis=1)
+    outer = np.einsum("bsf,bsg,bs->bfg", mean, mean, totals[..., 0])
+    return np.asarray(second - outer, dtype=np.float64)
+
+
+def curvature_rows(
+    schema: FeatureSchema, settings: Settings, state: SharedState, shop: ShopData, *, seed: int
+) -> Iterator[NDArray[np.float64]]:
+    """Yield chunks (b, dimension): each customer's Hessian, off-diagonal times sqrt 2, scaled down to the norm bound."""
+    timeline = Timeline(shop)
+    space = FeatureSpace(schema, settings, state, shop.catalogue)
+    upper = np.triu_indices(len(FEATURES))
+    scale = np.where(upper[0] == upper[1], 1.0, np.sqrt(2.0))
+    for start in range(0, timeline.customers, _CHUNK):
+        rows = np.arange(start, min(start + _CHUNK, timeline.customers))
+        examples = _examples(settings, space, timeline, rows, shop, seed=seed)
+        flat = curvature_of(examples, INITIAL_WEIGHTS)[:, upper[0], upper[1]] * scale
+        norms = np.linalg.norm(flat, axis=1, keepdims=True)
+        yield flat * np.minimum(1.0, settings.curvature_clipping_norm / np.maximum(norms, 1e-12))
+
+
+def apply_curvature(
+    state: SharedState,
+    noisy_sum: NDArray[np.float64],
+    *,
+    denominator: float,
+    noise_stddev: float,
+) -> SharedState:
+    """Release the mean curvature and the whitening that follows from it."""
+    size = len(FEATURES)
+    upper = np.triu_indices(size)
+    matrix = np.zeros((size, size))
+    matrix[upper] = noisy_sum / denominator / np.where(upper[0] == upper[1], 1.0, np.sqrt(2.0))
+    matrix = matrix + np.triu(matrix, 1).T
+    values, vectors = np.linalg.eigh(matrix)
+    edge = noise_stddev / denominator * np.sqrt(2.0 * size)
+    floor = max(edge, _RELATIVE_FLOOR * max(float(values.max()), 0.0), 1e-6)
+    damped = np.maximum(values, floor)
+    whitening = (vectors / np.sqrt(damped)) @ vectors.T
+    return state.updated({"ranker/whitening": whitening, "ranker/curvature": (vectors * damped) @ vectors.T})
+
+
+def apply_gradient(
+    settings: Settings,
+    state: SharedState,
+    noisy_sum: NDArray[np.float64],
+    *,
+    denominator: float,
+    noise_stddev: float,
+) -> SharedState:
+    """Take one step against the noisy gradient; keep account of the noise that is now in the weights.
+
+    With step size a, the whitened weights contract their old error by about (1 - a) and take in a times the noise.
+    """
+    whitening = state["ranker/whitening"]
+    step = settings.step_size
+    weights = state["ranker/weights"] - step * (whitening @ (noisy_sum / denominator))
+    variance = float(state["ranker/variance"][0])
+    variance = (1 - step) ** 2 * variance + (step * noise_stddev / denominator) ** 2
+    return state.updated({"ranker/weights": weights, "ranker/variance": np.array([variance])})
+
+
+class RankerTask:
+    """The gradient task of one round: whitened features in, one score per candidate out, listwise loss per customer."""
+
+    def __init__(self, schema: FeatureSchema, settings: Settings, state: SharedState, *, seed: int) -> None:
+        if "ranker/whitening" not in state:
+            raise PhaseOrderError("A ranker round was asked for before the curvature was released.")
+        self._schema, self._settings, self._state, self._seed = schema, settings, state, seed
+        self._prepared: tuple[ShopData, Timeline, FeatureSpace] | None = None
+        self.module: torch.nn.Module = torch.nn.Linear(len(FEATURES), 1, bias=False)
+        torch.nn.init.zeros_(self.module.weight)
+
+    def examples(self, shop: ShopData, rows: NDArray[np.integer]) -> tuple[Tensor, ...]:
+        """Return (whitened features (b, s, c, f), scores of the current weights (b, s, c), target weights (b, s, c))."""
+        timeline, space = self._prepare(shop)
+        found = _examples(self._settings, space, timeline, np.asarray(rows), shop, seed=self._seed)
+        whitened = found.features @ self._state["ranker/whitening"].astype(np.float32)
+        current = found.features @ self._state["ranker/weights"].astype(np.float32) + found.offsets
+        return torch.from_numpy(whitened), torch.from_numpy(current), torch.from_numpy(found.targets)
+
+    def loss(self, outputs: Tensor, *targets: Tensor) -> Tensor:
+        """Return the listwise cross-entropy of each customer, shape (b,), zero without targets."""
+        current, wanted = targets
+        log_probabilities = torch.log_softmax(outputs.squeeze(-1) + current, dim=-1)
+        return -(wanted * log_probabilities).sum(dim=(1, 2))
+
+    def _prepare(self, shop: ShopData) -> tuple[Timeline, FeatureSpace]:
+        if self._prepared is None or self._prepared[0] is not shop:
+            space = FeatureSpace(self._schema, self._settings, self._state, shop.catalogue)
+            self._prepared = (shop, Timeline(shop), space)
+        return self._prepared[1], self._prepared[2]
+
+
+def _examples(
+    settings: Settings,
+    space: FeatureSpace,
+    timeline: Timeline,
+    rows: NDArray[np.integer],
+    shop: ShopData,
+    *,
+    seed: int,
+) -> Examples:
+    stop = shop.as_of - settings.holdout_days
+    return window_examples(settings, space, timeline, rows, seed=seed, stop=stop, windows=settings.snapshots)

@@ -76,7 +76,7 @@ class FeatureSchema:
     version: int = 1
     hash_name: str = "blake2b"
     hash_seed: int = 20170101
-    key_buckets: int = 16384
+    key_buckets: int = 65536
     category_buckets: int = 1024
     product_type_buckets: int = 4096
     brand_buckets: int = 1024
