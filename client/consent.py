@@ -52,7 +52,7 @@ class _Minted:
 
 @final
 class ConsentedCohort:
-    """Proof, in this process, that its customers agree to one purpose; only `ConsentDesk.cohort` makes one."""
+    """Proof, here, that its customers agree to one purpose; only `ConsentDesk.cohort` makes one."""
 
     __slots__ = ("__weakref__",)
 

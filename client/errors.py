@@ -8,8 +8,10 @@ __all__ = [
     "ClientError",
     "ClockSetBackError",
     "CohortExpiredError",
+    "FileNotUnderstoodError",
     "ForgedCohortError",
-    "StoreHomeError",
+    "ImportBusyError",
+    "TooManyProblemsError",
     "UnknownCustomerError",
     "VaultBusyError",
     "VaultError",
@@ -21,10 +23,6 @@ __all__ = [
 
 class ClientError(HighstreetError):
     """Root of the errors raised in `client`."""
-
-
-class StoreHomeError(ClientError):
-    """The store's folder cannot be used."""
 
 
 class VaultError(ClientError):
@@ -61,3 +59,15 @@ class ForgedCohortError(ClientError):
 
 class CohortExpiredError(ClientError):
     """A cohort was used long after it was made."""
+
+
+class FileNotUnderstoodError(ClientError):
+    """A file to import cannot be read, or is not of a kind that is known; nothing was changed."""
+
+
+class TooManyProblemsError(ClientError):
+    """So many lines of a file cannot be read that the file as a whole is refused; nothing was changed."""
+
+
+class ImportBusyError(ClientError):
+    """Another import into this shop is under way."""

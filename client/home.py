@@ -3,34 +3,14 @@
 from __future__ import annotations
 
 import os
-import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from highstreet.client.errors import StoreHomeError
+from highstreet.files import make_private_folder
 
-__all__ = ["HOME_VARIABLE", "StoreHome", "private_folder"]
+__all__ = ["HOME_VARIABLE", "StoreHome"]
 
 HOME_VARIABLE = "HIGHSTREET_STORE_HOME"
-_PRIVATE_FOLDER = 0o700
-
-
-def private_folder(path: Path) -> Path:
-    """Make a folder that only its owner can enter, or tighten one that is there.
-
-    Raises:
-        StoreHomeError: the path is a file, belongs to somebody else, or cannot be written.
-    """
-    try:
-        path.mkdir(mode=_PRIVATE_FOLDER, parents=True, exist_ok=True)
-        if stat.S_IMODE(path.stat().st_mode) != _PRIVATE_FOLDER:
-            path.chmod(_PRIVATE_FOLDER)
-    except OSError as error:
-        raise StoreHomeError(
-            f"The folder {path} cannot be used as a private folder of this shop ({error.strerror}).",
-            next_step="Give another folder with --home, or ask for the rights to this one.",
-        ) from error
-    return path
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,5 +83,5 @@ class StoreHome:
 
     def ensure(self) -> StoreHome:
         """Make the folder itself, private to its owner."""
-        private_folder(self.root)
+        make_private_folder(self.root)
         return self

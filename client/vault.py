@@ -19,7 +19,7 @@ from highstreet.client.errors import (
     VaultTooNewError,
     VaultUnreadableError,
 )
-from highstreet.client.home import private_folder
+from highstreet.files import make_private_folder
 
 __all__ = ["SCHEMA_VERSION", "Vault", "as_vault_error"]
 
@@ -54,6 +54,11 @@ def as_vault_error(error: sqlite3.Error | OSError, path: Path) -> VaultError:
             "Another Highstreet command is writing to this shop's data.",
             next_step="Wait until it has ended, then run the same command again.",
         )
+    if "disk i/o error" in text:
+        return VaultError(
+            f"The disk that holds {path} could not be read or written; nothing was changed.",
+            next_step="Check that the disk is connected and not full, then run the same command again.",
+        )
     if "readonly" in text or "unable to open" in text or isinstance(error, PermissionError):
         return VaultError(
             f"The shop's data in {path} cannot be written by this user.",
@@ -86,7 +91,7 @@ class Vault:
             VaultUnreadableError: damaged, or not a vault.
             VaultError: no right to read or write it.
         """
-        private_folder(path.parent)
+        make_private_folder(path.parent)
         connection: sqlite3.Connection | None = None
         try:
             _make_private(path)

@@ -1,0 +1,145 @@
+"""Single cells: text into numbers, money, moments and answers, or a reason why not. Nothing is guessed."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+
+from highstreet.client.importing.records import Problem, RowError
+
+__all__ = ["CellReader"]
+
+_MONEY_UNIT = 10_000
+_MAX_MONEY = 10_000_000.0
+_MAX_QUANTITY = 100_000.0
+_MAX_CODE_CHARACTERS = 128
+_MAX_TEXT_CHARACTERS = 500
+_EARLIEST = datetime(1980, 1, 1)
+_EPOCH = datetime(1970, 1, 1)
+_ZONES_APART = timedelta(hours=14)
+_DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
+_YES = frozenset({"yes", "y", "true", "1"})
+_NO = frozenset({"no", "n", "false", "0"})
+#: Prices come again and again; dates come once per order line.
+_CACHE = 65_536
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellReader:
+    """Reads cells of one file.
+
+    Attributes:
+        decimal_comma: whether `3,49` is a number: in files whose cells are not parted by commas.
+        now: the present moment, aware; later dates are refused.
+    """
+
+    decimal_comma: bool
+    now: datetime
+
+    def code(self, cell: str, missing: Problem | None) -> str:
+        """Return an identifier as it stands, trimmed; an empty one is refused when `missing` says so."""
+        text = cell.strip()
+        if not text and missing is not None:
+            raise RowError(missing)
+        if len(text) > _MAX_CODE_CHARACTERS:
+            raise RowError(Problem.LONG_TEXT)
+        if not text.isprintable():
+            raise RowError(Problem.ODD_TEXT)
+        return text
+
+    def text(self, cell: str) -> str:
+        """Return descriptive text: white space folded, unprintable characters gone, cut at 500 characters."""
+        folded = " ".join(cell.split())
+        if not folded.isprintable():
+            folded = "".join(character for character in folded if character.isprintable())
+        return folded[:_MAX_TEXT_CHARACTERS]
+
+    def quantity(self, cell: str) -> float:
+        """Return how much was bought, above zero; an empty cell is refused."""
+        value = self._number(cell, Problem.ODD_QUANTITY)
+        if value <= 0:
+            raise RowError(Problem.NEGATIVE_QUANTITY if value < 0 else Problem.ZERO_QUANTITY)
+        if value > _MAX_QUANTITY:
+            raise RowError(Problem.HUGE_NUMBER)
+        return value
+
+    def money(self, cell: str) -> int | None:
+        """Return an amount in ten-thousandths of the currency unit, at least 0; None for an empty cell."""
+        if not cell or cell.isspace():
+            return None
+        value = self._number(cell, Problem.ODD_PRICE)
+        if value < 0:
+            raise RowError(Problem.NEGATIVE_PRICE)
+        if value > _MAX_MONEY:
+            raise RowError(Problem.HUGE_NUMBER)
+        return round(value * _MONEY_UNIT)
+
+    def wall_clock(self, cell: str) -> int:
+        """Return when, on the clock in the shop, in seconds since 1970-01-01 00:00 of that clock."""
+        # A time without a zone may come from a shop further east than this computer believes to be.
+        moment = self._moment(cell, ahead=_ZONES_APART)
+        return round((moment.replace(tzinfo=None) - _EPOCH).total_seconds() // 1)
+
+    def instant(self, cell: str) -> int:
+        """Return when, in microseconds since 1970-01-01 UTC; a time without a zone is this computer's."""
+        aware = self._moment(cell).astimezone(UTC)
+        return round((aware.replace(tzinfo=None) - _EPOCH).total_seconds() * 1_000_000)
+
+    def answer(self, cell: str) -> bool | None:
+        """Return yes, no, or None for an empty cell (not asked)."""
+        said = cell.strip().casefold()
+        if not said:
+            return None
+        if said in _YES or said in _NO:
+            return said in _YES
+        raise RowError(Problem.ODD_ANSWER)
+
+    def _number(self, cell: str, problem: Problem) -> float:
+        value = _parse_number(cell, self.decimal_comma)
+        if value is None:
+            raise RowError(problem)
+        return value
+
+    def _moment(self, cell: str, *, ahead: timedelta = timedelta(0)) -> datetime:
+        if not cell or cell.isspace():
+            raise RowError(Problem.MISSING_DATE)
+        moment = _parse_moment(cell)
+        if moment is None:
+            raise RowError(Problem.ODD_DATE)
+        if moment.replace(tzinfo=None) < _EARLIEST:
+            raise RowError(Problem.EARLY_DATE)
+        latest = self.now if moment.tzinfo else self.now + ahead
+        if (moment if moment.tzinfo else moment.astimezone()) > latest:
+            raise RowError(Problem.FUTURE_DATE)
+        return moment
+
+
+@lru_cache(maxsize=_CACHE)
+def _parse_number(cell: str, decimal_comma: bool) -> float | None:
+    text = cell.strip()
+    if decimal_comma and _DECIMAL_COMMA.fullmatch(text):
+        text = text.replace(",", ".")
+    if not text.isascii() or "_" in text:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+@lru_cache(maxsize=_CACHE)
+def _parse_moment(cell: str) -> datetime | None:
+    """ISO 8601, also with a blank before the zone (`2025-10-07 09:50:26 +0200`)."""
+    text = cell.strip()
+    if len(text) == 25 and text[19] == " ":
+        text = text[:19] + text[20:]
+    if len(text) < 10 or text[4] != "-":
+        return None
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return None

@@ -1,0 +1,126 @@
+"""Highstreet's own plain files: products.csv, customers.csv and orders.csv."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC
+
+from highstreet.audit.consent import Answer, Purpose
+from highstreet.client.importing.cells import CellReader
+from highstreet.client.importing.profile import Columns, Profile, RowReader, Subject
+from highstreet.client.importing.records import (
+    AnswerRecord,
+    CustomerRecord,
+    LineRecord,
+    Problem,
+    ProductRecord,
+    Record,
+    RowError,
+)
+
+__all__ = ["PROFILES"]
+
+#: Columns of answers, and the purpose each stands for.
+_ANSWERS = {
+    "consent_suggestions": Purpose.SUGGESTIONS_HERE,
+    "consent_shop_model": Purpose.SHOP_MODEL,
+    "consent_coop_learning": Purpose.COOP_LEARNING,
+    "consent_email": Purpose.EMAIL_MARKETING,
+}
+
+
+def _products(columns: Columns, cells: CellReader) -> RowReader:
+    product_id, price, gtin = columns.cell("product_id"), columns.cell("price"), columns.cell("gtin")
+    texts = [columns.cell(name) for name in ("title", "category", "product_type", "brand", "maker", "size")]
+
+    def read(row: list[str]) -> Iterator[Record]:
+        code = cells.code(product_id(row), Problem.MISSING_PRODUCT)
+        title, category, product_type, brand, maker, size = (cells.text(text(row)) for text in texts)
+        yield ProductRecord(
+            product_id=code,
+            title=title,
+            category=category,
+            product_type=product_type,
+            brand=brand,
+            maker=maker,
+            size=size,
+            price=cells.money(price(row)),
+            gtin=cells.code(gtin(row), None),
+        )
+
+    return read
+
+
+def _customers(columns: Columns, cells: CellReader) -> RowReader:
+    customer_id = columns.cell("customer_id")
+    recorded_at, source = columns.cell("consent_recorded_at"), columns.cell("consent_source")
+    answers = [(columns.cell(name), purpose) for name, purpose in _ANSWERS.items() if columns.has(name)]
+    now = round(cells.now.astimezone(UTC).timestamp() * 1_000_000)
+
+    def read(row: list[str]) -> Iterator[Record]:
+        code = cells.code(customer_id(row), Problem.MISSING_CUSTOMER)
+        yield CustomerRecord(code)
+        said = [(purpose, cells.answer(cell(row))) for cell, purpose in answers]
+        where = cells.text(source(row)) or "imported file"
+        when, undated = now, None
+        if any(answer is not None for _, answer in said):
+            try:
+                when = cells.instant(recorded_at(row))
+            except RowError as error:
+                undated = error
+        for purpose, is_yes in said:
+            if is_yes is False or (is_yes and undated is None):
+                answer = Answer.GRANT if is_yes else Answer.WITHDRAWAL
+                yield AnswerRecord(code, purpose.value, answer.value, when, where)
+        if undated is not None and any(is_yes for _, is_yes in said):
+            # A no stands from today; a yes might be older than a withdrawal and is not taken.
+            raise RowError(Problem.UNDATED_YES) from undated
+
+    return read
+
+
+def _orders(columns: Columns, cells: CellReader) -> RowReader:
+    order_id, ordered_at = columns.cell("order_id"), columns.cell("ordered_at")
+    customer_id, product_id = columns.cell("customer_id"), columns.cell("product_id")
+    quantity, unit_price, discount = (columns.cell(n) for n in ("quantity", "unit_price", "discount"))
+
+    def read(row: list[str]) -> Iterator[Record]:
+        yield LineRecord(
+            cells.code(order_id(row), Problem.MISSING_ORDER),
+            cells.wall_clock(ordered_at(row)),
+            cells.code(customer_id(row), None),
+            cells.code(product_id(row), Problem.MISSING_PRODUCT),
+            cells.quantity(quantity(row)),
+            cells.money(unit_price(row)),
+            cells.money(discount(row)) or 0,
+        )
+
+    return read
+
+
+PROFILES = (
+    Profile(
+        name="highstreet-products",
+        plain_words="a list of products",
+        subject=Subject.PRODUCTS,
+        required=frozenset({"product_id", "title", "category"}),
+        optional=frozenset({"product_type", "brand", "maker", "size", "price", "gtin"}),
+        reader=_products,
+    ),
+    Profile(
+        name="highstreet-customers",
+        plain_words="a list of customers with their consent answers",
+        subject=Subject.CUSTOMERS,
+        required=frozenset({"customer_id", "consent_recorded_at"}),
+        optional=frozenset({"consent_source", *_ANSWERS}),
+        reader=_customers,
+    ),
+    Profile(
+        name="highstreet-orders",
+        plain_words="a list of order lines",
+        subject=Subject.ORDERS,
+        required=frozenset({"order_id", "ordered_at", "customer_id", "product_id", "quantity"}),
+        optional=frozenset({"unit_price", "discount"}),
+        reader=_orders,
+    ),
+)

@@ -1,0 +1,101 @@
+"""What a row of an export says, in the shop's one vocabulary, and what can be wrong with a row."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NamedTuple
+
+__all__ = ["AnswerRecord", "CustomerRecord", "LineRecord", "Problem", "ProductRecord", "Record", "RowError"]
+
+
+class ProductRecord(NamedTuple):
+    """One product of the catalogue; money in the vault's unit."""
+
+    product_id: str
+    title: str
+    category: str
+    product_type: str
+    brand: str
+    maker: str
+    size: str
+    price: int | None
+    gtin: str
+
+
+class CustomerRecord(NamedTuple):
+    """One customer, by the shop's own number; nothing else about them is kept."""
+
+    customer_id: str
+
+
+class AnswerRecord(NamedTuple):
+    """One answer to one purpose.
+
+    `recorded_at` is in microseconds since 1970-01-01 UTC.
+    """
+
+    customer_id: str
+    purpose: str
+    answer: str
+    recorded_at: int
+    source: str
+
+
+class LineRecord(NamedTuple):
+    """One line of an order; an empty customer is a guest, a missing price is None.
+
+    `ordered_at` is the shop's wall clock in seconds since 1970-01-01 00:00.
+    """
+
+    order_id: str
+    ordered_at: int
+    customer_id: str
+    product_id: str
+    quantity: float
+    unit_price: int | None
+    discount: int
+
+
+Record = ProductRecord | CustomerRecord | AnswerRecord | LineRecord
+
+
+class Problem(StrEnum):
+    """Why a line was left out, in an owner's words."""
+
+    MISSING_PRODUCT = "no product code"
+    MISSING_ORDER = "no order number"
+    MISSING_CUSTOMER = "no customer number"
+    MISSING_DATE = "no date"
+    ODD_DATE = "a date that cannot be read"
+    EARLY_DATE = "a date before 1980"
+    FUTURE_DATE = "a date in the future"
+    ODD_QUANTITY = "a quantity that is not a number"
+    NEGATIVE_QUANTITY = "a negative quantity (a return?)"
+    ZERO_QUANTITY = "a quantity of zero"
+    ODD_PRICE = "a price that is not a number"
+    NEGATIVE_PRICE = "a negative price"
+    HUGE_NUMBER = "a number too large to be true"
+    ODD_ANSWER = "an answer that is neither yes nor no"
+    UNDATED_YES = "a yes without a usable date (taken as not asked)"
+    LONG_TEXT = "a code longer than 128 characters"
+    ODD_TEXT = "a code with unprintable characters"
+    CELL_COUNT = "more cells than the header has columns"
+    CANCELLED = "a cancelled, voided or refunded order"
+    DUPLICATE = "the same line again"
+    OTHER_CUSTOMER = "an order number that belongs to another customer"
+
+    @property
+    def is_unreadable(self) -> bool:
+        """Whether it counts towards refusing the whole file; tidy exports have the others."""
+        return self not in _TIDY
+
+
+_TIDY = frozenset({Problem.DUPLICATE, Problem.CANCELLED, Problem.NEGATIVE_QUANTITY, Problem.ZERO_QUANTITY})
+
+
+class RowError(Exception):
+    """A row is left out; carries the reason and nothing of the row."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.value)
+        self.problem = problem

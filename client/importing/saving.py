@@ -1,0 +1,100 @@
+"""Saving: what is staged goes into the vault's tables. Runs inside one transaction of the caller's."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+
+__all__ = ["SavedCounts", "save_staged"]
+
+_TEXTS = ("title", "category", "product_type", "brand", "maker", "size", "gtin")
+_KEEP_KNOWN_TEXTS = ", ".join(f"{name} = coalesce(nullif(excluded.{name}, ''), {name})" for name in _TEXTS)
+
+# Products come as listed; an empty cell never erases what an earlier file said.
+_PRODUCTS = f"""
+    INSERT INTO products (product_id, title, category, product_type, brand, maker, size, price, gtin, listed)
+    SELECT product_id, title, category, product_type, brand, maker, size, price, gtin, 1
+    FROM staging.products WHERE true ORDER BY line
+    ON CONFLICT (product_id) DO UPDATE SET {_KEEP_KNOWN_TEXTS},
+        price = coalesce(excluded.price, price), listed = 1
+"""  # noqa: S608  # column names from the tuple above
+_CUSTOMERS = """
+    INSERT INTO customers (customer_id)
+    SELECT customer_id FROM {source} AS s
+    WHERE customer_id <> ''
+        AND NOT EXISTS (SELECT 1 FROM customers AS c WHERE c.customer_id = s.customer_id)
+    GROUP BY customer_id ORDER BY min(line)
+"""
+# Positions go on without gaps; an answer already in the log is not written again.
+_ANSWERS = """
+    INSERT INTO consents (position, customer, purpose, answer, recorded_at, source)
+    SELECT
+        (SELECT count(*) FROM consents) + row_number() OVER (ORDER BY recorded_at, customer, purpose, answer),
+        customer, purpose, answer, recorded_at, source
+    FROM (
+        SELECT c.customer, s.purpose, s.answer, s.recorded_at, min(s.source) AS source
+        FROM staging.answers AS s JOIN customers AS c ON c.customer_id = s.customer_id
+        WHERE NOT EXISTS (
+            SELECT 1 FROM consents AS known WHERE known.customer = c.customer AND known.purpose = s.purpose
+                AND known.answer = s.answer AND known.recorded_at = s.recorded_at)
+        GROUP BY c.customer, s.purpose, s.answer, s.recorded_at
+    )
+"""
+_UNLISTED_PRODUCTS = """
+    INSERT INTO products (product_id)
+    SELECT product_id FROM staging.order_lines AS s
+    WHERE NOT EXISTS (SELECT 1 FROM products AS p WHERE p.product_id = s.product_id)
+    GROUP BY product_id ORDER BY min(line)
+"""
+_ORDERS = """
+    INSERT INTO orders (order_id, customer, ordered_at)
+    SELECT s.order_id, c.customer, min(s.ordered_at)
+    FROM staging.order_lines AS s LEFT JOIN customers AS c ON c.customer_id = s.customer_id
+    WHERE true GROUP BY s.order_id ORDER BY min(s.line)
+    ON CONFLICT (order_id) DO UPDATE SET ordered_at = min(ordered_at, excluded.ordered_at)
+        WHERE excluded.ordered_at < ordered_at
+"""
+_LINES = """
+    INSERT INTO lines ("order", product, quantity, unit_price, discount)
+    SELECT o."order", p.product, s.quantity, s.unit_price, s.discount
+    FROM staging.order_lines AS s
+    JOIN orders AS o ON o.order_id = s.order_id JOIN products AS p ON p.product_id = s.product_id
+    WHERE true ORDER BY s.line
+    ON CONFLICT DO NOTHING
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SavedCounts:
+    """How many rows of each table are new. Products count when they were not listed before."""
+
+    products: int
+    customers: int
+    answers: int
+    orders: int
+    lines: int
+
+
+def save_staged(connection: sqlite3.Connection) -> SavedCounts:
+    """Move everything staged into the vault; what is already there stays as it is.
+
+    Saving the same rows again, or in pieces that overlap, gives the same vault.
+    """
+    before = _sizes(connection)
+    connection.execute(_PRODUCTS)
+    connection.execute(_CUSTOMERS.format(source="staging.customers"))
+    connection.execute(_CUSTOMERS.format(source="staging.order_lines"))
+    connection.execute(_ANSWERS)
+    connection.execute(_UNLISTED_PRODUCTS)
+    connection.execute(_ORDERS)
+    connection.execute(_LINES)
+    after = _sizes(connection)
+    return SavedCounts(**{name: after[name] - before[name] for name in before})
+
+
+def _sizes(connection: sqlite3.Connection) -> dict[str, int]:
+    counts = connection.execute(
+        "SELECT (SELECT count(*) FROM products WHERE listed = 1), (SELECT count(*) FROM customers),"
+        " (SELECT count(*) FROM consents), (SELECT count(*) FROM orders), (SELECT count(*) FROM lines)"
+    ).fetchone()
+    return dict(zip(("products", "customers", "answers", "orders", "lines"), counts, strict=True))

@@ -1,0 +1,61 @@
+"""Shopify's orders_export.csv: one row per line item, the order's own cells on its first row only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from highstreet.client.importing.cells import CellReader
+from highstreet.client.importing.profile import Columns, Profile, RowReader, Subject
+from highstreet.client.importing.records import CustomerRecord, LineRecord, Problem, Record, RowError
+
+__all__ = ["PROFILES"]
+
+_NOT_A_SALE = frozenset({"voided", "refunded"})
+
+
+def _orders(columns: Columns, cells: CellReader) -> RowReader:
+    name, email, created = columns.cell("name"), columns.cell("email"), columns.cell("created at")
+    status, cancelled = columns.cell("financial status"), columns.cell("cancelled at")
+    title, sku = columns.cell("lineitem name"), columns.cell("lineitem sku")
+    quantity, price = columns.cell("lineitem quantity"), columns.cell("lineitem price")
+    discount = columns.cell("lineitem discount")
+    order, moment, customer, is_sale = "", "", "", False
+
+    def read(row: list[str]) -> Iterator[Record]:
+        nonlocal order, moment, customer, is_sale
+        number = cells.code(name(row), Problem.MISSING_ORDER)
+        if number != order:
+            order, moment = number, created(row)
+            # `Accepts Marketing` is consent to e-mail adverts only, and undated: it is not read at all.
+            customer = cells.code(email(row), None).casefold()
+            is_sale = status(row).strip().casefold() not in _NOT_A_SALE and not cancelled(row).strip()
+            if customer:
+                yield CustomerRecord(customer)
+        if not is_sale:
+            raise RowError(Problem.CANCELLED)
+        product = cells.code(sku(row), None) or cells.code(title(row), Problem.MISSING_PRODUCT)
+        yield LineRecord(
+            order,
+            cells.wall_clock(moment),
+            customer,
+            product,
+            cells.quantity(quantity(row)),
+            cells.money(price(row)),
+            cells.money(discount(row)) or 0,
+        )
+
+    return read
+
+
+PROFILES = (
+    Profile(
+        name="shopify-orders",
+        plain_words="a Shopify orders export",
+        subject=Subject.ORDERS,
+        required=frozenset({"name", "email", "created at", "lineitem name", "lineitem quantity"}),
+        optional=frozenset(
+            {"lineitem sku", "lineitem price", "lineitem discount", "financial status", "cancelled at"}
+        ),
+        reader=_orders,
+    ),
+)

@@ -1,0 +1,149 @@
+"""Staging: the rows of one file, read but not yet saved, in a private file of their own beside the vault.
+
+Reading a file never touches the vault's tables. Saving is one transaction of `INSERT ... SELECT`; the
+staging file is thrown away afterwards, and one that a crash left behind before the next import.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from highstreet.client.importing.problems import Problems
+from highstreet.client.importing.records import (
+    AnswerRecord,
+    CustomerRecord,
+    LineRecord,
+    Problem,
+    ProductRecord,
+    Record,
+)
+from highstreet.client.vault import Vault, as_vault_error
+
+__all__ = ["Staging", "open_staging"]
+
+_BATCH_ROWS = 5_000
+_TABLES = """
+CREATE TABLE staging.products
+    (line INTEGER PRIMARY KEY, product_id, title, category, product_type, brand, maker, size, price, gtin);
+CREATE TABLE staging.customers (line INTEGER PRIMARY KEY, customer_id);
+CREATE TABLE staging.answers (line, customer_id, purpose, answer, recorded_at, source);
+CREATE TABLE staging.order_lines
+    (line INTEGER PRIMARY KEY, order_id, ordered_at, customer_id, product_id, quantity, unit_price, discount);
+"""
+_INSERTS: dict[type[Record], str] = {
+    ProductRecord: "INSERT INTO staging.products VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    CustomerRecord: "INSERT INTO staging.customers VALUES (?, ?)",
+    AnswerRecord: "INSERT INTO staging.answers VALUES (?, ?, ?, ?, ?, ?)",
+    LineRecord: "INSERT INTO staging.order_lines VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+}
+_INDEXES = (
+    "CREATE INDEX staging.products_by_id ON products (product_id, line)",
+    "CREATE INDEX staging.customers_by_id ON customers (customer_id, line)",
+    "CREATE INDEX staging.lines_by_key"
+    " ON order_lines (order_id, product_id, quantity, ifnull(unit_price, -1), discount, line)",
+)
+#: Line numbers of rows that another row, in the file or in the vault, speaks against.
+_CLASHES: tuple[tuple[Problem, str, str], ...] = (
+    (
+        Problem.DUPLICATE,
+        "staging.products",
+        "SELECT line FROM (SELECT line, row_number() OVER (PARTITION BY product_id ORDER BY line) AS nth"
+        " FROM staging.products) WHERE nth > 1",
+    ),
+    (
+        Problem.OTHER_CUSTOMER,
+        "staging.order_lines",
+        "SELECT line FROM (SELECT line, customer_id, first_value(customer_id)"
+        " OVER (PARTITION BY order_id ORDER BY line) AS owner FROM staging.order_lines)"
+        " WHERE customer_id <> owner",
+    ),
+    (
+        Problem.OTHER_CUSTOMER,
+        "staging.order_lines",
+        "SELECT s.line FROM staging.order_lines AS s JOIN main.orders AS o ON o.order_id = s.order_id"
+        " LEFT JOIN main.customers AS c ON c.customer = o.customer"
+        " WHERE s.customer_id <> ifnull(c.customer_id, '')",
+    ),
+    (
+        Problem.DUPLICATE,
+        "staging.order_lines",
+        "SELECT line FROM (SELECT line, row_number() OVER (PARTITION BY order_id, product_id, quantity,"
+        " ifnull(unit_price, -1), discount ORDER BY line) AS nth FROM staging.order_lines) WHERE nth > 1",
+    ),
+)
+
+
+class Staging:
+    """The open staging area of one file."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._waiting: dict[type[Record], list[Sequence[object]]] = {kind: [] for kind in _INSERTS}
+
+    def add(self, line: int, record: Record) -> None:
+        """Keep one record, with the line it came from."""
+        waiting = self._waiting[type(record)]
+        waiting.append((line, *record))
+        if len(waiting) >= _BATCH_ROWS:
+            self._flush(type(record))
+
+    def finish(self, problems: Problems) -> None:
+        """Write what is still waiting; leave out rows that contradict or repeat others, noting them."""
+        for kind in self._waiting:
+            self._flush(kind)
+        for statement in _INDEXES:
+            self._connection.execute(statement)
+        for problem, table, query in _CLASHES:
+            for (line,) in self._connection.execute(f"{query} ORDER BY 1"):
+                problems.add(problem, line)
+            self._connection.execute(f"DELETE FROM {table} WHERE line IN ({query})")  # noqa: S608  # our own text
+        self._connection.execute("COMMIT")
+
+    def one(self, query: str, *values: str) -> tuple[int, ...]:
+        """Return the single row of numbers of a question about what is staged."""
+        row: tuple[int, ...] = self._connection.execute(query, values).fetchone()
+        return row
+
+    def _flush(self, kind: type[Record]) -> None:
+        self._connection.executemany(_INSERTS[kind], self._waiting[kind])
+        self._waiting[kind].clear()
+
+
+@contextmanager
+def open_staging(vault: Vault) -> Iterator[Staging]:
+    """Open an empty staging area beside a vault, and remove it at the end whatever happens.
+
+    Raises:
+        VaultError: (also while in use) no room, or no right to write.
+    """
+    path = vault.path.with_name(vault.path.name + "-staging")
+    connection = vault.connection
+    attached = False
+    try:
+        _make_empty(path)
+        connection.execute("ATTACH DATABASE ? AS staging", (str(path),))
+        attached = True
+        connection.execute("PRAGMA staging.journal_mode = MEMORY")
+        connection.execute("PRAGMA staging.synchronous = OFF")
+        for statement in _TABLES.strip().split(";\n"):
+            connection.execute(statement)
+        connection.execute("BEGIN")
+        staging = Staging(connection)
+        yield staging
+    except (sqlite3.Error, OSError) as error:
+        raise as_vault_error(error, path) from error
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        if attached:
+            connection.execute("DETACH DATABASE staging")
+        path.unlink(missing_ok=True)
+
+
+def _make_empty(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))

@@ -1,0 +1,151 @@
+"""A delimited text file as rows of cells, read in bounded memory, each row with the line it began on."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from highstreet.client.errors import FileNotUnderstoodError
+from highstreet.client.importing.source import TextSource
+
+__all__ = ["DELIMITERS", "Header", "open_rows", "read_header"]
+
+DELIMITERS = (",", ";", "\t", "|")
+#: A row longer than this is a quote that was never closed, or an attack.
+_MAX_ROW_CHARACTERS = 1 << 21
+_MAX_COLUMNS = 2_000
+_PROGRESS_EVERY_ROWS = 2_000
+
+Row = tuple[int, list[str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    """The first row of a table.
+
+    Attributes:
+        names: column names, folded by `fold`.
+        delimiter: what parts the cells.
+        skipped_lines: lines before the header (Excel's `sep=;`).
+    """
+
+    names: tuple[str, ...]
+    delimiter: str
+    skipped_lines: int
+
+
+def fold(name: str) -> str:
+    """Write a column name the one way names are compared: case and surplus white space do not matter.
+
+    >>> fold("  Lineitem   Quantity ")
+    'lineitem quantity'
+    """
+    return " ".join(name.replace("\ufeff", "").casefold().split())
+
+
+def read_header(source: TextSource, *, is_known: Callable[[frozenset[str]], bool]) -> Header:
+    """Find the header row and its delimiter.
+
+    Args:
+        source: the file.
+        is_known: whether a set of folded column names is that of a known kind of file; of the delimiters
+            under which it is, or else of all, the one that gives the most columns is taken.
+
+    Raises:
+        FileNotUnderstoodError: there is no usable first row.
+    """
+    with source.path.open(encoding=source.encoding, newline="") as file:
+        first = file.readline(_MAX_ROW_CHARACTERS)
+        skipped, hint = 0, ""
+        if first.casefold().startswith("sep=") and len(first.strip()) <= 5:
+            skipped, hint = 1, first.strip("\r\n")[4:]
+            first = file.readline(_MAX_ROW_CHARACTERS)
+    if len(first) >= _MAX_ROW_CHARACTERS:
+        raise _too_long(source, 1 + skipped)
+    candidates = []
+    for delimiter in [hint] if hint in DELIMITERS else DELIMITERS:
+        cells = next(csv.reader([first], delimiter=delimiter), [])
+        names = tuple(fold(cell) for cell in cells)
+        candidates.append((is_known(frozenset(names)), len(names), names, delimiter))
+    _, width, names, delimiter = max(candidates, key=lambda c: (c[0], c[1]))
+    if width > _MAX_COLUMNS:
+        raise FileNotUnderstoodError(
+            f"{source.path.name} has {width:,} columns, which no export of a shop has.",
+            next_step="Check that it is the file you meant.",
+        )
+    return Header(names=names, delimiter=delimiter, skipped_lines=skipped)
+
+
+@contextmanager
+def open_rows(
+    source: TextSource, header: Header, *, progress: Callable[[int], None] = lambda _: None
+) -> Iterator[Iterator[Row]]:
+    """Open the rows below the header: (line number, cells). Blank lines are passed over.
+
+    Args:
+        source: the file.
+        header: from `read_header`.
+        progress: told the bytes read so far, now and then.
+
+    Raises:
+        FileNotUnderstoodError: (while reading) a row or a cell is enormous.
+    """
+    with source.path.open("rb") as raw:
+        text = io.TextIOWrapper(raw, encoding=source.encoding, newline="")
+        yield _rows(source, header, text, lambda: progress(raw.tell()))
+
+
+def _rows(
+    source: TextSource, header: Header, text: io.TextIOWrapper, progress: Callable[[], None]
+) -> Iterator[Row]:
+    lines = _BoundedLines(source, text)
+    for _ in range(header.skipped_lines):
+        next(lines, None)
+    reader = csv.reader(lines, delimiter=header.delimiter)
+    started = 1 + header.skipped_lines
+    try:
+        for count, cells in enumerate(reader):
+            lines.row_is_over()
+            if count and cells:
+                yield started, cells
+            if count % _PROGRESS_EVERY_ROWS == 0:
+                progress()
+            started = reader.line_num + header.skipped_lines + 1
+    except csv.Error as error:
+        raise _too_long(source, started) from error
+
+
+class _BoundedLines:
+    """The lines of a text, never more of one row than a row may have."""
+
+    def __init__(self, source: TextSource, text: io.TextIOWrapper) -> None:
+        self._source = source
+        self._readline = text.readline
+        self._row_characters = 0
+        self._line = 0
+
+    def row_is_over(self) -> None:
+        self._row_characters = 0
+
+    def __iter__(self) -> _BoundedLines:
+        return self
+
+    def __next__(self) -> str:
+        line = self._readline(_MAX_ROW_CHARACTERS)
+        if not line:
+            raise StopIteration
+        self._line += 1
+        self._row_characters += len(line)
+        if self._row_characters >= _MAX_ROW_CHARACTERS:
+            raise _too_long(self._source, self._line)
+        return line
+
+
+def _too_long(source: TextSource, line: int) -> FileNotUnderstoodError:
+    return FileNotUnderstoodError(
+        f"{source.path.name} has an enormous cell near line {line:,}; a quotation mark may never be closed.",
+        next_step="Look at that line, or export the file again.",
+    )
