@@ -11,6 +11,7 @@ __all__ = [
     "FileNotUnderstoodError",
     "ForgedCohortError",
     "ImportBusyError",
+    "StoreHomeError",
     "TooManyProblemsError",
     "UnknownCustomerError",
     "VaultBusyError",
@@ -23,6 +24,10 @@ __all__ = [
 
 class ClientError(HighstreetError):
     """Root of the errors raised in `client`."""
+
+
+class StoreHomeError(ClientError):
+    """The store's folder cannot be used for what is needed of it."""
 
 
 class VaultError(ClientError):
