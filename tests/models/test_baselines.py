@@ -58,7 +58,7 @@ def test_small_shops_lean_on_the_coop_and_large_ones_on_themselves():
 def test_recent_and_frequent_purchases_come_first_then_popular_ones():
     old, recent = AS_OF - 300, AS_OF - 7
     data = shop([(0, 0, old), (0, 1, recent), (0, 1, recent - 7)])
-    scores = own_recency_scores(data, np.array([0.0, 0.0, 0.1, 0.3]))
+    scores = own_recency_scores(data, np.array([0.0, 0.0, 0.1, 0.2]))
     assert np.argsort(-scores[0]).tolist() == [1, 0, 3, 2]
     assert np.argsort(-scores[1]).tolist()[:2] == [3, 2]
 
