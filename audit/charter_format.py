@@ -187,9 +187,8 @@ def _toml_value(value: object) -> str:
         case list() | tuple():
             return "[" + ", ".join(_toml_value(item) for item in value) + "]"
         case Mapping():
-            return (
-                "{ " + ", ".join(f"{_key(key)} = {_toml_value(item)}" for key, item in value.items()) + " }"
-            )
+            pairs = ", ".join(f"{_key(key)} = {_toml_value(item)}" for key, item in value.items())
+            return f"{{ {pairs} }}" if pairs else "{}"
     raise CharterError(f"A charter cannot hold a value of type {type(value).__name__}.")
 
 

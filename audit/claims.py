@@ -4,41 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from highstreet.audit.charter import COOP_LEARNING, Charter
 from highstreet.audit.errors import CharterError, EpsilonClaimError
 from highstreet.models.programme import ModelPlan
-from highstreet.privacy.accountant import epsilon
+from highstreet.privacy.claims import TwoClaims, two_claims
 from highstreet.privacy.releases import (
     GaussianRelease,
     Neighbouring,
     NoisePlacement,
     PrivacyUnit,
     customer_release,
-    release_for_person,
 )
 
-__all__ = ["PrivacyClaims", "check_promise", "claims_of", "releases_of"]
+__all__ = ["check_promise", "claims_of", "releases_of"]
 
 _ROUNDING = 1e-9
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PrivacyClaims:
-    """The price of one programme, under adding or removing, at one delta.
-
-    Attributes:
-        delta: of both claims.
-        customer_epsilon: for a customer of one shop.
-        person_epsilon: for a person who is a customer of up to `person_shops` member shops.
-        person_shops: see above.
-    """
-
-    delta: float
-    customer_epsilon: float
-    person_epsilon: float
-    person_shops: int
 
 
 def releases_of(plan: ModelPlan) -> Iterator[GaussianRelease]:
@@ -47,21 +28,17 @@ def releases_of(plan: ModelPlan) -> Iterator[GaussianRelease]:
         yield customer_release(noise_multiplier=phase.noise_multiplier, sampling_rate=phase.sampling_rate)
 
 
-def claims_of(charter: Charter, *, delta: float | None = None) -> PrivacyClaims:
+def claims_of(charter: Charter, *, delta: float | None = None) -> TwoClaims:
     """Recompute both claims from the charter's phases, at the charter's delta or another one."""
-    at = charter.privacy.delta if delta is None else delta
-    shops, placement = charter.privacy.shops_per_person, charter.privacy.noise
-    releases = list(releases_of(charter.plan))
-    person = [release_for_person(release, stores=shops, placement=placement) for release in releases]
-    return PrivacyClaims(
-        delta=at,
-        customer_epsilon=epsilon(releases, delta=at),
-        person_epsilon=epsilon(person, delta=at),
-        person_shops=shops,
+    return two_claims(
+        releases_of(charter.plan),
+        delta=charter.privacy.delta if delta is None else delta,
+        stores_per_person=charter.privacy.shops_per_person,
+        placement=charter.privacy.noise,
     )
 
 
-def check_promise(charter: Charter) -> PrivacyClaims:
+def check_promise(charter: Charter) -> TwoClaims:
     """Return the claims of a charter that keeps its own promise.
 
     Raises:
@@ -78,8 +55,8 @@ def check_promise(charter: Charter) -> PrivacyClaims:
     if COOP_LEARNING not in charter.purposes:
         raise CharterError(f"The charter's purposes must hold {COOP_LEARNING}: its programme is that.")
     claims = claims_of(charter)
-    if claims.customer_epsilon > terms.epsilon + _ROUNDING:
-        cost = "without bound" if math.isinf(claims.customer_epsilon) else f"{claims.customer_epsilon:.4g}"
+    if claims.customer.epsilon > terms.epsilon + _ROUNDING:
+        cost = "without bound" if math.isinf(claims.customer.epsilon) else f"{claims.customer.epsilon:.4g}"
         raise EpsilonClaimError(
             f"The charter promises epsilon {terms.epsilon:g} at delta {terms.delta:g}, but its phases cost "
             f"{cost}.",

@@ -54,7 +54,7 @@ def refuse_over_limits(charter: Charter, limits: StoreLimits) -> None:
 
 
 def _problems(charter: Charter, limits: StoreLimits) -> list[str]:
-    cost = claims_of(charter, delta=limits.delta).customer_epsilon
+    cost = claims_of(charter, delta=limits.delta).customer.epsilon
     largest = max(phase.dimension for phase in charter.plan.phases)
     foreign = sorted(set(charter.purposes) - set(limits.purposes))
     terms = charter.privacy

@@ -128,6 +128,9 @@ def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
 
 def _migrate(connection: sqlite3.Connection, path: Path) -> None:
     """Run the scripts this file has not seen, each with its new version in one transaction."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version == len(_MIGRATIONS):
+        return
     with transaction(connection):
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version > len(_MIGRATIONS):

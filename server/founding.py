@@ -1,0 +1,228 @@
+"""Founding a co-op: its folder with keys, certificates, charter and database, whole or not at all."""
+
+from __future__ import annotations
+
+import datetime
+import secrets
+import shutil
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from highstreet.audit.charter import COOP_LEARNING, Charter, CoopIdentity, PrivacyTerms
+from highstreet.audit.charter_format import from_toml, to_toml
+from highstreet.audit.claims import check_promise, releases_of
+from highstreet.audit.signing import SignatureKind, SignedDocument
+from highstreet.files import access_error, make_private_folder, read_limited, sync_folder, write_private
+from highstreet.models.programme import default_plan
+from highstreet.privacy.calibration import calibrate_noise_multiplier
+from highstreet.server.database import connect
+from highstreet.server.errors import CoopExistsError, SettingsError
+from highstreet.server.home import CoopHome, Ports, ServerConfig
+from highstreet.server.membership import current_members
+from highstreet.server.pki import Authority, key_pem, needs_renewal, pem
+
+__all__ = [
+    "Founding",
+    "default_charter",
+    "ensure_server_certificate",
+    "found_coop",
+    "read_charter_file",
+    "resign_charter",
+]
+
+_CHARTER_LIMIT_BYTES = 1 << 20
+_BIAS_LIMITS = {"largest_loss_of_a_group": 0.05, "largest_loss_of_small_suppliers": 0.2}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Founding:
+    """What a coordinator decides when making a co-op.
+
+    Attributes:
+        charter: what members will agree to.
+        host: name or address under which stores reach this machine.
+        listen: address the services listen on.
+        base_port: first of five ports in a row.
+    """
+
+    charter: Charter
+    host: str
+    listen: str
+    base_port: int
+
+
+def default_charter(name: str, *, epsilon: float, delta: float, today: datetime.date) -> Charter:
+    """Return a charter with the default programme, its noise set so that it costs just under epsilon."""
+    factor = calibrate_noise_multiplier(
+        releases_of(default_plan(noise_multiplier=1.0)), epsilon=epsilon, delta=delta
+    )
+    return Charter(
+        coop=CoopIdentity(id=secrets.token_hex(16), name=name, created=today.isoformat()),
+        purposes=(COOP_LEARNING,),
+        plan=default_plan(noise_multiplier=factor),
+        privacy=PrivacyTerms(epsilon=epsilon, delta=delta),
+        bias_limits=_BIAS_LIMITS,
+    )
+
+
+def read_charter_file(path: Path) -> Charter:
+    """Read and check an edited charter: its TOML, its values, and that its phases keep its promise.
+
+    Raises:
+        CharterError: not valid, or promising too little noise (EpsilonClaimError).
+        FileAccessError: it cannot be read.
+    """
+    data = read_limited(path.expanduser(), limit_bytes=_CHARTER_LIMIT_BYTES)
+    charter = from_toml(data.decode("utf-8", errors="replace"))
+    check_promise(charter)
+    return charter
+
+
+def found_coop(root: Path, founding: Founding, *, now: datetime.datetime) -> CoopHome:
+    """Make a co-op's folder: built beside its place and moved there in one step when it is complete.
+
+    Raises:
+        CoopExistsError: there is a co-op, or something else, in that place.
+        SettingsError: the host or the ports cannot be used.
+        FileAccessError: the disk is full or the place not writable; nothing was changed.
+    """
+    home = CoopHome(root.expanduser().absolute())
+    _refuse_taken(home)
+    config = _config(founding)
+    check_promise(founding.charter)
+    building = CoopHome(home.root.with_name(f".{home.root.name}.being-made"))
+    try:
+        if building.root.exists():
+            shutil.rmtree(building.root)  # what a founding that was interrupted left; nothing refers to it
+        _fill(building, founding.charter, config, now=now)
+        building.root.rename(home.root)
+        sync_folder(home.root.parent)
+    except OSError as error:
+        raise access_error(home.root, error) from error
+    finally:
+        shutil.rmtree(building.root, ignore_errors=True)
+    return home
+
+
+def resign_charter(home: CoopHome, charter: Charter) -> None:
+    """Put an edited charter in force, while nobody has agreed to another one.
+
+    Raises:
+        SettingsError: it is another co-op's, or members have agreed to the present one.
+    """
+    check_promise(charter)
+    if charter.coop.id != home.charter().coop.id:
+        raise SettingsError(
+            "This charter belongs to another co-op: its id differs.",
+            next_step=f"Start from {home.charter_toml}.",
+        )
+    connection = connect(home.database)
+    try:
+        members = len(current_members(connection))
+    finally:
+        connection.close()
+    if members:
+        raise SettingsError(
+            f"{members} members have agreed to the charter in force; it cannot be replaced under them.",
+            next_step="Make a new co-op with the new charter and invite them to it.",
+        )
+    _write_charter(home, charter, home.coordinator_key())
+
+
+def ensure_server_certificate(home: CoopHome, *, now: datetime.datetime) -> None:
+    """Issue a fresh server certificate when the present one ends soon, is for another host or lacks its key.
+
+    The authority stays the same, so members notice nothing.
+    """
+    host = home.config().host
+    if not _is_usable(home, host, now=now):
+        authority = Authority.from_pem(home.ca_certificate.read_bytes(), home.ca_key.read_bytes())
+        _write_server_certificate(home, authority, host, now=now)
+
+
+def _is_usable(home: CoopHome, host: str, *, now: datetime.datetime) -> bool:
+    try:
+        certificate = x509.load_pem_x509_certificate(home.server_certificate.read_bytes())
+        key = serialization.load_pem_private_key(home.server_key.read_bytes(), password=None)
+    except (OSError, ValueError):
+        return False
+    return key.public_key() == certificate.public_key() and not needs_renewal(certificate, host, now=now)
+
+
+def _refuse_taken(home: CoopHome) -> None:
+    if home.charter_json.exists():
+        raise CoopExistsError(
+            f"There is a co-op in {home.root} already; it was left as it is.",
+            next_step="See it with `highstreet coop status`, or choose another place with --home.",
+        )
+    if home.root.exists() and (not home.root.is_dir() or any(home.root.iterdir())):
+        raise CoopExistsError(
+            f"{home.root} is not empty.", next_step="Choose another place with --home, or empty it."
+        )
+
+
+def _config(founding: Founding) -> ServerConfig:
+    if not 1024 <= founding.base_port <= 65535 - len(Ports.model_fields):
+        raise SettingsError(
+            f"The base port {founding.base_port} leaves no room for five ports in a row.",
+            next_step="Choose one from 1024 to 65000.",
+        )
+    return ServerConfig(host=founding.host, listen=founding.listen, ports=Ports.from_base(founding.base_port))
+
+
+def _fill(home: CoopHome, charter: Charter, config: ServerConfig, *, now: datetime.datetime) -> None:
+    make_private_folder(home.root)
+    for folder in (home.keys, home.releases, home.superlink, home.logs, home.run):
+        make_private_folder(folder)
+    authority = Authority.create(charter.coop.name, now=now)
+    write_private(home.ca_key, key_pem(authority.key))
+    write_private(home.ca_certificate, pem(authority.certificate))
+    _write_server_certificate(home, authority, config.host, now=now)
+    coordinator = Ed25519PrivateKey.generate()
+    write_private(
+        home.coordinator_key_file,
+        coordinator.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        ),
+    )
+    write_private(home.config_file, _config_toml(config).encode())
+    try:
+        connect(home.database, create=True).close()
+    except sqlite3.Error as error:
+        raise SettingsError(f"{home.database} could not be made.") from error
+    _write_charter(home, charter, coordinator)
+
+
+def _write_server_certificate(
+    home: CoopHome, authority: Authority, host: str, *, now: datetime.datetime
+) -> None:
+    certificate, key = authority.issue_server(host, now=now)
+    write_private(home.server_key, key_pem(key))
+    write_private(home.server_certificate, pem(certificate) + pem(authority.certificate))
+
+
+def _write_charter(home: CoopHome, charter: Charter, coordinator: Ed25519PrivateKey) -> None:
+    signed = SignedDocument.create(SignatureKind.CHARTER, charter.to_dict(), coordinator)
+    write_private(home.charter_toml, to_toml(charter).encode())
+    write_private(home.charter_json, signed.to_file_bytes())
+
+
+def _config_toml(config: ServerConfig) -> str:
+    ports = config.ports
+    return f"""# Where the coordinator is found. After a change, start `highstreet coop run` again; members know
+# the old address, so keep it if you can.
+host = "{config.host}"      # name or address stores use
+listen = "{config.listen}"  # address the services listen on; 0.0.0.0 for every network card
+
+[ports]
+join = {ports.join}      # stores join here (gRPC over TLS)
+members = {ports.members}   # members ask here (gRPC over mutual TLS)
+fleet = {ports.fleet}     # members' Flower nodes (gRPC over TLS, node keys)
+control = {ports.control}   # this machine only
+runtime = {ports.runtime}   # this machine only
+"""
