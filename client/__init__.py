@@ -1,1 +1,1 @@
-"""The store: vault, imports, consent desk, training service, Flower shim, suggestions. A shell: IO, clock, network."""
+"""The store: vault, imports, consent desk, training service, Flower shim, suggestions. IO, clock, network."""

@@ -1,0 +1,50 @@
+"""The `highstreet store` commands: what a shop's owner types. Each imports what it needs when it runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from highstreet.client import cli_customers, cli_import, cli_suggest, cli_trust
+from highstreet.client.cli_options import HomeOption, store_home
+
+__all__ = ["store_app"]
+
+store_app = typer.Typer(
+    name="store",
+    help="One shop: its customers' data, which stays on this computer, and what is made of it.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+@store_app.callback()
+def store(
+    ctx: typer.Context,
+    home: Annotated[
+        Path | None, typer.Option("--home", help="The shop's folder [default: ~/.highstreet/store].")
+    ] = None,
+) -> None:
+    """Remember the shop's folder for the command that follows."""
+    ctx.obj = home
+
+
+@store_app.command("run")
+def run(ctx: typer.Context, home: HomeOption = None) -> None:
+    """Take part: keep this shop's service and its connection to the co-op running."""
+    from highstreet.client.process import run_store
+
+    run_store(store_home(ctx, home))
+
+
+store_app.command("import")(cli_import.import_files)
+store_app.command("consent")(cli_customers.consent)
+store_app.command("suggest")(cli_suggest.suggest)
+store_app.command("evaluate")(cli_suggest.evaluate)
+store_app.command("status")(cli_trust.status)
+store_app.command("budget")(cli_trust.budget)
+store_app.command("rounds")(cli_trust.rounds)

@@ -1,0 +1,51 @@
+"""`highstreet store consent`: writes down what a customer said, and shows where they stand."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from highstreet.client.cli_options import HomeOption, store_home, with_customers
+
+__all__ = ["consent"]
+
+
+class _Said(StrEnum):
+    YES = "yes"
+    NO = "no"
+
+
+def consent(
+    ctx: typer.Context,
+    customer: Annotated[str, typer.Argument(help="The customer's number, as in the imported files.")],
+    purpose: Annotated[
+        str | None,
+        typer.Argument(help="suggestions_here, shop_model, coop_learning or email_marketing."),
+    ] = None,
+    said: Annotated[_Said | None, typer.Argument(help="What the customer said.")] = None,
+    home: HomeOption = None,
+) -> None:
+    """Write down a customer's yes or no to one purpose; without one, show where they stand."""
+    from highstreet.audit.consent import Answer, Purpose
+    from highstreet.client.consent import ConsentDesk
+    from highstreet.client.vault import Vault
+
+    if (purpose is None) != (said is None):
+        raise typer.BadParameter("Give both a purpose and yes or no, or neither.")
+    with Vault.open(with_customers(store_home(ctx, home)).vault) as vault:
+        desk = ConsentDesk(vault)
+        key = vault.customer_key(customer)
+        if purpose is not None and said is not None:
+            chosen = Purpose.parse(purpose)
+            desk.record(
+                customer,
+                chosen,
+                Answer.GRANT if said is _Said.YES else Answer.WITHDRAWAL,
+                source="store command",
+            )
+            typer.echo(f"Written down: {said.value} to {chosen.plain_words}. It counts from now on.")
+            return
+        for each in Purpose:
+            typer.echo(f"{each.plain_words}: {desk.state(key, each).value.replace('_', ' ')}")
