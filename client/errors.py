@@ -8,9 +8,18 @@ __all__ = [
     "ClientError",
     "ClockSetBackError",
     "CohortExpiredError",
+    "EmptyCohortError",
     "FileNotUnderstoodError",
     "ForgedCohortError",
     "ImportBusyError",
+    "LedgerBusyError",
+    "LedgerError",
+    "LedgerFullError",
+    "LedgerRewoundError",
+    "LedgerTooNewError",
+    "LedgerUnreadableError",
+    "RoundRefusedError",
+    "RoundRepeatedError",
     "StoreHomeError",
     "TooManyProblemsError",
     "UnknownCustomerError",
@@ -76,3 +85,47 @@ class TooManyProblemsError(ClientError):
 
 class ImportBusyError(ClientError):
     """Another import into this shop is under way."""
+
+
+class LedgerError(ClientError):
+    """Root of what can be wrong with the budget ledger; nothing is sent while it is."""
+
+
+class LedgerUnreadableError(LedgerError):
+    """The ledger is damaged or was changed by other hands."""
+
+
+class LedgerRewoundError(LedgerError):
+    """The ledger is missing, or older than what this store knows it has spent."""
+
+
+class LedgerTooNewError(LedgerError):
+    """A newer version of Highstreet wrote the ledger."""
+
+
+class LedgerFullError(LedgerError):
+    """There is no room left on the disk; nothing was spent and nothing sent."""
+
+
+class LedgerBusyError(LedgerError):
+    """Another process is writing to the ledger."""
+
+
+class RoundRepeatedError(ClientError):
+    """A phase of a programme was asked for again with another request; only the first is ever answered."""
+
+
+class EmptyCohortError(ClientError):
+    """No customer has agreed to take part, so there is nothing to add to a sum."""
+
+
+class RoundRefusedError(ClientError):
+    """This store does not take part in a round.
+
+    Attributes:
+        code: a `protos.rounds_pb2.RefusalCode`; all that the coordinator learns.
+    """
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(f"This store does not take part in the round: {reason}.")
+        self.code = code

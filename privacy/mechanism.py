@@ -20,11 +20,15 @@ from highstreet.privacy.summing import ROUNDING_SLACK
 
 __all__ = ["GaussianMechanism"]
 
-#: Rounding to the grid costs at most this share of the clipping norm.
-_ROUNDING_SHARE = 2.0**-12
+#: Share of the clipping norm that rounding to the grid may cost.
+_ROUNDING_SHARE = 2.0**-10
+#: Share of the noise stddev that a grid step may fall short of.
+_NOISE_SHARE = 2.0**-23
 _LARGEST = 2.0**62
+#: Largest value on the wire.
+_WIRE_LIMIT = 2**31 - 1
 _MAX_DIMENSION = 1 << 24
-_MAX_NOISE_MULTIPLIER = 2.0**20
+_MAX_NOISE_MULTIPLIER = 2.0**12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,16 +41,16 @@ class GaussianMechanism:
 
     Proof. Let S and S' be the sums of neighbouring data sets and g the grid step. Rounding moves each
     coordinate by at most g/2, so the integer sums, times g, differ by at most
-    clipping_norm (1 + ROUNDING_SLACK) + g sqrt(d) = `sensitivity`; g sqrt(d) is at most 2^-12 clipping_norm
-    by the choice of g. Write Q for an integer sum and N for a vector of exact normals with stddev
-    noise_multiplier * sensitivity / g. What is sent is Q + round(N) = round(Q + N), a function of Q + N, and
-    Q + N is the Gaussian mechanism with multiplier noise_multiplier.
+    clipping_norm (1 + ROUNDING_SLACK) + g sqrt(d) = `sensitivity`. Write Q for an integer sum and N for a
+    vector of exact normals with stddev noise_multiplier * sensitivity / g. What is sent is Q + round(N) =
+    round(Q + N), limited to 32 bits: a function of Q + N, which is the Gaussian mechanism with multiplier
+    noise_multiplier. A value over the limit is cut, not refused, because a refusal would tell of the data.
 
     Departure: N is a double-precision normal with a 63-bit tail (`noise.standard_normals`). With
     s = noise stddev / g, an outcome's probability is off by a factor of at most 1 + 2^-45 s where the density
     is above 2^-18, and by at most 2^-63 elsewhere. One release of d coordinates is therefore at most
-    d s 2^-44 above its epsilon and d s 2^-60 above its delta: 0.00002 and 3e-10 for d = 1,000 and a noise multiplier
-    of 1, where s is about 2^18.
+    d s 2^-44 above its epsilon and d s 2^-60 above its delta: 0.000004 and 6e-11 for d = 1,000 and a noise
+    multiplier of 1, where s is about 2^16.
 
     Attributes:
         dimension: number of coordinates d.
@@ -73,8 +77,14 @@ class GaussianMechanism:
 
     @property
     def grid_step(self) -> float:
-        """Size of one integer step in the unit of the sum: a power of two, from public numbers alone."""
-        wanted = self.clipping_norm * _ROUNDING_SHARE / math.sqrt(self.dimension)
+        """Size of one integer step in the unit of the sum: a power of two, from public numbers alone.
+
+        Fine enough that rounding adds at most 2^-10 to the sensitivity, but never so fine that the noise
+        takes more than 2^24 steps of the 2^31 there are.
+        """
+        wanted = self.clipping_norm * max(
+            _ROUNDING_SHARE / math.sqrt(self.dimension), _NOISE_SHARE * self.noise_multiplier
+        )
         return 2.0 ** math.floor(math.log2(wanted))
 
     @property
@@ -110,12 +120,12 @@ class GaussianMechanism:
         return _to_grid(standard_normals(source, self.dimension) * (self.noise_stddev / self.grid_step))
 
     def privatise(self, clipped_sum: NDArray[np.float64], *, source: NoiseSource) -> NDArray[np.int64]:
-        """Return the noisy integers that may leave; see the guarantee above.
+        """Return the noisy integers that may leave, each within 32 bits; see the guarantee above.
 
         Raises:
             InvalidRowsError, NonFiniteRowsError, GridOverflowError: see `encode`.
         """
-        return self.encode(clipped_sum) + self.noise(source)
+        return np.clip(self.encode(clipped_sum) + self.noise(source), -_WIRE_LIMIT, _WIRE_LIMIT)
 
     def decode(self, integers: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return integers, or a sum of such vectors, in the unit of the sum.

@@ -1,0 +1,390 @@
+"""The budget ledger: what each customer was exposed to, spent durably before anything is computed or sent.
+
+A round goes through two steps. `open_round` decides who can afford it and writes the spend; only then may the
+sum be computed. `store_reply` writes the reply; only what it returns may be sent. After a crash at any point
+the same request is opened again without spending twice: before the spend nothing had happened, between the
+two nothing had been sent and the sum is computed anew with fresh noise, and after the reply the very same
+bytes are sent again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import sqlite3
+import threading
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from highstreet.client.errors import (
+    EmptyCohortError,
+    LedgerError,
+    LedgerRewoundError,
+    RoundRepeatedError,
+)
+from highstreet.client.ledger_file import (
+    Event,
+    exposure_digest,
+    last_event,
+    open_ledger,
+    reply_digest,
+    round_digest,
+    settle,
+    transaction,
+)
+from highstreet.privacy.accountant import Accountant, PldAccountant
+from highstreet.privacy.budget import Budget, Fit, StoreLimits, check_release, fit, window_start
+from highstreet.privacy.errors import BudgetExhaustedError
+from highstreet.privacy.releases import GaussianRelease, customer_release
+
+__all__ = ["AnsweredRound", "Ledger", "OpenedRound", "RoundKey", "Spending"]
+
+_CUSTOMER_BYTES = 16
+_REPLY_LIMIT_BYTES = 64 << 20
+_EPOCH = date(1970, 1, 1)
+
+_History = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundKey:
+    """Which request of which phase of which programme.
+
+    Attributes:
+        programme_id: of one training programme, the same for all its phases.
+        phase: index of the phase.
+        request_sha256: SHA-256 of the request's bytes, 32 bytes.
+    """
+
+    programme_id: str
+    phase: int
+    request_sha256: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenedRound:
+    """A round that is paid for and may now be computed, over these customers and no others.
+
+    Attributes:
+        key: of the round.
+        customers: ids from the cohort whose exposure is on record; sample from these.
+        left_out: how many of the cohort could not afford it. For the shop's own eyes only.
+        epsilon: the largest loss any of them has now reached, at the budget's delta.
+        is_again: the spend was on record already; nothing was spent this time.
+    """
+
+    key: RoundKey
+    customers: tuple[str, ...]
+    left_out: int
+    epsilon: float
+    is_again: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnsweredRound:
+    """A round answered before: send these bytes again."""
+
+    key: RoundKey
+    reply: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spending:
+    """What the ledger knows of the period that ends today.
+
+    Attributes:
+        rounds: paid for in the period.
+        replies: of those, how many were answered.
+        customers: exposed at least once.
+        largest_epsilon: loss of the most exposed customer, at the budget's delta.
+        releases: what that customer was exposed to; for printing claims.
+    """
+
+    rounds: int
+    replies: int
+    customers: int
+    largest_epsilon: float
+    releases: tuple[GaussianRelease, ...]
+
+
+class Ledger:
+    """The durable ledger of one store, for all programmes; safe to share between threads.
+
+    Customers are kept as keyed digests, so that an erased customer leaves no id here, and one who comes back
+    under the same id finds what was spent.
+    """
+
+    def __init__(self, path: Path, connection: sqlite3.Connection, accountant: Accountant) -> None:
+        self._path = path
+        self._connection = connection
+        self._accountant = accountant
+        self._lock = threading.Lock()
+        (self._salt,) = connection.execute("SELECT salt FROM identity").fetchone()
+        self._seen = last_event(connection)
+
+    @classmethod
+    def open(cls, path: Path, *, accountant: Accountant | None = None) -> Ledger:
+        """Open a store's ledger, checked as a whole; made if there never was one.
+
+        Raises:
+            LedgerError: it is damaged, rewound, missing though spent from, too new, locked or not writable.
+        """
+        return cls(path, open_ledger(path), accountant or PldAccountant())
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def open_round(
+        self,
+        key: RoundKey,
+        *,
+        release: GaussianRelease,
+        cohort: Sequence[str],
+        limits: StoreLimits,
+        today: date,
+        remaining: Sequence[GaussianRelease] = (),
+    ) -> OpenedRound | AnsweredRound:
+        """Spend a release for every customer of the cohort who can afford it, before anything is computed.
+
+        Every customer who could be sampled is charged, sampled or not: that is what the accountant's sampling
+        rate already takes into account.
+
+        Args:
+            key: of the round.
+            release: what is about to be released, about a customer at this store.
+            cohort: ids of the customers who have consented at this moment, each at most once.
+            limits: the store's own.
+            today: by the store's clock; a clock set back counts as the latest day seen, and frees nothing.
+            remaining: the phases that follow in the programme; a customer who cannot afford all of them is
+                left out from the start. Not spent.
+
+        Returns:
+            The opened round, durably paid for, or the reply if this request was answered before.
+
+        Raises:
+            RoundRepeatedError: this phase was opened for another request.
+            ReleaseRefusedError: the release is outside the store's limits.
+            BudgetExhaustedError: no customer can afford it.
+            EmptyCohortError: the cohort is empty.
+            LedgerError: the ledger cannot be trusted or written; nothing was spent.
+        """
+        with self._lock:
+            with transaction(self._connection, self._path):
+                event = self._latest()
+                opened = self._find(key, cohort, limits, today)
+                if opened is None:
+                    day = self._day(today)
+                    in_period = len(self._releases(window_start(day, limits.budget.period_days)))
+                    check_release(release, limits, rounds_in_period=in_period)
+                    customers, loss = self._affordable(cohort, (release, *remaining), limits.budget, day)
+                    self._record(key, release, customers, day, event)
+                    opened = OpenedRound(
+                        key=key,
+                        customers=customers,
+                        left_out=len(cohort) - len(customers),
+                        epsilon=loss,
+                        is_again=False,
+                    )
+                newest = last_event(self._connection)
+            self._seen = newest
+            settle(self._connection, self._path)
+            return opened
+
+    def store_reply(self, key: RoundKey, reply: bytes) -> bytes:
+        """Record the reply of an opened round and return the bytes that may be sent.
+
+        The first reply stored is the only one ever sent: if there is one already, it is returned instead.
+
+        Raises:
+            RoundRepeatedError: the phase was opened for another request, or never.
+            LedgerError: the reply is over 64 MiB, or the ledger cannot be trusted or written.
+        """
+        if len(reply) > _REPLY_LIMIT_BYTES:
+            raise LedgerError("A reply is over 64 MiB; it was not stored and must not be sent.")
+        with self._lock:
+            with transaction(self._connection, self._path):
+                event = self._latest()
+                row = self._round(key)
+                if row is None:
+                    raise RoundRepeatedError("A reply was made for a round that was never opened.")
+                stored = self._reply(row[0])
+                if stored is None:
+                    stored = reply
+                    number = event.sequence + 1
+                    digest = reply_digest(event.digest, number, row[0], reply)
+                    self._connection.execute(
+                        "INSERT INTO replies VALUES (?, ?, ?, ?)", (number, row[0], reply, digest)
+                    )
+                newest = last_event(self._connection)
+            self._seen = newest
+            settle(self._connection, self._path)
+            return stored
+
+    def spending(self, budget: Budget, *, today: date) -> Spending:
+        """Return what was spent in the period that ends today, for the shop's own eyes."""
+        with self._lock, transaction(self._connection, self._path):
+            start = window_start(self._day(today), budget.period_days)
+            releases = self._releases(start)
+            histories = self._histories(start)
+            losses = {
+                history: self._fit(history, releases, (), budget).epsilon
+                for history in set(histories.values())
+            }
+            worst = max(losses, key=lambda history: losses[history], default=())
+            (replies,) = self._connection.execute(
+                "SELECT count(*) FROM replies JOIN rounds ON rounds.sequence = replies.round WHERE day >= ?",
+                (start,),
+            ).fetchone()
+        return Spending(
+            rounds=len(releases),
+            replies=replies,
+            customers=len(histories),
+            largest_epsilon=losses.get(worst, 0.0),
+            releases=tuple(releases[sequence] for sequence in worst),
+        )
+
+    def _latest(self) -> Event:
+        """Return the last event; refuse to go on if what this process wrote is no longer there."""
+        event = last_event(self._connection)
+        if event.sequence < self._seen.sequence:
+            raise LedgerRewoundError("The ledger was put back while it was in use; nothing is sent.")
+        return event
+
+    def _find(
+        self, key: RoundKey, cohort: Sequence[str], limits: StoreLimits, today: date
+    ) -> OpenedRound | AnsweredRound | None:
+        row = self._round(key)
+        if row is None:
+            return None
+        reply = self._reply(row[0])
+        if reply is not None:
+            return AnsweredRound(key=key, reply=reply)
+        charged = {
+            customer
+            for (customer,) in self._connection.execute(
+                "SELECT customer FROM exposures WHERE sequence = ?", (row[0],)
+            )
+        }
+        start = window_start(self._day(today), limits.budget.period_days)
+        releases, histories = self._releases(start), self._histories(start)
+        customers = tuple(name for name in cohort if self._commit_to(name) in charged)
+        reached = {histories.get(self._commit_to(name), ()) for name in customers}
+        return OpenedRound(
+            key=key,
+            customers=customers,
+            left_out=len(cohort) - len(customers),
+            epsilon=max((self._fit(h, releases, (), limits.budget).epsilon for h in reached), default=0.0),
+            is_again=True,
+        )
+
+    def _affordable(
+        self, cohort: Sequence[str], new: tuple[GaussianRelease, ...], budget: Budget, day: int
+    ) -> tuple[tuple[str, ...], float]:
+        """Return the customers who can afford the new releases, and the largest loss the first brings one to.
+
+        Raises:
+            EmptyCohortError: there is nobody to ask about.
+            BudgetExhaustedError: there is nobody left.
+        """
+        start = window_start(day, budget.period_days)
+        releases, histories = self._releases(start), self._histories(start)
+        grouped: dict[_History, list[str]] = defaultdict(list)
+        for name in dict.fromkeys(cohort):
+            grouped[histories.get(self._commit_to(name), ())].append(name)
+        if not grouped:
+            raise EmptyCohortError(
+                "No customer has agreed to take part; nothing was sent.",
+                next_step="Import or record the customers' answers.",
+            )
+        fits = {history: self._fit(history, releases, new, budget) for history in grouped}
+        within = {name for history, names in grouped.items() if fits[history].is_within for name in names}
+        if not within:
+            raise BudgetExhaustedError(
+                epsilon=min(each.epsilon for each in fits.values()),
+                budget_epsilon=budget.epsilon,
+                delta=budget.delta,
+            )
+        reached = (self._fit(h, releases, new[:1], budget).epsilon for h in grouped if fits[h].is_within)
+        return tuple(name for name in dict.fromkeys(cohort) if name in within), max(reached)
+
+    def _record(
+        self, key: RoundKey, release: GaussianRelease, customers: Sequence[str], day: int, event: Event
+    ) -> None:
+        members = sorted(self._commit_to(name) for name in customers)
+        values = (
+            event.sequence + 1,
+            key.programme_id,
+            key.phase,
+            key.request_sha256,
+            day,
+            float(release.noise_multiplier),
+            float(release.sampling_rate),
+            exposure_digest(members),
+        )
+        self._connection.execute("UPDATE clock SET day = ?", (day,))
+        self._connection.execute(
+            "INSERT INTO rounds VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (*values, round_digest(event.digest, values)),
+        )
+        self._connection.executemany(
+            "INSERT INTO exposures VALUES (?, ?)", ((event.sequence + 1, member) for member in members)
+        )
+
+    def _fit(
+        self,
+        history: _History,
+        releases: dict[int, GaussianRelease],
+        new: tuple[GaussianRelease, ...],
+        budget: Budget,
+    ) -> Fit:
+        return fit([releases[sequence] for sequence in history], new, budget, self._accountant)
+
+    def _round(self, key: RoundKey) -> tuple[int] | None:
+        """Return the round's sequence number; refuse another request for the same phase."""
+        row = self._connection.execute(
+            "SELECT sequence, request_sha256 FROM rounds WHERE programme_id = ? AND phase = ?",
+            (key.programme_id, key.phase),
+        ).fetchone()
+        if row is None:
+            return None
+        if not hmac.compare_digest(row[1], key.request_sha256):
+            raise RoundRepeatedError(
+                f"Phase {key.phase} of programme {key.programme_id} was asked for before by another request; "
+                "nothing was sent.",
+                next_step="Ask the coordinator why it asks twice.",
+            )
+        return (row[0],)
+
+    def _reply(self, sequence: int) -> bytes | None:
+        row = self._connection.execute("SELECT reply FROM replies WHERE round = ?", (sequence,)).fetchone()
+        return None if row is None else bytes(row[0])
+
+    def _day(self, today: date) -> int:
+        """Return today in days since 1970, or the latest day on record if the clock was set back."""
+        (latest,) = self._connection.execute("SELECT day FROM clock").fetchone()
+        return max(int(latest), (today - _EPOCH).days)
+
+    def _releases(self, start: int) -> dict[int, GaussianRelease]:
+        rows = self._connection.execute(
+            "SELECT sequence, noise_multiplier, sampling_rate FROM rounds WHERE day >= ?", (start,)
+        )
+        return {number: customer_release(noise_multiplier=z, sampling_rate=q) for number, z, q in rows}
+
+    def _histories(self, start: int) -> dict[bytes, _History]:
+        """Return, for each customer exposed since a day, the rounds that did it."""
+        rows = self._connection.execute(
+            "SELECT customer, sequence FROM exposures JOIN rounds USING (sequence) "
+            "WHERE day >= ? ORDER BY sequence",
+            (start,),
+        )
+        found: dict[bytes, list[int]] = defaultdict(list)
+        for customer, sequence in rows:
+            found[customer].append(sequence)
+        return {customer: tuple(sequences) for customer, sequences in found.items()}
+
+    def _commit_to(self, customer: str) -> bytes:
+        return hmac.digest(self._salt, customer.encode(), hashlib.sha256)[:_CUSTOMER_BYTES]

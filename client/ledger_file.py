@@ -1,0 +1,270 @@
+"""The ledger's file: opened only if it is whole, and never older than what was last known of it.
+
+Every event (a spend, a reply) is chained to the one before by SHA-256. A small file beside the database, the
+mark, holds the number and digest of the last event; it is written after the database and before anything is
+computed or sent. A database that is behind its mark was put back from an old copy, and is refused: it would
+forget what was spent. A copy of the whole folder put back at once is beyond what one machine can notice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from highstreet.client.errors import (
+    LedgerBusyError,
+    LedgerError,
+    LedgerFullError,
+    LedgerRewoundError,
+    LedgerTooNewError,
+    LedgerUnreadableError,
+)
+from highstreet.client.ledger_schema import APPLICATION_ID, MIGRATIONS
+from highstreet.files import make_private_folder, read_limited, sync_folder, write_private
+
+__all__ = [
+    "Event",
+    "exposure_digest",
+    "last_event",
+    "open_ledger",
+    "reply_digest",
+    "round_digest",
+    "transaction",
+]
+
+_PRIVATE_FILE = 0o600
+_BUSY_TIMEOUT_SECONDS = 20.0
+_MARK_LIMIT_BYTES = 1024
+_RESTORE = (
+    "Nothing is sent until it is whole again: put back the latest ledger.db and ledger.db.mark together."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """The last thing the ledger knows.
+
+    Attributes:
+        sequence: its number; 0 before the first.
+        digest: of the chain up to it.
+    """
+
+    sequence: int
+    digest: bytes
+
+
+def open_ledger(path: Path) -> sqlite3.Connection:
+    """Open the ledger after checking every event against chain and mark; make it if there never was one.
+
+    Raises:
+        LedgerError: it is damaged, older than its mark, newer than this program, missing, locked or not
+            writable.
+    """
+    make_private_folder(path.parent)
+    mark = _read_mark(path)
+    if mark is not None and not path.exists():
+        raise LedgerRewoundError(
+            f"The ledger {path} is gone, but spending was recorded in it.", next_step=_RESTORE
+        )
+    with _named(path):
+        connection = _connect(path)
+        try:
+            _migrate(connection, path)
+            _verify(connection, mark)
+            settle(connection, path)
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def settle(connection: sqlite3.Connection, path: Path) -> None:
+    """Write the mark of the last committed event; nothing may be computed or sent before.
+
+    Under the database's write lock, so that two processes cannot put the mark back.
+    """
+    with transaction(connection, path):
+        event = last_event(connection)
+        mark = {"version": 1, "sequence": event.sequence, "digest": event.digest.hex()}
+        write_private(mark_path(path), json.dumps(mark).encode())
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection, path: Path) -> Iterator[None]:
+    """Hold the write lock for a block that is applied and forced to disk as a whole, or not at all.
+
+    Raises:
+        LedgerError: the database could not do it; nothing was changed.
+    """
+    with _named(path):
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            connection.execute("COMMIT")
+        finally:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+
+
+def last_event(connection: sqlite3.Connection) -> Event:
+    """Return the newest event, or the start of the chain."""
+    row = connection.execute(
+        "SELECT sequence, digest FROM rounds UNION ALL SELECT sequence, digest FROM replies "
+        "ORDER BY sequence DESC LIMIT 1"
+    ).fetchone()
+    return Event(*row) if row else Event(0, _start(connection))
+
+
+def exposure_digest(customers: list[bytes]) -> bytes:
+    """Return the digest of a round's customers, in ascending order."""
+    return hashlib.sha256(b"".join(sorted(customers))).digest()
+
+
+def round_digest(before: bytes, values: tuple[int | float | str | bytes, ...]) -> bytes:
+    """Chain a spend: sequence, programme, phase, request, day, noise multiplier, sampling rate, customers."""
+    return _chain(before, "round", values)
+
+
+def reply_digest(before: bytes, sequence: int, round_sequence: int, reply: bytes) -> bytes:
+    """Chain a reply to the round it answers."""
+    return _chain(before, "reply", (sequence, round_sequence, hashlib.sha256(reply).digest()))
+
+
+def mark_path(path: Path) -> Path:
+    """Return where a ledger's mark lies."""
+    return path.with_name(path.name + ".mark")
+
+
+def _chain(before: bytes, kind: str, values: tuple[int | float | str | bytes, ...]) -> bytes:
+    plain = [value.hex() if isinstance(value, bytes) else value for value in values]
+    return hashlib.sha256(before + json.dumps([kind, *plain]).encode()).digest()
+
+
+def _start(connection: sqlite3.Connection) -> bytes:
+    (salt,) = connection.execute("SELECT salt FROM identity").fetchone()
+    return hashlib.sha256(b"highstreet ledger 1" + salt).digest()
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    if not path.exists():
+        # Made by us, so that it is never readable by others; SQLite gives -wal and -shm the same mode.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, _PRIVATE_FILE))
+        sync_folder(path.parent)
+    path.chmod(_PRIVATE_FILE)
+    connection = sqlite3.connect(
+        path, timeout=_BUSY_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False
+    )
+    connection.execute("PRAGMA journal_mode = WAL")
+    # FULL forces every commit to the disk; fullfsync makes that true on macOS as well.
+    for pragma in ("synchronous = FULL", "fullfsync = ON", "checkpoint_fullfsync = ON", "foreign_keys = ON"):
+        connection.execute(f"PRAGMA {pragma}")
+    return connection
+
+
+def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+    with transaction(connection, path):
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        (application,) = connection.execute("PRAGMA application_id").fetchone()
+        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if application != APPLICATION_ID and (version or tables):
+            raise LedgerUnreadableError(f"{path} is not a ledger.", next_step=_RESTORE)
+        if version > len(MIGRATIONS):
+            raise LedgerTooNewError(
+                f"The ledger was written by a newer Highstreet (schema {version}, known {len(MIGRATIONS)}).",
+                next_step="Update Highstreet on this computer; nothing was changed.",
+            )
+        for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
+            for statement in _statements(script):
+                connection.execute(statement)
+            if number == 1:
+                connection.execute("INSERT INTO identity VALUES (?, 1)", (os.urandom(32),))
+                connection.execute("INSERT INTO clock VALUES (0, 1)")
+                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {number}")
+
+
+def _statements(script: str) -> Iterator[str]:
+    pending = ""
+    for line in script.splitlines(keepends=True):
+        pending += line
+        if sqlite3.complete_statement(pending):
+            yield pending
+            pending = ""
+
+
+def _read_mark(path: Path) -> Event | None:
+    place = mark_path(path)
+    if not place.exists():
+        return None
+    try:
+        plain = json.loads(read_limited(place, limit_bytes=_MARK_LIMIT_BYTES))
+        if plain["version"] != 1:
+            raise ValueError
+        return Event(int(plain["sequence"]), bytes.fromhex(plain["digest"]))
+    except (ValueError, KeyError, TypeError) as error:
+        raise LedgerUnreadableError(f"The ledger's mark {place} is damaged.", next_step=_RESTORE) from error
+
+
+def _verify(connection: sqlite3.Connection, mark: Event | None) -> None:
+    if connection.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
+        raise LedgerUnreadableError("The ledger is damaged.", next_step=_RESTORE)
+    digests = [_start(connection)]
+    for event in _recomputed(connection, digests):
+        if event.sequence != len(digests):
+            raise LedgerUnreadableError("An entry of the ledger is missing.", next_step=_RESTORE)
+        digests.append(event.digest)
+    if mark is None:
+        if len(digests) > 1:
+            raise LedgerRewoundError("The ledger's mark is gone, so its age is unknown.", next_step=_RESTORE)
+    elif mark.sequence >= len(digests) or digests[mark.sequence] != mark.digest:
+        raise LedgerRewoundError(
+            "The ledger is older than what this store has already spent, or is another store's.",
+            next_step=_RESTORE,
+        )
+
+
+def _recomputed(connection: sqlite3.Connection, digests: list[bytes]) -> Iterator[Event]:
+    """Yield every event with the digest it should have; refuse the first that has another."""
+    rounds = connection.execute("SELECT * FROM rounds ORDER BY sequence").fetchall()
+    replies = connection.execute("SELECT sequence, round, reply, digest FROM replies ORDER BY sequence")
+    events = sorted([(row[0], True, row) for row in rounds] + [(row[0], False, row) for row in replies])
+    for sequence, is_round, row in events:
+        if is_round:
+            members = connection.execute("SELECT customer FROM exposures WHERE sequence = ?", (sequence,))
+            is_same = exposure_digest([customer for (customer,) in members]) == row[7]
+            digest = round_digest(digests[-1], row[:8])
+        else:
+            is_same, digest = True, reply_digest(digests[-1], sequence, row[1], row[2])
+        if not is_same or digest != row[-1]:
+            raise LedgerUnreadableError(f"Entry {sequence} of the ledger was changed.", next_step=_RESTORE)
+        yield Event(sequence, digest)
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Turn SQLite's errors into ours; none of them repeats a cell."""
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        text = str(error).casefold()
+        if "full" in text or "no space" in text:
+            raise LedgerFullError(
+                f"The disk that holds {path} is full; nothing was spent and nothing sent.",
+                next_step="Free some space and try again.",
+            ) from error
+        if "locked" in text or "busy" in text:
+            raise LedgerBusyError(
+                f"Another process is writing to {path}.", next_step="Wait until it has ended and try again."
+            ) from error
+        if isinstance(error, sqlite3.OperationalError | OSError) and "malformed" not in text:
+            raise LedgerError(
+                f"The ledger {path} cannot be used: {error}.",
+                next_step="Check the disk and the file's owner.",
+            ) from error
+        raise LedgerUnreadableError(f"The ledger {path} is damaged.", next_step=_RESTORE) from error
