@@ -21,6 +21,7 @@ __all__ = [
     "mechanism_of",
     "open_reply",
     "open_request",
+    "refuse_odd_sizes",
     "release_spec",
     "request_sha256",
     "seal_reply",
@@ -71,17 +72,25 @@ def seal_request(request: RoundRequest, key: Ed25519PrivateKey) -> bytes:
 
 
 def open_request(signed_request: SignedRequest, *, coordinator_public_key: bytes) -> RoundRequest:
-    """Return the request inside when the coordinator signed it and its sizes are within the limits.
+    """Return the request inside when the coordinator signed it; its fields are still to be checked.
 
     Raises:
         SignatureMismatchError: somebody else signed it, or nobody.
-        UnreadableDocumentError: it cannot be parsed, or a field is too long.
+        UnreadableDocumentError: it cannot be parsed.
     """
     verify(SignatureKind.REQUEST, signed_request.request, signed_request.signature, coordinator_public_key)
     try:
-        request = RoundRequest.FromString(signed_request.request)
+        return RoundRequest.FromString(signed_request.request)
     except DecodeError as error:
         raise UnreadableDocumentError("A round request cannot be read.") from error
+
+
+def refuse_odd_sizes(request: RoundRequest) -> None:
+    """Return only when every text and hash of a request has a size it may have.
+
+    Raises:
+        UnreadableDocumentError: one has not.
+    """
     texts = (request.coop_id, request.programme_id, request.phase)
     hashes = (
         request.charter_sha256,
@@ -93,7 +102,6 @@ def open_request(signed_request: SignedRequest, *, coordinator_public_key: bytes
         raise UnreadableDocumentError("A round request holds a text that is too long.")
     if any(len(value) != _HASH_BYTES for value in hashes):
         raise UnreadableDocumentError("A round request holds a hash that is not one.")
-    return request
 
 
 def seal_reply(reply: RoundReply, key: Ed25519PrivateKey) -> bytes:

@@ -59,7 +59,7 @@ def answer_through(socket: Path, body: bytes) -> bytes:
         return bytes(StoreStub(channel).Answer(request, timeout=_ANSWER_SECONDS).signed_reply)
 
 
-def unavailable(code: RefusalCode.ValueType = REFUSAL_UNAVAILABLE) -> bytes:
+def unavailable(code: RefusalCode = REFUSAL_UNAVAILABLE) -> bytes:
     """Return an unsigned refusal: the coordinator learns only that this node has no answer now."""
     reply = RoundReply(format_version=1, refusal=code)
     return SignedReply(reply=reply.SerializeToString(), signature=b"").SerializeToString()

@@ -16,7 +16,7 @@ import grpc
 
 from highstreet import __version__
 from highstreet.client.errors import StoreHomeError
-from highstreet.client.home import private_folder
+from highstreet.files import make_private_folder
 from highstreet.protos.rounds_pb2 import RoundReply, SignedReply
 from highstreet.protos.store_pb2 import AnswerReply, AnswerRequest, StatusReply, StatusRequest
 from highstreet.protos.store_pb2_grpc import StoreServicer, StoreStub, add_StoreServicer_to_server
@@ -64,8 +64,9 @@ class StoreService(StoreServicer):
         with self._one_at_a_time:
             try:
                 body = self._answer(request.signed_request)
-            except Exception:  # the top of the service: the reason stays here, in the log
-                _LOG.exception("a round message could not be answered")
+            except Exception as error:  # noqa: BLE001 - the program's top
+                # The kind only: a message or a traceback could quote data.
+                _LOG.error("a round message could not be answered: %s", type(error).__name__)
                 context.abort(grpc.StatusCode.UNAVAILABLE, "unavailable")
             self._count(body)
         return AnswerReply(format_version=_FORMAT_VERSION, signed_reply=body)
@@ -103,7 +104,7 @@ def serve(service: StoreService, socket: Path) -> Iterator[None]:
     Raises:
         StoreHomeError: the socket cannot be made there.
     """
-    private_folder(socket.parent)
+    make_private_folder(socket.parent)
     if len(os.fsencode(socket)) > _SOCKET_PATH_LIMIT:
         raise StoreHomeError(
             f"The path {socket} is too long for a socket ({_SOCKET_PATH_LIMIT} bytes at most).",

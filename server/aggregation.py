@@ -54,7 +54,7 @@ def close_phase(
         updates: one vector per contributing store, in grid steps, each with its own full noise.
     """
     mechanism = mechanism_of(phase)
-    total = np.sum(np.stack(updates), axis=0, dtype=np.int64)
+    total: NDArray[np.int64] = np.add.reduce(np.stack(updates), axis=0, dtype=np.int64)
     stores = len(updates)
     return apply_sum(
         plan,

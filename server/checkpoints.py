@@ -103,6 +103,13 @@ class Checkpoints:
         ).fetchone()
         return None if row is None else (int(row["round"]), bytes(row["state"]))
 
+    def last_request(self, programme_id: str) -> bytes:
+        """Return the signed request of the last round; empty when there was none."""
+        row = self._connection.execute(
+            "SELECT request FROM rounds WHERE programme_id = ? ORDER BY round DESC LIMIT 1", (programme_id,)
+        ).fetchone()
+        return b"" if row is None else bytes(row["request"])
+
     def contributors(self, programme_id: str) -> tuple[int, ...]:
         """Return how many stores contributed to each closed round, in order."""
         rows = self._connection.execute(

@@ -1,4 +1,4 @@
-"""One round held over a carrier: the same bytes to every store, again to those that are silent, until it is over."""
+"""One round held over a carrier: the same bytes to every store, again to the silent, until it is over."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from highstreet.models.plan import PhasePlan
 from highstreet.protos.rounds_pb2 import RoundRequest, SignedRequest
 from highstreet.server.checkpoints import Checkpoints, OpenRound
 from highstreet.server.errors import OddReplyError, ProgrammeFailedError
-from highstreet.server.rounds import Decision, Member, Refusal, Tally, read_reply
+from highstreet.server.membership import Member
+from highstreet.server.rounds import Decision, Refusal, Tally, read_reply
 
 __all__ = ["Carried", "Carrier", "hold_round"]
 
@@ -33,7 +34,7 @@ class Carried:
 
 
 class Carrier(Protocol):
-    """What takes messages to nodes and back. Nothing in it is trusted: requests and replies carry their seals."""
+    """What takes messages to nodes and back. It is not trusted: requests and replies carry their seals."""
 
     def online(self) -> Collection[int]:
         """Return the nodes that can be reached now."""
@@ -83,12 +84,13 @@ class _Round:
         """Send the request to the silent stores whose node is online and whose turn it is."""
         due = [silent for silent in self.silent.values() if now >= silent.ask_at]
         online = carrier.online() if due else ()
-        due = [silent for silent in due if silent.member.node_id in online]
-        if not due:
+        reached = [(silent, node) for silent in due if (node := silent.member.node_id) in online and node]
+        if not reached:
             return
-        bodies = [(silent.member.node_id, self.opened.signed_request) for silent in due]
+        bodies = [(node, self.opened.signed_request) for _, node in reached]
         seconds = max(1.0, self.tally.deadline - now)
-        for silent, ticket in zip(due, carrier.send(bodies, seconds=seconds), strict=True):
+        tickets = carrier.send(bodies, seconds=seconds)
+        for (silent, _), ticket in zip(reached, tickets, strict=True):
             if ticket is None:
                 silent.failed(now)
             else:

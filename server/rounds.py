@@ -1,4 +1,4 @@
-"""A round as the coordinator sees it: the request it asks, the replies it accepts, and when it is over. Pure."""
+"""A round as the coordinator sees it: what it asks, which replies it accepts, when it is over. Pure."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from highstreet.models.state import SharedState
 from highstreet.protos.rounds_pb2 import REFUSAL_UNAVAILABLE, RefusalCode, RoundRequest
 from highstreet.server.aggregation import decode_values
 from highstreet.server.errors import OddReplyError
+from highstreet.server.membership import Member
 
 __all__ = [
     "Decision",
-    "Member",
     "Refusal",
     "Tally",
     "Update",
@@ -35,15 +35,6 @@ PATIENCE_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Member:
-    """A store on the roster: who it is, the key its replies are signed with, the node that carries them."""
-
-    member_id: str
-    signing_public_key: bytes
-    node_id: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Update:
     """A store's part of a round."""
 
@@ -54,12 +45,12 @@ class Update:
 class Refusal:
     """A store's signed "no", with its code."""
 
-    code: RefusalCode.ValueType
+    code: RefusalCode
 
     @property
     def is_final(self) -> bool:
         """Whether asking again is of no use."""
-        return self.code != REFUSAL_UNAVAILABLE
+        return int(self.code) != int(REFUSAL_UNAVAILABLE)
 
     @property
     def name(self) -> str:

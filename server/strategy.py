@@ -9,6 +9,7 @@ from flwr.app import ConfigRecord, Message, RecordDict
 from flwr.serverapp import Grid
 
 from highstreet.server.exchange import Carried
+from highstreet.server.superlink import signed_node_id
 
 __all__ = ["GridCarrier"]
 
@@ -30,12 +31,12 @@ class GridCarrier:
 
     def online(self) -> Collection[int]:
         """Return the nodes that can be reached now."""
-        return set(self._grid.get_node_ids())
+        return {signed_node_id(node) for node in self._grid.get_node_ids()}
 
     def send(self, bodies: Sequence[tuple[int, bytes]], *, seconds: float) -> Sequence[str | None]:
         """Send (node, body) pairs that are of use for so long; return a ticket, or None, for each."""
         messages = [
-            Message(_content(body), dst_node_id=node, message_type=_MESSAGE_TYPE, ttl=seconds)
+            Message(_content(body), dst_node_id=node % 2**64, message_type=_MESSAGE_TYPE, ttl=seconds)
             for node, body in bodies
         ]
         tickets = [ticket or None for ticket in self._grid.push_messages(messages)]

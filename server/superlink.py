@@ -13,15 +13,16 @@ import secrets
 import socket
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 import grpc
+from cryptography.hazmat.primitives import serialization
 from flwr.proto.control_pb2 import (
     ListNodesRequest,
     ListRunsRequest,
@@ -32,7 +33,9 @@ from flwr.proto.control_pb2 import (
 )
 from flwr.proto.control_pb2_grpc import ControlStub
 from flwr.proto.fab_pb2 import Fab
+from flwr.supercore.constant import NodeStatus
 from flwr.supercore.interceptors import RuntimeVersionClientInterceptor
+from google.protobuf.message import Message
 
 from highstreet.files import make_private_folder, write_private
 from highstreet.processes import ChildSpec
@@ -45,10 +48,12 @@ __all__ = [
     "app_bundle",
     "flower_environment",
     "require_free_port",
+    "signed_node_id",
     "superexec_spec",
     "superlink_spec",
 ]
 
+_Response = TypeVar("_Response")
 _LOOPBACK = "127.0.0.1"
 _CALL_SECONDS = 10.0
 _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "VIRTUAL_ENV", "COVERAGE_PROCESS_START")
@@ -145,6 +150,8 @@ def flower_environment(folder: Path, extra: Mapping[str, str] | None = None) -> 
         "FLWR_LOG_LEVEL": "WARNING",
         "FLWR_SUPEREXEC_TASK_POLL_INTERVAL": "0.5",
         "NO_COLOR": "1",
+        # No TLS 1.2 suite fits our certificates: TLS 1.3 or nothing (see listening.require_tls_1_3).
+        "GRPC_SSL_CIPHER_SUITES": "ECDHE-RSA-AES256-GCM-SHA384",
         **(extra or {}),
     }
 
@@ -205,7 +212,7 @@ def app_bundle(*, programme: str, serverapp: str = "highstreet.server.app:app") 
 class ControlClient:
     """The SuperLink's Control API: register nodes, submit, watch and stop runs.
 
-    Node ids are Flower's unsigned 64-bit numbers.
+    Node ids are Flower's 64-bit numbers read as signed, so that SQLite can keep them.
     """
 
     def __init__(self, address: str, ca_certificate: bytes) -> None:
@@ -250,25 +257,28 @@ class ControlClient:
                 )
             time.sleep(0.1)
 
-    def register_node(self, public_key_pem: bytes) -> int:
-        """Return the node id of a public key (PEM, NIST curve), registered now or before.
+    def register_node(self, public_key: bytes) -> int:
+        """Return the node id of a public key (OpenSSH or PEM form, NIST curve), registered now or before.
 
         Raises:
             SuperLinkError: not such a key, or the SuperLink does not answer.
         """
-        known = self._node_ids().get(public_key_pem)
+        pem = _pem(public_key)
+        known = self._node_ids().get(pem)
         if known is not None:
             return known
-        return int(self._call("RegisterNode", RegisterNodeRequest(public_key=public_key_pem)).node_id)
+        return signed_node_id(
+            self._call(self._stub.RegisterNode, RegisterNodeRequest(public_key=pem)).node_id
+        )
 
     def unregister_node(self, node_id: int) -> None:
         """Refuse this node from now on."""
-        self._call("UnregisterNode", UnregisterNodeRequest(node_id=node_id))
+        self._call(self._stub.UnregisterNode, UnregisterNodeRequest(node_id=node_id % 2**64))
 
     def submit_run(self, bundle: bytes) -> int:
         """Start a run of a bundle; return its id."""
         fab = Fab(hash_str=sha256(bundle).hexdigest(), content=bundle)
-        response = self._call("StartRun", StartRunRequest(fab=fab))
+        response = self._call(self._stub.StartRun, StartRunRequest(fab=fab))
         if not response.HasField("run_id"):
             raise SuperLinkError("The SuperLink refused the run.", next_step="Look into logs/superlink.log.")
         return int(response.run_id)
@@ -284,6 +294,12 @@ class ControlClient:
         run = response.run_dict.get(run_id)
         return RunState(run.status.status) if run is not None else RunState.UNKNOWN
 
+    def stop_all_runs(self) -> None:
+        """End every run that has not ended: what an earlier coordinator process left behind."""
+        for run in self._call(self._stub.ListRuns, ListRunsRequest()).run_dict.values():
+            if run.status.status != RunState.FINISHED:
+                self.stop_run(run.run_id)
+
     def stop_run(self, run_id: int) -> None:
         """End a run; one that has ended already is left as it is."""
         try:
@@ -293,12 +309,13 @@ class ControlClient:
                 raise _unreachable(error) from error
 
     def _node_ids(self) -> dict[bytes, int]:
-        nodes = self._call("ListNodes", ListNodesRequest()).nodes_info
-        return {bytes(node.public_key): int(node.node_id) for node in nodes if node.status != "unregistered"}
+        nodes = self._call(self._stub.ListNodes, ListNodesRequest()).nodes_info
+        known = [node for node in nodes if node.status != NodeStatus.UNREGISTERED]
+        return {bytes(node.public_key): signed_node_id(node.node_id) for node in known}
 
-    def _call(self, name: str, request: object) -> object:
+    def _call(self, method: Callable[..., _Response], request: Message) -> _Response:
         try:
-            return getattr(self._stub, name)(request, timeout=_CALL_SECONDS)
+            return method(request, timeout=_CALL_SECONDS)
         except grpc.RpcError as error:
             raise _unreachable(error) from error
 
@@ -322,14 +339,36 @@ def require_free_port(host: str, port: int) -> None:
             ) from error
 
 
+def signed_node_id(node_id: int) -> int:
+    """Return Flower's unsigned 64-bit node id as the signed number with the same bits.
+
+    >>> signed_node_id(2**64 - 1)
+    -1
+    """
+    return int.from_bytes(int(node_id).to_bytes(8, "big"), "big", signed=True)
+
+
+def _pem(public_key: bytes) -> bytes:
+    """Return a public key in the form Flower registers."""
+    try:
+        is_ssh = public_key.startswith(b"ecdsa-sha2-")
+        load = serialization.load_ssh_public_key if is_ssh else serialization.load_pem_public_key
+        return load(public_key).public_bytes(
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+    except ValueError as error:
+        raise SuperLinkError("A node's public key cannot be read.") from error
+
+
 def _program(name: str) -> list[str]:
     """Return the command of one of Flower's programs, installed beside this Python."""
     return [sys.executable, str(Path(sys.executable).parent / name)]
 
 
 def _unreachable(error: grpc.RpcError) -> SuperLinkError:
-    code = error.code().name if isinstance(error, grpc.Call) else "UNKNOWN"
+    code = getattr(error, "code", None)
+    name = code().name if callable(code) else "UNKNOWN"
     return SuperLinkError(
-        f"The SuperLink's Control API refused or did not answer ({code}).",
+        f"The SuperLink's Control API refused or did not answer ({name}).",
         next_step="Is `highstreet coop run` running? Look into logs/superlink.log in the co-op's folder.",
     )

@@ -1,0 +1,86 @@
+"""The coordinator's Flower ServerApp: finishes the active programme of the co-op in HIGHSTREET_COOP_HOME."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+from flwr.app import Context
+from flwr.serverapp import Grid, ServerApp
+
+from highstreet.processes import AlreadyRunningError, run_lock
+from highstreet.server.checkpoints import Checkpoints
+from highstreet.server.database import connect
+from highstreet.server.home import CoopHome, default_coop_home
+from highstreet.server.programme_run import ProgrammeRun
+from highstreet.server.releases import Candidate, publish_release
+from highstreet.server.run_keeper import SERVER_APP_LOCK
+from highstreet.server.strategy import GridCarrier
+
+__all__ = ["app"]
+
+_LOCK_SECONDS = 20.0
+_LOG = logging.getLogger("highstreet.rounds")
+
+app = ServerApp()
+
+
+@app.main()
+def main(grid: Grid, context: Context) -> None:
+    """Run the programme that the run's bundle names, if it is still the active one."""
+    home = CoopHome.open(default_coop_home())
+    _log_to(home.logs / "rounds.log")
+    try:
+        _run(home, grid, context)
+    except Exception:
+        _LOG.exception("run %s ended by an error", context.run_id)
+        raise
+
+
+def _run(home: CoopHome, grid: Grid, context: Context) -> None:
+    with _alone(home.run / SERVER_APP_LOCK), closing(connect(home.database)) as connection:
+        programme = Checkpoints(connection).active()
+        if programme is None or programme.programme_id != context.run_config.get("programme"):
+            _LOG.info("run %s: its programme is not active any more", context.run_id)
+            return
+        ProgrammeRun(
+            programme=programme,
+            charter=home.charter(),
+            key=home.coordinator_key(),
+            connection=connection,
+            carrier=GridCarrier(grid),
+            publish=partial(_publish, home),
+        ).run()
+
+
+def _publish(home: CoopHome, candidate: Candidate) -> None:
+    publish_release(home, candidate, now=datetime.now(UTC))
+
+
+@contextmanager
+def _alone(lock: Path) -> Iterator[None]:
+    """Hold the lock; wait a little for a ServerApp that is being stopped."""
+    end = time.monotonic() + _LOCK_SECONDS
+    while True:
+        try:
+            with run_lock(lock, what="A programme"):
+                yield
+                return
+        except AlreadyRunningError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.2)
+
+
+def _log_to(path: Path) -> None:
+    """Write our own log lines to a private file; Flower keeps what it logs itself."""
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logger = logging.getLogger("highstreet")
+    logger.setLevel(logging.INFO)
+    logger.addHandler(handler)
