@@ -54,7 +54,7 @@ class ReleaseSpec(_message.Message):
     def __init__(self, mechanism: _Optional[str] = ..., clipping_norm: _Optional[float] = ..., noise_multiplier: _Optional[float] = ..., sampling_rate: _Optional[float] = ..., privacy_unit: _Optional[str] = ..., neighbouring: _Optional[str] = ..., dimension: _Optional[int] = ..., grid_step: _Optional[float] = ...) -> None: ...
 
 class RoundRequest(_message.Message):
-    __slots__ = ("format_version", "coop_id", "programme_id", "round", "phase", "charter_sha256", "roster_sha256", "schema_sha256", "state_sha256", "cohort_floor", "opened_unix_seconds", "deadline_unix_seconds", "release", "state")
+    __slots__ = ("format_version", "coop_id", "programme_id", "round", "phase", "charter_sha256", "roster_sha256", "schema_sha256", "state_sha256", "cohort_floor", "opened_unix_seconds", "deadline_unix_seconds", "release", "state", "as_of_day")
     FORMAT_VERSION_FIELD_NUMBER: _ClassVar[int]
     COOP_ID_FIELD_NUMBER: _ClassVar[int]
     PROGRAMME_ID_FIELD_NUMBER: _ClassVar[int]
@@ -69,6 +69,7 @@ class RoundRequest(_message.Message):
     DEADLINE_UNIX_SECONDS_FIELD_NUMBER: _ClassVar[int]
     RELEASE_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
+    AS_OF_DAY_FIELD_NUMBER: _ClassVar[int]
     format_version: int
     coop_id: str
     programme_id: str
@@ -83,7 +84,8 @@ class RoundRequest(_message.Message):
     deadline_unix_seconds: int
     release: ReleaseSpec
     state: bytes
-    def __init__(self, format_version: _Optional[int] = ..., coop_id: _Optional[str] = ..., programme_id: _Optional[str] = ..., round: _Optional[int] = ..., phase: _Optional[str] = ..., charter_sha256: _Optional[bytes] = ..., roster_sha256: _Optional[bytes] = ..., schema_sha256: _Optional[bytes] = ..., state_sha256: _Optional[bytes] = ..., cohort_floor: _Optional[int] = ..., opened_unix_seconds: _Optional[int] = ..., deadline_unix_seconds: _Optional[int] = ..., release: _Optional[_Union[ReleaseSpec, _Mapping]] = ..., state: _Optional[bytes] = ...) -> None: ...
+    as_of_day: int
+    def __init__(self, format_version: _Optional[int] = ..., coop_id: _Optional[str] = ..., programme_id: _Optional[str] = ..., round: _Optional[int] = ..., phase: _Optional[str] = ..., charter_sha256: _Optional[bytes] = ..., roster_sha256: _Optional[bytes] = ..., schema_sha256: _Optional[bytes] = ..., state_sha256: _Optional[bytes] = ..., cohort_floor: _Optional[int] = ..., opened_unix_seconds: _Optional[int] = ..., deadline_unix_seconds: _Optional[int] = ..., release: _Optional[_Union[ReleaseSpec, _Mapping]] = ..., state: _Optional[bytes] = ..., as_of_day: _Optional[int] = ...) -> None: ...
 
 class SignedRequest(_message.Message):
     __slots__ = ("request", "signature")
