@@ -194,6 +194,19 @@ class Ledger:
             settle(self._connection, self._path)
             return opened
 
+    def answered(self, key: RoundKey) -> AnsweredRound | None:
+        """Return the reply that this very request was given before, None when there is none yet.
+
+        Raises:
+            RoundRepeatedError: this phase was opened for another request.
+            LedgerError: the ledger cannot be trusted or read.
+        """
+        with self._lock, transaction(self._connection, self._path):
+            self._latest()
+            row = self._round(key)
+            reply = None if row is None else self._reply(row[0])
+        return None if reply is None else AnsweredRound(key=key, reply=reply)
+
     def store_reply(self, key: RoundKey, reply: bytes) -> bytes:
         """Record the reply of an opened round and return the bytes that may be sent.
 
