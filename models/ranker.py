@@ -19,6 +19,7 @@ from highstreet.models.errors import PhaseOrderError
 from highstreet.models.examples import Examples, window_examples
 from highstreet.models.features import FEATURES, INITIAL_WEIGHTS, FeatureSpace
 from highstreet.models.history import Timeline
+from highstreet.models.listwise import curvature_of
 from highstreet.models.schema import FeatureSchema
 from highstreet.models.settings import Settings
 from highstreet.models.shop import ShopData
@@ -31,7 +32,6 @@ __all__ = [
     "apply_gradient",
     "curvature_dimension",
     "curvature_rows",
-    "listwise_residuals",
 ]
 
 _CHUNK = 32
@@ -59,26 +59,6 @@ class GradientTask(Protocol):
 def curvature_dimension() -> int:
     """Return the length of a curvature row: the upper triangle over features."""
     return len(FEATURES) * (len(FEATURES) + 1) // 2
-
-
-def listwise_residuals(examples: Examples, weights: NDArray[np.floating]) -> tuple[NDArray[np.float32], ...]:
-    """Return (probabilities, totals): softmax over candidates (b, s, c) and the windows' target weights (b, s, 1)."""
-    scores = examples.features @ weights.astype(np.float32) + examples.offsets
-    scores -= scores.max(axis=-1, keepdims=True, initial=-1e30)
-    exponentials = np.exp(scores)
-    return exponentials / exponentials.sum(axis=-1, keepdims=True), examples.targets.sum(
-        axis=-1, keepdims=True
-    )
-
-
-def curvature_of(examples: Examples, weights: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Return (b, f, f): the Hessian of each customer's loss."""
-    probabilities, totals = listwise_residuals(examples, weights)
-    mass = probabilities * totals
-    mean = np.einsum("bsc,bscf->bsf", probabilities, examples.features)
-    second = np.matmul((examples.features * mass[..., None]).swapaxes(-1, -2), examples.features).sum(axis=1)
-    outer = np.einsum("bsf,bsg,bs->bfg", mean, mean, totals[..., 0])
-    return np.asarray(second - outer, dtype=np.float64)
 
 
 def curvature_rows(

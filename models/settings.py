@@ -33,6 +33,11 @@ class Settings:
         gradient_clipping_norm: of a ranker round, in whitened coordinates.
         curvature_clipping_norm: of the curvature phase.
         prior_customers: customers the release counts for in local training when it carries no noise.
+        shop_prior_customers: customers that expected popularity counts for against the shop's own.
+        local_windows: windows a shop trains on; the last one also decides how much of the release it serves.
+        alone_precision: of a shop's belief in initial weights, in units of one customer's loss.
+        own_stddev: stands in for sampling noise in a shop's own statistics.
+        share_prior: how reluctantly a shop moves away from an equal mixture of co-op and alone, in loss.
     """
 
     holdout_days: int = 0
@@ -49,9 +54,14 @@ class Settings:
     sampling_seed: int = 20170101
     affinity_prior: float = 3.0
     step_size: float = 0.8
-    gradient_clipping_norm: float = 1.0
-    curvature_clipping_norm: float = 4.0
+    gradient_clipping_norm: float = 6.0
+    curvature_clipping_norm: float = 80.0
     prior_customers: float = 100.0
+    shop_prior_customers: float = 20.0
+    local_windows: int = 3
+    alone_precision: float = 10.0
+    own_stddev: float = 0.3
+    share_prior: float = 20.0
 
     @classmethod
     def from_params(cls, params: Mapping[str, float]) -> Settings:
@@ -93,6 +103,11 @@ class Settings:
             "gradient_clipping_norm": (1e-6, 1e6),
             "curvature_clipping_norm": (1e-6, 1e6),
             "prior_customers": (1e-6, 1e9),
+            "shop_prior_customers": (1e-6, 1e9),
+            "local_windows": (2, 12),
+            "alone_precision": (1e-6, 1e9),
+            "own_stddev": (1e-6, 1e6),
+            "share_prior": (0, 1e9),
         }
         for name, (low, high) in limits.items():
             if not low <= getattr(self, name) <= high:

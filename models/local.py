@@ -1,0 +1,194 @@
+"""Local training: a shop goes on from the release on its own customers, without noise; nothing of it leaves.
+
+Two experts are fitted by the same code. The *co-op* expert computes its features from released statistics and starts
+from the released weights, held to them as strongly as the release is worth: its error variance, known from its noise,
+is added to the variance between shops. The *alone* expert computes them from the shop's own statistics and starts
+from the public initial weights. How much of each is served is decided on the shop's own last weeks, so that a release
+that is mostly noise loses its say.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from highstreet.models.examples import Examples, window_examples
+from highstreet.models.features import FEATURES, INITIAL_WEIGHTS, FeatureSpace
+from highstreet.models.history import Timeline
+from highstreet.models.listwise import WeightPrior, fit_map, losses_of_scores
+from highstreet.models.personal import Expert, PersonalModel
+from highstreet.models.plan import ModelPlan
+from highstreet.models.popularity import apply_popularity, popularity_rows
+from highstreet.models.schema import FeatureSchema
+from highstreet.models.settings import Settings
+from highstreet.models.shop import ShopData
+from highstreet.models.shop_view import SHOP_WEIGHTS, ShopView, shop_features, shop_view
+from highstreet.models.state import SharedState
+
+__all__ = ["fit_alone", "fit_local"]
+
+_CHUNK = 64
+_SHARE_GRID = (0.0, 0.25, 0.5, 0.75, 1.0)
+
+
+def fit_local(
+    plan: ModelPlan, release: SharedState, shop: ShopData, *, generator: np.random.Generator
+) -> PersonalModel:
+    """Fit a shop's personal model on its own customers, starting from a release.
+
+    Args:
+        plan: the programme the release came from.
+        release: what the co-op released; an empty state means no co-op.
+        shop: all data the shop may use for its own suggestions.
+        generator: draws the negatives of the loss.
+    """
+    settings = Settings.from_params(plan.params)
+    seed = int(generator.integers(2**31))
+    fit = _Fit(schema=plan.schema, settings=settings, shop=shop, timeline=Timeline(shop), seed=seed)
+    return fit.personal_model(release if "ranker/weights" in release else None)
+
+
+def fit_alone(plan: ModelPlan, shop: ShopData, *, generator: np.random.Generator) -> PersonalModel:
+    """Fit the best model the shop can have by itself: the same code, no release."""
+    return fit_local(plan, SharedState(), shop, generator=generator)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Window:
+    """One window's examples and the shop's own features beside them, for every customer, in chunks."""
+
+    chunks: tuple[Examples, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Fit:
+    schema: FeatureSchema
+    settings: Settings
+    shop: ShopData
+    timeline: Timeline
+    seed: int
+
+    def personal_model(self, release: SharedState | None) -> PersonalModel:
+        """Fit both experts, weigh them on the last window, refit on all windows."""
+        settings = self.settings
+        alone_windows = [self._window(index, None) for index in range(settings.local_windows)]
+        alone_prior = self._alone_prior()
+        alone = self._expert(None, alone_windows, alone_prior, share=1.0)
+        coop = Expert(statistics=SharedState(), weights=alone.weights, share=0.0)
+        if release is not None:
+            windows = [self._window(index, release) for index in range(settings.local_windows)]
+            prior = self._coop_prior(release)
+            share = self._coop_share(alone_windows, alone_prior, windows, prior)
+            coop = self._expert(release, windows, prior, share=share)
+            alone = Expert(statistics=alone.statistics, weights=alone.weights, share=1.0 - share)
+        return PersonalModel(
+            schema=self.schema,
+            settings=settings,
+            products=len(self.shop.catalogue),
+            coop=coop,
+            alone=alone,
+            view=self._view(self.shop.as_of),
+        )
+
+    def _view(self, day: int) -> ShopView:
+        return shop_view(self.timeline, day, self.settings.half_life_days)
+
+    def _own_statistics(self, day: int) -> SharedState:
+        """The shop's own statistics in the form of a release; sampling of few people stands in for the noise."""
+        total = np.zeros(0)
+        past = self.shop.before(day + self.settings.holdout_days)
+        for rows in popularity_rows(self.schema, self.settings, past):
+            total = rows.sum(axis=0) + (total if total.size else 0.0)
+        if not total.size:
+            return SharedState()
+        return apply_popularity(
+            self.schema, self.settings, SharedState(), total, noise_stddev=self.settings.own_stddev
+        )
+
+    def _window(self, index: int, release: SharedState | None) -> _Window:
+        settings = self.settings
+        stop = self.shop.as_of - index * settings.horizon_days
+        start = stop - settings.horizon_days
+        statistics = release if release is not None else self._own_statistics(start)
+        space = FeatureSpace(self.schema, settings, statistics, self.shop.catalogue)
+        view = self._view(start)
+        chunks: list[Examples] = []
+        for first in range(0, self.timeline.customers, _CHUNK):
+            rows = np.arange(first, min(first + _CHUNK, self.timeline.customers))
+            found = window_examples(
+                settings, space, self.timeline, rows, seed=self.seed + index, stop=stop, windows=1
+            )
+            kept = np.flatnonzero(found.targets.any(axis=(1, 2)))
+            if len(kept):
+                chunks.append(self._with_own_features(found, kept, rows[kept], space, view, start))
+        return _Window(chunks=tuple(chunks))
+
+    def _with_own_features(
+        self,
+        found: Examples,
+        kept: NDArray[np.int64],
+        rows: NDArray[np.int64],
+        space: FeatureSpace,
+        view: ShopView,
+        start: int,
+    ) -> Examples:
+        past = self.timeline.before(start, rows, space.half_lives)
+        own = shop_features(
+            view,
+            space.view,
+            past,
+            found.candidates[kept, 0],
+            half_life_days=self.settings.half_life_days,
+            prior_customers=self.settings.shop_prior_customers,
+        )
+        return Examples(
+            candidates=found.candidates[kept],
+            features=np.concatenate([found.features[kept], own[:, None]], axis=-1),
+            offsets=found.offsets[kept],
+            targets=found.targets[kept],
+        )
+
+    def _expert(
+        self, release: SharedState | None, windows: list[_Window], prior: WeightPrior, *, share: float
+    ) -> Expert:
+        chunks = [chunk for window in windows for chunk in window.chunks]
+        statistics = release if release is not None else self._own_statistics(self.shop.as_of)
+        return Expert(statistics=statistics, weights=fit_map(chunks, prior), share=share)
+
+    def _coop_share(
+        self,
+        alone_windows: list[_Window],
+        alone_prior: WeightPrior,
+        coop_windows: list[_Window],
+        coop_prior: WeightPrior,
+    ) -> float:
+        """Fit both experts on the earlier windows; return the mixture that explains the last one best."""
+        alone = fit_map([chunk for window in alone_windows[1:] for chunk in window.chunks], alone_prior)
+        coop = fit_map([chunk for window in coop_windows[1:] for chunk in window.chunks], coop_prior)
+        losses = np.zeros(len(_SHARE_GRID))
+        for own, shared in zip(alone_windows[0].chunks, coop_windows[0].chunks, strict=True):
+            alone_scores, coop_scores = own.features @ alone, shared.features @ coop
+            for place, share in enumerate(_SHARE_GRID):
+                mixed = share * coop_scores + (1 - share) * alone_scores
+                losses[place] += losses_of_scores(mixed, own).sum()
+        return float(_SHARE_GRID[int(np.argmin(losses + self._reluctance()))])
+
+    def _reluctance(self) -> NDArray[np.float64]:
+        """Loss the shop's data must overcome to move away from an equal mixture."""
+        return self.settings.share_prior * (np.array(_SHARE_GRID) - 0.5) ** 2
+
+    def _alone_prior(self) -> WeightPrior:
+        mean = np.concatenate([INITIAL_WEIGHTS, SHOP_WEIGHTS])
+        return WeightPrior(mean=mean, precision=self.settings.alone_precision * np.eye(len(mean)))
+
+    def _coop_prior(self, release: SharedState) -> WeightPrior:
+        size = len(FEATURES)
+        mean = np.concatenate([release["ranker/weights"], SHOP_WEIGHTS])
+        precision = self.settings.alone_precision * np.eye(len(mean))
+        if "ranker/curvature" in release:
+            variance = 1.0 / self.settings.prior_customers + float(release["ranker/variance"][0])
+            precision[:size, :size] = release["ranker/curvature"] / variance
+            precision[:size, :size] += 1e-3 * np.eye(size)
+        return WeightPrior(mean=mean, precision=precision)

@@ -1,0 +1,127 @@
+"""The personal model: what a shop serves with, computed from a release and its own data; it never leaves the shop."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from highstreet.models.errors import InvalidPersonalModelError, ModelsError
+from highstreet.models.schema import FeatureSchema
+from highstreet.models.settings import Settings
+from highstreet.models.shop_view import ShopView
+from highstreet.models.state import SharedState
+
+__all__ = ["Expert", "PersonalModel"]
+
+_FORMAT = "highstreet-personal-1"
+_MAX_BYTES = 256 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Expert:
+    """One way of scoring: statistics to compute features from, and weights for them.
+
+    Attributes:
+        statistics: released state, or the shop's own statistics in the same form.
+        weights: (f,), shared features first, the shop's own features after them.
+        share: part of this expert in the final score, in [0, 1]; shares add to 1.
+    """
+
+    statistics: SharedState
+    weights: NDArray[np.float64]
+    share: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PersonalModel:
+    """What serving needs besides the shop's data.
+
+    Attributes:
+        schema, settings: as in the plan it was fitted under.
+        products: number of catalogue rows it was fitted for.
+        coop: the expert that starts from the release; its share is 0 when there is none.
+        alone: the expert that knows only this shop.
+        view: the shop's own statistics.
+    """
+
+    schema: FeatureSchema
+    settings: Settings
+    products: int
+    coop: Expert
+    alone: Expert
+    view: ShopView
+
+    def to_bytes(self) -> bytes:
+        """Return the model as safetensors; plain numbers travel in its metadata."""
+        arrays: dict[str, NDArray[np.floating]] = {}
+        for name, expert in (("coop", self.coop), ("alone", self.alone)):
+            arrays[f"{name}.weights"] = expert.weights
+            arrays[f"{name}.share"] = np.array([expert.share])
+            arrays.update({f"{name}.statistics.{key}": expert.statistics[key] for key in expert.statistics})
+        for field in _VIEW_FIELDS:
+            arrays[f"view.{field}"] = np.atleast_1d(np.asarray(getattr(self.view, field), dtype=np.float32))
+        metadata = {
+            "format": _FORMAT,
+            "schema": self.schema.canonical_json(),
+            "settings": json.dumps(self.settings.to_params(), sort_keys=True),
+            "products": str(self.products),
+        }
+        contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+        return bytes(save(contiguous, metadata=metadata))
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> PersonalModel:
+        """Read a model this shop wrote earlier.
+
+        Raises:
+            InvalidPersonalModelError: the bytes are damaged or of another format.
+        """
+        if len(data) > _MAX_BYTES:
+            raise InvalidPersonalModelError("The personal model's file is too large.")
+        try:
+            arrays, metadata = load(data), _metadata(data)
+            schema = FeatureSchema.from_dict(json.loads(metadata["schema"]))
+            settings = Settings.from_params(json.loads(metadata["settings"]))
+            products = int(metadata["products"])
+            view = {field: arrays[f"view.{field}"] for field in _VIEW_FIELDS}
+            model = cls(
+                schema=schema,
+                settings=settings,
+                products=products,
+                coop=_expert(arrays, "coop"),
+                alone=_expert(arrays, "alone"),
+                view=ShopView(**{**view, "customers": float(view["customers"][0])}),
+            )
+        except (SafetensorError, ModelsError, KeyError, ValueError, TypeError) as error:
+            raise InvalidPersonalModelError(
+                "The personal model's file is damaged.", next_step="Train it again from the release."
+            ) from error
+        if model.view.volume.shape != (products,) or model.view.directions.shape[1:] != (products,):
+            raise InvalidPersonalModelError("The personal model's arrays do not fit each other.")
+        return model
+
+
+_VIEW_FIELDS = ("volume", "people", "customers", "directions", "strengths")
+
+
+def _expert(arrays: dict[str, NDArray[np.floating]], name: str) -> Expert:
+    prefix = f"{name}.statistics."
+    statistics = {key.removeprefix(prefix): array for key, array in arrays.items() if key.startswith(prefix)}
+    return Expert(
+        statistics=SharedState(statistics),
+        weights=arrays[f"{name}.weights"],
+        share=float(arrays[f"{name}.share"][0]),
+    )
+
+
+def _metadata(data: bytes) -> dict[str, str]:
+    length = int.from_bytes(data[:8], "little")
+    metadata = json.loads(data[8 : 8 + length]).get("__metadata__", {})
+    if metadata.get("format") != _FORMAT:
+        raise InvalidPersonalModelError("The personal model's file is of another format.")
+    return dict(metadata)
