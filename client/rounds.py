@@ -200,6 +200,7 @@ def examine(request: RoundRequest, sha256: bytes, agreement: Agreement, *, now: 
     _require(now <= request.deadline_unix_seconds, REFUSAL_DEADLINE, "its deadline has passed")
     opened = request.opened_unix_seconds
     _require(opened <= now + _CLOCK_SKEW_SECONDS, REFUSAL_DEADLINE, "it was opened in the future")
+    _require(request.as_of_day <= now // 86_400 + 1, REFUSAL_RELEASE, "it asks for purchases to come")
     length = request.deadline_unix_seconds - opened
     _require(length == charter.rounds.deadline_seconds, REFUSAL_DEADLINE, "it has another deadline")
     return AskedRound(request=request, sha256=sha256, phase=phase, state=state)

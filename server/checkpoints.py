@@ -32,6 +32,12 @@ class Programme:
     number: int
     state: ProgrammeState
     charter_sha256: bytes
+    requested_at: int
+
+    @property
+    def as_of_day(self) -> int:
+        """The public day before which purchases count: the day it was requested, for all its phases."""
+        return self.requested_at // 86_400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +73,7 @@ class Checkpoints:
     def active(self) -> Programme | None:
         """Return the programme that is requested or running."""
         row = self._connection.execute(
-            "SELECT programme_id, number, state, charter_sha256 FROM programmes"
+            "SELECT programme_id, number, state, charter_sha256, requested_at FROM programmes"
             " WHERE state IN ('requested', 'running')"
         ).fetchone()
         if row is None:
@@ -77,6 +83,7 @@ class Checkpoints:
             number=row["number"],
             state=ProgrammeState(row["state"]),
             charter_sha256=bytes(row["charter_sha256"]),
+            requested_at=int(row["requested_at"]),
         )
 
     def mark_running(self, programme_id: str) -> None:
@@ -162,7 +169,7 @@ class Checkpoints:
             "SELECT member_id, reply FROM replies WHERE programme_id = ? AND round = ? ORDER BY member_id",
             (opened.programme_id, opened.round),
         )
-        return [StoredReply(member_id=row["member_id"], reply=bytes(row["reply"])) for row in rows]
+        return [StoredReply(member_id=row["member_id"], reply=bytes(row["reply"] or b"")) for row in rows]
 
     def close_round(self, opened: OpenRound, state: SharedState, *, contributors: int) -> None:
         """Write the state after a round; from now on the programme goes on behind it.

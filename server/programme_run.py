@@ -128,6 +128,7 @@ class ProgrammeRun:
             programme_id=self.programme.programme_id,
             roster_sha256=roster_sha256(self.connection, self.charter, self.key),
             opened_at=opened_at,
+            as_of_day=self.programme.as_of_day,
         )
         return seal_request(request, self.key)
 

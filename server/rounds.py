@@ -147,6 +147,7 @@ def build_request(
     programme_id: str,
     roster_sha256: bytes,
     opened_at: int,
+    as_of_day: int,
 ) -> RoundRequest:
     """Describe one round completely: what is asked, under which agreement, until when."""
     return RoundRequest(
@@ -164,6 +165,7 @@ def build_request(
         deadline_unix_seconds=opened_at + charter.rounds.deadline_seconds,
         release=release_spec(phase),
         state=state.to_bytes(),
+        as_of_day=as_of_day,
     )
 
 

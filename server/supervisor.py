@@ -47,7 +47,7 @@ def superlink_settings(home: CoopHome) -> SuperLinkSettings:
         fleet_host=config.listen,
         fleet_port=config.ports.fleet,
         control_port=config.ports.control,
-        runtime_port=config.ports.serverappio,
+        runtime_port=config.ports.runtime,
         ca_certificate=home.ca_certificate,
         server_certificate=home.server_certificate,
         server_key=home.server_key,
@@ -85,15 +85,19 @@ def run_coordinator(
         stack.enter_context(_ended_by_signals(ending))
         children = _children(home, settings)
         stack.callback(lambda: record(home.run / _CHILDREN, children))
+        superlink, superexec = children
         for child in children:
             stack.callback(child.stop)
-            child.start()
+        superlink.start()
         record(home.run / _CHILDREN, children)
         control = stack.enter_context(
             ControlClient(settings.control_address, home.ca_certificate.read_bytes())
         )
         _wait_ready(control, children, ending)
         connection = stack.enter_context(closing(connect(home.database)))
+        # Started only now: it would wait longer and longer for a SuperLink that is not there yet.
+        superexec.start()
+        record(home.run / _CHILDREN, children)
         control.stop_all_runs()
         _register_members(connection, control)
         stack.callback(_serve(home, control))

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from highstreet.errors import HighstreetError
+from highstreet.files import write_private
 
 __all__ = [
     "AlreadyRunningError",
@@ -139,9 +140,7 @@ class Child:
 def record(path: Path, children: Sequence[Child]) -> None:
     """Write down which children run, so that the next start can end those that were left over."""
     pids = {str(child.pid): _started(child.pid) for child in children if child.pid is not None}
-    temporary = path.with_suffix(".new")
-    temporary.write_text(json.dumps(pids), encoding="ascii")
-    temporary.replace(path)
+    write_private(path, json.dumps(pids).encode("ascii"))
 
 
 def reap(path: Path) -> int:

@@ -1,0 +1,123 @@
+"""Paying for a round and computing it: ledger, consent desk and training, always in this order.
+
+The cohort is asked for at this moment. The ledger writes down who is exposed before anything is computed.
+What is computed uses those customers and nobody else, less those who have withdrawn meanwhile. The sealed
+reply is written down before it leaves.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+import numpy as np
+
+from highstreet.audit.consent import Purpose
+from highstreet.client.consent import ConsentDesk
+from highstreet.client.contribution import contribute, phase_release
+from highstreet.client.errors import EmptyCohortError, RoundRefusedError, RoundRepeatedError
+from highstreet.client.home import StoreHome
+from highstreet.client.ledger import AnsweredRound, Ledger, OpenedRound, RoundKey
+from highstreet.client.rounds import AskedRound
+from highstreet.client.shop_loader import load_shop
+from highstreet.client.vault import Vault
+from highstreet.models.plan import ModelPlan
+from highstreet.models.shop import ShopData
+from highstreet.privacy.budget import StoreLimits
+from highstreet.privacy.errors import BudgetExhaustedError, ReleaseRefusedError
+from highstreet.privacy.noise import SecureNoise
+from highstreet.protos.rounds_pb2 import (
+    REFUSAL_BUDGET,
+    REFUSAL_RELEASE,
+    REFUSAL_REPEATED,
+    RoundRequest,
+)
+
+__all__ = ["StoreTill"]
+
+_LOG = logging.getLogger("highstreet.rounds")
+_EPOCH = date(1970, 1, 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreTill:
+    """The till of one store; used by one thread at a time.
+
+    Attributes:
+        home: the store's folder, for the vault.
+        ledger: open for as long as the store runs.
+        plan: of the charter this store accepted.
+        limits: the store's own, for the ledger.
+        today: by the store's clock.
+    """
+
+    home: StoreHome
+    ledger: Ledger
+    plan: ModelPlan
+    limits: StoreLimits
+    today: Callable[[], date] = lambda: datetime.now(UTC).date()
+
+    def given(self, request: RoundRequest, sha256: bytes) -> bytes | None:
+        """Return the reply given to this very request before, None when there is none.
+
+        Raises:
+            RoundRefusedError: this phase was opened for another request.
+        """
+        try:
+            answered = self.ledger.answered(_key(request, sha256))
+        except RoundRepeatedError as error:
+            raise RoundRefusedError(REFUSAL_REPEATED, "it was asked for before by another request") from error
+        return None if answered is None else answered.reply
+
+    def take(self, asked: AskedRound, seal: Callable[[bytes], bytes]) -> bytes:
+        """Spend durably, compute the noised integers, seal them, keep the reply durably, return it.
+
+        Raises:
+            RoundRefusedError: the budget or the store's own limits do not allow it.
+        """
+        key = _key(asked.request, asked.sha256)
+        with Vault.open(self.home.vault) as vault:
+            cohort = ConsentDesk(vault).cohort(Purpose.COOP_LEARNING)
+            customers = tuple(str(customer) for customer in cohort.customers)
+            opened = self._spend(key, asked, customers)
+            if isinstance(opened, AnsweredRound):
+                return opened.reply
+            as_of = _EPOCH + timedelta(days=asked.request.as_of_day)
+            shop = _only(load_shop(vault, cohort, self.plan.schema, as_of), frozenset(opened.customers))
+        _LOG.info("phase %s: paid for, epsilon %.3g", asked.phase.name, opened.epsilon)
+        values = contribute(self.plan, asked.phase, asked.state, shop, noise=SecureNoise())
+        return self.ledger.store_reply(key, seal(values.astype("<i4").tobytes()))
+
+    def _spend(
+        self, key: RoundKey, asked: AskedRound, customers: tuple[str, ...]
+    ) -> OpenedRound | AnsweredRound:
+        following = self.plan.phases[asked.phase.index + 1 :]
+        try:
+            return self.ledger.open_round(
+                key,
+                release=phase_release(asked.phase),
+                cohort=customers,
+                limits=self.limits,
+                today=self.today(),
+                remaining=[phase_release(phase) for phase in following],
+            )
+        except RoundRepeatedError as error:
+            raise RoundRefusedError(REFUSAL_REPEATED, "it was asked for before by another request") from error
+        except (BudgetExhaustedError, EmptyCohortError) as error:
+            _LOG.warning("%s", error.what)
+            raise RoundRefusedError(REFUSAL_BUDGET, "nobody's budget allows it") from error
+        except ReleaseRefusedError as error:
+            _LOG.warning("%s", error.what)
+            raise RoundRefusedError(REFUSAL_RELEASE, "it is outside this store's limits") from error
+
+
+def _key(request: RoundRequest, sha256: bytes) -> RoundKey:
+    return RoundKey(programme_id=request.programme_id, phase=int(request.round), request_sha256=sha256)
+
+
+def _only(shop: ShopData, customers: frozenset[str]) -> ShopData:
+    """Return the shop with the customers who were paid for, and nobody else."""
+    rows = [row for row, customer in enumerate(shop.customer_ids) if customer in customers]
+    return shop if len(rows) == len(shop.customer_ids) else shop.select(np.array(rows, dtype=np.int64))
