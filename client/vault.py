@@ -54,6 +54,11 @@ def as_vault_error(error: sqlite3.Error | OSError, path: Path) -> VaultError:
             "Another Highstreet command is writing to this shop's data.",
             next_step="Wait until it has ended, then run the same command again.",
         )
+    if isinstance(error, sqlite3.IntegrityError):
+        return VaultError(
+            f"A change that contradicts what is in {path} was refused; nothing was changed.",
+            next_step="This is a fault of Highstreet's: report it with the command that was run.",
+        )
     if "disk i/o error" in text:
         return VaultError(
             f"The disk that holds {path} could not be read or written; nothing was changed.",

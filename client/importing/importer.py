@@ -20,7 +20,7 @@ from highstreet.client.importing.recognise import RecognisedFile, recognise
 from highstreet.client.importing.records import Problem, RowError
 from highstreet.client.importing.saving import SavedCounts, save_staged
 from highstreet.client.importing.source import examine
-from highstreet.client.importing.staging import Staging, open_staging
+from highstreet.client.importing.staging import Staging, discard_leftovers, open_staging
 from highstreet.client.importing.table import open_rows
 from highstreet.client.importing.understanding import Understanding, understand
 from highstreet.client.vault import Vault
@@ -121,6 +121,7 @@ class Importer:
             ImportBusyError: another import is under way.
         """
         with _one_at_a_time(self._vault):
+            discard_leftovers(self._vault)
             files = [self._recognise(path) for path in find_files(paths)]
             for file in sorted(files, key=lambda file: file.profile.subject):
                 yield self._import(file, dry_run=dry_run)

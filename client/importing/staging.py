@@ -23,7 +23,7 @@ from highstreet.client.importing.records import (
 )
 from highstreet.client.vault import Vault, as_vault_error
 
-__all__ = ["Staging", "open_staging"]
+__all__ = ["Staging", "discard_leftovers", "open_staging"]
 
 _BATCH_ROWS = 5_000
 _TABLES = """
@@ -120,7 +120,7 @@ def open_staging(vault: Vault) -> Iterator[Staging]:
     Raises:
         VaultError: (also while in use) no room, or no right to write.
     """
-    path = vault.path.with_name(vault.path.name + "-staging")
+    path = _staging_path(vault)
     connection = vault.connection
     attached = False
     try:
@@ -142,6 +142,16 @@ def open_staging(vault: Vault) -> Iterator[Staging]:
         if attached:
             connection.execute("DETACH DATABASE staging")
         path.unlink(missing_ok=True)
+
+
+def discard_leftovers(vault: Vault) -> None:
+    """Remove what an import that was cut off left in its staging area. Only for the holder of the import lock."""
+    for leftover in vault.path.parent.glob(_staging_path(vault).name + "*"):
+        leftover.unlink(missing_ok=True)
+
+
+def _staging_path(vault: Vault) -> Path:
+    return vault.path.with_name(vault.path.name + "-staging")
 
 
 def _make_empty(path: Path) -> None:

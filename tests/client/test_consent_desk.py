@@ -1,0 +1,264 @@
+"""The consent desk: only its cohorts open customers' data, and a withdrawal beats them at any time."""
+
+from __future__ import annotations
+
+import copy
+import pickle  # noqa: TID251 - to show that a cohort refuses it
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from highstreet.audit.consent import Answer, ConsentState, Purpose
+from highstreet.audit.errors import InconsistentConsentLogError, UnknownPurposeError
+from highstreet.client.consent import COHORT_LIFETIME_SECONDS, ConsentDesk, ConsentedCohort
+from highstreet.client.errors import ClockSetBackError, CohortExpiredError, ForgedCohortError
+from highstreet.client.shop_loader import day_number, load_shop
+from highstreet.client.vault import Vault
+from highstreet.models.schema import FeatureSchema
+from highstreet.models.shop import ShopData
+
+COOP = Purpose.COOP_LEARNING
+TODAY = date(2026, 11, 22)
+SECOND = 1_000_000
+
+
+@dataclass
+class Clocks:
+    """Two clocks that tests turn by hand."""
+
+    now: int = 1_795_348_800 * SECOND  # 2026-11-22 12:00 UTC
+    monotonic: float = 1000.0
+
+    def desk(self, vault: Vault) -> ConsentDesk:
+        return ConsentDesk(vault, clock=lambda: self.now, monotonic=lambda: self.monotonic)
+
+
+@pytest.fixture
+def clocks() -> Clocks:
+    return Clocks()
+
+
+@pytest.fixture
+def desk(full_vault: Vault, clocks: Clocks) -> ConsentDesk:
+    return clocks.desk(full_vault)
+
+
+def _load(vault: Vault, cohort: ConsentedCohort, as_of: date = TODAY) -> ShopData:
+    return load_shop(vault, cohort, FeatureSchema(), as_of)
+
+
+def _names(vault: Vault, shop: ShopData) -> set[str]:
+    with vault.read() as connection:
+        known = dict(connection.execute("SELECT customer, customer_id FROM customers"))
+    return {known[int(key)] for key in shop.customer_ids}
+
+
+def test_only_customers_who_agreed_to_this_purpose_are_loaded(full_vault: Vault, desk: ConsentDesk) -> None:
+    loaded = {purpose: _names(full_vault, _load(full_vault, desk.cohort(purpose))) for purpose in Purpose}
+    assert loaded == {
+        Purpose.SUGGESTIONS_HERE: {"ann"},
+        Purpose.SHOP_MODEL: {"ann", "ben"},
+        Purpose.COOP_LEARNING: {"ann"},
+        Purpose.EMAIL_MARKETING: set(),
+    }
+
+
+def test_a_loaded_shop_holds_what_its_customers_bought_and_the_listed_catalogue(
+    full_vault: Vault, desk: ConsentDesk
+) -> None:
+    shop = _load(full_vault, desk.cohort(Purpose.SHOP_MODEL))
+    assert shop.catalogue.product_ids == ("tea", "rye", "jam")
+    assert shop.as_of == day_number(TODAY)
+    bought = shop.purchases
+    rows = {
+        (int(c), shop.catalogue.product_ids[i], int(d), float(q))
+        for c, i, d, q in zip(bought.customer, bought.item, bought.day, bought.quantity, strict=True)
+    }
+    may, june = day_number(date(2026, 5, 1)), day_number(date(2026, 6, 9))
+    assert rows == {(0, "tea", may, 1), (0, "rye", may, 2), (0, "rye", june, 1), (1, "jam", may + 2, 1)}
+
+
+def test_only_earlier_days_are_loaded(full_vault: Vault, desk: ConsentDesk) -> None:
+    cohort = desk.cohort(COOP)
+    assert len(_load(full_vault, cohort, date(2026, 6, 9)).purchases) == 2
+    assert len(_load(full_vault, cohort, date(2026, 6, 10)).purchases) == 3
+
+
+def test_a_product_that_no_list_names_is_not_in_the_catalogue(full_vault: Vault, desk: ConsentDesk) -> None:
+    with full_vault.write() as connection:
+        connection.execute("UPDATE products SET listed = 0 WHERE product_id = 'rye'")
+    shop = _load(full_vault, desk.cohort(COOP))
+    assert shop.catalogue.product_ids == ("tea", "jam")
+    assert len(shop.purchases) == 1
+
+
+def test_customers_are_named_by_row_key_only(full_vault: Vault, desk: ConsentDesk) -> None:
+    cohort = desk.cohort(COOP)
+    assert _load(full_vault, cohort).customer_ids == (str(full_vault.customer_key("ann")),)
+    assert cohort.customers == (full_vault.customer_key("ann"),)
+    assert "ann" not in repr(cohort)
+
+
+def test_a_withdrawal_beats_a_cohort_already_made(full_vault: Vault, desk: ConsentDesk) -> None:
+    cohort = desk.cohort(COOP)
+    desk.record("ann", COOP, Answer.WITHDRAWAL, source="test")
+    assert len(cohort) == 1
+    assert _load(full_vault, cohort).customer_ids == ()
+
+
+def test_who_agrees_later_is_not_slipped_into_an_older_cohort(full_vault: Vault, desk: ConsentDesk) -> None:
+    cohort = desk.cohort(COOP)
+    desk.record("ben", COOP, Answer.GRANT, source="test")
+    assert _names(full_vault, _load(full_vault, cohort)) == {"ann"}
+    assert _names(full_vault, _load(full_vault, desk.cohort(COOP))) == {"ann", "ben"}
+
+
+def test_a_cohort_cannot_be_made_by_hand(full_vault: Vault, desk: ConsentDesk) -> None:
+    with pytest.raises(ForgedCohortError):
+        ConsentedCohort()
+    with pytest.raises(ForgedCohortError):
+        type("Wider", (ConsentedCohort,), {})  # type: ignore[misc]  # it is final: that is the point
+    with pytest.raises(ForgedCohortError):
+        _load(full_vault, object.__new__(ConsentedCohort))
+    for thing in (None, [1, 2], desk):
+        with pytest.raises(ForgedCohortError):
+            _load(full_vault, thing)  # type: ignore[arg-type]  # what a careless caller might pass
+
+
+def test_a_cohort_cannot_be_copied_changed_or_stored(desk: ConsentDesk) -> None:
+    cohort = desk.cohort(COOP)
+    for attempt in (copy.copy, copy.deepcopy, pickle.dumps):
+        with pytest.raises(ForgedCohortError):
+            attempt(cohort)
+    with pytest.raises(AttributeError):
+        cohort.customers = (1, 2, 3)  # type: ignore[misc]  # read-only: that is the point
+
+
+def test_a_cohort_opens_no_other_vault(full_vault: Vault, desk: ConsentDesk, tmp_path: Path) -> None:
+    with Vault.open(tmp_path / "other" / "vault.db") as other, pytest.raises(ForgedCohortError):
+        _load(other, desk.cohort(COOP))
+
+
+def test_a_cohort_expires(full_vault: Vault, desk: ConsentDesk, clocks: Clocks) -> None:
+    cohort = desk.cohort(COOP)
+    clocks.monotonic += COHORT_LIFETIME_SECONDS - 1
+    assert len(_load(full_vault, cohort).customer_ids) == 1
+    clocks.monotonic += 1
+    with pytest.raises(CohortExpiredError):
+        _load(full_vault, cohort)
+
+
+def test_an_unknown_purpose_opens_nothing(desk: ConsentDesk) -> None:
+    with pytest.raises(UnknownPurposeError):
+        desk.cohort("everything")  # type: ignore[arg-type]  # what a careless caller might pass
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "INSERT INTO consents VALUES (99, 1, 'coop_learning', 'grant', 5, '')",
+        "INSERT INTO consents VALUES (7, 1, 'world_domination', 'grant', 5, '')",
+        "INSERT INTO consents VALUES (7, 1, 'coop_learning', 'perhaps', 5, '')",
+    ],
+)
+def test_a_log_that_cannot_be_relied_on_opens_nothing(
+    full_vault: Vault, desk: ConsentDesk, damage: str
+) -> None:
+    cohort = desk.cohort(COOP)
+    with full_vault.write() as connection:
+        connection.execute(damage)
+    for attempt in (lambda: desk.cohort(COOP), lambda: _load(full_vault, cohort)):
+        with pytest.raises(InconsistentConsentLogError):
+            attempt()
+
+
+def test_a_removed_log_entry_opens_nothing(full_vault: Vault, desk: ConsentDesk) -> None:
+    cohort = desk.cohort(COOP)
+    with full_vault.write() as connection:
+        connection.execute("DROP TRIGGER consents_are_not_removed")
+        connection.execute("DELETE FROM consents WHERE position = 6")
+    with pytest.raises(ForgedCohortError, match="shorter"):
+        _load(full_vault, cohort)
+
+
+def test_a_clock_set_back_opens_nothing_but_a_withdrawal_still_counts(
+    full_vault: Vault, desk: ConsentDesk, clocks: Clocks
+) -> None:
+    desk.record("ben", COOP, Answer.GRANT, source="test")
+    cohort = desk.cohort(COOP)
+    clocks.now -= 3600 * SECOND
+    with pytest.raises(ClockSetBackError):
+        desk.cohort(COOP)
+    with pytest.raises(ClockSetBackError):
+        _load(full_vault, cohort)
+    with pytest.raises(ClockSetBackError):
+        desk.record("cat", COOP, Answer.GRANT, source="test")
+    desk.record("ben", COOP, Answer.WITHDRAWAL, source="test")
+    clocks.now += 3600 * SECOND
+    assert _names(full_vault, _load(full_vault, cohort)) == {"ann"}
+
+
+def test_answers_within_one_instant_count_in_the_order_they_were_given(
+    full_vault: Vault, desk: ConsentDesk
+) -> None:
+    ann = full_vault.customer_key("ann")
+    for answer, state in (
+        (Answer.WITHDRAWAL, ConsentState.WITHDRAWN),
+        (Answer.GRANT, ConsentState.GRANTED),
+        (Answer.WITHDRAWAL, ConsentState.WITHDRAWN),
+    ):
+        desk.record("ann", COOP, answer, source="test")
+        assert desk.state(ann, COOP) is state
+
+
+def test_counts_say_who_agreed_withdrew_or_was_not_asked(desk: ConsentDesk) -> None:
+    counts = desk.counts()[COOP]
+    assert (counts.granted, counts.withdrawn, counts.not_asked) == (1, 1, 1)
+
+
+steps = st.lists(
+    st.tuples(
+        st.sampled_from(["grant", "withdraw", "mint", "load", "clock"]),
+        st.sampled_from(["ann", "ben", "cat"]),
+        st.integers(-20, 20),
+    ),
+    max_size=25,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(steps=steps)
+def test_whatever_happens_no_customer_is_loaded_without_a_standing_grant(
+    steps: list[tuple[str, str, int]],
+) -> None:
+    with tempfile.TemporaryDirectory() as folder, Vault.open(Path(folder) / "s" / "vault.db") as vault:
+        with vault.write() as connection:
+            connection.execute("INSERT INTO customers (customer_id) VALUES ('ann'), ('ben'), ('cat')")
+        clocks = Clocks()
+        desk = clocks.desk(vault)
+        agrees = dict.fromkeys(("ann", "ben", "cat"), False)  # an independent account of who agrees
+        cohort = desk.cohort(COOP)
+        attempts: dict[str, Callable[[str], None]] = {
+            "grant": lambda who: desk.record(who, COOP, Answer.GRANT, source="test"),
+            "withdraw": lambda who: desk.record(who, COOP, Answer.WITHDRAWAL, source="test"),
+        }
+        for what, who, seconds in steps:
+            try:
+                if what == "clock":
+                    clocks.now += seconds * SECOND
+                elif what == "mint":
+                    cohort = desk.cohort(COOP)
+                elif what == "load":
+                    loaded = _names(vault, _load(vault, cohort))
+                    assert loaded <= {name for name, agreed in agrees.items() if agreed}
+                else:
+                    attempts[what](who)
+                    agrees[who] = what == "grant"
+            except ClockSetBackError:
+                continue

@@ -1,0 +1,427 @@
+"""Imports: any column order, any common encoding, each line once, each file whole or not at all."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from highstreet.client.errors import (
+    FileNotUnderstoodError,
+    ImportBusyError,
+    TooManyProblemsError,
+    VaultFullError,
+)
+from highstreet.client.importing.importer import FileOutcome, Importer, ImportResult
+from highstreet.client.vault import Vault
+from tests.client.conftest import CUSTOMERS, NOW, ORDERS, PRODUCTS, contents
+
+Load = Callable[..., list[ImportResult]]
+HEADER = "order_id,ordered_at,customer_id,product_id,quantity,unit_price,discount\n"
+
+
+def _saved(vault: Vault) -> dict[str, list[tuple[object, ...]]]:
+    """What is in a vault, without the notes about files."""
+    return {name: rows for name, rows in contents(vault).items() if name != "imports"}
+
+
+def _fresh(files: list[tuple[str, bytes]]) -> dict[str, list[tuple[object, ...]]]:
+    """What is in a new vault after importing these files one after another."""
+    with tempfile.TemporaryDirectory() as folder, Vault.open(Path(folder) / "s" / "vault.db") as vault:
+        for name, body in files:
+            path = Path(folder) / name
+            path.write_bytes(body)
+            list(Importer(vault, now=NOW).run([path]))
+        return _saved(vault)
+
+
+def test_a_folder_is_imported_in_the_order_of_what_the_files_are(load: Load, shop_files: Path) -> None:
+    results = load(shop_files)
+    assert [result.file_name for result in results] == ["c_products.csv", "b_customers.csv", "a_orders.csv"]
+    assert {result.outcome for result in results} == {FileOutcome.SAVED}
+
+
+def test_what_the_files_say_is_what_the_vault_holds(full_vault: Vault) -> None:
+    held = contents(full_vault)
+    assert ("rye", "Rye bread", "Bakery", "Bread", "Own", "Village", "1 kg", 32_000, "", 1) in held[
+        "products"
+    ]
+    assert ("1", "rye", 2.0, 32_000, 2_000) in held["lines"]
+    assert ("4", None, 1_781_078_400) in held["orders"]  # 2026-06-10 08:00, a guest
+    assert held["customers"] == [("ann",), ("ben",), ("cat",)]
+    assert ("ben", "coop_learning", "withdrawal", 1_735_812_000_000_000, "form") in held["consents"]
+    assert len(held["consents"]) == 6  # nobody asked cat
+
+
+def test_the_summary_says_it_in_plain_words(load: Load, shop_files: Path) -> None:
+    said = [" ".join(result.understanding.in_words()) for result in load(shop_files) if result.understanding]
+    assert "a list of products. 3 products in 3 categories, 2 with a price, 1 with a bar code." in said[0]
+    assert "1 of 2 asked said yes to learning together with the co-op." in said[1]
+    assert "4 orders (5 lines), 2 customers, 3 products, 1 May 2026 to 10 June 2026." in said[2]
+    assert "1 order without a customer" in said[2]
+
+
+def test_importing_twice_is_importing_once(load: Load, shop_files: Path, vault: Vault) -> None:
+    load(shop_files)
+    once = contents(vault)
+    assert {result.outcome for result in load(shop_files)} == {FileOutcome.ALREADY_SAVED}
+    assert contents(vault) == once
+
+
+def test_a_trial_saves_nothing(load: Load, shop_files: Path, vault: Vault) -> None:
+    before = contents(vault)
+    assert {result.outcome for result in load(shop_files, dry_run=True)} == {FileOutcome.ONLY_SHOWN}
+    assert contents(vault) == before
+
+
+def test_what_is_not_confirmed_is_not_saved(vault: Vault, shop_files: Path) -> None:
+    before = contents(vault)
+    results = list(Importer(vault, now=NOW, confirm=lambda _: False).run([shop_files]))
+    assert {result.outcome for result in results} == {FileOutcome.DECLINED}
+    assert contents(vault) == before
+
+
+def test_products_known_from_orders_only_are_not_listed(load: Load, shop_files: Path, vault: Vault) -> None:
+    (result,) = load(shop_files / "a_orders.csv")
+    assert result.understanding is not None
+    assert "3 products not on a list" in " ".join(result.understanding.facts)
+    assert {row[-1] for row in contents(vault)["products"]} == {0}
+    load(shop_files / "c_products.csv")
+    assert {row[-1] for row in contents(vault)["products"]} == {1}
+
+
+def test_an_empty_cell_does_not_erase_what_was_known(load: Load, tmp_path: Path, vault: Vault) -> None:
+    (tmp_path / "1.csv").write_text(PRODUCTS)
+    (tmp_path / "2.csv").write_text("product_id,title,category\nrye,Dark rye bread,\n")
+    load(tmp_path / "1.csv")
+    load(tmp_path / "2.csv")
+    rye = next(row for row in contents(vault)["products"] if row[0] == "rye")
+    assert rye == ("rye", "Dark rye bread", "Bakery", "Bread", "Own", "Village", "1 kg", 32_000, "", 1)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_encodings_and_delimiters_are_told_from_the_file(
+    load: Load, tmp_path: Path, vault: Vault, encoding: str, delimiter: str
+) -> None:
+    text = PRODUCTS.replace("Green tea", "Thé vert à 5 €").replace(",", delimiter)
+    (tmp_path / "p.csv").write_bytes(text.encode(encoding))
+    load(tmp_path / "p.csv")
+    assert "Thé vert à 5 €" in {row[1] for row in contents(vault)["products"]}
+
+
+def test_excels_first_line_and_decimal_commas_are_understood(
+    load: Load, tmp_path: Path, vault: Vault
+) -> None:
+    (tmp_path / "p.csv").write_text("sep=;\r\nproduct_id;title;category;price\r\ntea;Tea;Drinks;4,50\r\n")
+    load(tmp_path / "p.csv")
+    assert contents(vault)["products"][0][7] == 45_000
+
+
+def test_a_number_with_a_comma_is_not_guessed_at_in_a_comma_file(load: Load, tmp_path: Path) -> None:
+    (tmp_path / "p.csv").write_text('product_id,title,category,price\ntea,Tea,Drinks,"1,234"\n')
+    with pytest.raises(TooManyProblemsError, match="price that is not a number"):
+        load(tmp_path / "p.csv")
+
+
+def test_columns_that_are_not_needed_are_thrown_away(load: Load, tmp_path: Path, vault: Vault) -> None:
+    (tmp_path / "o.csv").write_text("Card Number," + HEADER + "4111111111111111,1,2026-05-01,ann,tea,1,2,0\n")
+    (result,) = load(tmp_path / "o.csv")
+    assert result.understanding is not None
+    assert "1 column not needed: thrown away." in result.understanding.in_words()
+    assert b"4111111111111111" not in b"".join(p.read_bytes() for p in vault.path.parent.iterdir())
+
+
+def test_a_shopify_export_is_recognised(load: Load, tmp_path: Path, vault: Vault) -> None:
+    columns = (
+        "Name,Email,Financial Status,Created at,Lineitem quantity,Lineitem name,Lineitem price,Lineitem sku"
+    )
+    rows = (
+        "#1001,Ann@Example.com,paid,2026-05-01 09:50:26 +0200,1,Tea - 100 g,4.50,TEA1\n"
+        "#1001,,,,2,Rye bread,3.20,\n"
+        "#1002,ben@example.com,refunded,2026-05-02 09:50:26 +0200,1,Jam,2.95,JAM1\n"
+        "#1003,,paid,2026-05-03 09:50:26 +0200,1,Jam,2.95,JAM1\n"
+    )
+    (tmp_path / "orders_export.csv").write_text(f"{columns}\n{rows}")
+    (result,) = load(tmp_path / "orders_export.csv")
+    assert result.understanding is not None
+    assert result.understanding.kind == "a Shopify orders export"
+    held = contents(vault)
+    assert held["lines"] == [
+        ("#1001", "Rye bread", 2.0, 32_000, 0),
+        ("#1001", "TEA1", 1.0, 45_000, 0),
+        ("#1003", "JAM1", 1.0, 29_500, 0),
+    ]
+    assert ("#1001", "ann@example.com", 1_777_629_026) in held["orders"]  # 09:50:26 on the shop's clock
+    assert held["consents"] == []  # e-mail marketing is not consent to learning
+
+
+class TestRowsLeftOut:
+    """A row that cannot be read is counted, listed by line and left out; the rest is saved."""
+
+    GOOD = "".join(f"9{i},2026-05-01T09:00:00,ann,tea,1,2,0\n" for i in range(20))
+
+    @pytest.mark.parametrize(
+        ("row", "reason"),
+        [
+            (",2026-05-01,ann,tea,1,2,0", "no order number"),
+            ("1,2026-05-01,ann,,1,2,0", "no product code"),
+            ("1,,ann,tea,1,2,0", "no date"),
+            ("1,01/05/2026,ann,tea,1,2,0", "a date that cannot be read"),
+            ("1,2026-02-30,ann,tea,1,2,0", "a date that cannot be read"),
+            ("1,2031-05-01,ann,tea,1,2,0", "a date in the future"),
+            ("1,1899-12-30,ann,tea,1,2,0", "a date before 1980"),
+            ("1,2026-05-01,ann,tea,-1,2,0", "a negative quantity"),
+            ("1,2026-05-01,ann,tea,0,2,0", "a quantity of zero"),
+            ("1,2026-05-01,ann,tea,some,2,0", "a quantity that is not a number"),
+            ("1,2026-05-01,ann,tea,nan,2,0", "a quantity that is not a number"),
+            ("1,2026-05-01,ann,tea,1e300,2,0", "a number too large"),
+            ("1,2026-05-01,ann,tea,1,-2,0", "a negative price"),
+            ("1,2026-05-01,ann,tea,1,free,0", "a price that is not a number"),
+            ("1,2026-05-01,ann,tea,1,2,-1", "a negative price"),
+            ("1,2026-05-01,ann,tea,1,1e12,0", "a number too large"),
+            ("1,2026-05-01,ann," + "t" * 129 + ",1,2,0", "a code longer than 128 characters"),
+            ("1,2026-05-01,ann,te\x07a,1,2,0", "a code with unprintable characters"),
+            ("1,2026-05-01,ann,tea,1,2,0,surplus", "more cells than the header"),
+            ("90,2026-05-01T09:00:00,ann,tea,1,2,0", "the same line again"),
+            ("90,2026-05-01T09:00:00,ben,jam,1,2,0", "belongs to another customer"),
+        ],
+    )
+    def test_a_bad_line_is_left_out_with_its_reason(
+        self, load: Load, tmp_path: Path, vault: Vault, row: str, reason: str
+    ) -> None:
+        (tmp_path / "o.csv").write_text(f"{HEADER}{self.GOOD}{row}\n")
+        (result,) = load(tmp_path / "o.csv")
+        assert result.understanding is not None
+        (left_out,) = result.understanding.left_out
+        assert reason in left_out.problem
+        assert left_out.first_lines == (22,)
+        assert len(contents(vault)["lines"]) == 20
+
+    def test_line_numbers_count_the_lines_of_quoted_cells(self, load: Load, tmp_path: Path) -> None:
+        body = 'product_id,title,category\na,"two\nlines",x\nb,B,x\nc,C,x\nd,D,x\ne,E,x\n,none,x\n'
+        (tmp_path / "p.csv").write_text(body)
+        (result,) = load(tmp_path / "p.csv")
+        assert result.understanding is not None
+        assert result.understanding.left_out[0].first_lines == (8,)
+
+    def test_more_than_a_fifth_unreadable_refuses_the_file(
+        self, load: Load, tmp_path: Path, vault: Vault
+    ) -> None:
+        before = contents(vault)
+        bad = "".join(f"8{i},yesterday,zoe@example.com,tea,1,2,0\n" for i in range(6))
+        (tmp_path / "o.csv").write_text(f"{HEADER}{self.GOOD}{bad}")
+        with pytest.raises(TooManyProblemsError, match="6 of the 26 rows") as caught:
+            load(tmp_path / "o.csv")
+        assert "zoe" not in caught.value.for_user()
+        assert contents(vault) == before
+
+    def test_a_fifth_is_still_taken(self, load: Load, tmp_path: Path, vault: Vault) -> None:
+        bad = "".join(f"8{i},yesterday,ann,tea,1,2,0\n" for i in range(5))
+        (tmp_path / "o.csv").write_text(f"{HEADER}{self.GOOD}{bad}")
+        load(tmp_path / "o.csv")
+        assert len(contents(vault)["lines"]) == 20
+
+    def test_an_order_that_belongs_to_somebody_else_in_the_vault_is_left_alone(
+        self, load: Load, tmp_path: Path, vault: Vault
+    ) -> None:
+        (tmp_path / "1.csv").write_text(HEADER + self.GOOD)
+        (tmp_path / "2.csv").write_text(f"{HEADER}90,2026-05-01T09:00:00,ben,jam,1,2,0\n")
+        load(tmp_path / "1.csv")
+        before = _saved(vault)
+        with pytest.raises(TooManyProblemsError, match="belongs to another customer"):
+            load(tmp_path / "2.csv")
+        assert _saved(vault) == before
+
+    def test_a_no_without_a_date_counts_and_a_yes_without_one_does_not(
+        self, load: Load, tmp_path: Path, vault: Vault
+    ) -> None:
+        dated = "".join(f"c{i},no,yes,2025-01-01\n" for i in range(9))
+        head = "customer_id,consent_suggestions,consent_coop_learning,consent_recorded_at\n"
+        (tmp_path / "c.csv").write_text(f"{head}{dated}ann,no,yes,2031-01-01\n")
+        (result,) = load(tmp_path / "c.csv")
+        assert result.understanding is not None
+        assert [p.problem.value for p in result.understanding.left_out] == [
+            "a yes without a usable date (taken as not asked)"
+        ]
+        said = [row[1:3] for row in contents(vault)["consents"] if row[0] == "ann"]
+        assert said == [("suggestions_here", "withdrawal")]
+
+
+BAD_FILES: dict[str, tuple[str, bytes, str]] = {
+    "missing columns": ("o.csv", b"order_id,ordered_at,product_id\n1,2026-05-01,tea\n", "lacks the columns"),
+    "unknown columns": ("o.csv", b"a,b,c\n1,2,3\n", "none of the columns that are known"),
+    "no rows": ("o.csv", HEADER.encode(), "no rows"),
+    "empty": ("o.csv", b"", "is empty"),
+    "zip": ("exports.zip", b"PK\x03\x04" + bytes(100), "zip archive, not a text file. Unpack it"),
+    "spreadsheet": ("orders.xlsx", b"PK\x03\x04" + bytes(100), "a spreadsheet.*Save it as CSV"),
+    "old spreadsheet": ("orders.xls", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "old Excel workbook"),
+    "gzip": ("orders.csv.gz", b"\x1f\x8b\x08" + bytes(20), "gzip archive"),
+    "database": ("vault.db", b"SQLite format 3\x00" + bytes(100), "a database"),
+    "NUL bytes": ("o.csv", HEADER.encode() + b"1,2026-05-01,ann,te\x00a,1,2,0\n", "NUL"),
+    "unknown encoding": ("o.csv", HEADER.encode() + b"1,2026-05-01,\x81\xff,tea,1,2,0\n", "encoding"),
+    "half UTF-16": ("o.csv", ("\ufeff" + HEADER).encode("utf-16-le") + b"\x31", "encoding"),
+    "enormous cell": ("o.csv", HEADER.encode() + b"1,2026-05-01,ann," + b"t" * 200_000, "enormous cell"),
+    "enormous line": ("o.csv", b"x" * 3_000_000, "enormous cell near line 1"),
+    "open quote": ("o.csv", HEADER.encode() + b'1,"2026' + b",a,b\n" * 50_000, "quotation mark"),
+    "quote over many lines": ("o.csv", HEADER.encode() + b'"' + b'x","\n' * 700_000, "enormous cell"),
+    "column bomb": ("o.csv", b"," * 100_000 + b"\n1\n", "columns, which no export of a shop has"),
+    "column twice": ("p.csv", b"product_id,title,title,category\na,b,c,d\n", "column title twice"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_FILES)
+def test_a_bad_file_gets_one_sentence_and_a_next_step_and_changes_nothing(
+    load: Load, tmp_path: Path, full_vault: Vault, kind: str
+) -> None:
+    name, body, message = BAD_FILES[kind]
+    (tmp_path / name).write_bytes(body)
+    before = contents(full_vault)
+    with pytest.raises((FileNotUnderstoodError, TooManyProblemsError)) as caught:
+        load(tmp_path / name)
+    assert re.search(message, caught.value.for_user(), re.DOTALL)
+    assert caught.value.next_step
+    assert name in caught.value.what
+    assert "\n" not in caught.value.for_user()
+    assert contents(full_vault) == before
+    assert {p.name for p in full_vault.path.parent.iterdir()} <= {
+        "vault.db",
+        "vault.db-wal",
+        "vault.db-shm",
+        "import.lock",
+    }
+
+
+def test_paths_that_are_not_there_and_folders_without_exports_are_told(load: Load, tmp_path: Path) -> None:
+    with pytest.raises(FileNotUnderstoodError, match="not a file or folder"):
+        load(tmp_path / "nothing.csv")
+    (tmp_path / "photos").mkdir()
+    with pytest.raises(FileNotUnderstoodError, match="no CSV files"):
+        load(tmp_path / "photos")
+
+
+def test_one_bad_file_among_several_saves_none(load: Load, shop_files: Path, vault: Vault) -> None:
+    (shop_files / "z.csv").write_text("a,b\n1,2\n")
+    before = contents(vault)
+    with pytest.raises(FileNotUnderstoodError, match=r"z\.csv"):
+        load(shop_files)
+    assert contents(vault) == before
+
+
+def test_a_file_that_changes_while_it_is_read_is_not_saved(vault: Vault, shop_files: Path) -> None:
+    orders = shop_files / "a_orders.csv"
+
+    def meddle(name: str, done: int, total: int) -> None:
+        if done == total:
+            orders.write_text(ORDERS + "5,2026-06-11,ann,tea,1,4.50,0\n")
+
+    before = contents(vault)
+    with pytest.raises(FileNotUnderstoodError, match="changed while it was being read"):
+        list(Importer(vault, now=NOW, progress=meddle).run([orders]))
+    assert contents(vault) == before
+
+
+def test_a_full_disk_saves_nothing_of_the_file(load: Load, tmp_path: Path, full_vault: Vault) -> None:
+    (tmp_path / "big.csv").write_text(
+        HEADER + "".join(f"n{i},2026-05-01T09:00:00,c{i},tea,1,2,0\n" for i in range(5_000))
+    )
+    before = contents(full_vault)
+    (pages,) = full_vault.connection.execute("PRAGMA page_count").fetchone()
+    full_vault.connection.execute(f"PRAGMA main.max_page_count = {pages + 20}")
+    with pytest.raises(VaultFullError):
+        load(tmp_path / "big.csv")
+    assert _saved(full_vault) == {k: v for k, v in before.items() if k != "imports"}
+
+
+def test_two_imports_at_once_are_refused(vault: Vault, shop_files: Path) -> None:
+    first = Importer(vault, now=NOW).run([shop_files])
+    next(first)
+    with Vault.open(vault.path) as again, pytest.raises(ImportBusyError):
+        list(Importer(again, now=NOW).run([shop_files]))
+    assert len(list(first)) == 2
+
+
+def _as_csv(header: list[str], rows: list[list[str]], order: list[int]) -> bytes:
+    out = io.StringIO()
+    writer = csv.writer(out)
+    for row in [header, *rows]:
+        writer.writerow([row[place] for place in order])
+    return out.getvalue().encode()
+
+
+codes = st.text(alphabet="abcxyz0189 -_é,;\"'", min_size=1, max_size=6).filter(lambda text: text.strip())
+order_numbers = st.integers(1, 8)
+lines = st.tuples(
+    order_numbers,
+    codes,
+    st.integers(1, 5),
+    st.integers(0, 9_999).map(lambda cents: f"{cents / 100:.2f}"),
+)
+
+
+def _order_rows(drawn: list[tuple[int, str, int, str]]) -> list[list[str]]:
+    """Order lines in which an order has one customer and one moment."""
+    return [
+        [f"o{number}", f"2026-03-{number:02d}T10:00:00", f"c{number % 3}", product, str(quantity), price]
+        for number, product, quantity, price in drawn
+    ]
+
+
+ORDER_HEADER = ["order_id", "ordered_at", "customer_id", "product_id", "quantity", "unit_price"]
+
+
+@settings(max_examples=40, deadline=None)
+@given(drawn=st.lists(lines, min_size=1, max_size=30), order=st.permutations(range(6)))
+def test_column_order_never_matters(drawn: list[tuple[int, str, int, str]], order: list[int]) -> None:
+    rows = _order_rows(drawn)
+    straight = _fresh([("o.csv", _as_csv(ORDER_HEADER, rows, list(range(6))))])
+    assert _fresh([("o.csv", _as_csv(ORDER_HEADER, rows, order))]) == straight
+
+
+@settings(max_examples=40, deadline=None)
+@given(drawn=st.lists(lines, min_size=2, max_size=30), data=st.data())
+def test_overlapping_pieces_make_the_whole(
+    drawn: list[tuple[int, str, int, str]], data: st.DataObject
+) -> None:
+    rows = _order_rows(drawn)
+    end = data.draw(st.integers(1, len(rows)))
+    start = data.draw(st.integers(0, end - 1))
+    order = list(range(6))
+    whole = _fresh([("o.csv", _as_csv(ORDER_HEADER, rows, order))])
+    pieces = [
+        ("1.csv", _as_csv(ORDER_HEADER, rows[:end], order)),
+        ("2.csv", _as_csv(ORDER_HEADER, rows[start:], order)),
+    ]
+    if data.draw(st.booleans()):
+        pieces.reverse()
+    assert _fresh(pieces) == whole
+
+
+@settings(max_examples=15, deadline=None)
+@given(order=st.permutations([("p.csv", PRODUCTS), ("c.csv", CUSTOMERS), ("o.csv", ORDERS)]))
+def test_the_order_of_files_never_matters(order: list[tuple[str, str]]) -> None:
+    files = [(name, text.encode()) for name, text in order]
+    assert _fresh(files) == _fresh(sorted(files))
+    assert _fresh([*files, *files]) == _fresh(files)
+
+
+@settings(max_examples=150, deadline=None)
+@given(body=st.binary(max_size=400), head=st.sampled_from([b"", HEADER.encode(), PRODUCTS.encode()]))
+def test_any_bytes_are_imported_or_refused_in_words(body: bytes, head: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder, Vault.open(Path(folder) / "s" / "vault.db") as vault:
+        path = Path(folder) / "any.csv"
+        path.write_bytes(head + body)
+        refusal = None
+        try:
+            list(Importer(vault, now=NOW).run([path]))
+        except (FileNotUnderstoodError, TooManyProblemsError) as error:
+            refusal = error
+        # Anything else that is raised fails the test.
+        assert refusal is None or (refusal.next_step and not any(_saved(vault).values()))
