@@ -5,9 +5,12 @@ from __future__ import annotations
 from highstreet.errors import HighstreetError
 
 __all__ = [
+    "AlreadyJoinedError",
     "ClientError",
     "ClockSetBackError",
     "CohortExpiredError",
+    "CoopRefusedError",
+    "CoopUnreachableError",
     "EmptyCohortError",
     "FileNotUnderstoodError",
     "ForgedCohortError",
@@ -18,11 +21,16 @@ __all__ = [
     "LedgerRewoundError",
     "LedgerTooNewError",
     "LedgerUnreadableError",
+    "NotJoinedError",
+    "ReleaseRefusedError",
     "RoundRefusedError",
     "RoundRepeatedError",
+    "StoreConfigError",
+    "StoreExistsError",
     "StoreHomeError",
     "TooManyProblemsError",
     "UnknownCustomerError",
+    "UntrustedCoordinatorError",
     "VaultBusyError",
     "VaultError",
     "VaultFullError",
@@ -129,3 +137,35 @@ class RoundRefusedError(ClientError):
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(f"This store does not take part in the round: {reason}.")
         self.code = code
+
+
+class AlreadyJoinedError(ClientError):
+    """This store is a member of a co-op already."""
+
+
+class CoopRefusedError(ClientError):
+    """The coordinator refused a call; nothing was changed here."""
+
+
+class CoopUnreachableError(ClientError):
+    """The coordinator cannot be reached, or not securely."""
+
+
+class NotJoinedError(ClientError):
+    """This store is in no co-op."""
+
+
+class ReleaseRefusedError(ClientError):
+    """A release failed a check; the one in use stays."""
+
+
+class StoreConfigError(ClientError):
+    """store.toml cannot be used."""
+
+
+class StoreExistsError(ClientError):
+    """The folder holds a store already."""
+
+
+class UntrustedCoordinatorError(ClientError):
+    """Who answers is not the coordinator the invitation names."""

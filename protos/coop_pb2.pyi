@@ -21,6 +21,7 @@ class CoopRefusal(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     COOP_REFUSAL_NOT_A_MEMBER: _ClassVar[CoopRefusal]
     COOP_REFUSAL_NO_RELEASE: _ClassVar[CoopRefusal]
     COOP_REFUSAL_UNAVAILABLE: _ClassVar[CoopRefusal]
+    COOP_REFUSAL_CHARTER: _ClassVar[CoopRefusal]
 COOP_REFUSAL_UNSPECIFIED: CoopRefusal
 COOP_REFUSAL_VERSION: CoopRefusal
 COOP_REFUSAL_UNREADABLE: CoopRefusal
@@ -33,6 +34,7 @@ COOP_REFUSAL_ALREADY_MEMBER: CoopRefusal
 COOP_REFUSAL_NOT_A_MEMBER: CoopRefusal
 COOP_REFUSAL_NO_RELEASE: CoopRefusal
 COOP_REFUSAL_UNAVAILABLE: CoopRefusal
+COOP_REFUSAL_CHARTER: CoopRefusal
 
 class SignedDocument(_message.Message):
     __slots__ = ("kind", "document", "signature")
@@ -63,7 +65,7 @@ class HelloReply(_message.Message):
     def __init__(self, format_version: _Optional[int] = ..., software_version: _Optional[str] = ..., coop_id: _Optional[str] = ..., coop_name: _Optional[str] = ...) -> None: ...
 
 class JoinRequest(_message.Message):
-    __slots__ = ("format_version", "invite_id", "invite_secret", "certificate_request_der", "signing_public_key", "node_public_key", "possession_signature")
+    __slots__ = ("format_version", "invite_id", "invite_secret", "certificate_request_der", "signing_public_key", "node_public_key", "possession_signature", "accepted_charter_sha256")
     FORMAT_VERSION_FIELD_NUMBER: _ClassVar[int]
     INVITE_ID_FIELD_NUMBER: _ClassVar[int]
     INVITE_SECRET_FIELD_NUMBER: _ClassVar[int]
@@ -71,6 +73,7 @@ class JoinRequest(_message.Message):
     SIGNING_PUBLIC_KEY_FIELD_NUMBER: _ClassVar[int]
     NODE_PUBLIC_KEY_FIELD_NUMBER: _ClassVar[int]
     POSSESSION_SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    ACCEPTED_CHARTER_SHA256_FIELD_NUMBER: _ClassVar[int]
     format_version: int
     invite_id: str
     invite_secret: bytes
@@ -78,7 +81,8 @@ class JoinRequest(_message.Message):
     signing_public_key: bytes
     node_public_key: bytes
     possession_signature: bytes
-    def __init__(self, format_version: _Optional[int] = ..., invite_id: _Optional[str] = ..., invite_secret: _Optional[bytes] = ..., certificate_request_der: _Optional[bytes] = ..., signing_public_key: _Optional[bytes] = ..., node_public_key: _Optional[bytes] = ..., possession_signature: _Optional[bytes] = ...) -> None: ...
+    accepted_charter_sha256: bytes
+    def __init__(self, format_version: _Optional[int] = ..., invite_id: _Optional[str] = ..., invite_secret: _Optional[bytes] = ..., certificate_request_der: _Optional[bytes] = ..., signing_public_key: _Optional[bytes] = ..., node_public_key: _Optional[bytes] = ..., possession_signature: _Optional[bytes] = ..., accepted_charter_sha256: _Optional[bytes] = ...) -> None: ...
 
 class JoinReply(_message.Message):
     __slots__ = ("member_id", "client_certificate_pem", "ca_certificate_pem", "charter", "roster", "coordinator_public_key", "superlink_address", "member_address")

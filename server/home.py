@@ -27,11 +27,11 @@ class Ports(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    join: int = Field(9440, ge=1, le=65535)
-    members: int = Field(9441, ge=1, le=65535)
-    fleet: int = Field(9442, ge=1, le=65535)
-    control: int = Field(9443, ge=1, le=65535)
-    runtime: int = Field(9444, ge=1, le=65535)
+    join: int = Field(default=9440, ge=1, le=65535)
+    members: int = Field(default=9441, ge=1, le=65535)
+    fleet: int = Field(default=9442, ge=1, le=65535)
+    control: int = Field(default=9443, ge=1, le=65535)
+    runtime: int = Field(default=9444, ge=1, le=65535)
 
     @model_validator(mode="after")
     def _all_different(self) -> Ports:
@@ -51,8 +51,8 @@ class ServerConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    host: str = Field("127.0.0.1", min_length=1, max_length=253)
-    listen: str = Field("127.0.0.1", min_length=1, max_length=253)
+    host: str = Field(default="127.0.0.1", min_length=1, max_length=253)
+    listen: str = Field(default="127.0.0.1", min_length=1, max_length=253)
     ports: Ports = Field(default_factory=lambda: Ports.from_base(9440))
 
     @property

@@ -1,0 +1,115 @@
+"""store.toml: the shop's own settings and limits. What it does not name is not a setting; a seed is not."""
+
+from __future__ import annotations
+
+import tomllib
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from highstreet.audit.charter import COOP_LEARNING
+from highstreet.audit.limits import StoreLimits
+from highstreet.client.errors import StoreConfigError
+from highstreet.client.home import StoreHome
+from highstreet.files import FileAccessError, read_limited, write_private
+
+__all__ = ["NodeConfig", "StoreConfig", "read_config", "write_default_config"]
+
+_LIMIT_BYTES = 64 << 10
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class LimitsConfig(_Strict):
+    """What this store takes part in at most; see `highstreet.audit.limits.StoreLimits`."""
+
+    max_epsilon: float = Field(default=3.0, gt=0, le=20)
+    delta: float = Field(default=1e-5, gt=0, le=1e-3)
+    period_days: int = Field(default=365, ge=1, le=3660)
+    min_cohort_floor: int = Field(default=3, ge=2, le=10_000)
+    max_phases: int = Field(default=24, ge=1, le=64)
+    max_dimension: int = Field(default=1 << 20, ge=1, le=1 << 22)
+    max_state_bytes: int = Field(default=32 << 20, ge=1024, le=256 << 20)
+    purposes: tuple[str, ...] = Field(default=(COOP_LEARNING,), max_length=16)
+
+    def to_limits(self) -> StoreLimits:
+        """Return the plain form the checks use."""
+        return StoreLimits(**self.model_dump())
+
+
+class NodeConfig(_Strict):
+    """This store's Flower node.
+
+    Attributes:
+        port: loopback port between the node and its app; 0 lets the system choose.
+    """
+
+    port: int = Field(default=0, ge=0, le=65535)
+
+
+class StoreConfig(_Strict):
+    """All settings of one store."""
+
+    limits: LimitsConfig = LimitsConfig()
+    node: NodeConfig = NodeConfig()
+
+
+def read_config(home: StoreHome) -> StoreConfig:
+    """Read store.toml; a missing file means the defaults.
+
+    Raises:
+        StoreConfigError: not valid TOML, an unknown setting or a value out of range.
+    """
+    try:
+        if not home.config.exists():
+            return StoreConfig()
+        text = read_limited(home.config, limit_bytes=_LIMIT_BYTES).decode()
+        return StoreConfig.model_validate(tomllib.loads(text))
+    except (ValueError, RecursionError, FileAccessError) as error:
+        raise StoreConfigError(
+            f"{home.config} cannot be used: {_reason(error)}.",
+            next_step="Correct it; until then this store takes part in nothing.",
+        ) from error
+
+
+def write_default_config(home: StoreHome) -> None:
+    """Write store.toml with every default and what it means, unless there is one."""
+    if not home.config.exists():
+        write_private(home.config, default_toml().encode())
+
+
+def default_toml() -> str:
+    """Return the defaults as a file for people; reading it gives `StoreConfig()`."""
+    limits, node = LimitsConfig(), NodeConfig()
+    purposes = ", ".join(f'"{purpose}"' for purpose in limits.purposes)
+    return f"""# This shop's own settings. Nothing that arrives from outside can change them.
+
+# What the shop takes part in at most. A co-op whose charter asks for more is not joined, and a round that
+# asks for more is refused before anything is computed.
+[limits]
+# Privacy loss per customer over period_days: with (epsilon, delta) of 1 and 1e-5 almost nothing about one
+# customer can be told from what leaves the shop; 3 is a common compromise; above 8 says little.
+max_epsilon = {limits.max_epsilon}
+delta = {limits.delta}
+period_days = {limits.period_days}
+# Fewest shops whose sums are used together.
+min_cohort_floor = {limits.min_cohort_floor}
+# Size of one training: rounds, numbers per round, bytes of a model.
+max_phases = {limits.max_phases}
+max_dimension = {limits.max_dimension}
+max_state_bytes = {limits.max_state_bytes}
+# What customers' data may be used for through a co-op, each customer's own answer permitting.
+purposes = [{purposes}]
+
+# The Flower node beside the store service. Port on this machine only; 0: any that is free.
+[node]
+port = {node.port}
+"""
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        problem = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        return f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
+    return str(error).rstrip(".")

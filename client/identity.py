@@ -1,0 +1,119 @@
+"""The store's keys: made here, kept here, readable by the owner alone. Only public halves ever leave.
+
+Three keys for three jobs: P-256 for TLS, Ed25519 for signing what the store says, P-256 for its Flower node
+(in the OpenSSH form that flower-supernode reads). Keeping them apart means that the node process, which
+only carries sealed bytes, never holds a key that signs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.x509.oid import NameOID
+
+from highstreet.client.errors import StoreConfigError
+from highstreet.client.home import StoreHome
+from highstreet.files import make_private_folder, read_limited, write_private
+
+__all__ = ["Identity", "load_identity", "load_or_make_identity", "node_key_file"]
+
+_KEY_LIMIT_BYTES = 16 << 10
+_PEM = serialization.Encoding.PEM
+_PLAIN = serialization.NoEncryption()
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Identity:
+    """The store's three private keys."""
+
+    tls: ec.EllipticCurvePrivateKey
+    signing: Ed25519PrivateKey
+    node: ec.EllipticCurvePrivateKey
+
+    @property
+    def signing_public_key(self) -> bytes:
+        """Raw Ed25519 public key, 32 bytes."""
+        return self.signing.public_key().public_bytes_raw()
+
+    @property
+    def node_public_key(self) -> bytes:
+        """Public key of the Flower node in OpenSSH form."""
+        return self.node.public_key().public_bytes(
+            serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
+        )
+
+    @property
+    def tls_key_pem(self) -> bytes:
+        """Private key for TLS, as gRPC takes it."""
+        return self.tls.private_bytes(_PEM, serialization.PrivateFormat.PKCS8, _PLAIN)
+
+    def certificate_request(self) -> bytes:
+        """Return a PKCS #10 request (DER) for the TLS key. The coordinator gives it a name."""
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "store")])
+        builder = x509.CertificateSigningRequestBuilder().subject_name(name)
+        request = builder.sign(self.tls, hashes.SHA256())
+        return request.public_bytes(serialization.Encoding.DER)
+
+
+def node_key_file(home: StoreHome) -> Path:
+    """Return the file to give to `flower-supernode --auth-supernode-private-key`."""
+    return home.keys / "node.key"
+
+
+def load_or_make_identity(home: StoreHome) -> Identity:
+    """Return the store's keys, making those that are not there yet; existing ones are never replaced."""
+    make_private_folder(home.keys)
+    made = Identity(
+        tls=ec.generate_private_key(ec.SECP256R1()),
+        signing=Ed25519PrivateKey.generate(),
+        node=ec.generate_private_key(ec.SECP256R1()),
+    )
+    forms = {
+        home.keys / "tls.key": made.tls_key_pem,
+        home.keys / "signing.key": made.signing.private_bytes(
+            _PEM, serialization.PrivateFormat.PKCS8, _PLAIN
+        ),
+        node_key_file(home): made.node.private_bytes(_PEM, serialization.PrivateFormat.OpenSSH, _PLAIN),
+    }
+    for path, data in forms.items():
+        if not path.exists():
+            write_private(path, data)
+    return load_identity(home)
+
+
+def load_identity(home: StoreHome) -> Identity:
+    """Read the store's keys.
+
+    Raises:
+        FileAccessError: a key is missing or unreadable.
+        StoreConfigError: a file is not the key it should be.
+    """
+    tls = _load(home.keys / "tls.key")
+    signing = _load(home.keys / "signing.key")
+    node = _load(node_key_file(home))
+    if (
+        isinstance(tls, ec.EllipticCurvePrivateKey)
+        and isinstance(signing, Ed25519PrivateKey)
+        and isinstance(node, ec.EllipticCurvePrivateKey)
+    ):
+        return Identity(tls=tls, signing=signing, node=node)
+    raise StoreConfigError(
+        f"A key in {home.keys} is of the wrong kind.", next_step="Restore it from a backup."
+    )
+
+
+def _load(path: Path) -> object:
+    data = read_limited(path, limit_bytes=_KEY_LIMIT_BYTES)
+    try:
+        if b"OPENSSH PRIVATE KEY" in data:
+            return serialization.load_ssh_private_key(data, password=None)
+        return serialization.load_pem_private_key(data, password=None)
+    except (ValueError, TypeError) as error:
+        raise StoreConfigError(
+            f"{path} is damaged.", next_step="Restore it from a backup, or leave and join the co-op anew."
+        ) from error

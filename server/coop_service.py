@@ -1,0 +1,264 @@
+"""The co-op service: joining on one port, everything members ask for on another (protos/coop.proto).
+
+gRPC for Python either demands a client certificate of every connection to a port or of none, so there are
+two ports. The join port knows Hello, GetCharter and Join only and has threads of its own: strangers cannot
+use up those of members. On the member port TLS itself turns away who has no certificate of this co-op, and
+every call looks its holder up in the member table: who left is refused at once, whatever the certificate
+says.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from typing import NoReturn, cast
+
+import grpc
+import structlog
+
+from highstreet import __version__
+from highstreet.audit.signing import SignatureKind, SignedDocument
+from highstreet.protos import coop_pb2, coop_pb2_grpc
+from highstreet.server.application import read_application
+from highstreet.server.database import connect
+from highstreet.server.errors import JoinRefusedError, MembershipError, ServerError
+from highstreet.server.home import CoopHome
+from highstreet.server.membership import Member, claim, complete, leave, member_by_serial, roster
+from highstreet.server.pki import Authority, certificate_serial
+from highstreet.server.releases import latest_manifest, release_file
+from highstreet.server.throttle import FailureThrottle
+
+__all__ = ["FORMAT_VERSION", "CoopDesk", "JoinService", "MemberService"]
+
+FORMAT_VERSION = 1
+_CHUNK_BYTES = 1 << 20
+_log = structlog.get_logger(__name__)
+
+_STATUS: dict[int, grpc.StatusCode] = {
+    coop_pb2.COOP_REFUSAL_VERSION: grpc.StatusCode.FAILED_PRECONDITION,
+    coop_pb2.COOP_REFUSAL_UNREADABLE: grpc.StatusCode.INVALID_ARGUMENT,
+    coop_pb2.COOP_REFUSAL_POSSESSION: grpc.StatusCode.INVALID_ARGUMENT,
+    coop_pb2.COOP_REFUSAL_INVITE: grpc.StatusCode.PERMISSION_DENIED,
+    coop_pb2.COOP_REFUSAL_INVITE_USED: grpc.StatusCode.PERMISSION_DENIED,
+    coop_pb2.COOP_REFUSAL_INVITE_EXPIRED: grpc.StatusCode.PERMISSION_DENIED,
+    coop_pb2.COOP_REFUSAL_TOO_MANY: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    coop_pb2.COOP_REFUSAL_ALREADY_MEMBER: grpc.StatusCode.ALREADY_EXISTS,
+    coop_pb2.COOP_REFUSAL_NOT_A_MEMBER: grpc.StatusCode.PERMISSION_DENIED,
+    coop_pb2.COOP_REFUSAL_NO_RELEASE: grpc.StatusCode.NOT_FOUND,
+    coop_pb2.COOP_REFUSAL_UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
+    coop_pb2.COOP_REFUSAL_CHARTER: grpc.StatusCode.FAILED_PRECONDITION,
+}
+#: Refusals that count as failed attempts: what somebody who guesses would see.
+_SUSPICIOUS = {
+    coop_pb2.COOP_REFUSAL_INVITE,
+    coop_pb2.COOP_REFUSAL_POSSESSION,
+    coop_pb2.COOP_REFUSAL_UNREADABLE,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoopDesk:
+    """What the two services need.
+
+    Attributes:
+        home: the co-op's folder. register_node: makes a Flower node's public key (OpenSSH form) known to
+        the SuperLink and returns the node's
+            id; the same key again returns the same id.
+        unregister_node: the reverse, by node id.
+        now: unix seconds.
+    """
+
+    home: CoopHome
+    register_node: Callable[[bytes], int]
+    unregister_node: Callable[[int], None]
+    now: Callable[[], int]
+
+    def signed_roster(self, connection: sqlite3.Connection) -> SignedDocument:
+        """Sign who is in now."""
+        value = roster(connection, self.home.charter().coop.id)
+        return SignedDocument.create(SignatureKind.ROSTER, value, self.home.coordinator_key())
+
+
+class JoinService(coop_pb2_grpc.CoopServicer):
+    """Hello, GetCharter and Join, for whoever can reach the port; other calls are not implemented here."""
+
+    def __init__(self, desk: CoopDesk, throttle: FailureThrottle) -> None:
+        self._desk = desk
+        self._throttle = throttle
+
+    def Hello(  # noqa: N802  # the name is the contract's
+        self, request: coop_pb2.HelloRequest, context: grpc.ServicerContext
+    ) -> coop_pb2.HelloReply:
+        """Say which format version to use, and which co-op this is."""
+        return _hello(self._desk, request)
+
+    def GetCharter(  # noqa: N802
+        self, request: coop_pb2.CharterRequest, context: grpc.ServicerContext
+    ) -> coop_pb2.SignedDocument:
+        """Give the charter in force, for a store to check before it spends its invitation."""
+        return _to_wire(self._desk.home.signed_charter())
+
+    def Join(  # noqa: N802
+        self, request: coop_pb2.JoinRequest, context: grpc.ServicerContext
+    ) -> coop_pb2.JoinReply:
+        """Spend an invitation on the store's keys; the same store asking again gets the same answer."""
+        peer = context.peer().rsplit(":", 1)[0]
+        if not self._throttle.is_open(peer):
+            _refuse(context, coop_pb2.COOP_REFUSAL_TOO_MANY)
+        try:
+            member = self._admit(request)
+        except JoinRefusedError as error:
+            if error.refusal in _SUSPICIOUS:
+                self._throttle.failed(peer)
+            _log.info("join refused", reason=refusal_name(error.refusal))
+            _refuse(context, error.refusal)
+        except (ServerError, OSError, sqlite3.Error) as error:
+            _log.error("join failed", reason=type(error).__name__)
+            _refuse(context, coop_pb2.COOP_REFUSAL_UNAVAILABLE)
+        return self._reply(member)
+
+    def _admit(self, request: coop_pb2.JoinRequest) -> Member:
+        if request.format_version != FORMAT_VERSION:
+            raise JoinRefusedError(coop_pb2.COOP_REFUSAL_VERSION, "Another format version.")
+        home = self._desk.home
+        application = read_application(request)
+        if request.accepted_charter_sha256 != home.charter().sha256():
+            raise JoinRefusedError(coop_pb2.COOP_REFUSAL_CHARTER, "Another charter was agreed to.")
+        authority = Authority.from_pem(home.ca_certificate.read_bytes(), home.ca_key.read_bytes())
+        with closing(connect(home.database)) as connection:
+            member = claim(connection, authority, application, now=self._desk.now())
+            node_id = self._desk.register_node(member.node_public_key)
+            member = complete(connection, member.member_id, node_id=node_id, now=self._desk.now())
+        _log.info("store joined", member_id=member.member_id)
+        return member
+
+    def _reply(self, member: Member) -> coop_pb2.JoinReply:
+        home, config = self._desk.home, self._desk.home.config()
+        with closing(connect(home.database)) as connection:
+            signed_roster = self._desk.signed_roster(connection)
+        return coop_pb2.JoinReply(
+            member_id=member.member_id,
+            client_certificate_pem=member.certificate_pem,
+            ca_certificate_pem=home.ca_certificate.read_bytes(),
+            charter=_to_wire(home.signed_charter()),
+            roster=_to_wire(signed_roster),
+            coordinator_public_key=home.coordinator_key().public_key().public_bytes_raw(),
+            superlink_address=config.superlink_address,
+            member_address=config.member_address,
+        )
+
+
+class MemberService(coop_pb2_grpc.CoopServicer):
+    """Charter, roster, releases and leaving, for current members only."""
+
+    def __init__(self, desk: CoopDesk) -> None:
+        self._desk = desk
+
+    def Hello(  # noqa: N802
+        self, request: coop_pb2.HelloRequest, context: grpc.ServicerContext
+    ) -> coop_pb2.HelloReply:
+        """Say which format version to use, and which co-op this is."""
+        return _hello(self._desk, request)
+
+    def GetCharter(  # noqa: N802
+        self, request: coop_pb2.CharterRequest, context: grpc.ServicerContext
+    ) -> coop_pb2.SignedDocument:
+        """Give the charter in force."""
+        self._member(context)
+        return _to_wire(self._desk.home.signed_charter())
+
+    def GetRoster(  # noqa: N802
+        self, request: coop_pb2.RosterRequest, context: grpc.ServicerContext
+    ) -> coop_pb2.SignedDocument:
+        """Give the roster as of now."""
+        self._member(context)
+        with closing(connect(self._desk.home.database)) as connection:
+            return _to_wire(self._desk.signed_roster(connection))
+
+    def LatestRelease(  # noqa: N802
+        self, request: coop_pb2.LatestReleaseRequest, context: grpc.ServicerContext
+    ) -> coop_pb2.ReleaseManifest:
+        """Give the newest release's manifest; number 0 when there is none."""
+        self._member(context)
+        with closing(connect(self._desk.home.database)) as connection:
+            found = latest_manifest(connection)
+        if found is None:
+            return coop_pb2.ReleaseManifest(number=0)
+        return coop_pb2.ReleaseManifest(number=found[0], manifest=_to_wire(found[1]))
+
+    def DownloadRelease(  # noqa: N802
+        self, request: coop_pb2.DownloadReleaseRequest, context: grpc.ServicerContext
+    ) -> Iterator[coop_pb2.ReleaseChunk]:
+        """Send one release's file in pieces of at most 1 MiB."""
+        self._member(context)
+        path = release_file(self._desk.home, request.number)
+        if not path.is_file():
+            _refuse(context, coop_pb2.COOP_REFUSAL_NO_RELEASE)
+        with path.open("rb") as file:
+            while data := file.read(_CHUNK_BYTES):
+                yield coop_pb2.ReleaseChunk(data=data)
+
+    def Leave(  # noqa: N802
+        self, request: coop_pb2.LeaveRequest, context: grpc.ServicerContext
+    ) -> coop_pb2.LeaveReply:
+        """End the caller's membership, at once."""
+        member = self._member(context)
+        end_membership(self._desk, member.member_id)
+        return coop_pb2.LeaveReply()
+
+    def _member(self, context: grpc.ServicerContext) -> Member:
+        """Return the current member who calls; anybody else is refused."""
+        held = cast("Mapping[str, list[bytes]]", context.auth_context())
+        presented = held.get("x509_pem_cert", [])
+        try:
+            if len(presented) != 1:
+                raise MembershipError("No client certificate was presented.")
+            serial = certificate_serial(presented[0])
+            with closing(connect(self._desk.home.database)) as connection:
+                return member_by_serial(connection, serial)
+        except MembershipError:
+            _refuse(context, coop_pb2.COOP_REFUSAL_NOT_A_MEMBER)
+
+
+def end_membership(desk: CoopDesk, member_id: str) -> Member:
+    """End a membership: first in the member table, which every call asks, then at the SuperLink.
+
+    Raises:
+        MembershipError: not a member.
+    """
+    with closing(connect(desk.home.database)) as connection:
+        member = leave(connection, member_id, now=desk.now())
+    if member.node_id is not None:
+        try:
+            desk.unregister_node(member.node_id)
+        except (ServerError, OSError) as error:
+            # Its signed replies are refused anyway, as those of a stranger to the roster.
+            _log.warning("node not unregistered", member_id=member_id, reason=type(error).__name__)
+    return member
+
+
+def _hello(desk: CoopDesk, request: coop_pb2.HelloRequest) -> coop_pb2.HelloReply:
+    coop = desk.home.charter().coop
+    version = FORMAT_VERSION if FORMAT_VERSION in request.format_versions[:64] else 0
+    return coop_pb2.HelloReply(
+        format_version=version, software_version=__version__, coop_id=coop.id, coop_name=coop.name
+    )
+
+
+def refusal_name(refusal: int) -> str:
+    """Return the contract's name of a refusal."""
+    return str(coop_pb2.CoopRefusal.DESCRIPTOR.values_by_number[refusal].name)
+
+
+def _refuse(context: grpc.ServicerContext, refusal: int) -> NoReturn:
+    """End the call with the refusal's name and nothing else."""
+    context.abort(_STATUS[refusal], refusal_name(refusal))
+    raise AssertionError("unreachable: abort raises")
+
+
+def _to_wire(signed: SignedDocument) -> coop_pb2.SignedDocument:
+    return coop_pb2.SignedDocument(
+        kind=signed.kind.value, document=signed.document, signature=signed.signature
+    )

@@ -1,0 +1,125 @@
+"""Releases as the coordinator keeps them: a model file each, and a row that makes it a release."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import sqlite3
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from highstreet.audit.claims import check_promise
+from highstreet.audit.manifest import Manifest
+from highstreet.audit.signing import SignatureKind, SignedDocument
+from highstreet.files import write_private
+from highstreet.models.state import SharedState
+from highstreet.server.database import connect, transaction
+from highstreet.server.errors import PublishError
+from highstreet.server.home import CoopHome
+
+__all__ = ["Candidate", "all_manifests", "latest_manifest", "publish_release", "release_file"]
+
+_NO_PREVIOUS = "0" * 64
+_MODEL_LIMIT_BYTES = 256 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """What a finished programme brings to be released.
+
+    Attributes:
+        programme_id: which programme.
+        state: the state after its last phase.
+        rounds: number of rounds it took.
+        participants: fewest contributors of any of its rounds.
+        roster_sha256: 32-byte hash of the roster it ran under.
+        evaluation: released metrics by name.
+    """
+
+    programme_id: str
+    state: SharedState
+    rounds: int
+    participants: int
+    roster_sha256: bytes
+    evaluation: Mapping[str, float]
+
+
+def publish_release(home: CoopHome, candidate: Candidate, *, now: datetime.datetime) -> Manifest:
+    """Sign a programme's model and make it the newest release; the same programme again changes nothing.
+
+    The file is written first; the row in coop.db is what makes it a release. A crash before the row leaves
+    a file that the next attempt replaces.
+
+    Raises:
+        PublishError: fewer participants than the charter's floor, or a model too large to release.
+        FileAccessError: the disk is full; nothing was released.
+    """
+    charter = home.charter()
+    model = candidate.state.to_bytes()
+    if candidate.participants < charter.rounds.cohort_floor:
+        raise PublishError(
+            f"A round had {candidate.participants} stores, under the charter's floor of "
+            f"{charter.rounds.cohort_floor}; the model is not released."
+        )
+    if len(model) > _MODEL_LIMIT_BYTES:
+        raise PublishError("The model is larger than a release may be.")
+    with closing(connect(home.database)) as connection, transaction(connection):
+        done = connection.execute(
+            "SELECT manifest, signature FROM releases WHERE programme_id = ?", (candidate.programme_id,)
+        ).fetchone()
+        if done:
+            return Manifest.from_document(done["manifest"])
+        last = latest_manifest(connection)
+        number = last[0] + 1 if last else 1
+        manifest = Manifest(
+            number=number,
+            previous_sha256=last[1].sha256().hex() if last else _NO_PREVIOUS,
+            created=now.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            coop_id=charter.coop.id,
+            programme_id=candidate.programme_id,
+            rounds=candidate.rounds,
+            participants=candidate.participants,
+            rung=charter.plan.rung,
+            model_sha256=hashlib.sha256(model).hexdigest(),
+            model_bytes=len(model),
+            schema_sha256=charter.plan.schema.sha256(),
+            charter_sha256=charter.sha256().hex(),
+            roster_sha256=candidate.roster_sha256.hex(),
+            claims=check_promise(charter),
+            noise=charter.privacy.noise,
+            evaluation=candidate.evaluation,
+        )
+        Manifest.from_document(manifest.document())  # what no store would accept is not released
+        signed = SignedDocument.create(SignatureKind.RELEASE, manifest.to_dict(), home.coordinator_key())
+        write_private(release_file(home, number), model)
+        connection.execute(
+            "INSERT INTO releases (number, programme_id, manifest, signature, created_at)"
+            " VALUES (?, ?, ?, ?, ?)",
+            (number, candidate.programme_id, signed.document, signed.signature, int(now.timestamp())),
+        )
+    return manifest
+
+
+def release_file(home: CoopHome, number: int) -> Path:
+    """Return where a release's model file is, or would be."""
+    return home.releases / f"{number:06d}.safetensors"
+
+
+def latest_manifest(connection: sqlite3.Connection) -> tuple[int, SignedDocument] | None:
+    """Return the newest release's number and signed manifest, or None."""
+    row = connection.execute(
+        "SELECT number, manifest, signature FROM releases ORDER BY number DESC LIMIT 1"
+    ).fetchone()
+    return None if row is None else (row["number"], _signed(row))
+
+
+def all_manifests(connection: sqlite3.Connection) -> list[Manifest]:
+    """Return every release's manifest, oldest first."""
+    rows = connection.execute("SELECT manifest FROM releases ORDER BY number")
+    return [Manifest.from_document(row["manifest"]) for row in rows]
+
+
+def _signed(row: sqlite3.Row) -> SignedDocument:
+    return SignedDocument(kind=SignatureKind.RELEASE, document=row["manifest"], signature=row["signature"])
