@@ -132,7 +132,7 @@ def _epsilon_of(programme: _Programme, delta: float) -> float:
 
 def _total_noise(programme: _Programme) -> float:
     """Return the noise multiplier of the one Gaussian that the programme tends to when it has many steps."""
-    return sum(steps * (rate * k / noise) ** 2 for (noise, rate, k), steps in programme) ** -0.5
+    return 1 / math.sqrt(sum(steps * (rate * k / noise) ** 2 for (noise, rate, k), steps in programme))
 
 
 def _likely_loss(programme: _Programme) -> float:

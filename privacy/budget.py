@@ -81,7 +81,7 @@ def check_release(release: GaussianRelease, limits: StoreLimits, *, rounds_in_pe
         )
     if rounds_in_period >= limits.most_rounds:
         raise ReleaseRefusedError(
-            f"{rounds_in_period} rounds in {limits.budget.period_days} days are answered: a limit of this store."
+            f"{rounds_in_period} rounds in {limits.budget.period_days} days: this store answers no more."
         )
 
 

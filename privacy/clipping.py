@@ -54,8 +54,9 @@ def clip_rows(rows: NDArray[np.floating], *, clipping_norm: float) -> NDArray[np
     target = clipping_norm * (1 - (clipped.shape[1] + 16) * 2 * _UNIT_ROUNDOFF)
     with np.errstate(over="ignore"):
         is_long = relative_norm * scale > target
-    factor = (target / scale[is_long]) / relative_norm[is_long]
-    clipped[is_long] *= factor[:, None]
+    # In two steps: one factor from a huge row to a tiny norm could be subnormal, and imprecise.
+    clipped[is_long] /= scale[is_long, None]
+    clipped[is_long] *= (target / relative_norm[is_long])[:, None]
     return clipped
 
 

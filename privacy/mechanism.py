@@ -125,7 +125,9 @@ class GaussianMechanism:
         Raises:
             InvalidRowsError, NonFiniteRowsError, GridOverflowError: see `encode`.
         """
-        return np.clip(self.encode(clipped_sum) + self.noise(source), -_WIRE_LIMIT, _WIRE_LIMIT)
+        noisy = self.encode(clipped_sum) + self.noise(source)
+        limited: NDArray[np.int64] = np.clip(noisy, -_WIRE_LIMIT, _WIRE_LIMIT)
+        return limited
 
     def decode(self, integers: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return integers, or a sum of such vectors, in the unit of the sum.
