@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import logging
-import signal
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime
-from types import FrameType
 
-from highstreet.processes import Child, reap, record, run_lock
+from highstreet.processes import Child, ended_by_signals, reap, record, run_lock
 from highstreet.server.checkpoints import Checkpoints
 from highstreet.server.coop_service import CoopDesk
 from highstreet.server.database import connect
@@ -82,7 +80,7 @@ def run_coordinator(
         settings = superlink_settings(home)
         reap(home.run / _CHILDREN)
         _prepare(settings)
-        stack.enter_context(_ended_by_signals(ending))
+        stack.enter_context(ended_by_signals(ending))
         children = _children(home, settings)
         stack.callback(lambda: record(home.run / _CHILDREN, children))
         superlink, superexec = children
@@ -179,22 +177,3 @@ def _watch(home: CoopHome, children: tuple[Child, ...], keeper: RunKeeper, endin
         except SuperLinkError as error:
             _LOG.info("%s", error.what)
         ending.wait(_TICK_SECONDS)
-
-
-@contextmanager
-def _ended_by_signals(ending: threading.Event) -> Iterator[None]:
-    """Let SIGTERM and SIGINT set the event while the block runs, in the main thread only."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def end(number: int, frame: FrameType | None) -> None:
-        del number, frame
-        ending.set()
-
-    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -15,11 +15,13 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
 from highstreet.errors import HighstreetError
 from highstreet.files import write_private
@@ -28,6 +30,7 @@ __all__ = [
     "AlreadyRunningError",
     "Child",
     "ChildSpec",
+    "ended_by_signals",
     "free_port",
     "lock_held",
     "reap",
@@ -187,6 +190,25 @@ def lock_held(path: Path) -> bool:
             return False
     except AlreadyRunningError:
         return True
+
+
+@contextmanager
+def ended_by_signals(ending: threading.Event) -> Iterator[None]:
+    """Let SIGTERM and SIGINT set the event while the block runs, in the main thread only."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        ending.set()
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def free_port(host: str = "127.0.0.1") -> int:

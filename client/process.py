@@ -1,0 +1,119 @@
+"""`highstreet store run`: the store service, its Flower node and the watch for releases, as one process."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+
+from highstreet.client.config import StoreConfig, read_config
+from highstreet.client.home import StoreHome
+from highstreet.client.identity import load_identity, node_key_file
+from highstreet.client.ledger import Ledger
+from highstreet.client.membership import Membership, ca_file, load_charter, load_membership
+from highstreet.client.node import Node, NodeSettings
+from highstreet.client.release_watch import ReleaseWatch
+from highstreet.client.rosters import Rosters
+from highstreet.client.rounds import Agreement, RoundDesk
+from highstreet.client.service import ServiceStatus, StoreService, serve
+from highstreet.client.till import StoreTill
+from highstreet.errors import HighstreetError
+from highstreet.privacy.budget import Budget, StoreLimits
+from highstreet.processes import ended_by_signals, reap, record, run_lock
+
+__all__ = ["STORE_LOCK", "run_store"]
+
+STORE_LOCK = "store.lock"
+_CHILDREN = "children.json"
+_TICK_SECONDS = 0.5
+_RELEASE_SECONDS = 5.0
+_LOG = logging.getLogger("highstreet.store")
+
+
+def run_store(
+    home: StoreHome, *, on_ready: Callable[[], None] = lambda: None, stop: threading.Event | None = None
+) -> None:
+    """Take part until SIGTERM, SIGINT or `stop`; leave no process behind.
+
+    Args:
+        home: the store's folder.
+        on_ready: called once, when the service answers and the node has been started.
+        stop: set it to end; for callers that are not a process of their own.
+
+    Raises:
+        AlreadyRunningError: this store runs already.
+        NotJoinedError: it is in no co-op.
+        LedgerError: the ledger cannot be trusted.
+    """
+    ending = stop or threading.Event()
+    with ExitStack() as stack:
+        stack.enter_context(run_lock(home.run / STORE_LOCK, what="This store"))
+        membership, config = load_membership(home), read_config(home)
+        reap(home.run / _CHILDREN)
+        stack.enter_context(ended_by_signals(ending))
+        ledger = stack.enter_context(closing(Ledger.open(home.ledger)))
+        status = ServiceStatus(member_id=membership.member_id, coop_id=membership.coop_id)
+        desk = _desk(home, membership, config, ledger)
+        stack.enter_context(serve(StoreService(desk.answer, status), home.socket))
+        node = Node(_node_settings(home, membership))
+        stack.callback(lambda: record(home.run / _CHILDREN, node.children))
+        stack.callback(node.stop)
+        node.start()
+        record(home.run / _CHILDREN, node.children)
+        stack.enter_context(_watching_releases(home, status, ending))
+        on_ready()
+        while not ending.wait(_TICK_SECONDS):
+            if node.keep_alive():
+                _LOG.warning("the node was started again")
+                record(home.run / _CHILDREN, node.children)
+
+
+def _desk(home: StoreHome, membership: Membership, config: StoreConfig, ledger: Ledger) -> RoundDesk:
+    charter, limits = load_charter(home), config.limits.to_limits()
+    budget = Budget(epsilon=limits.max_epsilon, delta=limits.delta, period_days=limits.period_days)
+    agreement = Agreement(
+        member_id=membership.member_id,
+        coordinator_public_key=membership.coordinator_key,
+        charter=charter,
+        limits=limits,
+        knows_roster=Rosters(home, membership).knows,
+    )
+    till = StoreTill(home=home, ledger=ledger, plan=charter.plan, limits=StoreLimits(budget=budget))
+    return RoundDesk(agreement, key=load_identity(home).signing, till=till)
+
+
+def _node_settings(home: StoreHome, membership: Membership) -> NodeSettings:
+    return NodeSettings(
+        superlink_address=membership.superlink_address,
+        ca_certificate=ca_file(home),
+        node_key=node_key_file(home),
+        socket=home.socket,
+        run=home.run / "node",
+        logs=home.logs,
+    )
+
+
+@contextmanager
+def _watching_releases(home: StoreHome, status: ServiceStatus, ending: threading.Event) -> Iterator[None]:
+    """Look for a new release every few seconds, in a thread of its own, while the block runs."""
+    watch = ReleaseWatch(home)
+    status.active_release = watch.active
+
+    def look() -> None:
+        while not ending.is_set():
+            began = time.monotonic()
+            try:
+                status.active_release = watch.look()
+            except HighstreetError as error:
+                _LOG.warning("%s", error.what)
+            ending.wait(max(0.1, _RELEASE_SECONDS - (time.monotonic() - began)))
+
+    thread = threading.Thread(target=look, name="releases", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ending.set()
+        thread.join(timeout=30)
