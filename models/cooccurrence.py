@@ -1,10 +1,12 @@
 """Phase `cooccurrence`: which products and attributes the same people buy, as one noisy Gram matrix.
 
-Tokens are the product keys, product types and categories that phase `popularity` names as most bought. A customer's
-row over tokens is scaled to norm 1; the upper triangle of its outer product, off-diagonal entries times sqrt 2, has
-norm 1 as well. The coordinator keeps the eigenvalues above the noise edge and solves EASE in closed form.
+Tokens are the product keys, product types and categories that phase `popularity` names as most bought. A
+customer's row over tokens is scaled to norm 1; the upper triangle of its outer product, off-diagonal entries
+times sqrt 2, has norm 1 as well. The coordinator keeps the eigenvalues above the noise edge and solves EASE
+in closed form.
 
-Source: EASE is Steck 2019 (arXiv:1905.03375), equation 8; the noisy Gram is Dwork et al. 2014 (Analyze Gauss).
+Source: EASE is Steck 2019 (arXiv:1905.03375), equation 8; the noisy Gram is Dwork et al. 2014 (Analyze
+Gauss).
 """
 
 from __future__ import annotations

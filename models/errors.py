@@ -23,7 +23,7 @@ class InvalidPlanError(ModelsError):
 
 
 class InvalidStateError(ModelsError):
-    """Bytes or arrays do not form a shared state: wrong name, shape, dtype, size, or a value that is not finite."""
+    """Bytes or arrays do not form a shared state: a wrong name, shape, dtype, size or value."""
 
 
 class InvalidShopDataError(ModelsError):

@@ -1,8 +1,8 @@
 """Phase `evaluation`: how well the release ranks the days held out, as bounded numbers per customer.
 
-Each customer gives six numbers in [0, 1]: NDCG@10 of the ranker and of released popularity, over all purchases and
-over products new to the customer, each with an indicator of whether there was anything to find. Ratios of the noisy
-sums are the estimates; they cost nothing more.
+Each customer gives six numbers in [0, 1]: NDCG@10 of the ranker and of released popularity, over all
+purchases and over products new to the customer, each with an indicator of whether there was anything to
+find. Ratios of the noisy sums are the estimates; they cost nothing more.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def evaluation_rows(
         columns: list[NDArray[np.float64]] = []
         for masked in (np.zeros_like(wanted), past.bought):
             found = (wanted & ~masked).any(axis=1)
-            columns.append(found.astype(np.float64))
+            columns.append(np.asarray(found, dtype=np.float64))
             for ranking in ranked:
                 ndcg = ndcg_at_k(ranking, wanted, k=_K, masked=masked)
                 columns.append(np.where(found, np.nan_to_num(ndcg), 0.0))

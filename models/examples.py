@@ -1,9 +1,9 @@
-"""Training examples of the ranker: a customer's later purchases, to be told apart from other products by earlier ones.
+"""Training examples of the ranker: tell a customer's later purchases apart by the earlier ones.
 
-One example is one customer's whole history: for each of a few windows, the products bought in it are the targets, the
-purchases before it the history, and the candidates are the targets, the customer's own earlier products and negatives
-drawn by a public permutation that starts at a place given by the customer's own purchases. So an example depends on
-nobody else, nor on the customer's row in the shop's table.
+One example is one customer's whole history: for each of a few windows, the products bought in it are the
+targets, the purchases before it the history, and the candidates are the targets, the customer's own earlier
+products and negatives drawn by a public permutation that starts at a place given by the customer's own
+purchases. So an example depends on nobody else, nor on the customer's row in the shop's table.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class Examples:
         candidates: (b, s, c) catalogue rows.
         features: (b, s, c, f).
         offsets: (b, s, c) added to scores: log of how many products a candidate stands for.
-        targets: (b, s, c) weight of each target; a window's weights sum to the square root of its number of targets,
-            or to 0 when the window has no targets or no history before it.
+        targets: (b, s, c) weight of each target; a window's weights sum to the square root of its number of
+            targets, or to 0 when the window has no targets or no history before it.
     """
 
     candidates: NDArray[np.int64]
@@ -78,8 +78,8 @@ def candidates_of(
 ) -> tuple[NDArray[np.int64], FloatArray]:
     """Return candidates (b, c) and their offsets (b, c).
 
-    Targets and the customer's most bought products come with certainty; the rest are negatives, each standing for
-    an equal part of all products not yet among the candidates.
+    Targets and the customer's most bought products come with certainty; the rest are negatives, each
+    standing for an equal part of all products not yet among the candidates.
     """
     customers, products = targets.shape
     wanted = min(settings.candidates, products)
@@ -87,7 +87,7 @@ def candidates_of(
     place = np.empty(products, dtype=np.int64)
     place[permutation] = np.arange(products)
     turned = (place[None, :] - (fingerprints % max(products, 1))[:, None]) % max(products, 1)
-    # Lower is earlier: targets first, then own products by count, then negatives in the customer's public order.
+    # Lower is earlier: targets, then own products by count, then negatives in the customer's public order.
     order = (turned + 3.0 * products).astype(np.float32)
     own = past.bought & (_rank_among_own(past, settings.own_candidates) < settings.own_candidates)
     sure = own | targets
@@ -106,7 +106,7 @@ def candidates_of(
 
 
 def _rank_among_own(past: Histories, most: int) -> NDArray[np.int64]:
-    """(b, n) rank of each product by the customer's own count, recent first among equals; cheap when few were bought."""
+    """(b, n) rank of each product by the customer's own count, recent first among equals."""
     if past.count.shape[1] <= most or (past.bought.sum(axis=1) <= most).all():
         return np.zeros(past.count.shape, dtype=np.int64)
     keys = past.count - past.gap / 20_000.0
@@ -123,8 +123,8 @@ def _window(
     candidates: NDArray[np.int64],
     offsets: FloatArray,
 ) -> Examples:
-    wanted = np.take_along_axis(targets, candidates, axis=1)
-    wanted &= past.bought.any(axis=1)[:, None]
+    wanted: NDArray[np.bool_] = np.take_along_axis(targets, candidates, axis=1)
+    wanted = wanted & past.bought.any(axis=1, keepdims=True)
     number = wanted.sum(axis=1, keepdims=True)
     weights = np.where(wanted, 1.0 / np.sqrt(np.maximum(number, 1)), 0.0)
     return Examples(

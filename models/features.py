@@ -1,7 +1,8 @@
-"""The ranker's features: what a customer's own history, released statistics and public attributes say of a product.
+"""The ranker's features: what own history, released statistics and public attributes say of a product.
 
-Two heads share one linear model: features of products the customer bought before (repeat) and of products new to the
-customer (novel). A feature of one head is zero for the other's products. Nothing here depends on another customer.
+Two heads share one linear model: features of products the customer bought before (repeat) and of products
+new to the customer (novel). A feature of one head is zero for the other's products. Nothing here depends on
+another customer.
 """
 
 from __future__ import annotations
@@ -175,7 +176,7 @@ class Snapshot:
         self, name: str, owner: NDArray[np.integer], candidates: NDArray[np.integer]
     ) -> FloatArray:
         volume = self._volume[name][owner, self._view.buckets[name][candidates]]
-        return ((volume > 0) & self._view.given[name][candidates]).astype(np.float32)
+        return np.asarray((volume > 0) & self._view.given[name][candidates], dtype=np.float32)
 
     def _token_score(
         self, name: str, owner: NDArray[np.integer], candidates: NDArray[np.integer]
@@ -183,7 +184,7 @@ class Snapshot:
         token = self._view.token_of[name][candidates]
         if self._together is None:
             return np.zeros(candidates.shape, dtype=np.float32)
-        return np.where(token >= 0, self._together[owner, np.maximum(token, 0)], np.float32(0.0))
+        return np.asarray(np.where(token >= 0, self._together[owner, np.maximum(token, 0)], np.float32(0.0)))
 
 
 _INDEX = {name: index for index, name in enumerate(FEATURES)}
@@ -249,7 +250,7 @@ def _expected_sums(
     buckets: dict[str, NDArray[np.int64]],
     given: dict[str, NDArray[np.bool_]],
 ) -> dict[str, NDArray[np.float64]]:
-    """Expected true sums per bucket in use, coarse to fine: category, then type, then key; other fields flat."""
+    """Expected true sums per bucket in use, coarse to fine: category, type, key; other fields flat."""
     sums: dict[str, NDArray[np.float64]] = {}
 
     def observe(name: str, prior: NDArray[np.float64]) -> None:

@@ -1,4 +1,4 @@
-"""Purchase histories as arrays: what each customer bought before a given day, per product of the catalogue."""
+"""Purchase histories as arrays: what each customer bought before a given day, per product."""
 
 from __future__ import annotations
 

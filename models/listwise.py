@@ -1,4 +1,4 @@
-"""The listwise loss of a linear ranker in numpy: value, gradient, curvature, and the strongest fit under a prior.
+"""The listwise loss of a linear ranker in numpy: value, gradient, curvature, and the fit under a prior.
 
 A customer's loss is the weighted cross-entropy of a softmax over candidates, summed over windows.
 """
@@ -17,7 +17,7 @@ __all__ = ["WeightPrior", "curvature_of", "fit_map", "listwise_residuals", "loss
 
 
 def listwise_residuals(examples: Examples, weights: NDArray[np.floating]) -> tuple[NDArray[np.float32], ...]:
-    """Return (probabilities, totals): softmax over candidates (b, s, c) and the windows' target weights (b, s, 1)."""
+    """Return softmax probabilities over candidates (b, s, c) and windows' target weights (b, s, 1)."""
     scores = examples.features @ weights.astype(np.float32) + examples.offsets
     scores -= scores.max(axis=-1, keepdims=True, initial=-1e30)
     exponentials = np.exp(scores)
@@ -70,7 +70,7 @@ def fit_map(chunks: Sequence[Examples], prior: WeightPrior, *, steps: int = 8) -
             gradient += gradient_of(examples, weights)
             hessian += curvature_of(examples, weights).sum(axis=0)
         step = np.linalg.solve(hessian + 1e-9 * np.eye(len(weights)), gradient)
-        # A full step may overshoot far from the optimum; the curvature is that of a softmax, so 3 units is far.
+        # A full step may overshoot far from the optimum; for a softmax 3 units is far.
         weights = weights - step * min(1.0, 3.0 / max(float(np.abs(step).max()), 1e-12))
         if float(np.abs(step).max()) < 1e-4:
             break

@@ -1,10 +1,12 @@
 """Local training: a shop goes on from the release on its own customers, without noise; nothing of it leaves.
 
-Two experts are fitted by the same code. The *co-op* expert computes its features from released statistics and starts
-from the released weights, held to them as strongly as the release is worth: its error variance, known from its noise,
-is added to the variance between shops. The *alone* expert computes them from the shop's own statistics and starts
-from the public initial weights. How much of each is served is decided on the shop's own last weeks, so that a release
-that is mostly noise loses its say.
+Two experts are fitted by the same code. The *co-op* expert computes its features from released statistics
+and starts
+from the released weights, held to them as strongly as the release is worth: its error variance, known from
+    its noise,
+is added to the variance between shops. The *alone* expert computes them from the shop's own statistics and
+starts from the public initial weights. How much of each is served is decided on the shop's own last weeks,
+so that a release that is mostly noise loses its say.
 """
 
 from __future__ import annotations
@@ -96,7 +98,7 @@ class _Fit:
         return shop_view(self.timeline, day, self.settings.half_life_days)
 
     def _own_statistics(self, day: int) -> SharedState:
-        """The shop's own statistics in the form of a release; sampling of few people stands in for the noise."""
+        """The shop's own statistics in the form of a release; sampling error stands in for the noise."""
         total = np.zeros(0)
         past = self.shop.before(day + self.settings.holdout_days)
         for rows in popularity_rows(self.schema, self.settings, past):

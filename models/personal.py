@@ -1,4 +1,4 @@
-"""The personal model: what a shop serves with, computed from a release and its own data; it never leaves the shop."""
+"""The personal model: what a shop serves with; computed from a release and its own data, never shared."""
 
 from __future__ import annotations
 
@@ -95,7 +95,13 @@ class PersonalModel:
                 products=products,
                 coop=_expert(arrays, "coop"),
                 alone=_expert(arrays, "alone"),
-                view=ShopView(**{**view, "customers": float(view["customers"][0])}),
+                view=ShopView(
+                    volume=view["volume"],
+                    people=view["people"],
+                    customers=float(view["customers"][0]),
+                    directions=view["directions"],
+                    strengths=view["strengths"],
+                ),
             )
         except (SafetensorError, ModelsError, KeyError, ValueError, TypeError) as error:
             raise InvalidPersonalModelError(
@@ -114,7 +120,7 @@ def _expert(arrays: dict[str, NDArray[np.floating]], name: str) -> Expert:
     statistics = {key.removeprefix(prefix): array for key, array in arrays.items() if key.startswith(prefix)}
     return Expert(
         statistics=SharedState(statistics),
-        weights=arrays[f"{name}.weights"],
+        weights=arrays[f"{name}.weights"].astype(np.float64),
         share=float(arrays[f"{name}.share"][0]),
     )
 

@@ -1,4 +1,4 @@
-"""The plan of a programme as public data: phases, their noise, and every number the model's shape depends on."""
+"""The plan of a programme as public data: its phases, their noise, every number of the model."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Phase `popularity`: noisy recency-weighted counts per public product key and per public attribute.
 
-A customer's row is a concatenation of blocks (product keys, then each field), each of norm 1 times the square root of
-the block's share of the squared norm, so that the whole row has norm at most 1 and one clip bounds it.
+A customer's row is a concatenation of blocks (product keys, then each field), each of norm 1 times the
+square root of the block's share of the squared norm, so that the whole row has norm at most 1 and one clip
+bounds it.
 """
 
 from __future__ import annotations

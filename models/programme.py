@@ -1,8 +1,8 @@
 """A programme: what every store computes in each phase, and what the coordinator does with the noisy sums.
 
-All of it is pure. A customer's row or gradient depends on that customer's own purchases, on public values (plan,
-schema, the shop's catalogue) and on already released state, never on another customer. Coordinators and stores run
-the same code, whether one process plays all stores or each store is a machine.
+All of it is pure. A customer's row or gradient depends on that customer's own purchases, on public values
+(plan, schema, the shop's catalogue) and on already released state, never on another customer. Coordinators
+and stores run the same code, whether one process plays all stores or each store is a machine.
 
 The programme of the rung `statistics-ranker`:
 
@@ -73,14 +73,14 @@ def default_plan(
 
     Args:
         schema: the feature space; the default one when None.
-        noise_multiplier: of one full-batch Gaussian release worth the *whole* programme. Each phase gets a share s
-            of it and the multiplier noise_multiplier / sqrt(s), shares adding to 1, so that the full-batch phases
-            together cost exactly what the one release would (Gaussian mechanisms compose in 1 / multiplier^2).
-            0 for no privacy (lab only).
+        noise_multiplier: of one full-batch Gaussian release worth the *whole* programme. Each phase gets a
+            share s of it and the multiplier noise_multiplier / sqrt(s), shares adding to 1, so that the
+            full-batch phases together cost exactly what the one release would (Gaussian mechanisms compose
+            in 1 / multiplier^2). 0 for no privacy (lab only).
         clients_per_store: public constant for denominators.
         gradient_rounds: number of ranker rounds, 0 to 32.
-        gradient_sampling_rate: Poisson sampling over customers in the ranker rounds; the share of a sampled round is
-            then an upper bound on what it costs.
+        gradient_sampling_rate: Poisson sampling over customers in the ranker rounds; the share of a sampled
+            round is then an upper bound on what it costs.
         params: overrides of the model's public numbers by name; see Settings. `holdout_days` above 0 adds the
             evaluation phase.
         shares: relative shares of the budget by phase name, scaled to add to 1 over the phases there are.
@@ -117,8 +117,8 @@ def check_plan(plan: ModelPlan) -> Settings:
     """Check that this code can run a plan as it stands, and return its settings.
 
     Raises:
-        InvalidPlanError: another rung, an unknown phase, or a dimension or clipping norm that does not follow from
-            the settings. A store runs this on every charter before it signs.
+        InvalidPlanError: another rung, an unknown phase, or a dimension or clipping norm that does not
+            follow from the settings. A store runs this on every charter before it signs.
     """
     if plan.rung != RUNG:
         raise InvalidPlanError(
@@ -146,7 +146,7 @@ def initial_state(plan: ModelPlan) -> SharedState:
     return SharedState(
         {
             "ranker/weights": INITIAL_WEIGHTS,
-            # Error variance of the initial weights in whitened coordinates: they are a guess, about one unit off.
+            # Error variance of the initial weights in whitened coordinates: a guess, about one unit off.
             "ranker/variance": np.array([1.0]),
         }
     )
@@ -242,7 +242,7 @@ def _require(phase: PhasePlan, state: SharedState) -> None:
     missing = [name for name in (*_NEEDS.get(phase.name, ()), "ranker/weights") if name not in state]
     if missing:
         raise PhaseOrderError(
-            f"Phase {phase.index} ({phase.name}) builds on {', '.join(missing)}, which the state does not hold."
+            f"Phase {phase.index} ({phase.name}) needs {', '.join(missing)}, which the state does not hold."
         )
 
 

@@ -1,8 +1,11 @@
 """The shared ranker: a linear model over own-history features, trained in a few Newton-like private rounds.
 
-Phase `curvature` releases the noisy second moments of the features under the initial weights. From them follows a
-whitening: coordinates in which the loss is about equally curved in all directions, so that one clipping norm and one
-step size fit all weights and a handful of rounds is enough. Phase `ranker` sums clipped gradients in these coordinates.
+Phase `curvature` releases the noisy second moments of the features under the initial weights. From them
+follows a
+whitening: coordinates in which the loss is about equally curved in all directions, so that one clipping norm
+    and one
+step size fit all weights and a handful of rounds is enough. Phase `ranker` sums clipped gradients in these
+coordinates.
 """
 
 from __future__ import annotations
@@ -41,14 +44,14 @@ _RELATIVE_FLOOR = 2e-3
 class GradientTask(Protocol):
     """What a store trains in one gradient round.
 
-    `module(inputs)` gives outputs; `loss(outputs, *targets)` gives one loss per customer. The flat gradient has the
-    trainable parameters in the order of `module.parameters()`, `dimension` numbers in all.
+    `module(inputs)` gives outputs; `loss(outputs, *targets)` gives one loss per customer. The flat gradient
+    has the trainable parameters in the order of `module.parameters()`, `dimension` numbers in all.
     """
 
     module: torch.nn.Module
 
     def examples(self, shop: ShopData, rows: NDArray[np.integer]) -> tuple[Tensor, ...]:
-        """Return (inputs, *targets) for these customer rows, customers first; an empty selection is allowed."""
+        """Return (inputs, *targets) for these customer rows, customers first; no rows are allowed."""
         ...
 
     def loss(self, outputs: Tensor, *targets: Tensor) -> Tensor:
@@ -64,7 +67,7 @@ def curvature_dimension() -> int:
 def curvature_rows(
     schema: FeatureSchema, settings: Settings, state: SharedState, shop: ShopData, *, seed: int
 ) -> Iterator[NDArray[np.float64]]:
-    """Yield chunks (b, dimension): each customer's Hessian, off-diagonal times sqrt 2, scaled down to the norm bound."""
+    """Yield chunks (b, dimension): each customer's Hessian, off-diagonal times sqrt 2, norm bounded."""
     timeline = Timeline(shop)
     space = FeatureSpace(schema, settings, state, shop.catalogue)
     upper = np.triu_indices(len(FEATURES))
@@ -108,7 +111,8 @@ def apply_gradient(
 ) -> SharedState:
     """Take one step against the noisy gradient; keep account of the noise that is now in the weights.
 
-    With step size a, the whitened weights contract their old error by about (1 - a) and take in a times the noise.
+    With step size a, the whitened weights contract their old error by about (1 - a) and take in a times the
+    noise.
     """
     whitening = state["ranker/whitening"]
     step = settings.step_size
@@ -119,7 +123,7 @@ def apply_gradient(
 
 
 class RankerTask:
-    """The gradient task of one round: whitened features in, one score per candidate out, listwise loss per customer."""
+    """The gradient task of one round: whitened features in, one score per candidate out."""
 
     def __init__(self, schema: FeatureSchema, settings: Settings, state: SharedState, *, seed: int) -> None:
         if "ranker/whitening" not in state:
@@ -130,7 +134,7 @@ class RankerTask:
         torch.nn.init.zeros_(self.module.weight)
 
     def examples(self, shop: ShopData, rows: NDArray[np.integer]) -> tuple[Tensor, ...]:
-        """Return (whitened features (b, s, c, f), scores of the current weights (b, s, c), target weights (b, s, c))."""
+        """Return whitened features (b, s, c, f), current scores and target weights (b, s, c)."""
         timeline, space = self._prepare(shop)
         found = _examples(self._settings, space, timeline, np.asarray(rows), shop, seed=self._seed)
         whitened = found.features @ self._state["ranker/whitening"].astype(np.float32)

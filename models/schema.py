@@ -1,14 +1,15 @@
 """The feature schema: how a product's public attributes become buckets of a space all shops share.
 
-Shops share no item ids. Each attribute is normalised, hashed under a public seed and reduced to a bucket, so that
-two shops that never spoke put the same attribute into the same bucket. The schema is public and part of the charter.
-Bucket 0 of every field means "not given"; it never takes part in what is shared.
+Shops share no item ids. Each attribute is normalised, hashed under a public seed and reduced to a bucket, so
+that two shops that never spoke put the same attribute into the same bucket. The schema is public and part of
+the charter. Bucket 0 of every field means "not given"; it never takes part in what is shared.
 """
 
 from __future__ import annotations
 
 import bisect
 import hashlib
+import itertools
 import json
 import math
 import unicodedata
@@ -40,8 +41,9 @@ def normalise_text(text: str) -> str:
 def public_gtin(gtin: str) -> str:
     """Return a GTIN as 14 digits when it names a product everywhere, else the empty string.
 
-    Restricted numbers (in-store codes, variable weight, coupons: GS1 prefixes 02, 04, 05, 2x, 98, 99, and the short
-    in-store GTIN-8 that begin with 0 or 2) mean something else in every shop and are not public names.
+    Restricted numbers (in-store codes, variable weight, coupons: GS1 prefixes 02, 04, 05, 2x, 98, 99, and
+    the short in-store GTIN-8 that begin with 0 or 2) mean something else in every shop and are not public
+    names.
 
     >>> public_gtin("4006381333931"), public_gtin("4006381333932"), public_gtin("2000000000015")
     ('04006381333931', '', '')
@@ -94,7 +96,7 @@ class FeatureSchema:
             if not 2 <= self.buckets(name) <= _MAX_BUCKETS:
                 raise InvalidPlanError(f"The schema's number of buckets for {name} is out of range.")
         edges = self.price_edges
-        ascending = all(low < high for low, high in zip(edges, edges[1:], strict=False))
+        ascending = all(low < high for low, high in itertools.pairwise(edges))
         if len(edges) > _MAX_PRICE_EDGES or not ascending or not all(map(math.isfinite, edges)):
             raise InvalidPlanError("The schema's price edges must be finite and ascend.")
 
@@ -113,13 +115,13 @@ class FeatureSchema:
         return self._hash(name, folded) if folded else 0
 
     def price_band(self, price: float | None) -> int:
-        """Return the price band: 0 when there is no usable price, else 1 plus the number of edges at or below."""
+        """Return the price band: 0 without a usable price, else 1 plus the number of edges at or below."""
         if price is None or not math.isfinite(price) or price < 0:
             return 0
         return 1 + bisect.bisect_right(self.price_edges, price)
 
     def shared_key(self, *, gtin: str, descriptors: tuple[str, ...]) -> int:
-        """Return the bucket of a product's public key: its GTIN when public, else its descriptors; 0 with neither."""
+        """Return the bucket of the public key: the GTIN when public, else the descriptors; 0 with neither."""
         public = public_gtin(gtin)
         if public:
             return self._hash("key", "gtin:" + public)

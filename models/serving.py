@@ -1,4 +1,4 @@
-"""Suggestions from a personal model: scores, ranked products and true reasons. Numpy and scipy only, no torch."""
+"""Suggestions from a personal model: scores, ranked products and true reasons; no torch in here."""
 
 from __future__ import annotations
 
@@ -45,8 +45,9 @@ class Suggestion:
         item: catalogue row.
         score: higher is better; comparable within one list only.
         reason_code: the true main reason.
-        evidence: numbers behind the reason: `times` and `days_since` for BOUGHT_BEFORE; `because_of`, a catalogue row
-            the customer bought, for GOES_WITH, LIKES_CATEGORY and LIKES_BRAND; `people` for POPULAR_HERE.
+        evidence: numbers behind the reason: `times` and `days_since` for BOUGHT_BEFORE; `because_of`, a
+            catalogue row the customer bought, for GOES_WITH, LIKES_CATEGORY and LIKES_BRAND; `people` for
+            POPULAR_HERE.
     """
 
     item: int
@@ -180,7 +181,7 @@ class Recommender:
         return {"because_of": int(bought[np.argmax(past.count[0, bought])])}
 
     def _companions(self, past: Histories, item: int) -> NDArray[np.bool_]:
-        """Products whose co-occurrence weight towards the item, released under privacy, is positive and largest."""
+        """The bought product whose released co-occurrence weight towards the item is positive and largest."""
         found = np.zeros(self.model.products, dtype=bool)
         for expert, space in self._experts:
             view = space.view

@@ -1,6 +1,7 @@
 """The public numbers of the statistics-ranker: read from a plan's params, with one default each.
 
-Defaults were chosen on the fitting and tuning weeks of the sample co-op (docs/results), never on a member's data.
+Defaults were chosen on the fitting and tuning weeks of the sample co-op (docs/results), never on a member's
+data.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ class Settings:
         horizon_days: length of the window whose purchases the ranker predicts from earlier ones.
         snapshots: number of such windows per customer, back to back.
         half_life_days: of a purchase's weight in profiles and statistics.
-        key_share: share of the squared norm of a statistics row that goes to product keys; fields split the rest.
+        key_share: share of the squared norm of a statistics row that goes to product keys; fields split the
+            rest.
         token_keys, token_types, token_categories: how many of each take part in the co-occurrence statistics.
         cooccurrence_ridge: ridge of the co-occurrence solution, in customers, on top of the noise edge.
         candidates: products compared per snapshot and customer in the ranker's loss.

@@ -1,7 +1,7 @@
 """A shop's own data, in the shape the recommender computes with: catalogue, purchases, customers.
 
-Nothing in here is computed from several customers (no popularity, no counts over people): whatever a shared sum is
-made of must depend on one customer's own data and on public values only.
+Nothing in here is computed from several customers (no popularity, no counts over people): whatever a shared
+sum is made of must depend on one customer's own data and on public values only.
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ class Catalogue:
     Attributes:
         product_ids: the shop's own ids, row by row.
         shared_key: int64 (n,), bucket of the product's public key; 0 when it has none.
-        category, product_type, brand, maker, size, price_band: int32 (n,), bucket per field; 0 when not given.
+        category, product_type, brand, maker, size, price_band: int32 (n,), bucket per field; 0 when not
+            given.
     """
 
     product_ids: tuple[str, ...]
@@ -155,7 +156,7 @@ class ShopData:
             raise InvalidShopDataError("A purchase names a catalogue row that does not exist.")
 
     def select(self, customers: NDArray[np.integer]) -> ShopData:
-        """Return only these customer rows (distinct), renumbered in the order given; the catalogue stays whole."""
+        """Return only these distinct customer rows, renumbered as given; the catalogue stays whole."""
         rows = np.asarray(customers, dtype=np.int64)
         if rows.size and (rows.min() < 0 or rows.max() >= len(self.customer_ids)):
             raise InvalidShopDataError("A selected customer row does not exist.")

@@ -81,8 +81,8 @@ class SharedState(Mapping[str, Array]):
         """Read a state received from outside.
 
         Raises:
-            InvalidStateError: too large, too many arrays, not safetensors, a foreign dtype, name or shape, or a
-                value that is not finite.
+            InvalidStateError: too large, too many arrays, not safetensors, a foreign dtype, name or shape,
+                or a value that is not finite.
         """
         bounds = limits or StateLimits()
         if len(data) > bounds.payload_bytes:
