@@ -56,7 +56,8 @@ def answer_through(socket: Path, body: bytes) -> bytes:
     with grpc.insecure_channel(f"unix:{socket}", options=options) as channel:
         grpc.channel_ready_future(channel).result(timeout=_CONNECT_SECONDS)
         request = AnswerRequest(format_version=1, signed_request=body)
-        return bytes(StoreStub(channel).Answer(request, timeout=_ANSWER_SECONDS).signed_reply)
+        stub = StoreStub(channel)  # type: ignore[no-untyped-call]  # generated
+        return bytes(stub.Answer(request, timeout=_ANSWER_SECONDS).signed_reply)
 
 
 def unavailable(code: RefusalCode = REFUSAL_UNAVAILABLE) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from highstreet.errors import HighstreetError
+from highstreet.protos.rounds_pb2 import RefusalCode
 
 __all__ = [
     "AlreadyJoinedError",
@@ -13,6 +14,7 @@ __all__ = [
     "CoopUnreachableError",
     "EmptyCohortError",
     "FileNotUnderstoodError",
+    "FittingError",
     "ForgedCohortError",
     "ImportBusyError",
     "LedgerBusyError",
@@ -134,7 +136,9 @@ class RoundRefusedError(ClientError):
         code: a `protos.rounds_pb2.RefusalCode`; all that the coordinator learns.
     """
 
-    def __init__(self, code: int, reason: str) -> None:
+    code: RefusalCode
+
+    def __init__(self, code: RefusalCode, reason: str) -> None:
         super().__init__(f"This store does not take part in the round: {reason}.")
         self.code = code
 
@@ -169,3 +173,7 @@ class StoreExistsError(ClientError):
 
 class UntrustedCoordinatorError(ClientError):
     """Who answers is not the coordinator the invitation names."""
+
+
+class FittingError(ClientError):
+    """The shop's own model cannot be read."""

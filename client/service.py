@@ -117,7 +117,7 @@ def serve(service: StoreService, socket: Path) -> Iterator[None]:
         options=[("grpc.max_receive_message_length", limit), ("grpc.max_send_message_length", limit)],
         maximum_concurrent_rpcs=16,
     )
-    add_StoreServicer_to_server(service, server)
+    add_StoreServicer_to_server(service, server)  # type: ignore[no-untyped-call]  # generated
     try:
         server.add_insecure_port(f"unix:{socket}")
         socket.chmod(0o600)
@@ -139,8 +139,10 @@ def ask_status(socket: Path, *, timeout_seconds: float = 2.0) -> StatusReply | N
         return None
     with grpc.insecure_channel(f"unix:{socket}") as channel:
         try:
-            return StoreStub(channel).Status(
+            stub = StoreStub(channel)  # type: ignore[no-untyped-call]  # generated
+            status: StatusReply = stub.Status(
                 StatusRequest(format_version=_FORMAT_VERSION), timeout=timeout_seconds
             )
+            return status
         except grpc.RpcError:
             return None

@@ -40,6 +40,7 @@ from flwr.supercore.interceptors import (
     SuperExecAuthHttpInterceptor,
 )
 from flwr.supercore.interceptors.superexec_auth_interceptor import RUNTIME_SUPEREXEC_METHODS
+from flwr.supercore.protobuf.client import ProtobufClientInterceptor
 from flwr.supercore.retry import make_simple_http_retry_invoker
 from flwr.supercore.runtime import RuntimeHttpClient
 from flwr.supernode.runtime.run_clientapp import push_message, push_task_output
@@ -115,7 +116,7 @@ def _message(client: RuntimeHttpClient, context: Context, tree: ObjectTree) -> M
     return message
 
 
-def _client(address: str, *interceptors: object) -> RuntimeHttpClient:
+def _client(address: str, *interceptors: ProtobufClientInterceptor) -> RuntimeHttpClient:
     return RuntimeHttpClient.from_server_address(
         server_address=address,
         insecure=True,
