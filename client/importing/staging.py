@@ -100,7 +100,7 @@ class Staging:
         for problem, table, query in _CLASHES:
             for (line,) in self._connection.execute(f"{query} ORDER BY 1"):
                 problems.add(problem, line)
-            self._connection.execute(f"DELETE FROM {table} WHERE line IN ({query})")  # noqa: S608  # our own text
+            self._connection.execute(f"DELETE FROM {table} WHERE line IN ({query})")  # noqa: S608
         self._connection.execute("COMMIT")
 
     def one(self, query: str, *values: str) -> tuple[int, ...]:
@@ -145,7 +145,7 @@ def open_staging(vault: Vault) -> Iterator[Staging]:
 
 
 def discard_leftovers(vault: Vault) -> None:
-    """Remove what an import that was cut off left in its staging area. Only for the holder of the import lock."""
+    """Remove what an import that was cut off left staged. Only for the holder of the import lock."""
     for leftover in vault.path.parent.glob(_staging_path(vault).name + "*"):
         leftover.unlink(missing_ok=True)
 

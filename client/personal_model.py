@@ -1,0 +1,164 @@
+"""The shop's own model: fitted without noise on customers who agreed to it, kept on this disk, never shared.
+
+It starts from the release in use, when there is one. It is fitted anew when something it depends on has
+changed: the release, the imported files, the list of products, or what customers agreed to; so a withdrawal
+reaches it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+
+from highstreet.audit.consent import Purpose
+from highstreet.client.consent import ConsentDesk
+from highstreet.client.home import StoreHome
+from highstreet.client.membership import is_joined, load_charter
+from highstreet.client.releases import active_release
+from highstreet.client.shop_loader import load_shop
+from highstreet.client.vault import Vault
+from highstreet.files import make_private_folder, read_limited, write_private
+from highstreet.models.errors import ModelsError
+from highstreet.models.local import fit_local
+from highstreet.models.personal import PersonalModel
+from highstreet.models.plan import ModelPlan
+from highstreet.models.programme import default_plan
+from highstreet.models.state import SharedState
+
+__all__ = ["KeptModel", "current_model", "refresh_model", "serving_day", "shop_plan"]
+
+_MODEL_LIMIT_BYTES = 256 << 20
+_POINTER = "active.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Basis:
+    """What a personal model depends on; another basis means it is fitted anew."""
+
+    release: int
+    imports: int
+    consents: int
+    products_sha256: str
+    as_of: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptModel:
+    """A personal model and the number of the release it started from, 0 for none."""
+
+    model: PersonalModel
+    release: int
+
+
+def shop_plan(home: StoreHome) -> ModelPlan:
+    """Return the charter's plan, or the public defaults for a shop that is in no co-op."""
+    # No noise is ever drawn from this plan: only its schema and public numbers are used here.
+    return load_charter(home).plan if is_joined(home) else default_plan(noise_multiplier=1.0)
+
+
+def serving_day(vault: Vault) -> date:
+    """Return the day suggestions are made for: the one after the latest order.
+
+    For use inside the shop only; see `Vault.last_order_day`.
+    """
+    last = vault.last_order_day()
+    return datetime.now(UTC).date() if last is None else date(1970, 1, 1) + timedelta(days=last + 1)
+
+
+def current_model(home: StoreHome, vault: Vault) -> KeptModel | None:
+    """Return the shop's model, fitted anew when its basis has changed; None when nobody agreed to one."""
+    release = active_release(home) if is_joined(home) else None
+    number = release.manifest.number if release else 0
+    basis = _basis(vault, number)
+    kept = _load(home, basis)
+    if kept is not None:
+        return KeptModel(model=kept, release=number)
+    return _fit(home, vault, basis, release.state if release else SharedState())
+
+
+def refresh_model(home: StoreHome) -> int | None:
+    """Make sure the model on the disk is the current one; return its release's number, None without a model.
+
+    For the store service, after it took up a release.
+    """
+    with Vault.open(home.vault) as vault:
+        kept = current_model(home, vault)
+    return None if kept is None else kept.release
+
+
+def _fit(home: StoreHome, vault: Vault, basis: _Basis, release: SharedState) -> KeptModel | None:
+    plan = shop_plan(home)
+    cohort = ConsentDesk(vault).cohort(Purpose.SHOP_MODEL)
+    shop = load_shop(vault, cohort, plan.schema, date.fromisoformat(basis.as_of))
+    if not len(shop.purchases) or not len(shop.catalogue):
+        return None
+    model = fit_local(plan, release, shop, generator=np.random.default_rng())
+    _keep(home, model, basis)
+    return KeptModel(model=model, release=basis.release)
+
+
+def _basis(vault: Vault, release: int) -> _Basis:
+    with vault.read() as connection:
+        (imports,) = connection.execute(
+            "SELECT ifnull(max(import), 0) FROM imports WHERE state = 'saved'"
+        ).fetchone()
+        (consents,) = connection.execute(
+            "SELECT count(*) FROM consents WHERE purpose = ?", (Purpose.SHOP_MODEL.value,)
+        ).fetchone()
+        digest = hashlib.sha256()
+        for row in connection.execute("SELECT * FROM products WHERE listed = 1 ORDER BY product"):
+            digest.update(repr(row).encode())
+    return _Basis(
+        release=release,
+        imports=imports,
+        consents=consents,
+        products_sha256=digest.hexdigest(),
+        as_of=serving_day(vault).isoformat(),
+    )
+
+
+def _keep(home: StoreHome, model: PersonalModel, basis: _Basis) -> None:
+    """Write the model under its hash, then the pointer that puts it in use, then remove the one before."""
+    make_private_folder(home.personal)
+    data = model.to_bytes()
+    name = f"{hashlib.sha256(data).hexdigest()}.safetensors"
+    write_private(home.personal / name, data)
+    pointer = {"model": name, "basis": asdict(basis)}
+    write_private(home.personal / _POINTER, json.dumps(pointer, sort_keys=True).encode())
+    for other in home.personal.glob("*.safetensors"):
+        if other.name != name:
+            other.unlink(missing_ok=True)
+
+
+def _load(home: StoreHome, basis: _Basis) -> PersonalModel | None:
+    """Return the kept model if it has this basis and is undamaged; it can always be fitted anew."""
+    pointer = _pointer(home)
+    if pointer.get("basis") != asdict(basis):
+        return None
+    path = home.personal / Path(str(pointer.get("model", ""))).name
+    if not path.is_file():
+        return None
+    data = read_limited(path, limit_bytes=_MODEL_LIMIT_BYTES)
+    if f"{hashlib.sha256(data).hexdigest()}.safetensors" != path.name:
+        return None
+    try:
+        return PersonalModel.from_bytes(data)
+    except ModelsError:
+        return None
+
+
+def _pointer(home: StoreHome) -> Mapping[str, object]:
+    path = home.personal / _POINTER
+    if not path.is_file():
+        return {}
+    try:
+        pointer = json.loads(read_limited(path, limit_bytes=4096))
+    except ValueError:
+        return {}
+    return pointer if isinstance(pointer, dict) else {}
