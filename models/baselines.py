@@ -75,7 +75,7 @@ def shrunk_popularity(
 
 
 def own_recency_scores(
-    shop: ShopData, store_popularity: Scores, *, half_life_weeks: float = 16.0, popularity_weight: float = 0.5
+    shop: ShopData, store_popularity: Scores, *, half_life_weeks: float = 26.0, popularity_weight: float = 0.5
 ) -> Scores:
     """Return each customer's own repeats by recency and frequency, plus half the shop's popularity.
 

@@ -1,0 +1,105 @@
+"""The conditions of a replay: what is compared, as data.
+
+A condition is a way of recommending. Opponents need no co-op; a co-op condition names who adds the noise and
+for which epsilon. A co-op condition is always served with what each shop goes on learning by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from highstreet.simulations.errors import UnknownConditionError
+
+__all__ = ["DELTA", "OPPONENTS", "Condition", "Kind", "Placement", "choose", "conditions_for"]
+
+DELTA = 1e-5
+
+
+class Kind(StrEnum):
+    """How a condition comes to its scores."""
+
+    OPPONENT = "opponent"
+    ALONE = "alone"
+    COOP = "coop"
+
+
+class Placement(StrEnum):
+    """Who adds the noise of a round."""
+
+    NOBODY = "nobody"
+    EVERY_STORE = "every-store"
+    ONCE_IN_SUM = "once-in-sum"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """One row of the table.
+
+    Attributes:
+        name: short, for file names and `--conditions`.
+        title: in the table.
+        kind: how scores come about.
+        placement: who adds the noise (COOP only).
+        epsilon: at DELTA, for a customer at a store; None without noise.
+        is_random: whether another seed gives another result.
+    """
+
+    name: str
+    title: str
+    kind: Kind
+    placement: Placement = Placement.NOBODY
+    epsilon: float | None = None
+    is_random: bool = False
+
+
+OPPONENTS = (
+    Condition(name="popularity", title="co-op popularity (pooled, no privacy)", kind=Kind.OPPONENT),
+    Condition(name="store-popularity", title="store popularity, shrunk to the co-op's", kind=Kind.OPPONENT),
+    Condition(name="own-recency", title="own recency + half store popularity", kind=Kind.OPPONENT),
+    Condition(name="affinity", title="store popularity x own category affinity", kind=Kind.OPPONENT),
+    Condition(name="ease-store", title="EASE per store", kind=Kind.OPPONENT),
+    Condition(name="ease-pooled", title="EASE pooled (no privacy)", kind=Kind.OPPONENT),
+    Condition(name="autoencoder", title="linear autoencoder pooled (no privacy)", kind=Kind.OPPONENT),
+)
+_ALONE = Condition(name="alone", title="each shop alone: its own best model", kind=Kind.ALONE)
+
+
+def conditions_for(epsilons: Iterable[float]) -> tuple[Condition, ...]:
+    """Return all conditions: opponents, alone, the co-op without privacy, and at each epsilon both ways.
+
+    >>> [condition.name for condition in conditions_for([3])][-3:]
+    ['no-privacy', 'epsilon-3-in-sum', 'epsilon-3-per-store']
+    """
+    private = [
+        Condition(
+            name=f"epsilon-{epsilon:g}-{'in-sum' if placement is Placement.ONCE_IN_SUM else 'per-store'}",
+            title=f"co-op prior + local, epsilon {epsilon:g}, "
+            + ("noise once in the sum" if placement is Placement.ONCE_IN_SUM else "noise in every store"),
+            kind=Kind.COOP,
+            placement=placement,
+            epsilon=epsilon,
+            is_random=True,
+        )
+        for epsilon in epsilons
+        for placement in (Placement.ONCE_IN_SUM, Placement.EVERY_STORE)
+    ]
+    without = Condition(name="no-privacy", title="co-op prior + local, no privacy", kind=Kind.COOP)
+    return (*OPPONENTS, _ALONE, without, *private)
+
+
+def choose(conditions: Sequence[Condition], names: Sequence[str]) -> tuple[Condition, ...]:
+    """Return the conditions named, in the table's order; all of them when none is named.
+
+    Raises:
+        UnknownConditionError: a name is not among them.
+    """
+    known = {condition.name for condition in conditions}
+    unknown = sorted(set(names) - known)
+    if unknown:
+        raise UnknownConditionError(
+            f"There is no condition {', '.join(unknown)}.",
+            next_step=f"Choose among: {', '.join(sorted(known))}.",
+        )
+    return tuple(condition for condition in conditions if not names or condition.name in names)

@@ -1,0 +1,226 @@
+"""A replay: every condition over a whole federation, one finished result after the other.
+
+Each result (a condition under a seed) is written the moment it is finished; a replay that was stopped goes
+on where it stopped, and one whose code, data or plan changed starts that part anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+import highstreet
+from highstreet.client.contribution import phase_release
+from highstreet.models.local import fit_alone, fit_local
+from highstreet.models.plan import ModelPlan
+from highstreet.models.schema import FeatureSchema
+from highstreet.models.serving import Recommender
+from highstreet.models.state import SharedState
+from highstreet.privacy.claims import two_claims
+from highstreet.privacy.releases import NoisePlacement
+from highstreet.simulations.conditions import DELTA, Condition, Kind, Placement
+from highstreet.simulations.judging import judge
+from highstreet.simulations.opponents import judge_opponent
+from highstreet.simulations.protocol import Federation, LabStore
+from highstreet.simulations.training import FirstSums, plan_for, train
+
+__all__ = ["STORES_PER_PERSON", "Job", "Outcome", "jobs_for", "replay"]
+
+#: Most shops of the co-op one person shops in: the sample data have 20.
+STORES_PER_PERSON = 20
+_CODE = {
+    Kind.OPPONENT: ("models/baselines.py", "models/metrics.py", "simulations/opponents.py"),
+    Kind.ALONE: ("models",),
+    Kind.COOP: (
+        "models",
+        "privacy",
+        "client/contribution.py",
+        "server/aggregation.py",
+        "simulations/training.py",
+    ),
+}
+_PLACEMENTS = {
+    Placement.EVERY_STORE: NoisePlacement.EVERY_STORE,
+    Placement.ONCE_IN_SUM: NoisePlacement.ONCE_IN_SUM,
+}
+
+Step = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One condition under one seed.
+
+    Attributes:
+        condition: what is run.
+        seed: of noise, sampling and local training.
+        fingerprint: of everything the result depends on; another fingerprint, another result.
+    """
+
+    condition: Condition
+    seed: int
+    fingerprint: str
+
+    @property
+    def name(self) -> str:
+        """Name of the result's files."""
+        return f"{self.condition.name}-seed{self.seed}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Outcome:
+    """What a job gave.
+
+    Attributes:
+        values: (units, metrics), see judging.METRICS.
+        seconds: it took.
+        claims: what a private condition promises, two lines; none without privacy.
+        details: public numbers of the plan that was run.
+    """
+
+    values: NDArray[np.float64]
+    seconds: float
+    claims: tuple[str, ...]
+    details: dict[str, object]
+
+
+def jobs_for(federation: Federation, conditions: Sequence[Condition], *, seeds: int) -> list[Job]:
+    """List the jobs in an order that shows something early: opponents, alone, then seed after seed."""
+    data = _data_digest(federation)
+    fingerprints = {each.name: _fingerprint(each, data) for each in conditions}
+    first = [
+        Job(condition=each, seed=1, fingerprint=fingerprints[each.name])
+        for each in conditions
+        if not each.is_random
+    ]
+    later = [
+        Job(condition=each, seed=seed, fingerprint=fingerprints[each.name])
+        for seed in range(1, seeds + 1)
+        for each in conditions
+        if each.is_random
+    ]
+    return first + later
+
+
+def replay(
+    federation: Federation, jobs: Sequence[Job], schema: FeatureSchema, *, step: Step
+) -> Iterator[tuple[Job, Outcome]]:
+    """Run jobs one after the other and yield each outcome as soon as it is there.
+
+    Args:
+        federation: shops and protocol.
+        jobs: from `jobs_for`, those not finished yet.
+        schema: the feature space the federation was built in.
+        step: told (what, done, of how many) as work goes on.
+    """
+    first_sums: FirstSums = {}
+    plans: dict[float | None, ModelPlan] = {}
+    for job in jobs:
+        condition = job.condition
+        started = time.perf_counter()
+        if condition.kind is Kind.OPPONENT:
+            step(condition.title, 0, 1)
+            values, claims, details = judge_opponent(federation, condition.name), (), {}
+        else:
+            if condition.epsilon not in plans:
+                plans[condition.epsilon] = plan_for(schema, condition.epsilon)
+            plan = plans[condition.epsilon]
+            release = _release(federation, plan, job, first_sums, step)
+            values = _judge_shops(federation, plan, release, job, step)
+            claims, details = _claims(plan, condition), _details(plan, condition)
+        yield (
+            job,
+            Outcome(values=values, seconds=time.perf_counter() - started, claims=claims, details=details),
+        )
+
+
+def _release(
+    federation: Federation, plan: ModelPlan, job: Job, first_sums: FirstSums, step: Step
+) -> SharedState | None:
+    if job.condition.kind is Kind.ALONE:
+        return None
+    return train(
+        plan,
+        [store.shop for store in federation.stores],
+        placement=job.condition.placement,
+        seed=job.seed,
+        first_sums=first_sums,
+        step=step,
+    )
+
+
+def _judge_shops(
+    federation: Federation, plan: ModelPlan, release: SharedState | None, job: Job, step: Step
+) -> NDArray[np.float64]:
+    """Let every shop train for itself, from the release or alone, and judge what it serves."""
+
+    def scores(index: int, store: LabStore) -> NDArray[np.floating]:
+        generator = np.random.default_rng((job.seed, index))
+        if release is None:
+            model = fit_alone(plan, store.shop, generator=generator)
+        else:
+            model = fit_local(plan, release, store.shop, generator=generator)
+        step("local training", index + 1, len(federation.stores))
+        return Recommender(model, store.shop).scores(store.judged)
+
+    return judge(federation, scores)
+
+
+def _claims(plan: ModelPlan, condition: Condition) -> tuple[str, ...]:
+    if condition.placement is Placement.NOBODY:
+        return ()
+    releases = [phase_release(phase) for phase in plan.phases]
+    both = two_claims(
+        releases,
+        delta=DELTA,
+        stores_per_person=STORES_PER_PERSON,
+        placement=_PLACEMENTS[condition.placement],
+    )
+    return both.lines()
+
+
+def _details(plan: ModelPlan, condition: Condition) -> dict[str, object]:
+    if condition.kind is not Kind.COOP:
+        return {}
+    return {
+        "rung": plan.rung,
+        "messages_per_store": len(plan.phases),
+        "clients_per_store": plan.clients_per_store,
+        "params": dict(plan.params),
+        "phases": [
+            {"name": phase.name, "dimension": phase.dimension, "noise_multiplier": phase.noise_multiplier}
+            for phase in plan.phases
+        ],
+    }
+
+
+def _fingerprint(condition: Condition, data: str) -> str:
+    digest = hashlib.sha256(f"{condition} {data}".encode())
+    for source in _sources(_CODE[condition.kind]):
+        digest.update(source.read_bytes())
+    return digest.hexdigest()
+
+
+def _sources(places: Sequence[str]) -> Iterator[Path]:
+    """The source files a result depends on, wherever the package is installed."""
+    for place in places:
+        room, _, rest = place.partition("/")
+        folder = Path(str(getattr(__import__(f"highstreet.{room}"), room).__path__[0]))
+        yield from ([folder / rest] if rest else sorted(folder.glob("*.py")))
+
+
+def _data_digest(federation: Federation) -> str:
+    digest = hashlib.sha256(f"{highstreet.__version__} {federation.protocol}".encode())
+    digest.update("\n".join(federation.catalogue.product_ids).encode())
+    digest.update(federation.catalogue.shared_key.tobytes())
+    for store in federation.stores:
+        lines = store.shop.purchases
+        for column in (lines.customer, lines.item, lines.day, store.persons, store.targets.indices):
+            digest.update(np.ascontiguousarray(column).tobytes())
+    return digest.hexdigest()
