@@ -1,0 +1,313 @@
+"""A co-op of real processes on this machine: a coordinator and three shops with made-up customers."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+
+from highstreet.audit.charter import COOP_LEARNING, Charter, CoopIdentity, PrivacyTerms, RoundTerms
+from highstreet.audit.invite import key_hash
+from highstreet.client.config import LimitsConfig
+from highstreet.client.home import StoreHome
+from highstreet.client.importing.importer import Importer
+from highstreet.client.join import join_coop
+from highstreet.client.vault import Vault
+from highstreet.models.programme import default_plan
+from highstreet.models.schema import FeatureSchema
+from highstreet.server.database import connect
+from highstreet.server.founding import Founding, found_coop
+from highstreet.server.home import CoopHome
+from highstreet.server.membership import record_invite
+from highstreet.server.programmes import programme, request_programme
+
+CUSTOMERS = 24
+_PROGRAMS = (
+    "flower-superlink",
+    "flower-superexec",
+    "flwr-serverapp",
+    "flower-supernode",
+    "highstreet.client.shim",
+)
+_RUN_COORDINATOR = """
+import logging, sys
+from pathlib import Path
+from highstreet.server.home import CoopHome
+from highstreet.server.supervisor import run_coordinator
+logging.basicConfig(level=logging.INFO)
+run_coordinator(CoopHome.open(Path(sys.argv[1])), on_ready=lambda: print('READY', flush=True))
+"""
+_RUN_STORE = """
+import logging, sys
+from pathlib import Path
+from highstreet.client.home import StoreHome
+from highstreet.client.process import run_store
+logging.basicConfig(level=logging.INFO)
+run_store(StoreHome(Path(sys.argv[1])), on_ready=lambda: print('READY', flush=True))
+"""
+
+
+def tiny_charter(*, gradient_rounds: int) -> Charter:
+    """A whole programme of small dimensions; so much noise that many programmes fit one budget."""
+    schema = FeatureSchema(
+        key_buckets=64,
+        category_buckets=8,
+        product_type_buckets=8,
+        brand_buckets=8,
+        maker_buckets=8,
+        size_buckets=8,
+    )
+    params = {"token_keys": 6, "token_types": 4, "token_categories": 3, "candidates": 24, "own_candidates": 8}
+    plan = default_plan(
+        schema,
+        noise_multiplier=20.0,
+        clients_per_store=CUSTOMERS,
+        gradient_rounds=gradient_rounds,
+        params=params,
+    )
+    return Charter(
+        coop=CoopIdentity(id=os.urandom(16).hex(), name="Tiny", created="2026-01-01"),
+        purposes=(COOP_LEARNING,),
+        plan=plan,
+        privacy=PrivacyTerms(epsilon=1.0, delta=1e-5),
+        rounds=RoundTerms(cohort_floor=3, quorum=1.0, deadline_seconds=300),
+    )
+
+
+def until(holds: Callable[[], bool], seconds: float) -> None:
+    """Wait for something that other processes do."""
+    end = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > end:
+            pytest.fail(f"waited {seconds} seconds in vain")
+        time.sleep(0.05)
+
+
+def children_of(pid: int) -> dict[str, int]:
+    """The running descendants of a process, by what they run."""
+    found: dict[str, int] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with suppress(OSError):
+                words = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                if _descends(int(entry.name), pid):
+                    for name in (
+                        "flower-superlink",
+                        "flower-superexec",
+                        "flwr-serverapp",
+                        "flower-supernode",
+                        "client.shim",
+                    ):
+                        if name in words and "getppid" not in words:
+                            found[name] = int(entry.name)
+    return found
+
+
+def _descends(pid: int, ancestor: int) -> bool:
+    while pid > 1:
+        pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+        if pid == ancestor:
+            return True
+    return False
+
+
+class Process:
+    """One of our programs, started as a person would start it."""
+
+    def __init__(self, program: str, home: Path, log: Path) -> None:
+        self._command = [sys.executable, "-c", program, str(home)]
+        self._log = log
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def start(self) -> None:
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self._command, stdout=log, stderr=log, env=environment, start_new_session=True
+            )
+
+    def wait_ready(self, *, times: int = 1, seconds: float = 120) -> None:
+        until(lambda: self._log.read_text().count("READY\n") >= times or not self.is_running, seconds)
+        assert self.is_running, self._log.read_text()
+
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def stop(self) -> None:
+        if self.is_running and self._process is not None:
+            self._process.send_signal(signal.SIGTERM)
+            self._process.wait(timeout=60)
+
+    def kill(self) -> None:
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+
+
+class Shop:
+    """A store with made-up customers."""
+
+    def __init__(self, root: Path, number: int) -> None:
+        self.home = StoreHome(root).ensure()
+        self._import(random.Random(number), number)  # noqa: S311 - made-up orders
+        self.process = Process(_RUN_STORE, root, root.parent / f"{root.name}.log")
+
+    def _import(self, chance: random.Random, number: int) -> None:
+        files = self.home.root.parent / f"{self.home.root.name}-files"
+        files.mkdir()
+        kinds = ["Tea", "Bread", "Jam", "Milk", "Soap"]
+        lines = ["product_id,title,category,product_type,brand,maker,size,price,gtin"]
+        lines += [
+            f"p{i},Thing {i},{kinds[i % 5]},T{i % 5},B{i % 3},M{i % 4},1 kg,{1 + i}.50," for i in range(20)
+        ]
+        (files / "products.csv").write_text("\n".join(lines) + "\n")
+        answers = "consent_suggestions,consent_shop_model,consent_coop_learning"
+        lines = [f"customer_id,{answers},consent_source,consent_recorded_at"]
+        lines += [f"c{number}-{i},yes,yes,yes,form,2026-01-02T10:00:00Z" for i in range(CUSTOMERS)]
+        (files / "customers.csv").write_text("\n".join(lines) + "\n")
+        lines = ["order_id,ordered_at,customer_id,product_id,quantity,unit_price,discount"]
+        newest = datetime.now(UTC) - timedelta(days=2)
+        for order in range(CUSTOMERS * 8):
+            day = newest - timedelta(days=chance.randrange(200))
+            who, what = f"c{number}-{order % CUSTOMERS}", f"p{chance.randrange(20)}"
+            lines.append(f"{order},{day:%Y-%m-%dT%H:%M:%S},{who},{what},1,2.50,0")
+        (files / "orders.csv").write_text("\n".join(lines) + "\n")
+        with Vault.open(self.home.vault) as vault:
+            list(Importer(vault, now=datetime.now(UTC)).run([files]))
+
+    def join(self, code: str) -> None:
+        join_coop(self.home, code, LimitsConfig().to_limits(), now=datetime.now(UTC))
+
+    def rounds(self) -> list[tuple[str, int, bytes]]:
+        """What its ledger says was spent: programme, phase, request."""
+        return self._ledger("SELECT programme_id, phase, request_sha256 FROM rounds ORDER BY sequence")
+
+    def replies(self) -> dict[tuple[str, int], bytes]:
+        rows = self._ledger(
+            "SELECT programme_id, phase, reply FROM replies JOIN rounds ON rounds.sequence = replies.round"
+        )
+        return {(name, phase): reply for name, phase, reply in rows}
+
+    def _ledger(self, question: str) -> list[tuple]:  # type: ignore[type-arg]
+        with closing(sqlite3.connect(self.home.ledger)) as connection:
+            return list(connection.execute(question))
+
+
+class Coop:
+    """A coordinator."""
+
+    until = staticmethod(until)
+    children_of = staticmethod(children_of)
+
+    def __init__(self, root: Path, *, gradient_rounds: int = 0) -> None:
+        charter = tiny_charter(gradient_rounds=gradient_rounds)
+        founding = Founding(charter=charter, host="127.0.0.1", listen="127.0.0.1", base_port=_five_ports())
+        self.home: CoopHome = found_coop(root, founding, now=datetime.now(UTC))
+        self.charter = charter
+        self.process = Process(_RUN_COORDINATOR, root, root.parent / f"{root.name}.log")
+
+    def invite(self, name: str) -> str:
+        authority = x509.load_pem_x509_certificate(self.home.ca_certificate.read_bytes())
+        config = self.home.config()
+        with closing(connect(self.home.database)) as connection:
+            invite = record_invite(
+                connection,
+                name=name,
+                address=(config.host, config.ports.join),
+                ca_sha256=authority.fingerprint(hashes.SHA256()),
+                coordinator_key_hash=key_hash(self.home.coordinator_key().public_key().public_bytes_raw()),
+                now=int(time.time()),
+                hours=1,
+            )
+        return invite.code()
+
+    def train(self) -> str:
+        with closing(connect(self.home.database)) as connection:
+            return request_programme(connection, self.charter, now=int(time.time())).programme_id
+
+    def state_of(self, programme_id: str) -> str:
+        with closing(connect(self.home.database)) as connection:
+            found = programme(connection, programme_id)
+            assert found is not None
+            return found.state
+
+    def closed_rounds(self, programme_id: str) -> int:
+        return self._count("rounds WHERE closed_at IS NOT NULL AND programme_id = ?", programme_id)
+
+    def open_rounds(self, programme_id: str) -> int:
+        return self._count("rounds WHERE programme_id = ?", programme_id)
+
+    def requests(self, programme_id: str) -> list[bytes]:
+        with closing(connect(self.home.database)) as connection:
+            rows = connection.execute(
+                "SELECT request FROM rounds WHERE programme_id = ? ORDER BY round", (programme_id,)
+            )
+            return [bytes(row["request"]) for row in rows]
+
+    def _count(self, what: str, programme_id: str) -> int:
+        with closing(connect(self.home.database)) as connection:
+            return int(connection.execute(f"SELECT count(*) FROM {what}", (programme_id,)).fetchone()[0])  # noqa: S608
+
+    def wait_finished(self, programme_id: str, *, seconds: float = 180) -> None:
+        until(lambda: self.state_of(programme_id) in {"finished", "failed"}, seconds)
+        log = self.home.logs / "rounds.log"
+        assert self.state_of(programme_id) == "finished", log.read_text() if log.exists() else ""
+
+
+def _five_ports() -> int:
+    """A first port of five in a row that nobody listens on."""
+    chance = random.SystemRandom()
+    while True:
+        base = chance.randrange(20_000, 30_000)
+        with suppress(OSError):
+            for port in range(base, base + 5):
+                with socket.socket() as probe:
+                    probe.bind(("127.0.0.1", port))
+            return base
+
+
+@pytest.fixture(scope="module")
+def coop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Coop]:
+    """A coordinator that runs; used by one test after the other, each with a programme of its own."""
+    made = Coop(tmp_path_factory.mktemp("s") / "coop")
+    made.process.start()
+    try:
+        made.process.wait_ready()
+        yield made
+    finally:
+        made.process.stop()
+
+
+@pytest.fixture(scope="module")
+def shops(coop: Coop) -> Iterator[list[Shop]]:
+    """Three stores that joined and run."""
+    made = [Shop(coop.home.root.parent / f"shop{number}", number) for number in range(1, 4)]
+    try:
+        for shop in made:
+            shop.join(coop.invite(shop.home.root.name))
+            shop.process.start()
+        for shop in made:
+            shop.process.wait_ready()
+        yield made
+    finally:
+        for shop in made:
+            shop.process.stop()
