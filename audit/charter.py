@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from highstreet.audit.canonical import canonical_json
-from highstreet.models.programme import ModelPlan
+from highstreet.models.plan import ModelPlan
 from highstreet.privacy.releases import Neighbouring, NoisePlacement, PrivacyUnit
 
 __all__ = [

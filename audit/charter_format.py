@@ -14,7 +14,7 @@ from highstreet.audit.charter import Charter, CoopIdentity, FormatVersions, Priv
 from highstreet.audit.errors import CharterError
 from highstreet.audit.signing import DOCUMENT_LIMIT_BYTES
 from highstreet.models.errors import ModelsError
-from highstreet.models.programme import ModelPlan
+from highstreet.models.plan import ModelPlan
 from highstreet.privacy.releases import Neighbouring, NoisePlacement, PrivacyUnit
 
 __all__ = ["from_document", "from_toml", "to_toml"]

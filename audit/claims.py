@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from highstreet.audit.charter import COOP_LEARNING, Charter
 from highstreet.audit.errors import CharterError, EpsilonClaimError
-from highstreet.models.programme import ModelPlan
+from highstreet.models.plan import ModelPlan
 from highstreet.privacy.claims import TwoClaims, two_claims
 from highstreet.privacy.releases import (
     GaussianRelease,

@@ -18,7 +18,6 @@ from highstreet.audit.charter_format import from_toml, to_toml
 from highstreet.audit.claims import check_promise, releases_of
 from highstreet.audit.signing import SignatureKind, SignedDocument
 from highstreet.files import access_error, make_private_folder, read_limited, sync_folder, write_private
-from highstreet.models.programme import default_plan
 from highstreet.privacy.calibration import calibrate_noise_multiplier
 from highstreet.server.database import connect
 from highstreet.server.errors import CoopExistsError, SettingsError
@@ -32,6 +31,7 @@ __all__ = [
     "ensure_server_certificate",
     "found_coop",
     "read_charter_file",
+    "refuse_taken",
     "resign_charter",
 ]
 
@@ -58,6 +58,9 @@ class Founding:
 
 def default_charter(name: str, *, epsilon: float, delta: float, today: datetime.date) -> Charter:
     """Return a charter with the default programme, its noise set so that it costs just under epsilon."""
+    # Imported here: it brings torch, which nothing else in this file needs.
+    from highstreet.models.programme import default_plan
+
     factor = calibrate_noise_multiplier(
         releases_of(default_plan(noise_multiplier=1.0)), epsilon=epsilon, delta=delta
     )
@@ -92,7 +95,7 @@ def found_coop(root: Path, founding: Founding, *, now: datetime.datetime) -> Coo
         FileAccessError: the disk is full or the place not writable; nothing was changed.
     """
     home = CoopHome(root.expanduser().absolute())
-    _refuse_taken(home)
+    refuse_taken(home)
     config = _config(founding)
     check_promise(founding.charter)
     building = CoopHome(home.root.with_name(f".{home.root.name}.being-made"))
@@ -154,7 +157,12 @@ def _is_usable(home: CoopHome, host: str, *, now: datetime.datetime) -> bool:
     return key.public_key() == certificate.public_key() and not needs_renewal(certificate, host, now=now)
 
 
-def _refuse_taken(home: CoopHome) -> None:
+def refuse_taken(home: CoopHome) -> None:
+    """Return only when a co-op can be made in this place.
+
+    Raises:
+        CoopExistsError: there is one, or something else.
+    """
     if home.charter_json.exists():
         raise CoopExistsError(
             f"There is a co-op in {home.root} already; it was left as it is.",

@@ -1,0 +1,239 @@
+"""The co-op's releases at the store: fetched, checked, kept beside the one before, and one of them in use.
+
+A release that fails a check changes nothing. The pointer file says which release is in use, which one to
+fall back to, and the highest number ever accepted: falling back does not make the store take an older
+release, or the same one again, from the coordinator.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from highstreet.audit.errors import AuditError
+from highstreet.audit.manifest import Manifest
+from highstreet.audit.signing import SignatureKind, SignedDocument
+from highstreet.client.coop_calls import CoopCaller, document_from_wire
+from highstreet.client.errors import ReleaseRefusedError
+from highstreet.client.home import StoreHome
+from highstreet.client.membership import load_charter, load_membership
+from highstreet.files import FileAccessError, make_private_folder, read_limited, write_private
+from highstreet.models.errors import ModelsError
+from highstreet.models.state import SharedState, StateLimits
+from highstreet.protos import coop_pb2
+
+__all__ = ["Release", "accept_release", "active_release", "fetch_release", "roll_back"]
+
+_MANIFEST_LIMIT_BYTES = 4 << 20
+_ROUNDING = 1e-9
+_MODEL_LIMIT_BYTES = 256 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """A release that passed every check.
+
+    Attributes:
+        manifest: what it says about itself.
+        state: the shared model.
+    """
+
+    manifest: Manifest
+    state: SharedState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Pointer:
+    """Numbers of releases (0: none): in use, to fall back to, highest ever accepted with its hash."""
+
+    active: int = 0
+    previous: int = 0
+    highest: int = 0
+    highest_sha256: str = "0" * 64
+
+
+def fetch_release(home: StoreHome, caller: CoopCaller, *, max_state_bytes: int) -> Release | None:
+    """Fetch the newest release, check it, and put it in use; None when there is nothing newer.
+
+    Raises:
+        ReleaseRefusedError: it failed a check; the one in use stays.
+        CoopRefusedError, CoopUnreachableError: the coordinator said no or nothing.
+        FileAccessError: the disk is full; the one in use stays.
+    """
+    asked = coop_pb2.LatestReleaseRequest()
+    latest = caller.call(lambda stub, timeout: stub.LatestRelease(asked, timeout=timeout))
+    if not latest.number or latest.number == _pointer(home).highest:
+        return None
+    signed = document_from_wire(latest.manifest)
+    manifest = _checked_manifest(home, signed, max_state_bytes)
+    if manifest.number != latest.number:
+        raise _refused(latest.number, "its manifest has another number")
+    wanted = coop_pb2.DownloadReleaseRequest(number=manifest.number)
+    model = caller.call(
+        lambda stub, timeout: _collect(
+            stub.DownloadRelease(wanted, timeout=timeout * 10), limit_bytes=manifest.model_bytes
+        )
+    )
+    return accept_release(home, signed, model, max_state_bytes=max_state_bytes)
+
+
+def accept_release(home: StoreHome, signed: SignedDocument, model: bytes, *, max_state_bytes: int) -> Release:
+    """Check a release, keep it, and put it in use in one step; the one in use before is kept to fall back to.
+
+    Raises:
+        ReleaseRefusedError: tampered, older, another co-op's, under another charter, or too large; nothing
+        changed. FileAccessError: the disk is full; nothing changed.
+    """
+    manifest = _checked_manifest(home, signed, max_state_bytes)
+    state = _checked_model(manifest, model, max_state_bytes)
+    before = _pointer(home)
+    folder = _folder(home, manifest.number)
+    make_private_folder(home.releases)
+    make_private_folder(folder)
+    write_private(folder / "model.safetensors", model)
+    write_private(folder / "manifest.json", signed.to_file_bytes())
+    _point(
+        home,
+        _Pointer(
+            active=manifest.number,
+            previous=before.active,
+            highest=manifest.number,
+            highest_sha256=signed.sha256().hex(),
+        ),
+    )
+    _forget_others(home, keep={manifest.number, before.active})
+    return Release(manifest=manifest, state=state)
+
+
+def active_release(home: StoreHome) -> Release | None:
+    """Return the release in use, its signature and hashes checked again; None when there is none.
+
+    Raises:
+        ReleaseRefusedError: the files are not what was accepted.
+    """
+    number = _pointer(home).active
+    if not number:
+        return None
+    folder = _folder(home, number)
+    try:
+        data = read_limited(folder / "manifest.json", limit_bytes=_MANIFEST_LIMIT_BYTES)
+        signed = SignedDocument.from_file_bytes(data)
+        signed.verify(SignatureKind.RELEASE, load_membership(home).coordinator_key)
+        manifest = Manifest.from_document(signed.document)
+        model = read_limited(folder / "model.safetensors", limit_bytes=_MODEL_LIMIT_BYTES)
+    except (AuditError, FileAccessError) as error:
+        raise _refused(number, "its files on this computer are damaged") from error
+    return Release(manifest=manifest, state=_checked_model(manifest, model, _MODEL_LIMIT_BYTES))
+
+
+def roll_back(home: StoreHome) -> int:
+    """Put the release before in use again and return its number.
+
+    Raises:
+        ReleaseRefusedError: there is none to go back to.
+    """
+    pointer = _pointer(home)
+    if not pointer.previous:
+        raise ReleaseRefusedError(
+            "There is no earlier release on this computer to go back to.",
+            next_step="The shop's own model goes on serving without one.",
+        )
+    _point(
+        home,
+        _Pointer(
+            active=pointer.previous,
+            previous=0,
+            highest=pointer.highest,
+            highest_sha256=pointer.highest_sha256,
+        ),
+    )
+    return pointer.previous
+
+
+def _checked_manifest(home: StoreHome, signed: SignedDocument, max_state_bytes: int) -> Manifest:
+    """Return a manifest by this store's coordinator, newer than all before, under the charter agreed to."""
+    membership, charter, pointer = load_membership(home), load_charter(home), _pointer(home)
+    try:
+        signed.verify(SignatureKind.RELEASE, membership.coordinator_key)
+        manifest = Manifest.from_document(signed.document)
+    except AuditError as error:
+        raise _refused(0, f"it is not by this store's coordinator ({error.what})") from error
+    follows = manifest.number == pointer.highest + 1
+    reasons = (
+        (manifest.coop_id != membership.coop_id, "it belongs to another co-op"),
+        (manifest.number <= pointer.highest, f"this store has seen release {pointer.highest} already"),
+        (manifest.charter_sha256 != membership.charter_sha256, "it was made under another charter"),
+        (manifest.schema_sha256 != charter.plan.schema.sha256(), "it uses another feature schema"),
+        (follows and manifest.previous_sha256 != pointer.highest_sha256, "it does not follow the one before"),
+        (
+            manifest.claims.customer.epsilon > charter.privacy.epsilon + _ROUNDING,
+            "it cost more privacy than agreed",
+        ),
+        (manifest.participants < charter.rounds.cohort_floor, "too few stores took part in it"),
+        (manifest.noise is not charter.privacy.noise, "its noise was added elsewhere than agreed"),
+        (manifest.model_bytes > max_state_bytes, "it is larger than this store allows"),
+    )
+    for is_wrong, reason in reasons:
+        if is_wrong:
+            raise _refused(manifest.number, reason)
+    return manifest
+
+
+def _checked_model(manifest: Manifest, model: bytes, max_state_bytes: int) -> SharedState:
+    if len(model) != manifest.model_bytes or hashlib.sha256(model).hexdigest() != manifest.model_sha256:
+        raise _refused(manifest.number, "its model file is not the one that was signed")
+    try:
+        return SharedState.from_bytes(model, StateLimits(payload_bytes=max_state_bytes))
+    except ModelsError as error:
+        raise _refused(manifest.number, "its model file cannot be read as a model") from error
+
+
+def _collect(chunks: Iterable[coop_pb2.ReleaseChunk], *, limit_bytes: int) -> bytes:
+    """Join the pieces; stop as soon as they are more than announced."""
+    collected = bytearray()
+    for chunk in chunks:
+        collected += chunk.data
+        if len(collected) > limit_bytes:
+            break
+    return bytes(collected)
+
+
+def _folder(home: StoreHome, number: int) -> Path:
+    return home.releases / f"{number:06d}"
+
+
+def _pointer(home: StoreHome) -> _Pointer:
+    path = home.releases / "active.json"
+    if not path.exists():
+        return _Pointer()
+    try:
+        return _Pointer(**json.loads(read_limited(path, limit_bytes=4096)))
+    except (ValueError, TypeError) as error:
+        raise _refused(0, f"{path} is damaged") from error
+
+
+def _point(home: StoreHome, pointer: _Pointer) -> None:
+    write_private(home.releases / "active.json", json.dumps(asdict(pointer)).encode())
+
+
+def _forget_others(home: StoreHome, *, keep: set[int]) -> None:
+    """Remove releases neither in use nor to fall back to; leaving one behind does no harm."""
+    kept = {_folder(home, number) for number in keep}
+    for folder in home.releases.iterdir():
+        if folder.is_dir() and folder not in kept:
+            with contextlib.suppress(OSError):
+                for file in folder.iterdir():
+                    file.unlink()
+                folder.rmdir()
+
+
+def _refused(number: int, reason: str) -> ReleaseRefusedError:
+    name = f"Release {number}" if number else "A release"
+    return ReleaseRefusedError(
+        f"{name} was refused: {reason}. Nothing was changed.",
+        next_step="The one in use stays. If it happens again, tell the coordinator.",
+    )

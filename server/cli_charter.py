@@ -1,0 +1,58 @@
+"""`highstreet coop charter`: write a default charter, check an edited one, put it in force."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from highstreet.server.cli_options import HomeOption, open_home
+
+__all__ = ["charter_app"]
+
+charter_app = typer.Typer(
+    help="The charter: what members agree to.", no_args_is_help=True, rich_markup_mode=None
+)
+_FileArgument = Annotated[Path | None, typer.Argument(help="A charter in TOML [default: the co-op's own].")]
+
+
+@charter_app.command("default")
+def default(
+    name: Annotated[str, typer.Option(help="What people call the co-op.")] = "My co-op",
+    epsilon: Annotated[float, typer.Option(help="Most privacy loss per customer and period.")] = 3.0,
+    delta: Annotated[float, typer.Option(help="Goes with epsilon.")] = 1e-5,
+) -> None:
+    """Print a charter to start from; save it, edit it, found a co-op on it."""
+    from datetime import UTC, datetime
+
+    from highstreet.audit.charter_format import to_toml
+    from highstreet.server.founding import default_charter
+
+    today = datetime.now(UTC).date()
+    typer.echo(to_toml(default_charter(name, epsilon=epsilon, delta=delta, today=today)), nl=False)
+
+
+@charter_app.command("check")
+def check(ctx: typer.Context, file: _FileArgument = None, home: HomeOption = None) -> None:
+    """Check an edited charter: its form, and what its phases cost in privacy."""
+    from highstreet.audit.claims import claims_of
+    from highstreet.server.founding import read_charter_file
+
+    charter = read_charter_file(file or open_home(ctx, home).charter_toml)
+    typer.echo(
+        f"The charter of {charter.coop.name} is valid. It promises epsilon {charter.privacy.epsilon:g}."
+    )
+    for line in claims_of(charter).lines():
+        typer.echo(f"  one training costs {line}")
+
+
+@charter_app.command("sign")
+def sign(ctx: typer.Context, file: _FileArgument = None, home: HomeOption = None) -> None:
+    """Put an edited charter in force, while the co-op has no members."""
+    from highstreet.server.founding import read_charter_file, resign_charter
+
+    opened = open_home(ctx, home)
+    charter = read_charter_file(file or opened.charter_toml)
+    resign_charter(opened, charter)
+    typer.echo(f"The charter is signed and in force: {opened.charter_json}.")

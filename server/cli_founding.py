@@ -1,0 +1,87 @@
+"""`highstreet coop init`: make a co-op."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from highstreet.server.cli_options import HomeOption, place_of_home
+
+__all__ = ["init"]
+
+
+def init(  # each is an option of the command
+    ctx: typer.Context,
+    name: Annotated[str, typer.Option(help="What people call the co-op.")] = "My co-op",
+    address: Annotated[
+        str,
+        typer.Option(help="HOST:PORT for stores to reach this machine; the four ports after it are used."),
+    ] = "127.0.0.1:9440",
+    listen: Annotated[
+        str,
+        typer.Option(help="Address to listen on [default: HOST if it is this machine, else every card]."),
+    ] = "",
+    epsilon: Annotated[
+        float | None, typer.Option(help="Most privacy loss per customer and period [default: 3].")
+    ] = None,
+    delta: Annotated[float, typer.Option(help="Goes with epsilon.")] = 1e-5,
+    charter: Annotated[Path | None, typer.Option(help="An edited charter to found the co-op on.")] = None,
+    home: HomeOption = None,
+) -> None:
+    """Make a co-op: certificates, keys, and the charter its members will agree to."""
+    from datetime import UTC, datetime
+
+    from highstreet.audit.claims import claims_of
+    from highstreet.server.errors import SettingsError
+    from highstreet.server.founding import (
+        Founding,
+        default_charter,
+        found_coop,
+        read_charter_file,
+        refuse_taken,
+    )
+    from highstreet.server.home import CoopHome
+
+    host, port = split_address(address)
+    now = datetime.now(UTC)
+    place = place_of_home(ctx, home)
+    refuse_taken(CoopHome(place))
+    if charter is not None and epsilon is not None:
+        raise SettingsError("A charter file brings its own epsilon.", next_step="Give one or the other.")
+    if charter is not None:
+        agreed = read_charter_file(charter)
+    else:
+        typer.echo("Setting the noise for the privacy loss you allow ...")
+        agreed = default_charter(name, epsilon=epsilon or 3.0, delta=delta, today=now.date())
+    founding = Founding(charter=agreed, host=host, listen=listen or _listen_for(host), base_port=port)
+    made = found_coop(place, founding, now=now)
+    typer.echo(f"The co-op {agreed.coop.name} is made, in {made.root}.")
+    for line in claims_of(agreed).lines():
+        typer.echo(f"  one training costs at most {line}")
+    typer.echo(f"Read its charter: {made.charter_toml}. Change it now or never: highstreet coop charter.")
+    typer.echo("Then: highstreet coop run, and highstreet coop invite NAME for each shop.")
+    typer.echo(f"Back up {made.keys}: who has it can speak as the co-op, and without it the co-op ends.")
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """Return host and port of HOST:PORT.
+
+    Raises:
+        SettingsError: not of that form.
+    """
+    from highstreet.server.errors import SettingsError
+
+    host, _, port = address.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not host or not port.isdecimal() or not 0 < int(port) <= 65535 or not host.isascii():
+        raise SettingsError(
+            f"{address!r} is not an address.", next_step="Write it as HOST:PORT, such as 192.168.1.10:9440."
+        )
+    return host, int(port)
+
+
+def _listen_for(host: str) -> str:
+    """Listen on loopback for a loopback name, else on every card: a name may be the router's."""
+    return "127.0.0.1" if host in {"127.0.0.1", "localhost"} else "0.0.0.0"  # noqa: S104  # said in the help

@@ -1,0 +1,36 @@
+"""What the coordinator's commands share: the co-op's folder, given before or after the command's name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from highstreet.server.home import CoopHome
+
+__all__ = ["HomeOption", "open_home", "place_of_home"]
+
+HomeOption = Annotated[
+    Path | None, typer.Option("--home", help="The co-op's folder [default: ~/.highstreet/coop].")
+]
+
+
+def place_of_home(ctx: typer.Context, given: Path | None) -> Path:
+    """Return where the co-op's folder is or will be: as given to the command, to `coop`, or the default."""
+    from highstreet.server.home import default_coop_home
+
+    chosen = given if given is not None else ctx.obj
+    return chosen if isinstance(chosen, Path) else default_coop_home()
+
+
+def open_home(ctx: typer.Context, given: Path | None) -> CoopHome:
+    """Open the co-op's folder.
+
+    Raises:
+        NoCoopError: there is no co-op in it.
+    """
+    from highstreet.server.home import CoopHome
+
+    return CoopHome.open(place_of_home(ctx, given))

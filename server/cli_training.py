@@ -1,0 +1,115 @@
+"""`highstreet coop train`, `status` and `releases`: what is trained and what came of it."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from highstreet.server.cli_options import HomeOption, open_home
+
+if TYPE_CHECKING:
+    from highstreet.server.home import CoopHome
+
+__all__ = ["releases", "status", "train"]
+
+_POLL_SECONDS = 0.5
+
+
+def train(
+    ctx: typer.Context,
+    wait: Annotated[bool, typer.Option("--wait", help="Show the rounds until the training is over.")] = False,
+    home: HomeOption = None,
+) -> None:
+    """Ask for a training of the shared model; the running co-op takes it up."""
+    import time
+
+    from highstreet.server.database import connect
+    from highstreet.server.programmes import latest_programme, request_programme
+
+    opened = open_home(ctx, home)
+    with closing(connect(opened.database)) as connection:
+        latest = latest_programme(connection)
+        if wait and latest is not None and not latest.is_over:
+            typer.echo(f"Training {latest.number} is under way; watching it.")
+        else:
+            latest = request_programme(connection, opened.charter(), now=int(time.time()))
+            typer.echo(f"Training {latest.number} is asked for. It runs while `highstreet coop run` does.")
+    if wait:
+        _watch(opened, latest.programme_id)
+
+
+def status(ctx: typer.Context, home: HomeOption = None) -> None:
+    """Show who is in, how the last training went, and what was released."""
+    from rich.console import Console
+
+    from highstreet.server.database import connect
+    from highstreet.server.membership import current_members
+    from highstreet.server.programmes import latest_programme, round_summaries
+    from highstreet.server.releases import all_manifests
+    from highstreet.server.status import members_table, releases_table, rounds_table
+
+    opened = open_home(ctx, home)
+    charter, console = opened.charter(), Console()
+    typer.echo(f"{charter.coop.name}, in {opened.root}; stores join at {opened.config().join_address}.")
+    with closing(connect(opened.database)) as connection:
+        console.print(members_table(current_members(connection)))
+        latest = latest_programme(connection)
+        if latest is None:
+            typer.echo("No training yet. Ask for one: highstreet coop train --wait")
+            return
+        typer.echo(f"Training {latest.number} is {latest.state}. {latest.failure}".rstrip())
+        console.print(rounds_table(round_summaries(connection, latest.programme_id)))
+        console.print(releases_table(all_manifests(connection)))
+
+
+def releases(ctx: typer.Context, home: HomeOption = None) -> None:
+    """List what was released, and what it cost."""
+    from rich.console import Console
+
+    from highstreet.server.database import connect
+    from highstreet.server.releases import all_manifests
+    from highstreet.server.status import releases_table
+
+    with closing(connect(open_home(ctx, home).database)) as connection:
+        found = all_manifests(connection)
+    if not found:
+        typer.echo("Nothing was released yet. Ask for a training: highstreet coop train --wait")
+        return
+    Console().print(releases_table(found))
+
+
+def _watch(home: CoopHome, programme_id: str) -> None:
+    """Say each round as it closes, until the programme is over; Ctrl-C ends the watching only.
+
+    Raises:
+        ProgrammeRefusedError: it failed; why, and what to do.
+    """
+    import time
+
+    from highstreet.server.database import connect
+    from highstreet.server.errors import ProgrammeRefusedError
+    from highstreet.server.programmes import programme, round_summaries
+
+    phases, said = len(home.charter().plan.phases), -1
+    try:
+        with closing(connect(home.database)) as connection:
+            while True:
+                current = programme(connection, programme_id)
+                for each in round_summaries(connection, programme_id):
+                    if each.closed_at is not None and each.round > said:
+                        said = each.round
+                        typer.echo(f"  {said + 1} of {phases}: {each.phase}, {each.contributors} stores")
+                if current is None or current.is_over:
+                    break
+                time.sleep(_POLL_SECONDS)
+    except KeyboardInterrupt:
+        typer.echo("\nNo longer watching; the training goes on. See it: highstreet coop status")
+        return
+    if current is None or current.state == "failed":
+        raise ProgrammeRefusedError(
+            f"The training failed: {current.failure if current else 'it is gone'}",
+            next_step="Nothing was released. See `highstreet coop status`.",
+        )
+    typer.echo("The training is finished. See what came of it: highstreet coop releases")

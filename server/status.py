@@ -1,0 +1,68 @@
+"""How the co-op stands, as tables for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from rich.table import Table
+from rich.text import Text
+
+from highstreet.audit.manifest import Manifest
+from highstreet.server.membership import Member
+from highstreet.server.programmes import RoundSummary
+
+__all__ = ["members_table", "releases_table", "rounds_table"]
+
+
+def members_table(members: Sequence[Member]) -> Table:
+    """Show who is in and since when."""
+    table = Table("shop", "member id", "joined", title="Members", title_justify="left")
+    for member in members:
+        table.add_row(Text(member.name), member.member_id, _day(member.joined_at))
+    return table
+
+
+def rounds_table(rounds: Sequence[RoundSummary]) -> Table:
+    """Show a programme's rounds: phase, stores in the sum, how long it took."""
+    table = Table("round", "phase", "stores", "seconds", title="Rounds", title_justify="left")
+    for each in rounds:
+        if each.closed_at is None:
+            table.add_row(str(each.round), Text(each.phase), "", "open")
+        else:
+            seconds = str(each.closed_at - each.opened_at)
+            table.add_row(str(each.round), Text(each.phase), str(each.contributors), seconds)
+    return table
+
+
+def releases_table(manifests: Sequence[Manifest]) -> Table:
+    """Show releases, newest first, with what each cost."""
+    table = Table(
+        "release",
+        "created",
+        "stores",
+        "rounds",
+        "customer of one shop",
+        "person in up to k shops",
+        "bytes",
+        title="Releases",
+        title_justify="left",
+    )
+    for manifest in reversed(manifests):
+        customer, person = manifest.claims.customer, manifest.claims.person
+        table.add_row(
+            str(manifest.number),
+            manifest.created,
+            str(manifest.participants),
+            str(manifest.rounds),
+            f"epsilon {customer.epsilon:.2f}, delta {customer.delta:g}",
+            f"epsilon {person.epsilon:.2f}, delta {person.delta:g}, k = {person.k}",
+            f"{manifest.model_bytes:,}",
+        )
+    return table
+
+
+def _day(unix_seconds: int | None) -> str:
+    return (
+        "" if unix_seconds is None else datetime.fromtimestamp(unix_seconds, UTC).strftime("%Y-%m-%d %H:%M")
+    )
