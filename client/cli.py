@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from highstreet.client import cli_customers, cli_import, cli_suggest, cli_trust
+from highstreet.client import cli_customers, cli_import, cli_join, cli_suggest, cli_trust
 from highstreet.client.cli_options import HomeOption, store_home
 
 __all__ = ["store_app"]
@@ -41,6 +41,8 @@ def run(ctx: typer.Context, home: HomeOption = None) -> None:
     run_store(store_home(ctx, home))
 
 
+store_app.command("init")(cli_join.init)
+store_app.command("join")(cli_join.join)
 store_app.command("import")(cli_import.import_files)
 store_app.command("consent")(cli_customers.consent)
 store_app.command("suggest")(cli_suggest.suggest)
