@@ -14,7 +14,6 @@ __all__ = [
     "CoopUnreachableError",
     "EmptyCohortError",
     "FileNotUnderstoodError",
-    "FittingError",
     "ForgedCohortError",
     "ImportBusyError",
     "LedgerBusyError",
@@ -24,6 +23,7 @@ __all__ = [
     "LedgerTooNewError",
     "LedgerUnreadableError",
     "NotJoinedError",
+    "NothingToEvaluateError",
     "ReleaseRefusedError",
     "RoundRefusedError",
     "RoundRepeatedError",
@@ -175,5 +175,5 @@ class UntrustedCoordinatorError(ClientError):
     """Who answers is not the coordinator the invitation names."""
 
 
-class FittingError(ClientError):
-    """The shop's own model cannot be read."""
+class NothingToEvaluateError(ClientError):
+    """The weeks held back hold nothing to measure suggestions by."""

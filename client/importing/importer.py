@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
+from typing import TypeVar
 
 from highstreet.client.errors import FileNotUnderstoodError, ImportBusyError, VaultError
 from highstreet.client.importing.cells import CellReader
@@ -26,6 +27,8 @@ from highstreet.client.importing.understanding import Understanding, understand
 from highstreet.client.vault import Vault
 
 __all__ = ["FileOutcome", "ImportResult", "Importer", "find_files"]
+
+Found = TypeVar("Found")
 
 _ENDINGS = frozenset({".csv", ".tsv", ".tab", ".txt"})
 
@@ -126,8 +129,21 @@ class Importer:
             for file in sorted(files, key=lambda file: file.profile.subject):
                 yield self._import(file, dry_run=dry_run)
 
+    def look_into(self, path: Path, look: Callable[[RecognisedFile, Staging], Found]) -> Found:
+        """Read one file as for an import, let `look` see it staged, save nothing; return what `look` returns.
+
+        Raises: as `run`.
+        """
+        with _one_at_a_time(self._vault):
+            discard_leftovers(self._vault)
+            file, problems = self._recognise(path), Problems()
+            with open_staging(self._vault) as staging:
+                rows_read = self._stage(file, staging, problems)
+                problems.check(file_name=path.name, rows_read=rows_read)
+                return look(file, staging)
+
     def _recognise(self, path: Path) -> RecognisedFile:
-        size = path.stat().st_size
+        size = path.stat().st_size if path.is_file() else 0
         return recognise(examine(path, progress=lambda done: self._progress(path.name, done // 8, size)))
 
     def _import(self, file: RecognisedFile, *, dry_run: bool) -> ImportResult:

@@ -108,6 +108,10 @@ class Staging:
         row: tuple[int, ...] = self._connection.execute(query, values).fetchone()
         return row
 
+    def pairs(self, query: str) -> Iterator[tuple[int, str]]:
+        """Return the rows, a number and a text each, of a question about what is staged."""
+        yield from self._connection.execute(query)
+
     def _flush(self, kind: type[Record]) -> None:
         self._connection.executemany(_INSERTS[kind], self._waiting[kind])
         self._waiting[kind].clear()

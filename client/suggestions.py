@@ -1,0 +1,226 @@
+"""Suggestions for one customer, with true reasons and how sure the shop can be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from highstreet.audit.consent import ConsentState, Purpose
+from highstreet.client.consent import ConsentDesk
+from highstreet.client.home import StoreHome
+from highstreet.client.membership import is_joined
+from highstreet.client.personal_model import KeptModel, current_model, serving_day
+from highstreet.client.shop_loader import day_number, load_products, load_shop
+from highstreet.client.vault import Vault
+from highstreet.models.serving import MINIMUM_PEOPLE, ReasonCode, Suggestion, recommend
+from highstreet.models.shop import ShopData
+
+__all__ = ["Certainty", "Policy", "Suggested", "SuggestionList", "suggest"]
+
+_POPULAR_DAYS = 90
+#: Below this many purchases a customer's taste is not known.
+_FEW_PURCHASES = 10
+_OFTEN, _RECENT_DAYS = 3, 60
+
+
+class Policy(StrEnum):
+    """How a list was made."""
+
+    PERSONALISED = "personalised"
+    POPULAR = "popular"
+
+
+class Certainty(StrEnum):
+    """How sure the shop can be that the customer wants the product.
+
+    Sure: bought at least three times, the last within sixty days. Fairly sure: bought before, or like what a
+    customer of at least ten purchases buys. Just a guess: everything else.
+    """
+
+    SURE = "sure"
+    FAIRLY_SURE = "fairly sure"
+    A_GUESS = "just a guess"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suggested:
+    """One suggested product, as it is shown."""
+
+    product_id: str
+    title: str
+    reason_code: str
+    reason: str
+    certainty: Certainty
+    score: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuggestionList:
+    """A list and how it came about.
+
+    Attributes:
+        policy: personalised, or popular for everybody.
+        release: number of the co-op's release behind it, 0 for none.
+        notes: sentences an owner should know beside the list.
+        items: best first.
+    """
+
+    policy: Policy
+    release: int
+    notes: tuple[str, ...]
+    items: tuple[Suggested, ...]
+
+    def to_dict(self) -> dict[str, object]:
+        """Return plain values for JSON."""
+        return {
+            "policy": self.policy.value,
+            "release": self.release,
+            "notes": list(self.notes),
+            "items": [
+                {
+                    "product_id": item.product_id,
+                    "title": item.title,
+                    "reason_code": item.reason_code,
+                    "reason": item.reason,
+                    "how_sure": item.certainty.value,
+                    "score": round(item.score, 6),
+                }
+                for item in self.items
+            ],
+        }
+
+
+def suggest(home: StoreHome, customer_id: str, *, k: int, novel_only: bool = False) -> SuggestionList:
+    """Suggest products to one customer: personally if they agreed to it, else the shop's best-sellers.
+
+    Raises:
+        UnknownCustomerError: no such customer.
+        ConsentLogError and others of the consent desk: nothing is shown when consent cannot be relied on.
+    """
+    with Vault.open(home.vault) as vault:
+        customer = vault.customer_key(customer_id)
+        desk = ConsentDesk(vault)
+        state = desk.state(customer, Purpose.SUGGESTIONS_HERE)
+        if state is not ConsentState.GRANTED:
+            said = "said no to" if state is ConsentState.WITHDRAWN else "was not asked about"
+            note = f"This customer {said} personal suggestions: these are the shop's best-sellers."
+            return _popular(vault, k, note)
+        kept = current_model(home, vault)
+        if kept is None:
+            return _popular(
+                vault, k, "No customer agreed to train this shop's model yet: these are its best-sellers."
+            )
+        return _personal(home, vault, desk, kept, customer, k=k, novel_only=novel_only)
+
+
+def _personal(
+    home: StoreHome,
+    vault: Vault,
+    desk: ConsentDesk,
+    kept: KeptModel,
+    customer: int,
+    *,
+    k: int,
+    novel_only: bool,
+) -> SuggestionList:
+    cohort = desk.cohort(Purpose.SUGGESTIONS_HERE)
+    everybody = load_shop(vault, cohort, kept.model.schema, serving_day(vault))
+    shop = everybody.select(np.array([everybody.customer_ids.index(str(customer))]))
+    titles = _titles(vault)
+    purchases = len(shop.purchases)
+    items = tuple(
+        _shown(item, shop, titles, purchases)
+        for item in recommend(kept.model, shop, 0, k, novel_only=novel_only)
+    )
+    return SuggestionList(
+        policy=Policy.PERSONALISED, release=kept.release, notes=_notes(home, kept, purchases), items=items
+    )
+
+
+def _notes(home: StoreHome, kept: KeptModel, purchases: int) -> tuple[str, ...]:
+    notes = []
+    if not is_joined(home):
+        notes.append("This shop is in no co-op: learnt from its own customers only.")
+    elif not kept.release:
+        notes.append("The co-op has released nothing yet: learnt from this shop's own customers only.")
+    if purchases == 0:
+        notes.append("This customer has bought nothing yet that is on the list of products.")
+    return tuple(notes)
+
+
+def _popular(vault: Vault, k: int, note: str) -> SuggestionList:
+    """The products most customers bought lately: a total over everybody."""
+    since = (day_number(serving_day(vault)) - _POPULAR_DAYS) * 86_400
+    with vault.read() as connection:
+        rows = connection.execute(
+            'SELECT p.product_id, p.title, count(DISTINCT ifnull(o.customer, -o."order")) AS people'
+            ' FROM lines AS l JOIN orders AS o ON o."order" = l."order" JOIN products AS p USING (product)'
+            " WHERE p.listed = 1 AND o.ordered_at >= ?"
+            " GROUP BY p.product ORDER BY people DESC, p.product LIMIT ?",
+            (since, k),
+        ).fetchall()
+    items = tuple(
+        Suggested(
+            product_id=product_id,
+            title=title or product_id,
+            reason_code=ReasonCode.POPULAR_HERE.value,
+            reason=_popular_words(people),
+            certainty=Certainty.A_GUESS,
+            score=float(people),
+        )
+        for product_id, title, people in rows
+    )
+    return SuggestionList(policy=Policy.POPULAR, release=0, notes=(note,), items=items)
+
+
+def _popular_words(people: int) -> str:
+    return f"popular here: {people} customers" if people >= MINIMUM_PEOPLE else "popular here"
+
+
+def _titles(vault: Vault) -> Mapping[str, str]:
+    with vault.read() as connection:
+        _, products = load_products(connection)
+    return {product.product_id: product.title or product.product_id for product in products}
+
+
+def _shown(item: Suggestion, shop: ShopData, titles: Mapping[str, str], purchases: int) -> Suggested:
+    product_id = shop.catalogue.product_ids[item.item]
+    because = item.evidence.get("because_of")
+    other = titles[shop.catalogue.product_ids[because]] if because is not None else ""
+    return Suggested(
+        product_id=product_id,
+        title=titles[product_id],
+        reason_code=item.reason_code.value,
+        reason=_reason(item, other),
+        certainty=_certainty(item, purchases),
+        score=item.score,
+    )
+
+
+def _reason(item: Suggestion, other: str) -> str:
+    """The true main reason in an owner's words."""
+    code, evidence = item.reason_code, item.evidence
+    if code is ReasonCode.BOUGHT_BEFORE:
+        times, days = evidence.get("times", 1), evidence.get("days_since", 0)
+        when = f"{days} day{'' if days == 1 else 's'} ago"
+        return f"bought {times} times, last {when}" if times > 1 else f"bought once, {when}"
+    return {
+        ReasonCode.GOES_WITH: f"goes with {other}, which they buy",
+        ReasonCode.LIKES_CATEGORY: f"like {other}, which they buy",
+        ReasonCode.LIKES_BRAND: f"same maker as {other}, which they buy",
+        ReasonCode.POPULAR_HERE: _popular_words(evidence.get("people", 0)),
+        ReasonCode.POPULAR_IN_COOP: "popular in the co-op's shops",
+        ReasonCode.FITS_TASTE: "fits what they usually buy",
+    }[code]
+
+
+def _certainty(item: Suggestion, purchases: int) -> Certainty:
+    evidence = item.evidence
+    if item.reason_code is ReasonCode.BOUGHT_BEFORE:
+        often = evidence.get("times", 0) >= _OFTEN and evidence.get("days_since", 10**6) <= _RECENT_DAYS
+        return Certainty.SURE if often else Certainty.FAIRLY_SURE
+    personal = item.reason_code not in {ReasonCode.POPULAR_HERE, ReasonCode.POPULAR_IN_COOP}
+    return Certainty.FAIRLY_SURE if personal and purchases >= _FEW_PURCHASES else Certainty.A_GUESS
