@@ -215,7 +215,7 @@ def apply_sum(
     if phase.name == "cooccurrence":
         return apply_cooccurrence(settings, state, total, noise_stddev=noise_stddev)
     if phase.name == "curvature":
-        return apply_curvature(state, total, denominator=denominator, noise_stddev=noise_stddev)
+        return apply_curvature(settings, state, total, denominator=denominator, noise_stddev=noise_stddev)
     if phase.name == "ranker":
         return apply_gradient(settings, state, total, denominator=denominator, noise_stddev=noise_stddev)
     return apply_evaluation(state, total, noise_stddev=noise_stddev)

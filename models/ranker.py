@@ -81,6 +81,7 @@ def curvature_rows(
 
 
 def apply_curvature(
+    settings: Settings,
     state: SharedState,
     noisy_sum: NDArray[np.float64],
     *,
@@ -93,6 +94,8 @@ def apply_curvature(
     matrix = np.zeros((size, size))
     matrix[upper] = noisy_sum / denominator / np.where(upper[0] == upper[1], 1.0, np.sqrt(2.0))
     matrix = matrix + np.triu(matrix, 1).T
+    # The initial weights are believed in like `alone_precision` says: it steadies rounds of a few customers.
+    matrix += settings.alone_precision / denominator * np.eye(size)
     values, vectors = np.linalg.eigh(matrix)
     edge = noise_stddev / denominator * np.sqrt(2.0 * size)
     floor = max(edge, _RELATIVE_FLOOR * max(float(values.max()), 0.0), 1e-6)
@@ -116,7 +119,11 @@ def apply_gradient(
     """
     whitening = state["ranker/whitening"]
     step = settings.step_size
-    weights = state["ranker/weights"] - step * (whitening @ (noisy_sum / denominator))
+    belief = settings.alone_precision / denominator * (state["ranker/weights"] - INITIAL_WEIGHTS)
+    move = -step * (noisy_sum / denominator + whitening @ belief)
+    # The loss is only about quadratic: no round moves further than a radius in whitened coordinates.
+    move *= min(1.0, settings.step_radius / max(float(np.linalg.norm(move)), 1e-12))
+    weights = state["ranker/weights"] + whitening @ move
     variance = float(state["ranker/variance"][0])
     variance = (1 - step) ** 2 * variance + (step * noise_stddev / denominator) ** 2
     return state.updated({"ranker/weights": weights, "ranker/variance": np.array([variance])})

@@ -32,6 +32,7 @@ class Settings:
         sampling_seed: public seed of the negatives.
         affinity_prior: purchases that the co-op's shares count for in a customer's affinities.
         step_size: of a ranker round, in Newton steps.
+        step_radius: most a ranker round moves, in whitened coordinates.
         gradient_clipping_norm: of a ranker round, in whitened coordinates.
         curvature_clipping_norm: of the curvature phase.
         prior_customers: customers the release counts for in local training when it carries no noise.
@@ -56,6 +57,7 @@ class Settings:
     sampling_seed: int = 20170101
     affinity_prior: float = 3.0
     step_size: float = 0.8
+    step_radius: float = 1.0
     gradient_clipping_norm: float = 6.0
     curvature_clipping_norm: float = 80.0
     prior_customers: float = 100.0
@@ -102,6 +104,7 @@ class Settings:
             "sampling_seed": (0, 2**62),
             "affinity_prior": (1e-3, 1e6),
             "step_size": (0, 2),
+            "step_radius": (1e-3, 1e3),
             "gradient_clipping_norm": (1e-6, 1e6),
             "curvature_clipping_norm": (1e-6, 1e6),
             "prior_customers": (1e-6, 1e9),

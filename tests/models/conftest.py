@@ -13,7 +13,7 @@ from highstreet.models.schema import FeatureSchema
 from highstreet.models.shop import Catalogue, Product, Purchases, ShopData
 
 SMALL_SCHEMA = FeatureSchema(
-    key_buckets=256,
+    key_buckets=16384,
     category_buckets=32,
     product_type_buckets=64,
     brand_buckets=32,
