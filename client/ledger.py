@@ -338,7 +338,6 @@ class Ledger:
             float(release.sampling_rate),
             exposure_digest(members),
         )
-        self._connection.execute("UPDATE clock SET day = ?", (day,))
         self._connection.execute(
             "INSERT INTO rounds VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (*values, round_digest(event.digest, values)),
@@ -377,8 +376,8 @@ class Ledger:
         return None if row is None else bytes(row[0])
 
     def _day(self, today: date) -> int:
-        """Return today in days since 1970, or the latest day on record if the clock was set back."""
-        (latest,) = self._connection.execute("SELECT day FROM clock").fetchone()
+        """Return today in days since 1970, or the day of the latest spend if the clock was set back."""
+        (latest,) = self._connection.execute("SELECT coalesce(max(day), 0) FROM rounds").fetchone()
         return max(int(latest), (today - _EPOCH).days)
 
     def _releases(self, start: int) -> dict[int, GaussianRelease]:

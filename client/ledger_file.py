@@ -90,6 +90,10 @@ def settle(connection: sqlite3.Connection, path: Path) -> None:
     Under the database's write lock, so that two processes cannot put the mark back.
     """
     with transaction(connection, path):
+        for orphan in path.parent.glob(f".{mark_path(path).name}.*.tmp"):
+            orphan.unlink(
+                missing_ok=True
+            )  # of a process killed here; the lock says nobody else is writing one
         event = last_event(connection)
         mark = {"version": 1, "sequence": event.sequence, "digest": event.digest.hex()}
         write_private(mark_path(path), json.dumps(mark).encode())
@@ -184,7 +188,6 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
                 connection.execute(statement)
             if number == 1:
                 connection.execute("INSERT INTO identity VALUES (?, 1)", (os.urandom(32),))
-                connection.execute("INSERT INTO clock VALUES (0, 1)")
                 connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {number}")
 

@@ -12,10 +12,6 @@ CREATE TABLE identity (
     salt BLOB NOT NULL CHECK (length(salt) = 32),
     only_one INTEGER PRIMARY KEY CHECK (only_one = 1)
 ) STRICT;
-CREATE TABLE clock (
-    day INTEGER NOT NULL,
-    only_one INTEGER PRIMARY KEY CHECK (only_one = 1)
-) STRICT;
 CREATE TABLE rounds (
     sequence INTEGER PRIMARY KEY,
     programme_id TEXT NOT NULL,
@@ -46,8 +42,6 @@ CREATE TRIGGER exposures_stay BEFORE UPDATE ON exposures BEGIN SELECT RAISE(ABOR
 CREATE TRIGGER exposures_remain BEFORE DELETE ON exposures BEGIN SELECT RAISE(ABORT, 'append only'); END;
 CREATE TRIGGER replies_stay BEFORE UPDATE ON replies BEGIN SELECT RAISE(ABORT, 'append only'); END;
 CREATE TRIGGER replies_remain BEFORE DELETE ON replies BEGIN SELECT RAISE(ABORT, 'append only'); END;
-CREATE TRIGGER clock_never_back BEFORE UPDATE ON clock WHEN NEW.day < OLD.day
-    BEGIN SELECT RAISE(ABORT, 'the clock goes forward only'); END;
 """
 
 MIGRATIONS: tuple[str, ...] = (_VERSION_1,)

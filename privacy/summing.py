@@ -1,9 +1,11 @@
 """Sums whose rounding error is small enough to be part of the stated sensitivity.
 
 A sum of n clipped vectors is built from blocks of at most 256, added up with Neumaier's compensation. Its
-error, as a vector, is at most (256 + 4) * 2^-53 * n * C, and a vector that is computed anew in another batch
-may differ by the rounding of its own computation, taken as at most 2^-42 of C. With n <= 2^24 customers both
-together stay below 2^-17 C on either side of a neighbouring pair, so ROUNDING_SLACK = 2^-16 covers the pair.
+error, as a vector, is at most (256 + 4) * 2^-53 * n * C: below 2^-20 C for n up to 2^24 customers. A
+customer's vector is also computed anew when another customer is gone, in a batch of another shape, and may
+then differ by the rounding of its own computation. The slack allows for that much: 2^-24 C (single precision)
+for each of 8,192 customers, or 2^-35 C for each of 2^24. ROUNDING_SLACK = 2^-10 covers both errors on both
+sides of a neighbouring pair.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from highstreet.privacy.errors import InvalidRowsError, NonFiniteRowsError
 __all__ = ["MAX_CUSTOMERS", "ROUNDING_SLACK", "compensated_sum"]
 
 #: Relative amount by which the floating-point sum may exceed the exact sensitivity.
-ROUNDING_SLACK = 2.0**-16
+ROUNDING_SLACK = 2.0**-10
 #: Customers in one sum up to which ROUNDING_SLACK is proven.
 MAX_CUSTOMERS = 2**24
 

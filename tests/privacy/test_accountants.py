@@ -145,7 +145,7 @@ def test_pld_agrees_with_the_closed_form_within_a_tenth_of_a_percent_and_never_b
 
 
 def test_the_closed_form_is_the_area_between_two_normals():
-    # delta(epsilon) is the integral of (p - e^epsilon q)+ for p, q normals one sensitivity apart; by quadrature.
+    # delta(epsilon) is the integral of (p - e^epsilon q)+ for p, q normals one sensitivity apart.
     z, eps = 1.3, 0.8
     area, _ = quad(
         lambda x: max(0.0, norm.pdf(x, 1, z) - math.exp(eps) * norm.pdf(x, 0, z)), -12, 14, limit=400

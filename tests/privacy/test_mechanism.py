@@ -39,11 +39,11 @@ def test_the_noise_leaves_room_on_a_32_bit_wire(mechanism):
 
 
 @given(st.integers(1, 1 << 14), st.floats(1e-6, 1e6), st.floats(0.1, 64.0))
-def test_rounding_to_the_grid_costs_less_than_a_thousandth(dimension, clipping_norm, noise_multiplier):
+def test_grid_and_slack_cost_less_than_two_thousandths(dimension, clipping_norm, noise_multiplier):
     mechanism = GaussianMechanism(
         dimension=dimension, clipping_norm=clipping_norm, noise_multiplier=noise_multiplier
     )
-    assert mechanism.sensitivity <= clipping_norm * 1.001
+    assert mechanism.sensitivity <= clipping_norm * 1.002
 
 
 @settings(max_examples=200, deadline=None)

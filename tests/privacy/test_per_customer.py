@@ -128,7 +128,7 @@ def test_the_sum_is_that_of_single_customers_one_at_a_time(build, inputs, clippi
     module = build()
     expected = one_at_a_time(module, inputs, TARGETS, clipping_norm)
     for rows in (1, 4, CUSTOMERS):
-        # Opacus adds 1e-6 to each norm before it divides: at most that much, relative to a norm near the clip.
+        # Opacus adds 1e-6 to each norm before it divides: at most that much, near the clip.
         got = ours(module, inputs, TARGETS, clipping_norm, rows)
         assert np.linalg.norm(got - expected) <= CUSTOMERS * 2e-6
     # The twin: clipping the sum of a batch instead of each customer is far off.

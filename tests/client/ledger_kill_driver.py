@@ -1,0 +1,128 @@
+"""Kills real processes at random points of the ledger's work and writes down what they had computed and sent.
+
+Run as `python ledger_kill_driver.py FOLDER KILLS SEED [careless]`. Each life is a process of its own that
+goes on with the rounds where the last one was cut off. Half of the lives end at a random line of the ledger's
+code, counted by a trace function; the others by SIGKILL from outside after a random time, which also falls
+into the middle of a disk write. The careless ones send before they store, to show that this would be seen.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import select
+import signal
+import sys
+from collections import Counter
+from datetime import date
+from pathlib import Path
+from types import FrameType
+
+from highstreet.client import ledger, ledger_file
+from highstreet.client.ledger import AnsweredRound, Ledger, RoundKey
+from highstreet.privacy.budget import Budget, StoreLimits
+from highstreet.privacy.errors import BudgetExhaustedError
+from highstreet.privacy.gaussian import ClosedFormAccountant
+from highstreet.privacy.releases import customer_release
+
+TRACED = {ledger.__file__, ledger_file.__file__, sys.modules["highstreet.files"].__file__}
+CUSTOMERS = [f"customer {i}" for i in range(12)]
+RELEASE = customer_release(noise_multiplier=20.0)
+LIMITS = StoreLimits(
+    budget=Budget(epsilon=20.0, delta=1e-5, period_days=365), least_noise_multiplier=1.0, most_rounds=10**6
+)
+LINES_A_ROUND = 420
+
+
+def write_down(folder: Path, name: str, entry: dict[str, object]) -> None:
+    """Append to a log as durably as a network would have carried it away."""
+    descriptor = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.write(descriptor, json.dumps(entry).encode() + b"\n")
+    os.fsync(descriptor)
+    os.close(descriptor)
+
+
+def live(folder: Path, first: int, kill_at: int | None, *, careless: bool) -> None:
+    """Answer rounds until killed or until the budget is spent; some of them twice."""
+    if kill_at is not None:
+        count = 0
+
+        def tracer(frame: FrameType, event: str, _: object) -> object:
+            nonlocal count
+            if frame.f_code.co_filename not in TRACED:
+                return None
+            count += event == "line"
+            if count >= kill_at:
+                write_down(folder, "kills.log", {"line": f"{frame.f_code.co_name}:{frame.f_lineno}"})
+                os.kill(os.getpid(), signal.SIGKILL)
+            return tracer
+
+        sys.settrace(tracer)
+    book = Ledger.open(folder / "ledger.db", accountant=ClosedFormAccountant())
+    for phase in range(first, first + 1000):
+        for asked in {phase, random.randrange(phase + 1)}:  # noqa: S311 - which round is asked again
+            answer(folder, book, asked, careless=careless)
+
+
+def answer(folder: Path, book: Ledger, phase: int, *, careless: bool) -> None:
+    """One round as the store service does it: open, compute, store, send."""
+    request = hashlib.sha256(f"request {phase}".encode()).digest()
+    key = RoundKey(programme_id="killed", phase=phase, request_sha256=request)
+    cohort = CUSTOMERS[phase % 3 :]
+    opened = book.open_round(key, release=RELEASE, cohort=cohort, limits=LIMITS, today=date(2026, 1, 1))
+    if isinstance(opened, AnsweredRound):
+        reply = opened.reply
+    else:
+        write_down(folder, "computed.log", {"phase": phase, "customers": opened.customers})
+        reply = os.urandom(48)
+        if careless:
+            write_down(folder, "sent.log", {"phase": phase, "reply": reply.hex()})
+        reply = book.store_reply(key, reply)
+    write_down(folder, "sent.log", {"phase": phase, "reply": reply.hex()})
+
+
+def next_phase(folder: Path) -> int:
+    """Return the first phase of which nothing was ever sent."""
+    place = folder / "sent.log"
+    lines = place.read_text().splitlines() if place.exists() else []
+    return max((json.loads(line)["phase"] for line in lines), default=-1) + 1
+
+
+def main(folder: Path, kills: int, seed: int, *, careless: bool) -> None:
+    """Live and die `kills` times, then print how the lives ended."""
+    chance = random.Random(seed)  # noqa: S311 - where to kill
+    ends: Counter[str] = Counter()
+    while ends["killed"] < kills and not ends["budget spent"]:
+        by_line = chance.random() < 0.5
+        kill_at = chance.randrange(1, 2 * LINES_A_ROUND) if by_line else None
+        after_seconds = None if by_line else chance.random() * 0.04
+        first = next_phase(folder)
+        random.seed(chance.random())
+        child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                live(folder, first, kill_at, careless=careless)
+            except BudgetExhaustedError:
+                status = 0
+            finally:
+                os._exit(status)
+        if after_seconds is not None:
+            watch = os.pidfd_open(child)
+            if not select.select([watch], [], [], after_seconds)[0]:
+                os.kill(child, signal.SIGKILL)
+            os.close(watch)
+        _, status = os.waitpid(child, 0)
+        if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
+            ends["killed"] += 1
+        else:
+            ends["budget spent" if os.WEXITSTATUS(status) == 0 else "failed"] += 1
+            if ends["failed"]:
+                break
+    sys.stdout.write(json.dumps(ends))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), careless="careless" in sys.argv)
