@@ -95,7 +95,7 @@ def _show_evaluation(result: ShopEvaluation) -> None:
     )
     table = Table(box=box.SIMPLE, title="NDCG@10 and Recall@20 (0 to 1, higher is better)")
     for heading in ("", "all NDCG", "all recall", "new NDCG", "new recall"):
-        table.add_column(heading, justify="left" if not heading else "right")
+        table.add_column(heading, justify="left" if not heading else "right", no_wrap=True)
     for method in result.methods:
         cells = (
             result.estimate(method, name)
@@ -117,7 +117,7 @@ def _show_evaluation(result: ShopEvaluation) -> None:
 def _interval(estimate: Estimate) -> str:
     if not estimate.units:
         return "-"
-    return f"{estimate.mean:.4f}" + (f" ± {estimate.half_width:.4f}" if estimate.clusters > 1 else "")
+    return f"{estimate.mean:.3f}" + (f" ±{estimate.half_width:.3f}" if estimate.clusters > 1 else "")
 
 
 def _difference(gain: Estimate) -> str:

@@ -1,19 +1,104 @@
-"""`highstreet store status`, `budget` and `rounds`."""
+"""`highstreet store status`, `budget` and `rounds`: how the shop stands, what it spent, what left it."""
 
 from __future__ import annotations
 
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
 import typer
+
+from highstreet.client.cli_options import HomeOption, store_home
+
+if TYPE_CHECKING:
+    from highstreet.client.store_status import BudgetStatus, StoreStatus
 
 __all__ = ["budget", "rounds", "status"]
 
-
-def status(ctx: typer.Context) -> None:
-    """Show how the shop stands."""
+AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
 
 
-def budget(ctx: typer.Context) -> None:
-    """Show what was spent."""
+def status(ctx: typer.Context, as_json: AsJson = False, home: HomeOption = None) -> None:
+    """Show customers, consent, co-op, release, budget, and whether the service runs."""
+    from highstreet.client.store_status import store_status
+
+    found = store_status(store_home(ctx, home))
+    if as_json:
+        typer.echo(json.dumps(found.to_dict()))
+    else:
+        _show_status(found)
 
 
-def rounds(ctx: typer.Context) -> None:
-    """Show what left."""
+def budget(ctx: typer.Context, as_json: AsJson = False, home: HomeOption = None) -> None:
+    """Show what was spent of privacy: for a customer of this shop, and for one of several."""
+    from highstreet.client.store_status import budget_status
+
+    found = budget_status(store_home(ctx, home))
+    if as_json:
+        typer.echo(json.dumps(found.to_dict()))
+    else:
+        _show_budget(found)
+
+
+def rounds(ctx: typer.Context, as_json: AsJson = False, home: HomeOption = None) -> None:
+    """Show each message that left this shop: when, how large, and why one was refused."""
+    from dataclasses import asdict
+
+    from highstreet.client.round_log import read_rounds
+
+    notes = read_rounds(store_home(ctx, home))
+    if as_json:
+        typer.echo(json.dumps([asdict(note) for note in notes]))
+        return
+    if not notes:
+        typer.echo("Nothing has left this shop.")
+        return
+    for note in notes:
+        when = datetime.fromtimestamp(note.at, tz=UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+        which = f"round {note.round} ({note.phase})" if note.phase else "a message"
+        if note.outcome == "sent":
+            typer.echo(f"{when}  {which}: {note.reply_bytes:,} bytes of noised sums left.")
+        else:
+            typer.echo(f"{when}  {which} refused: {note.reason}. No sums left ({note.reply_bytes:,} bytes).")
+    total = sum(note.reply_bytes for note in notes)
+    typer.echo(f"{len(notes):,} messages, {total:,} bytes in all. No record of a customer is in any of them.")
+
+
+def _show_status(found: StoreStatus) -> None:
+    typer.echo(f"This shop: {found.home}")
+    if not found.has_data:
+        typer.echo("  Nothing was imported yet: highstreet store import FOLDER")
+    else:
+        span = f", {found.first_order} to {found.last_order}" if found.first_order else ""
+        typer.echo(
+            f"  {found.customers:,} customers, {found.products:,} products, {found.orders:,} orders "
+            f"({found.lines:,} lines){span}."
+        )
+    for consent in found.consents:
+        if consent.granted or consent.withdrawn:
+            typer.echo(
+                f"  {consent.plain_words}: {consent.granted:,} yes, {consent.withdrawn:,} no, "
+                f"{consent.not_asked:,} not asked."
+            )
+    if found.coop_name:
+        release = f"release {found.active_release} is in use" if found.active_release else "no release yet"
+        typer.echo(f"  Co-op: {found.coop_name}, as {found.member_id}; {release}.")
+        typer.echo("  Its service is running." if found.running else "  Not running: highstreet store run")
+    else:
+        typer.echo("  In no co-op: highstreet store join CODE")
+    if found.budget is not None:
+        _show_budget(found.budget)
+
+
+def _show_budget(found: BudgetStatus) -> None:
+    part = found.spent_part
+    words = "nothing" if not found.rounds else "almost all" if part > 0.95 else f"about {round(part * 100)} %"
+    typer.echo(
+        f"  Privacy: {words} of the budget for {found.period_days} days is spent "
+        f"({found.rounds:,} rounds, {found.customers:,} customers took part)."
+    )
+    for line in found.claims:
+        typer.echo(f"    {line}")
+    typer.echo(
+        f"    limit of this shop: epsilon {found.limit_epsilon:g}, delta {found.delta:g} for a customer of it"
+    )

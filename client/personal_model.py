@@ -8,11 +8,8 @@ reaches it.
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 
 import numpy as np
 
@@ -20,10 +17,10 @@ from highstreet.audit.consent import Purpose
 from highstreet.client.consent import ConsentDesk
 from highstreet.client.home import StoreHome
 from highstreet.client.membership import is_joined, load_charter
+from highstreet.client.personal_file import Basis, keep_model, read_model
 from highstreet.client.releases import active_release
 from highstreet.client.shop_loader import load_shop
 from highstreet.client.vault import Vault
-from highstreet.files import make_private_folder, read_limited, write_private
 from highstreet.models.errors import ModelsError
 from highstreet.models.local import fit_local
 from highstreet.models.personal import PersonalModel
@@ -32,20 +29,6 @@ from highstreet.models.programme import default_plan
 from highstreet.models.state import SharedState
 
 __all__ = ["KeptModel", "current_model", "refresh_model", "serving_day", "shop_plan"]
-
-_MODEL_LIMIT_BYTES = 256 << 20
-_POINTER = "active.json"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Basis:
-    """What a personal model depends on; another basis means it is fitted anew."""
-
-    release: int
-    imports: int
-    consents: int
-    products_sha256: str
-    as_of: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,18 +75,18 @@ def refresh_model(home: StoreHome) -> int | None:
     return None if kept is None else kept.release
 
 
-def _fit(home: StoreHome, vault: Vault, basis: _Basis, release: SharedState) -> KeptModel | None:
+def _fit(home: StoreHome, vault: Vault, basis: Basis, release: SharedState) -> KeptModel | None:
     plan = shop_plan(home)
     cohort = ConsentDesk(vault).cohort(Purpose.SHOP_MODEL)
     shop = load_shop(vault, cohort, plan.schema, date.fromisoformat(basis.as_of))
     if not len(shop.purchases) or not len(shop.catalogue):
         return None
     model = fit_local(plan, release, shop, generator=np.random.default_rng())
-    _keep(home, model, basis)
+    keep_model(home, model.to_bytes(), basis)
     return KeptModel(model=model, release=basis.release)
 
 
-def _basis(vault: Vault, release: int) -> _Basis:
+def _basis(vault: Vault, release: int) -> Basis:
     with vault.read() as connection:
         (imports,) = connection.execute(
             "SELECT ifnull(max(import), 0) FROM imports WHERE state = 'saved'"
@@ -114,7 +97,7 @@ def _basis(vault: Vault, release: int) -> _Basis:
         digest = hashlib.sha256()
         for row in connection.execute("SELECT * FROM products WHERE listed = 1 ORDER BY product"):
             digest.update(repr(row).encode())
-    return _Basis(
+    return Basis(
         release=release,
         imports=imports,
         consents=consents,
@@ -123,42 +106,9 @@ def _basis(vault: Vault, release: int) -> _Basis:
     )
 
 
-def _keep(home: StoreHome, model: PersonalModel, basis: _Basis) -> None:
-    """Write the model under its hash, then the pointer that puts it in use, then remove the one before."""
-    make_private_folder(home.personal)
-    data = model.to_bytes()
-    name = f"{hashlib.sha256(data).hexdigest()}.safetensors"
-    write_private(home.personal / name, data)
-    pointer = {"model": name, "basis": asdict(basis)}
-    write_private(home.personal / _POINTER, json.dumps(pointer, sort_keys=True).encode())
-    for other in home.personal.glob("*.safetensors"):
-        if other.name != name:
-            other.unlink(missing_ok=True)
-
-
-def _load(home: StoreHome, basis: _Basis) -> PersonalModel | None:
-    """Return the kept model if it has this basis and is undamaged; it can always be fitted anew."""
-    pointer = _pointer(home)
-    if pointer.get("basis") != asdict(basis):
-        return None
-    path = home.personal / Path(str(pointer.get("model", ""))).name
-    if not path.is_file():
-        return None
-    data = read_limited(path, limit_bytes=_MODEL_LIMIT_BYTES)
-    if f"{hashlib.sha256(data).hexdigest()}.safetensors" != path.name:
-        return None
+def _load(home: StoreHome, basis: Basis) -> PersonalModel | None:
+    data = read_model(home, basis)
     try:
-        return PersonalModel.from_bytes(data)
+        return None if data is None else PersonalModel.from_bytes(data)
     except ModelsError:
         return None
-
-
-def _pointer(home: StoreHome) -> Mapping[str, object]:
-    path = home.personal / _POINTER
-    if not path.is_file():
-        return {}
-    try:
-        pointer = json.loads(read_limited(path, limit_bytes=4096))
-    except ValueError:
-        return {}
-    return pointer if isinstance(pointer, dict) else {}

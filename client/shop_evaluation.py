@@ -163,7 +163,7 @@ def evaluate_shop(
         Method(name=name, label=label, role="baseline", values=judge.values(scores))
         for name, label, scores in _baselines(shop, rows)
     ]
-    fits: list[tuple[str, str, Role]] = [("alone", "this shop alone, its best", "alone")]
+    fits: list[tuple[str, str, Role]] = [("alone", "this shop alone", "alone")]
     if release is not None:
         fits.append(("coop", "with the co-op", "coop"))
     for name, label, role in fits:
@@ -223,11 +223,11 @@ def _baselines(shop: ShopData, rows: NDArray[np.int64]) -> Iterator[tuple[str, s
     recency = own_recency_scores(shop, best_sellers)
     affinity = category_affinity_scores(shop, best_sellers, smoothing=_AFFINITY_SMOOTHING)
     yield "popularity", "best-sellers", lambda r: np.broadcast_to(best_sellers, (len(r), len(best_sellers)))
-    yield "own-recency", "what they bought lately", lambda r: recency[r]
-    yield "affinity", "best-sellers of their categories", lambda r: affinity[r]
+    yield "own-recency", "bought lately", lambda r: recency[r]
+    yield "affinity", "favourite categories", lambda r: affinity[r]
     if len(shop.customer_ids) <= _MOST_CUSTOMERS_FOR_EASE:
         ease = ease_scores_dual(history, ridge=_EASE_RIDGE)
-        yield "ease-store", "bought together in this shop", lambda r: ease[r]
+        yield "ease-store", "bought together", lambda r: ease[r]
 
 
 def _targets(shop: ShopData, later: Holdout) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:

@@ -58,6 +58,8 @@ class ImportResult:
 def find_files(paths: Sequence[Path]) -> list[Path]:
     """Return the files named, and those in the folders named that could be exports, each once.
 
+    In a folder, files named `holdout...` are left alone: they are what `store evaluate` predicts.
+
     Raises:
         FileNotUnderstoodError: a path does not exist, or a folder has no such file.
     """
@@ -70,7 +72,7 @@ def find_files(paths: Sequence[Path]) -> list[Path]:
                 )
             found[path] = None
             continue
-        inside = sorted(p for p in path.iterdir() if p.suffix.casefold() in _ENDINGS and p.is_file())
+        inside = [p for p in sorted(path.iterdir()) if _could_be_export(p)]
         if not inside:
             raise FileNotUnderstoodError(
                 f"The folder {path} has no CSV files in it.",
@@ -78,6 +80,11 @@ def find_files(paths: Sequence[Path]) -> list[Path]:
             )
         found.update(dict.fromkeys(inside))
     return list(found)
+
+
+def _could_be_export(path: Path) -> bool:
+    held_back = path.name.casefold().startswith("holdout")
+    return path.suffix.casefold() in _ENDINGS and path.is_file() and not held_back
 
 
 class Importer:

@@ -1,0 +1,83 @@
+"""The file of the shop's own model: its bytes under their hash, and what the model was fitted on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from highstreet.client.home import StoreHome
+from highstreet.files import make_private_folder, read_limited, write_private
+
+__all__ = ["Basis", "fitted_release", "keep_model", "read_model"]
+
+_MODEL_LIMIT_BYTES = 256 << 20
+_POINTER_LIMIT_BYTES = 4096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Basis:
+    """What a personal model depends on; another basis means it is fitted anew.
+
+    Attributes:
+        release: number of the release it starts from, 0 for none.
+        imports: number of the last import.
+        consents: how many answers about the shop's own model there were.
+        products_sha256: of the list of products.
+        as_of: the day it was fitted for.
+    """
+
+    release: int
+    imports: int
+    consents: int
+    products_sha256: str
+    as_of: str
+
+
+def keep_model(home: StoreHome, data: bytes, basis: Basis) -> None:
+    """Write a model under its hash, then the pointer that puts it in use, then remove the one before."""
+    make_private_folder(home.personal)
+    name = _name(data)
+    write_private(home.personal / name, data)
+    pointer = {"model": name, "basis": asdict(basis)}
+    write_private(_pointer_file(home), json.dumps(pointer, sort_keys=True).encode())
+    for other in home.personal.glob("*.safetensors"):
+        if other.name != name:
+            other.unlink(missing_ok=True)
+
+
+def read_model(home: StoreHome, basis: Basis) -> bytes | None:
+    """Return the model in use if it has this basis and is undamaged, else None."""
+    pointer = _pointer(home)
+    path = home.personal / Path(str(pointer.get("model", ""))).name
+    if pointer.get("basis") != asdict(basis) or not path.is_file():
+        return None
+    data = read_limited(path, limit_bytes=_MODEL_LIMIT_BYTES)
+    return data if _name(data) == path.name else None
+
+
+def fitted_release(home: StoreHome) -> int:
+    """Return the number of the release that the model in use starts from, 0 for none."""
+    basis = _pointer(home).get("basis")
+    number = basis.get("release") if isinstance(basis, dict) else 0
+    return number if isinstance(number, int) else 0
+
+
+def _name(data: bytes) -> str:
+    return f"{hashlib.sha256(data).hexdigest()}.safetensors"
+
+
+def _pointer_file(home: StoreHome) -> Path:
+    return home.personal / "active.json"
+
+
+def _pointer(home: StoreHome) -> Mapping[str, object]:
+    if not _pointer_file(home).is_file():
+        return {}
+    try:
+        pointer = json.loads(read_limited(_pointer_file(home), limit_bytes=_POINTER_LIMIT_BYTES))
+    except ValueError:
+        return {}
+    return pointer if isinstance(pointer, dict) else {}

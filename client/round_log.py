@@ -1,0 +1,143 @@
+"""The log of rounds: one line for each message that left this shop, written before it leaves."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from google.protobuf.message import DecodeError
+
+from highstreet.client.home import StoreHome
+from highstreet.files import access_error, make_private_folder
+from highstreet.protos.rounds_pb2 import (
+    REFUSAL_BUDGET,
+    REFUSAL_CHARTER,
+    REFUSAL_DEADLINE,
+    REFUSAL_RELEASE,
+    REFUSAL_REPEATED,
+    REFUSAL_SIGNATURE,
+    REFUSAL_STATE,
+    REFUSAL_UNAVAILABLE,
+    REFUSAL_UNREADABLE,
+    REFUSAL_VERSION,
+    REFUSAL_WRONG_COOP,
+    RoundReply,
+    RoundRequest,
+    SignedReply,
+    SignedRequest,
+)
+
+__all__ = ["RoundNote", "noted", "read_rounds"]
+
+_LIMIT_BYTES = 16 << 20
+_WHY = {
+    REFUSAL_UNREADABLE: "the message could not be read",
+    REFUSAL_VERSION: "it needs another version of Highstreet",
+    REFUSAL_SIGNATURE: "it was not signed by this co-op's coordinator",
+    REFUSAL_WRONG_COOP: "it came from another co-op",
+    REFUSAL_CHARTER: "it follows another charter, roster or schema than this shop agreed to",
+    REFUSAL_RELEASE: "it asks for more than the charter or this shop's own limits allow",
+    REFUSAL_STATE: "its model is not the announced one",
+    REFUSAL_REPEATED: "it was asked for before, in another way",
+    REFUSAL_DEADLINE: "it came too late",
+    REFUSAL_BUDGET: "it does not fit this shop's budget for privacy",
+    REFUSAL_UNAVAILABLE: "this shop could not take part just then",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundNote:
+    """One message that left.
+
+    Attributes:
+        at: unix seconds.
+        programme_id, round, phase: which round; empty, 0 and empty when the request could not be read.
+        outcome: `sent` or `refused`.
+        reason: why it was refused, in plain words; empty otherwise.
+        request_bytes, reply_bytes: sizes of what came and what left.
+    """
+
+    at: int
+    programme_id: str
+    round: int
+    phase: str
+    outcome: str
+    reason: str
+    request_bytes: int
+    reply_bytes: int
+
+
+def noted(answer: Callable[[bytes], bytes], home: StoreHome) -> Callable[[bytes], bytes]:
+    """Return the same answering function, which writes each message down durably before it returns it.
+
+    Raises:
+        FileAccessError: (when answering) it could not be written; so nothing is returned, and nothing leaves.
+    """
+
+    def answer_and_note(body: bytes) -> bytes:
+        reply = answer(body)
+        _append(_file(home), _note(body, reply))
+        return reply
+
+    return answer_and_note
+
+
+def read_rounds(home: StoreHome) -> list[RoundNote]:
+    """Return what left, oldest first; a line cut off by a crash is passed over: its message never left."""
+    path = _file(home)
+    if not path.is_file():
+        return []
+    notes = []
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - _LIMIT_BYTES))
+        for line in file:
+            try:
+                notes.append(RoundNote(**json.loads(line)))
+            except (ValueError, TypeError):
+                continue
+    return notes
+
+
+def _note(body: bytes, signed_reply: bytes) -> RoundNote:
+    reply = RoundReply.FromString(SignedReply.FromString(signed_reply).reply)
+    is_refused = reply.WhichOneof("outcome") != "values"
+    return RoundNote(
+        at=time.time_ns() // 1_000_000_000,
+        programme_id=reply.programme_id,
+        round=reply.round,
+        phase=_phase(body) if reply.programme_id else "",
+        outcome="refused" if is_refused else "sent",
+        reason=_WHY.get(reply.refusal, "for a reason of no name") if is_refused else "",
+        request_bytes=len(body),
+        reply_bytes=len(signed_reply),
+    )
+
+
+def _phase(body: bytes) -> str:
+    try:
+        return RoundRequest.FromString(SignedRequest.FromString(body).request).phase[:128]
+    except DecodeError:
+        return ""
+
+
+def _append(path: Path, note: RoundNote) -> None:
+    make_private_folder(path.parent)
+    line = (json.dumps(asdict(note), sort_keys=True) + "\n").encode()
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            if os.write(descriptor, line) != len(line):
+                raise OSError(28, "No space left on device")
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise access_error(path, error) from error
+
+
+def _file(home: StoreHome) -> Path:
+    return home.logs / "rounds.jsonl"

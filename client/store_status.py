@@ -1,0 +1,206 @@
+"""How a store stands: its data in counts, its co-op, its release, its budget, whether it runs."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import NamedTuple
+
+from highstreet.client.config import read_config
+from highstreet.client.consent import ConsentDesk
+from highstreet.client.home import StoreHome
+from highstreet.client.ledger import Ledger
+from highstreet.client.membership import is_joined, load_charter, load_membership
+from highstreet.client.personal_file import fitted_release
+from highstreet.client.service import ask_status
+from highstreet.client.vault import Vault
+from highstreet.privacy.budget import Budget
+from highstreet.privacy.claims import two_claims
+from highstreet.privacy.releases import GaussianRelease, NoisePlacement
+
+__all__ = ["BudgetStatus", "ConsentStatus", "StoreStatus", "budget_status", "store_status"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsentStatus:
+    """Where the customers stand on one purpose."""
+
+    purpose: str
+    plain_words: str
+    granted: int
+    withdrawn: int
+    not_asked: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetStatus:
+    """What was spent of the budget in the period that ends today.
+
+    Attributes:
+        rounds, replies: paid for, and of those answered.
+        customers: exposed at least once.
+        epsilon: loss of the most exposed customer of this shop, at delta.
+        person_epsilon, shops_per_person: the same for a customer of up to so many shops that did the same.
+        limit_epsilon, delta, period_days: the shop's own limit for a customer of it.
+        claims: both claims in words.
+    """
+
+    rounds: int
+    replies: int
+    customers: int
+    epsilon: float
+    person_epsilon: float
+    shops_per_person: int
+    limit_epsilon: float
+    delta: float
+    period_days: int
+    claims: tuple[str, ...]
+
+    @property
+    def spent_part(self) -> float:
+        """The part of the limit that is spent, 0 to 1."""
+        return min(1.0, self.epsilon / self.limit_epsilon)
+
+    def to_dict(self) -> dict[str, object]:
+        """Return plain values for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreStatus:
+    """Everything `highstreet store status` shows.
+
+    Attributes:
+        home: the shop's folder.
+        has_data: whether anything was imported.
+        customers, products, orders, lines: in the vault; products as listed.
+        first_order, last_order: days in ISO form, empty without orders.
+        consents: for every purpose.
+        coop_name, coop_id, member_id: empty when the shop is in no co-op.
+        active_release: the release in use, once the shop's own model starts from it; 0 for none.
+        running: whether the service answers; it then says how many rounds it answered and refused.
+        budget: None when the shop is in no co-op.
+    """
+
+    home: str
+    has_data: bool
+    customers: int
+    products: int
+    orders: int
+    lines: int
+    first_order: str
+    last_order: str
+    consents: tuple[ConsentStatus, ...]
+    coop_name: str
+    coop_id: str
+    member_id: str
+    active_release: int
+    running: bool
+    rounds_answered: int
+    rounds_refused: int
+    budget: BudgetStatus | None
+
+    def to_dict(self) -> dict[str, object]:
+        """Return plain values for JSON."""
+        return asdict(self)
+
+
+class _Counts(NamedTuple):
+    customers: int = 0
+    products: int = 0
+    orders: int = 0
+    lines: int = 0
+    first: int | None = None
+    last: int | None = None
+
+
+def store_status(home: StoreHome) -> StoreStatus:
+    """Look at everything; change nothing. A store without data or without a co-op is a normal state."""
+    has_data = home.vault.is_file()
+    counts, consents = _data(home) if has_data else (_Counts(), ())
+    membership = load_membership(home) if is_joined(home) else None
+    service = ask_status(home.socket)
+    return StoreStatus(
+        home=str(home.root),
+        has_data=has_data,
+        customers=counts.customers,
+        products=counts.products,
+        orders=counts.orders,
+        lines=counts.lines,
+        first_order=_day(counts.first),
+        last_order=_day(counts.last),
+        consents=consents,
+        coop_name=membership.coop_name if membership else "",
+        coop_id=membership.coop_id if membership else "",
+        member_id=membership.member_id if membership else "",
+        active_release=fitted_release(home),
+        running=service is not None,
+        rounds_answered=service.rounds_answered if service else 0,
+        rounds_refused=service.rounds_refused if service else 0,
+        budget=budget_status(home) if membership else None,
+    )
+
+
+def budget_status(home: StoreHome) -> BudgetStatus:
+    """Add up what the ledger holds, for a customer of this shop and for a person of several shops.
+
+    Raises:
+        LedgerError: the ledger cannot be trusted.
+        StoreConfigError: the shop's limits cannot be read.
+    """
+    limits = read_config(home).limits.to_limits()
+    privacy = load_charter(home).privacy if is_joined(home) else None
+    budget = Budget(epsilon=limits.max_epsilon, delta=limits.delta, period_days=limits.period_days)
+    rounds = replies = customers = 0
+    releases: tuple[GaussianRelease, ...] = ()
+    if home.ledger.is_file():
+        with closing(Ledger.open(home.ledger)) as ledger:
+            spent = ledger.spending(budget, today=datetime.now(UTC).date())
+        rounds, replies, customers, releases = spent.rounds, spent.replies, spent.customers, spent.releases
+    claims = two_claims(
+        releases,
+        delta=limits.delta,
+        stores_per_person=privacy.shops_per_person if privacy else 1,
+        placement=privacy.noise if privacy else NoisePlacement.EVERY_STORE,
+    )
+    return BudgetStatus(
+        rounds=rounds,
+        replies=replies,
+        customers=customers,
+        epsilon=claims.customer.epsilon,
+        person_epsilon=claims.person.epsilon,
+        shops_per_person=claims.person.k,
+        limit_epsilon=limits.max_epsilon,
+        delta=limits.delta,
+        period_days=limits.period_days,
+        claims=claims.lines(),
+    )
+
+
+def _data(home: StoreHome) -> tuple[_Counts, tuple[ConsentStatus, ...]]:
+    with Vault.open(home.vault) as vault:
+        with vault.read() as connection:
+            counts = _Counts(
+                *connection.execute(
+                    "SELECT (SELECT count(*) FROM customers),"
+                    " (SELECT count(*) FROM products WHERE listed = 1),"
+                    " (SELECT count(*) FROM orders), (SELECT count(*) FROM lines),"
+                    " (SELECT min(ordered_at) FROM orders), (SELECT max(ordered_at) FROM orders)"
+                ).fetchone()
+            )
+        consents = tuple(
+            ConsentStatus(
+                purpose=purpose.value,
+                plain_words=purpose.plain_words,
+                granted=count.granted,
+                withdrawn=count.withdrawn,
+                not_asked=count.not_asked,
+            )
+            for purpose, count in ConsentDesk(vault).counts().items()
+        )
+    return counts, consents
+
+
+def _day(seconds: int | None) -> str:
+    return "" if seconds is None else (date(1970, 1, 1) + timedelta(days=seconds // 86_400)).isoformat()
