@@ -27,6 +27,7 @@ from highstreet.server.pki import Authority, key_pem, needs_renewal, pem
 
 __all__ = [
     "Founding",
+    "config_toml",
     "default_charter",
     "ensure_server_certificate",
     "found_coop",
@@ -198,7 +199,7 @@ def _fill(home: CoopHome, charter: Charter, config: ServerConfig, *, now: dateti
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         ),
     )
-    write_private(home.config_file, _config_toml(config).encode())
+    write_private(home.config_file, config_toml(config).encode())
     try:
         connect(home.database, create=True).close()
     except sqlite3.Error as error:
@@ -220,10 +221,11 @@ def _write_charter(home: CoopHome, charter: Charter, coordinator: Ed25519Private
     write_private(home.charter_json, signed.to_file_bytes())
 
 
-def _config_toml(config: ServerConfig) -> str:
+def config_toml(config: ServerConfig) -> str:
+    """Write the settings for people, each with what it is for."""
     ports = config.ports
-    return f"""# Where the coordinator is found. After a change, start `highstreet coop run` again; members know
-# the old address, so keep it if you can.
+    return f"""# Where the coordinator is found. After a change, start `highstreet coop run` again; members
+# know the old address, so keep it if you can.
 host = "{config.host}"      # name or address stores use
 listen = "{config.listen}"  # address the services listen on; 0.0.0.0 for every network card
 

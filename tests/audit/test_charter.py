@@ -1,0 +1,165 @@
+"""A charter is the same for people, for signatures and for every store; and it must keep its own promise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from highstreet.audit.canonical import canonical_json
+from highstreet.audit.charter import Charter, CoopIdentity
+from highstreet.audit.charter_format import from_document, from_toml, to_toml
+from highstreet.audit.claims import check_promise, claims_of
+from highstreet.audit.errors import (
+    CharterError,
+    CharterExceedsLimitsError,
+    EpsilonClaimError,
+    UnreadableDocumentError,
+)
+from highstreet.audit.limits import StoreLimits, refuse_over_limits
+from highstreet.privacy.releases import Neighbouring, NoisePlacement, PrivacyUnit
+
+Make = Callable[..., Charter]
+
+
+def test_toml_for_people_and_json_for_signing_are_the_same_charter(charter_with: Make) -> None:
+    charter = charter_with()
+    assert from_toml(to_toml(charter)) == charter
+    assert from_document(charter.document()) == charter
+    assert from_toml(to_toml(charter)).sha256() == charter.sha256()
+
+
+def test_a_whole_number_written_for_a_fraction_is_the_same_charter(charter_with: Make) -> None:
+    text = to_toml(charter_with())
+    assert "clipping_norm = 1.0" in text
+    assert from_toml(text.replace("clipping_norm = 1.0", "clipping_norm = 1")).document() == (
+        charter_with().document()
+    )
+
+
+def test_awkward_names_survive_toml(charter_with: Make) -> None:
+    name = 'Zoë\'s "co-op" \\ söns ☕'
+    charter = charter_with(coop=CoopIdentity(id="cd" * 16, name=name, created="2026-01-01"))
+    assert from_toml(to_toml(charter)).coop.name == name
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("[privacy]", "[privacy", "not valid TOML"),
+        ("cohort_floor = 3", "cohort_floor = 1", "rounds.cohort_floor"),
+        ("cohort_floor = 3", "cohort_floor = true", "rounds.cohort_floor"),
+        ("quorum = 0.5", "quorum = 1.5", "rounds.quorum"),
+        ("delta = 1e-05", "delta = nan", "privacy.delta"),
+        ("epsilon = 1.2", "epsilon = -1", "privacy.epsilon"),
+        ("epsilon = 1.2", "epsilon = 1.2\nseed = 7", "privacy.seed"),
+        ('noise = "every_store"', 'noise = "none"', "privacy.noise"),
+        ('allowed = ["coop_learning"]', "allowed = []", "purposes.allowed"),
+        ("noise_multiplier = 5.0", "noise_multiplier = -5.0", "programme"),
+        ("dimension = 16", "dimension = 0", "programme"),
+        ("dimension = 16", "dimension = 1.5", "programme"),
+        ('kind = "statistics"', 'kind = "magic"', "programme"),
+        ("index = 1", "index = 5", "programme"),
+        ("charter = 1", "charter = 2", "versions.charter"),
+        ("[bias_limits]", "[bias_limits]\n[extra]\nx = 1", "extra"),
+        ("hash_seed = 20170101", "", "programme is not valid"),
+    ],
+)
+def test_an_edited_charter_that_is_wrong_says_where(
+    charter_with: Make, old: str, new: str, said: str
+) -> None:
+    text = to_toml(charter_with())
+    assert old in text
+    with pytest.raises(CharterError, match="(?s)" + said):
+        from_toml(text.replace(old, new, 1))
+
+
+def test_a_signed_charter_in_another_spelling_is_refused(charter_with: Make) -> None:
+    plain = charter_with().to_dict()
+    plain["rounds"] = {"cohort_floor": 3, "quorum": 1, "deadline_seconds": 600}
+    with pytest.raises(CharterError, match="spells"):
+        from_document(canonical_json(plain))
+    with pytest.raises(UnreadableDocumentError):
+        from_document(charter_with().document() + b" ")
+
+
+def test_the_claims_are_those_of_the_phases_composed_by_hand(charter_with: Make) -> None:
+    # Two Gaussian releases with multiplier 5 are one with 5 / sqrt(2); for k = 4 shops, one with 5 / sqrt(8).
+    from highstreet.privacy.accountant import epsilon
+    from highstreet.privacy.releases import customer_release
+
+    claims = claims_of(charter_with())
+    one = epsilon([customer_release(noise_multiplier=5 / 2**0.5)], delta=1e-5)
+    four = epsilon([customer_release(noise_multiplier=5 / 8**0.5)], delta=1e-5)
+    assert claims.customer.epsilon == pytest.approx(one, rel=1e-3)
+    assert claims.person.epsilon == pytest.approx(four, rel=1e-3)
+    assert claims.person.k == 4
+
+
+def test_a_charter_that_promises_less_than_it_costs_is_refused(charter_with: Make) -> None:
+    cost = check_promise(charter_with()).customer.epsilon
+    honest = charter_with()
+    exact = replace(honest, privacy=replace(honest.privacy, epsilon=cost))
+    check_promise(exact)
+    short = replace(honest, privacy=replace(honest.privacy, epsilon=cost * 0.999))
+    with pytest.raises(EpsilonClaimError, match="but its phases cost"):
+        check_promise(short)
+
+
+def test_a_charter_without_noise_is_refused(charter_with: Make) -> None:
+    charter = charter_with()
+    silent = tuple(replace(phase, noise_multiplier=0.0) for phase in charter.plan.phases)
+    with pytest.raises(EpsilonClaimError, match="without bound"):
+        check_promise(replace(charter, plan=replace(charter.plan, phases=silent)))
+
+
+def test_terms_that_are_not_built_are_refused(charter_with: Make) -> None:
+    charter = charter_with()
+    for terms in (
+        replace(charter.privacy, privacy_unit=PrivacyUnit.STORE),
+        replace(charter.privacy, neighbouring=Neighbouring.REPLACE),
+        replace(charter.privacy, noise=NoisePlacement.ONCE_IN_SUM),
+    ):
+        with pytest.raises(CharterError):
+            check_promise(replace(charter, privacy=terms))
+    with pytest.raises(CharterError, match="coop_learning"):
+        check_promise(replace(charter, purposes=("email",)))
+
+
+def test_a_charter_within_the_stores_limits_is_accepted(charter_with: Make, limits: StoreLimits) -> None:
+    refuse_over_limits(charter_with(), limits)
+
+
+@pytest.mark.parametrize(
+    ("tighter", "said"),
+    [
+        ({"max_epsilon": 1.0}, "epsilon 1.2 .* over the 1 allowed"),
+        ({"delta": 1e-9}, None),
+        ({"delta": 1e-9, "max_epsilon": 1.2}, "over the 1.2 allowed"),
+        ({"period_days": 366}, "a budget every 365 days"),
+        ({"min_cohort_floor": 4}, "3 stores, under the 4 required"),
+        ({"max_phases": 1}, "2 phases, over the 1 allowed"),
+        ({"max_dimension": 15}, "16 numbers in a phase"),
+        ({"purposes": ()}, "the purposes coop_learning"),
+    ],
+)
+def test_a_charter_over_a_limit_is_refused_with_the_limit(
+    charter_with: Make, limits: StoreLimits, tighter: dict[str, object], said: str | None
+) -> None:
+    strict = replace(limits, **tighter)  # type: ignore[arg-type]  # names are checked by dataclasses
+    if said is None:
+        refuse_over_limits(charter_with(), strict)
+        return
+    with pytest.raises(CharterExceedsLimitsError, match=said) as caught:
+        refuse_over_limits(charter_with(), strict)
+    assert "Nothing was joined" in caught.value.next_step
+
+
+def test_a_lie_about_the_cost_does_not_get_a_charter_past_the_limits(
+    charter_with: Make, limits: StoreLimits
+) -> None:
+    charter = charter_with()
+    loud = tuple(replace(phase, noise_multiplier=0.5) for phase in charter.plan.phases)
+    with pytest.raises(EpsilonClaimError):
+        refuse_over_limits(replace(charter, plan=replace(charter.plan, phases=loud)), limits)

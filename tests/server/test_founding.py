@@ -1,0 +1,171 @@
+"""A co-op's folder appears whole, private and once, or not at all."""
+
+from __future__ import annotations
+
+import os
+import resource
+import stat
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from highstreet.audit.charter import Charter, CoopIdentity
+from highstreet.audit.charter_format import to_toml
+from highstreet.audit.claims import check_promise
+from highstreet.audit.errors import EpsilonClaimError
+from highstreet.files import DiskFullError
+from highstreet.server import founding
+from highstreet.server.errors import CoopExistsError, NoCoopError, SettingsError
+from highstreet.server.founding import Founding, ensure_server_certificate, found_coop
+from highstreet.server.home import CoopHome
+
+Make = Callable[..., Charter]
+NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+
+
+def _decided(charter: Charter, **changes: object) -> Founding:
+    plain = Founding(charter=charter, host="127.0.0.1", listen="127.0.0.1", base_port=20_000)
+    return replace(plain, **changes)  # type: ignore[arg-type]  # names are checked by dataclasses
+
+
+def test_everything_is_there_and_for_its_owner_only(coop_home: CoopHome) -> None:
+    assert CoopHome.open(coop_home.root) == coop_home
+    for path in [coop_home.root, *coop_home.root.rglob("*")]:
+        mode = stat.S_IMODE(path.stat().st_mode)
+        assert mode == (0o700 if path.is_dir() else 0o600), path
+    assert coop_home.config().member_address == "127.0.0.1:20001"
+    assert coop_home.charter().coop.name == "Hill Road"
+
+
+def test_a_second_founding_leaves_the_first_as_it_is(
+    found: Callable[..., CoopHome], charter_with: Make
+) -> None:
+    home = found()
+    before = {path: path.read_bytes() for path in home.root.rglob("*") if path.is_file()}
+    with pytest.raises(CoopExistsError, match="left as it is|left as it was"):
+        found_coop(home.root, _decided(charter_with()), now=NOW)
+    assert {path: path.read_bytes() for path in home.root.rglob("*") if path.is_file()} == before
+
+
+def test_a_folder_with_other_things_is_left_alone(tmp_path: Path, charter_with: Make) -> None:
+    (tmp_path / "mine.txt").write_text("keep")
+    with pytest.raises(CoopExistsError, match="not empty"):
+        found_coop(tmp_path, _decided(charter_with()), now=NOW)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+@pytest.mark.parametrize("failing_write", range(8))
+def test_a_full_disk_at_any_write_leaves_nothing(
+    tmp_path: Path, charter_with: Make, monkeypatch: pytest.MonkeyPatch, failing_write: int
+) -> None:
+    written = 0
+    write = founding.write_private
+
+    def fails_once(path: Path, data: bytes) -> None:
+        nonlocal written
+        if written == failing_write:
+            raise DiskFullError("There is no room left.", next_step="Free some space.")
+        written += 1
+        write(path, data)
+
+    monkeypatch.setattr(founding, "write_private", fails_once)
+    with pytest.raises(DiskFullError):
+        found_coop(tmp_path / "coop", _decided(charter_with()), now=NOW)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_founding_that_was_killed_does_not_stand_in_the_way(tmp_path: Path, charter_with: Make) -> None:
+    leftover = tmp_path / ".coop.being-made" / "keys"
+    leftover.mkdir(parents=True)
+    (leftover / "ca.key").write_text("half a key")
+    home = found_coop(tmp_path / "coop", _decided(charter_with()), now=NOW)
+    assert home.charter()
+    assert [path.name for path in tmp_path.iterdir()] == ["coop"]
+
+
+def test_a_folder_without_a_charter_is_no_co_op(tmp_path: Path) -> None:
+    with pytest.raises(NoCoopError, match="no co-op"):
+        CoopHome.open(tmp_path)
+
+
+@pytest.mark.parametrize("port", [0, 80, 65_535, 65_531])
+def test_a_base_port_without_room_is_refused(tmp_path: Path, charter_with: Make, port: int) -> None:
+    with pytest.raises(SettingsError, match="no room for five"):
+        found_coop(tmp_path / "coop", _decided(charter_with(), base_port=port), now=NOW)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_charter_that_breaks_its_promise_founds_nothing(tmp_path: Path, charter_with: Make) -> None:
+    charter = charter_with()
+    broken = replace(charter, privacy=replace(charter.privacy, epsilon=0.5))
+    with pytest.raises(EpsilonClaimError):
+        found_coop(tmp_path / "coop", _decided(broken), now=NOW)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_default_charter_costs_just_under_its_epsilon() -> None:
+    charter = founding.default_charter("Hill Road", epsilon=2.0, delta=1e-5, today=NOW.date())
+    assert 1.98 < check_promise(charter).customer.epsilon <= 2.0
+
+
+def test_an_edited_charter_takes_force_while_nobody_is_in(coop_home: CoopHome, charter_with: Make) -> None:
+    edited = coop_home.charter_toml.read_text().replace("cohort_floor = 3", "cohort_floor = 4")
+    coop_home.charter_toml.write_text(edited)
+    founding.resign_charter(coop_home, founding.read_charter_file(coop_home.charter_toml))
+    assert coop_home.charter().rounds.cohort_floor == 4
+
+
+def test_another_co_ops_charter_does_not_take_force(coop_home: CoopHome, charter_with: Make) -> None:
+    foreign = charter_with(coop=CoopIdentity(id="99" * 16, name="Other", created="2026-01-01"))
+    (coop_home.root / "foreign.toml").write_text(to_toml(foreign))
+    before = coop_home.charter_json.read_bytes()
+    with pytest.raises(SettingsError, match="another co-op"):
+        founding.resign_charter(coop_home, founding.read_charter_file(coop_home.root / "foreign.toml"))
+    assert coop_home.charter_json.read_bytes() == before
+
+
+def test_the_server_certificate_is_kept_renewed_and_repaired(coop_home: CoopHome) -> None:
+    now = datetime.now(UTC)
+    first = coop_home.server_certificate.read_bytes()
+    ensure_server_certificate(coop_home, now=now)
+    assert coop_home.server_certificate.read_bytes() == first
+    ensure_server_certificate(coop_home, now=now + timedelta(days=350))
+    second = coop_home.server_certificate.read_bytes()
+    assert second != first
+    coop_home.server_key.write_bytes(coop_home.ca_key.read_bytes())  # as after a crash between the two files
+    ensure_server_certificate(coop_home, now=now + timedelta(days=350))
+    assert coop_home.server_certificate.read_bytes() != second
+
+
+_LIMITED = """
+import resource, signal, sys
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1500, 1500))
+from highstreet.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_a_really_full_disk_gets_a_sentence_and_changes_nothing(tmp_path: Path, charter_with: Make) -> None:
+    charter_file = tmp_path / "edited.toml"
+    charter_file.write_text(to_toml(charter_with()))
+    arguments = ["coop", "init", "--home", str(tmp_path / "coop"), "--charter", str(charter_file)]
+    done = subprocess.run(
+        [sys.executable, "-c", _LIMITED, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+    )
+    assert done.returncode == 1
+    assert "nothing was changed" in done.stderr
+    assert "Free some space" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["edited.toml"]
+    assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] == resource.RLIM_INFINITY
