@@ -7,6 +7,7 @@ another customer.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -214,7 +215,7 @@ def _public_view(
         used[name], buckets[name] = np.unique(column.astype(np.int64), return_inverse=True)
         given[name] = column > 0
         members[name] = bucket_matrix(catalogue, name, size)[:, used[name]]
-    sums = _expected_sums(state, catalogue, used, buckets, given)
+    sums = _expected_sums(state, used, buckets, settings.sampling_stddev)
     shares = {name: _shares(sums[name]) for name in _LIFT_FIELDS}
     per_key = np.maximum(np.bincount(buckets["key"], minlength=len(used["key"])), 1)
     expected = np.where(given["key"], sums["key"][buckets["key"]] / per_key[buckets["key"]], 0.0)
@@ -245,10 +246,9 @@ def _public_view(
 
 def _expected_sums(
     state: SharedState,
-    catalogue: Catalogue,
     used: dict[str, NDArray[np.int64]],
     buckets: dict[str, NDArray[np.int64]],
-    given: dict[str, NDArray[np.bool_]],
+    sampling_stddev: float,
 ) -> dict[str, NDArray[np.float64]]:
     """Expected true sums per bucket in use, coarse to fine: category, type, key; other fields flat."""
     sums: dict[str, NDArray[np.float64]] = {}
@@ -258,7 +258,7 @@ def _expected_sums(
             sums[name] = prior
             return
         observed = state[f"popularity/{name}"][used[name]]
-        stddev = float(state[f"popularity/{name}_stddev"][0])
+        stddev = math.hypot(float(state[f"popularity/{name}_stddev"][0]), sampling_stddev)
         sums[name] = posterior_mean(observed, stddev=stddev, prior_mean=prior)
 
     for name in ("category", "brand", "maker", "size", "price_band"):

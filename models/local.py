@@ -98,16 +98,14 @@ class _Fit:
         return shop_view(self.timeline, day, self.settings.half_life_days)
 
     def _own_statistics(self, day: int) -> SharedState:
-        """The shop's own statistics in the form of a release; sampling error stands in for the noise."""
+        """The shop's own statistics in the form of a release without noise."""
         total = np.zeros(0)
         past = self.shop.before(day + self.settings.holdout_days)
         for rows in popularity_rows(self.schema, self.settings, past):
             total = rows.sum(axis=0) + (total if total.size else 0.0)
         if not total.size:
             return SharedState()
-        return apply_popularity(
-            self.schema, self.settings, SharedState(), total, noise_stddev=self.settings.own_stddev
-        )
+        return apply_popularity(self.schema, self.settings, SharedState(), total, noise_stddev=0.0)
 
     def _window(self, index: int, release: SharedState | None) -> _Window:
         settings = self.settings

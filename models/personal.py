@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,12 +66,14 @@ class PersonalModel:
             arrays.update({f"{name}.statistics.{key}": expert.statistics[key] for key in expert.statistics})
         for field in _VIEW_FIELDS:
             arrays[f"view.{field}"] = np.atleast_1d(np.asarray(getattr(self.view, field), dtype=np.float32))
-        metadata = {
+        # One entry only: safetensors writes several in no fixed order, and equal models have equal bytes.
+        header = {
             "format": _FORMAT,
-            "schema": self.schema.canonical_json(),
-            "settings": json.dumps(self.settings.to_params(), sort_keys=True),
-            "products": str(self.products),
+            "schema": self.schema.to_dict(),
+            "settings": self.settings.to_params(),
+            "products": self.products,
         }
+        metadata = {"model": json.dumps(header, sort_keys=True)}
         contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
         return bytes(save(contiguous, metadata=metadata))
 
@@ -85,8 +88,8 @@ class PersonalModel:
             raise InvalidPersonalModelError("The personal model's file is too large.")
         try:
             arrays, metadata = load(data), _metadata(data)
-            schema = FeatureSchema.from_dict(json.loads(metadata["schema"]))
-            settings = Settings.from_params(json.loads(metadata["settings"]))
+            schema = FeatureSchema.from_dict(metadata["schema"])
+            settings = Settings.from_params(metadata["settings"])
             products = int(metadata["products"])
             view = {field: arrays[f"view.{field}"] for field in _VIEW_FIELDS}
             model = cls(
@@ -125,9 +128,9 @@ def _expert(arrays: dict[str, NDArray[np.floating]], name: str) -> Expert:
     )
 
 
-def _metadata(data: bytes) -> dict[str, str]:
+def _metadata(data: bytes) -> dict[str, Any]:
     length = int.from_bytes(data[:8], "little")
-    metadata = json.loads(data[8 : 8 + length]).get("__metadata__", {})
-    if metadata.get("format") != _FORMAT:
+    header = json.loads(json.loads(data[8 : 8 + length])["__metadata__"]["model"])
+    if not isinstance(header, dict) or header.get("format") != _FORMAT:
         raise InvalidPersonalModelError("The personal model's file is of another format.")
-    return dict(metadata)
+    return header

@@ -39,7 +39,7 @@ class Settings:
         shop_prior_customers: customers that expected popularity counts for against the shop's own.
         local_windows: windows a shop trains on; the last one also decides how much of the release it serves.
         alone_precision: of a shop's belief in initial weights, in units of one customer's loss.
-        own_stddev: stands in for sampling noise in a shop's own statistics.
+        sampling_stddev: stands in for sampling error in sums of statistics, besides their noise.
         share_prior: how reluctantly a shop moves away from an equal mixture of co-op and alone, in loss.
     """
 
@@ -64,7 +64,7 @@ class Settings:
     shop_prior_customers: float = 20.0
     local_windows: int = 3
     alone_precision: float = 10.0
-    own_stddev: float = 0.3
+    sampling_stddev: float = 0.3
     share_prior: float = 20.0
 
     @classmethod
@@ -111,7 +111,7 @@ class Settings:
             "shop_prior_customers": (1e-6, 1e9),
             "local_windows": (2, 12),
             "alone_precision": (1e-6, 1e9),
-            "own_stddev": (1e-6, 1e6),
+            "sampling_stddev": (1e-6, 1e6),
             "share_prior": (0, 1e9),
         }
         for name, (low, high) in limits.items():

@@ -53,7 +53,7 @@ def products_of(count: int, *, prefix: str = "", tastes: int = 4) -> list[Produc
 
 def make_shop(
     *,
-    customers: int = 30,
+    customers: int = 18,
     products: int = 40,
     seed: int = 0,
     prefix: str = "",
@@ -64,7 +64,7 @@ def make_shop(
     generator = np.random.default_rng(seed)
     stock = catalogue or Catalogue.build(schema, products_of(products, prefix=prefix))
     columns: list[tuple[int, int, int]] = []
-    popularity = 1.0 / (1.0 + np.arange(len(stock)))
+    popularity = 1.0 / (1.0 + np.arange(len(stock)) * 7 % max(len(stock), 1))
     for customer in range(customers):
         taste = np.arange(len(stock)) % 4 == customer % 4
         chances = popularity * np.where(taste, 8.0, 1.0)

@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from highstreet.models.errors import InvalidPersonalModelError
+from highstreet.models.local import fit_alone, fit_local
+from highstreet.models.personal import PersonalModel
+from highstreet.models.programme import apply_sum, customer_rows, initial_state
+from highstreet.models.serving import MINIMUM_PEOPLE, ReasonCode, Recommender, recommend
+from highstreet.models.shop import Catalogue, Product, Purchases, ShopData
+from highstreet.models.state import SharedState
+
+
+@pytest.fixture(scope="module")
+def release(small_plan, shop_maker) -> SharedState:
+    """What statistics phases over two shops release, noise free; ranker weights stay the initial ones."""
+    shops = [shop_maker(seed=seed) for seed in (11, 12)]
+    state = initial_state(small_plan)
+    for phase in small_plan.phases[:3]:
+        total = sum(
+            chunk.sum(axis=0) for shop in shops for chunk in customer_rows(small_plan, phase, state, shop)
+        )
+        state = apply_sum(small_plan, phase, state, np.asarray(total), stores=2, noise_stddev=0.0)
+    return state
+
+
+@pytest.fixture(scope="module")
+def model(small_plan, release, shop) -> PersonalModel:
+    return fit_local(small_plan, release, shop, generator=np.random.default_rng(1))
+
+
+def rebuilt(shop: ShopData, **changes: object) -> ShopData:
+    parts = {
+        "catalogue": shop.catalogue,
+        "purchases": shop.purchases,
+        "customer_ids": shop.customer_ids,
+        "as_of": shop.as_of,
+    }
+    return ShopData(**{**parts, **changes})
+
+
+def test_a_personal_model_survives_its_bytes(model, shop):
+    again = PersonalModel.from_bytes(model.to_bytes())
+    rows = np.arange(5)
+    # Equal up to float32 rounding: sums over arrays laid out differently in memory add up in another order.
+    expected = Recommender(model, shop).scores(rows)
+    np.testing.assert_allclose(Recommender(again, shop).scores(rows), expected, atol=1e-5)
+    assert again.to_bytes() == model.to_bytes()
+
+
+def test_damaged_bytes_are_refused(model):
+    data = model.to_bytes()
+    for bad in (b"", data[:50], data[:-9], b"\x02" + data[1:], data.replace(b"personal-1", b"personal-9")):
+        with pytest.raises(InvalidPersonalModelError):
+            PersonalModel.from_bytes(bad)
+
+
+def test_fitting_is_the_same_for_the_same_generator(small_plan, release, shop, model):
+    again = fit_local(small_plan, release, shop, generator=np.random.default_rng(1))
+    assert again.to_bytes() == model.to_bytes()
+
+
+def test_without_a_release_the_shop_stands_alone(small_plan, shop):
+    alone = fit_alone(small_plan, shop, generator=np.random.default_rng(1))
+    assert (alone.coop.share, alone.alone.share) == (0.0, 1.0)
+
+
+def test_a_release_of_noise_loses_its_say(small_plan, release, shop_maker):
+    noise = np.random.default_rng(2)
+    wrong = release.updated({"ranker/weights": noise.normal(size=len(release["ranker/weights"])) * 20})
+    big = shop_maker(customers=60, seed=21)
+    served = fit_local(small_plan, wrong, big, generator=np.random.default_rng(1))
+    good = fit_local(small_plan, release, big, generator=np.random.default_rng(1))
+    assert served.coop.share == 0.0
+    assert good.coop.share > 0.0
+
+
+def test_a_noisier_release_is_held_less_tightly(small_plan, release, shop):
+    def distance(variance: float) -> float:
+        known = release.updated({"ranker/variance": np.array([variance])})
+        fitted = fit_local(small_plan, known, shop, generator=np.random.default_rng(1))
+        return float(np.linalg.norm(fitted.coop.weights[:26] - release["ranker/weights"]))
+
+    assert distance(1e-9) < distance(1.0)
+
+
+def test_a_shop_without_customers_serves_the_release(small_plan, release, shop):
+    empty = shop.select(np.array([], dtype=np.int64))
+    fitted = fit_local(small_plan, release, empty, generator=np.random.default_rng(1))
+    np.testing.assert_allclose(fitted.coop.weights[:26], release["ranker/weights"])
+    assert Recommender(fitted, empty).scores(np.array([], dtype=np.int64)).shape == (0, len(shop.catalogue))
+
+
+@pytest.mark.parametrize("products", [1, 2])
+def test_tiny_shops_can_be_fitted_and_served(small_plan, small_schema, release, products):
+    stock = Catalogue.build(small_schema, [Product(product_id=str(i)) for i in range(products)])
+    tiny = ShopData(
+        catalogue=stock,
+        purchases=Purchases.of([0, 0], [0, 0], [17_400, 17_490], [1.0, 1.0]),
+        customer_ids=("a", "b"),
+        as_of=17_500,
+    )
+    fitted = fit_local(small_plan, release, tiny, generator=np.random.default_rng(1))
+    assert recommend(fitted, tiny, 0, 1)[0].item == 0
+    assert len(recommend(fitted, tiny, 1, 5)) == products
+    assert len(recommend(fitted, tiny, 0, 5, novel_only=True)) == products - 1
+
+
+def test_a_model_for_another_catalogue_is_refused(model, shop_maker):
+    with pytest.raises(InvalidPersonalModelError):
+        Recommender(model, shop_maker(products=7))
+
+
+def test_suggestions_are_ordered_distinct_and_new_when_asked(model, shop):
+    recommender = Recommender(model, shop)
+    for row in range(len(shop.customer_ids)):
+        bought = set(shop.purchases.item[shop.purchases.customer == row].tolist())
+        usual, new = recommender.recommend(row, 8), recommender.recommend(row, 8, novel_only=True)
+        for found in (usual, new):
+            assert [s.score for s in found] == sorted((s.score for s in found), reverse=True)
+            assert len({s.item for s in found}) == len(found) == 8
+        assert not bought & {s.item for s in new}
+        assert bought & {s.item for s in usual}
+
+
+def test_reasons_are_true(model, shop):
+    recommender = Recommender(model, shop)
+    seen: set[ReasonCode] = set()
+    for row in range(len(shop.customer_ids)):
+        mine = shop.purchases.customer == row
+        bought = set(shop.purchases.item[mine].tolist())
+        for suggestion in [*recommender.recommend(row, 8), *recommender.recommend(row, 8, novel_only=True)]:
+            seen.add(suggestion.reason_code)
+            evidence = suggestion.evidence
+            assert (suggestion.reason_code is ReasonCode.BOUGHT_BEFORE) == (suggestion.item in bought)
+            if suggestion.reason_code is ReasonCode.BOUGHT_BEFORE:
+                days = shop.purchases.day[mine & (shop.purchases.item == suggestion.item)]
+                assert evidence["times"] == len(np.unique(days))
+                assert evidence["days_since"] == shop.as_of - days.max()
+            if "because_of" in evidence:
+                assert evidence["because_of"] in bought
+            if suggestion.reason_code is ReasonCode.POPULAR_HERE:
+                assert evidence["people"] >= MINIMUM_PEOPLE
+    assert ReasonCode.BOUGHT_BEFORE in seen
+    assert len(seen) > 1
+
+
+def test_the_order_of_order_lines_means_nothing(small_plan, release, shop, model):
+    order = np.random.default_rng(0).permutation(len(shop.purchases))
+    bought = shop.purchases
+    shuffled = rebuilt(
+        shop,
+        purchases=Purchases.of(
+            bought.customer[order], bought.item[order], bought.day[order], bought.quantity[order]
+        ),
+    )
+    assert (
+        fit_local(small_plan, release, shuffled, generator=np.random.default_rng(1)).to_bytes()
+        == model.to_bytes()
+    )
+
+
+def test_serving_does_not_import_torch():
+    code = "import sys; import highstreet.models.serving; raise SystemExit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
