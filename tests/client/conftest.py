@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from highstreet.client.home import StoreHome
 from highstreet.client.importing.importer import Importer, ImportResult
 from highstreet.client.vault import Vault
 
@@ -83,3 +85,60 @@ def contents(vault: Vault) -> dict[str, list[tuple[object, ...]]]:
             name: sorted(connection.execute(question).fetchall(), key=repr)
             for name, question in questions.items()
         }
+
+
+def tasteful_files(folder: Path, *, customers: int = 24, days: int = 240) -> Path:
+    """Write exports of a shop whose customers each have a favourite category.
+
+    The orders of the last thirty days go to holdout_orders.csv.
+    """
+    folder.mkdir(parents=True)
+    end = date(2026, 10, 1)
+    products = ["product_id,title,category,product_type,brand,maker,size,price"]
+    products += [
+        f"p{n},Product {n},category {n % 4},type {n % 8},own,maker {n % 5},{n % 3} kg,{1 + n % 9}.50"
+        for n in range(32)
+    ]
+    answers = [f"customer_id,{_ANSWERS},consent_recorded_at"]
+    lines: dict[bool, list[str]] = {True: [_ORDER_COLUMNS], False: [_ORDER_COLUMNS]}
+    for n in range(customers):
+        # The last two did not agree to anything.
+        said = "yes" if n < customers - 2 else "no"
+        answers.append(f"c{n},{said},{said},{said},2026-01-01T00:00:00Z")
+        for visit, before in enumerate(range(days - n % 7, 0, -12)):
+            day = end - timedelta(days=before)
+            for pick in (n % 4 + 4 * (visit % 3), n % 4 + 4 * (visit % 8), (7 * visit + n) % 32):
+                lines[before <= 30].append(f"o{n}-{visit},{day}T10:00:00,c{n},p{pick},1,2.50,0")
+    for name, rows in (
+        ("products", products),
+        ("customers", answers),
+        ("orders", lines[False]),
+        ("holdout_orders", lines[True]),
+    ):
+        (folder / f"{name}.csv").write_text("\n".join(rows) + "\n")
+    return folder
+
+
+_ORDER_COLUMNS = "order_id,ordered_at,customer_id,product_id,quantity,unit_price,discount"
+
+
+@pytest.fixture(scope="session")
+def tasteful_shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store's folder that such a shop was imported into; only to be read or copied."""
+    files = tasteful_files(tmp_path_factory.mktemp("shop") / "exports")
+    home = files.parent / "store"
+    with Vault.open(home / "vault.db") as opened:
+        list(Importer(opened, now=NOW).run([files]))
+    return home
+
+
+@pytest.fixture
+def shop_home(tasteful_shop: Path, tmp_path: Path) -> StoreHome:
+    """A store of one's own with that shop in it."""
+    shutil.copytree(tasteful_shop, tmp_path / "home")
+    return StoreHome(tmp_path / "home")
+
+
+@pytest.fixture
+def shop_holdout(tasteful_shop: Path) -> Path:
+    return tasteful_shop.parent / "exports" / "holdout_orders.csv"

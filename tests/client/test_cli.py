@@ -1,0 +1,158 @@
+"""The store's commands as an owner types them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from highstreet.cli import main
+from highstreet.client.home import HOME_VARIABLE, StoreHome
+
+
+class Typed:
+    """What a command answered."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str], *words: str | Path) -> None:
+        self.status = main(["store", *map(str, words)])
+        self.out, self.err = capsys.readouterr()
+
+
+def test_import_shows_what_it_understood_and_saves(
+    capsys: pytest.CaptureFixture[str], shop_files: Path, tmp_path: Path
+) -> None:
+    home = tmp_path / "store"
+    typed = Typed(capsys, "import", shop_files, "--home", home)
+    assert typed.status == 0
+    assert "4 orders (5 lines), 2 customers" in typed.out
+    assert "Saved: 4 new orders, 5 new order lines." in typed.out
+    again = Typed(capsys, "--home", home, "import", shop_files)
+    assert again.out.count("imported before; nothing to do") == 3
+
+
+def test_a_trial_import_saves_nothing(
+    capsys: pytest.CaptureFixture[str], shop_files: Path, tmp_path: Path
+) -> None:
+    typed = Typed(capsys, "import", shop_files, "--dry-run", "--home", tmp_path / "store")
+    assert typed.out.count("Nothing was saved") == 3
+    assert "0 customers" in Typed(capsys, "status", "--home", tmp_path / "store").out
+
+
+def test_a_mistyped_path_is_told_in_one_line_and_makes_nothing(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    typed = Typed(capsys, "import", tmp_path / "nowhere.csv", "--home", tmp_path / "store")
+    assert typed.status == 1
+    assert typed.err.count("\n") == 1
+    assert "not a file or folder" in typed.err
+    assert not (tmp_path / "store").exists()
+
+
+def test_the_folder_can_come_from_the_environment(
+    capsys: pytest.CaptureFixture[str], shop_files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "elsewhere"))
+    Typed(capsys, "import", shop_files)
+    assert (tmp_path / "elsewhere" / "vault.db").is_file()
+
+
+def test_consent_is_written_down_and_shown(
+    capsys: pytest.CaptureFixture[str], shop_files: Path, tmp_path: Path
+) -> None:
+    home = ("--home", tmp_path / "store")
+    Typed(capsys, "import", shop_files, *home)
+    assert "Written down: no" in Typed(capsys, "consent", "ann", "coop_learning", "no", *home).out
+    shown = Typed(capsys, "consent", "ann", *home).out
+    assert "learning together with the co-op: withdrawn" in shown
+    assert "offers by e-mail: not asked" in shown
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "told"),
+    [
+        (("ann", "everything", "yes"), 1, "Purposes are: suggestions_here"),
+        (("nobody@example.com",), 1, "no customer of that number"),
+        (("ann", "coop_learning"), 2, "Give both"),
+        (("ann", "coop_learning", "maybe"), 2, "maybe"),
+    ],
+)
+def test_consent_that_makes_no_sense_is_told(
+    capsys: pytest.CaptureFixture[str],
+    shop_files: Path,
+    tmp_path: Path,
+    words: tuple[str, ...],
+    status: int,
+    told: str,
+) -> None:
+    Typed(capsys, "import", shop_files, "--home", tmp_path / "store")
+    typed = Typed(capsys, "consent", *words, "--home", tmp_path / "store")
+    assert typed.status == status
+    assert told in typed.err
+    assert "nobody@example.com" not in typed.err
+
+
+@pytest.mark.parametrize(
+    "words", [("suggest", "ann"), ("consent", "ann"), ("evaluate", "--holdout", "x.csv")]
+)
+def test_commands_that_need_data_say_so_and_make_nothing(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    typed = Typed(capsys, *words, "--home", tmp_path / "store")
+    assert typed.status == 1
+    assert "highstreet store import" in typed.err
+    assert not (tmp_path / "store").exists()
+
+
+def test_suggest_shows_a_table_and_json(capsys: pytest.CaptureFixture[str], shop_home: StoreHome) -> None:
+    table = Typed(capsys, "suggest", "c0", "-k", "4", "--home", shop_home.root)
+    assert "How sure" in table.out
+    assert "in no co-op" in table.out
+    found = json.loads(Typed(capsys, "suggest", "c0", "-k", "4", "--json", "--home", shop_home.root).out)
+    assert found["policy"] == "personalised"
+    assert [set(item) for item in found["items"]] == [
+        {"product_id", "title", "reason_code", "reason", "how_sure", "score"}
+    ] * 4
+    popular = Typed(capsys, "suggest", "c23", "--home", shop_home.root)
+    assert "said no to personal suggestions" in popular.out
+
+
+def test_evaluate_shows_a_table_and_writes_json(
+    capsys: pytest.CaptureFixture[str], shop_home: StoreHome, shop_holdout: Path, tmp_path: Path
+) -> None:
+    target = tmp_path / "figures.json"
+    words = ("evaluate", "--holdout", shop_holdout, "--home", shop_home.root, "--json")
+    typed = Typed(capsys, *words, target)
+    assert "this shop alone" in typed.out
+    assert "No release of a co-op is in use" in typed.out
+    written = json.loads(target.read_text())
+    assert json.loads(Typed(capsys, *words, "-").out) == written
+
+
+def test_status_budget_and_rounds_of_a_store_on_its_own(
+    capsys: pytest.CaptureFixture[str], shop_home: StoreHome
+) -> None:
+    home = ("--home", shop_home.root)
+    shown = Typed(capsys, "status", *home).out
+    assert "24 customers, 32 products" in shown
+    assert "learning together with the co-op: 22 yes, 2 no, 0 not asked." in shown
+    assert "In no co-op" in shown
+    found = json.loads(Typed(capsys, "status", "--json", *home).out)
+    assert (found["customers"], found["active_release"], found["running"]) == (24, 0, False)
+    assert "nothing of the budget" in Typed(capsys, "budget", *home).out
+    assert json.loads(Typed(capsys, "budget", "--json", *home).out)["epsilon"] == 0
+    assert "Nothing has left this shop." in Typed(capsys, "rounds", *home).out
+    assert json.loads(Typed(capsys, "rounds", "--json", *home).out) == []
+
+
+@pytest.mark.system
+def test_help_imports_nothing_heavy() -> None:
+    program = (
+        "import sys; from highstreet.cli import main; main(['store', '--help']);"
+        "heavy = {'torch', 'scipy', 'polars', 'opacus', 'numpy', 'grpc', 'flwr', 'dp_accounting'};"
+        "sys.exit(str(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
