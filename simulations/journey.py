@@ -107,7 +107,7 @@ def demonstration_gtin(product_id: int) -> str:
     """Return a valid GTIN-13 under prefix 952 (demonstrations) for a number below a billion.
 
     >>> demonstration_gtin(1082185)
-    '9520010821857'
+    '9520010821859'
     """
     body = f"952{product_id:09d}"
     total = sum(int(digit) * (3 if place % 2 else 1) for place, digit in enumerate(body))

@@ -1,6 +1,7 @@
-"""The opponents of a replay: every baseline scored over a whole federation. Only the lab can pool, only without privacy.
+"""The opponents of a replay: every baseline scored over a whole federation.
 
-Numbers were chosen on the tuning split (fit 1-40, predict 41-45).
+Pooling purchases as some of them do is possible in the lab only, and is not private. Numbers were chosen on
+the tuning split (fit 1-40, predict 41-45).
 """
 
 from __future__ import annotations

@@ -94,18 +94,11 @@ def jobs_for(federation: Federation, conditions: Sequence[Condition], *, seeds: 
     """List the jobs in an order that shows something early: opponents, alone, then seed after seed."""
     data = _data_digest(federation)
     fingerprints = {each.name: _fingerprint(each, data) for each in conditions}
-    first = [
-        Job(condition=each, seed=1, fingerprint=fingerprints[each.name])
-        for each in conditions
-        if not each.is_random
-    ]
-    later = [
-        Job(condition=each, seed=seed, fingerprint=fingerprints[each.name])
-        for seed in range(1, seeds + 1)
-        for each in conditions
-        if each.is_random
-    ]
-    return first + later
+    steady = [each for each in conditions if not each.is_random]
+    random = [each for each in conditions if each.is_random]
+    pairs = [(each, 1) for each in steady]
+    pairs += [(each, seed) for seed in range(1, seeds + 1) for each in random]
+    return [Job(condition=each, seed=seed, fingerprint=fingerprints[each.name]) for each, seed in pairs]
 
 
 def replay(
@@ -124,9 +117,11 @@ def replay(
     for job in jobs:
         condition = job.condition
         started = time.perf_counter()
+        claims: tuple[str, ...] = ()
+        details: dict[str, object] = {}
         if condition.kind is Kind.OPPONENT:
             step(condition.title, 0, 1)
-            values, claims, details = judge_opponent(federation, condition.name), (), {}
+            values = judge_opponent(federation, condition.name)
         else:
             if condition.epsilon not in plans:
                 plans[condition.epsilon] = plan_for(schema, condition.epsilon)
@@ -134,10 +129,8 @@ def replay(
             release = _release(federation, plan, job, first_sums, step)
             values = _judge_shops(federation, plan, release, job, step)
             claims, details = _claims(plan, condition), _details(plan, condition)
-        yield (
-            job,
-            Outcome(values=values, seconds=time.perf_counter() - started, claims=claims, details=details),
-        )
+        seconds = time.perf_counter() - started
+        yield job, Outcome(values=values, seconds=seconds, claims=claims, details=details)
 
 
 def _release(

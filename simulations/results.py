@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import polars as pl
@@ -104,10 +105,10 @@ class ResultsFolder:
                 condition=job.condition.name,
                 seed=job.seed,
                 values=frame.select(METRICS).to_numpy(),
-                seconds=float(note["seconds"]),
+                seconds=float(str(note["seconds"])),
                 commit=str(note["commit"]),
-                claims=tuple(note["claims"]),
-                details=dict(note["details"]),
+                claims=tuple(cast("list[str]", note["claims"])),
+                details=cast("dict[str, object]", note["details"]),
             )
         except (pl.exceptions.PolarsError, OSError, KeyError, TypeError, ValueError) as error:
             raise UnreadableResultsError(

@@ -1,0 +1,129 @@
+"""Commands for researchers and for trying things: `highstreet lab`, `highstreet sample`.
+
+Nothing heavy is imported before a command runs.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from highstreet.simulations.demo.command import demo
+
+__all__ = ["demo", "lab_app", "sample_app"]
+
+lab_app = typer.Typer(no_args_is_help=True, help="For researchers: whole federations in one process.")
+sample_app = typer.Typer(no_args_is_help=True, help="The sample co-op: files to try things with.")
+
+_REPLAY_HELP = """Let a whole co-op learn and be judged in one process, with the code real stores run.
+
+With --out alone this is the published benchmark: the Complete Journey, 108 shops, fitted on weeks 1-45,
+judged on weeks 46-53, at epsilon 1 and 3, five seeds. It takes hours. Each finished result is written at
+once: stop with Ctrl-C and run the same command again to go on; the report is brought up to date every time.
+
+\b
+Try it small first (minutes):
+  highstreet lab replay --out /tmp/lab --stores 10 --seeds 1 --epsilon 3
+Choose on the tuning weeks, look at the report weeks once:
+  highstreet lab replay --out /tmp/lab --fit-until 40 --predict 41-45
+Your own data (a folder with orders.csv and products.csv; columns: highstreet lab schema):
+  highstreet lab replay --out /tmp/lab --data my-tables --fit-until 30 --predict 31-35
+"""
+
+
+@lab_app.callback()
+def _lab() -> None:
+    """For researchers: whole federations in one process."""
+
+
+@sample_app.callback()
+def _sample() -> None:
+    """The sample co-op: files to try things with."""
+
+
+@lab_app.command("replay", help=_REPLAY_HELP)
+def replay_command(  # noqa: PLR0913  typer reads options from parameters
+    out: Annotated[Path, typer.Option(help="Folder for results and reports.")],
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of canonical tables; the Complete Journey if not given.")
+    ] = None,
+    fit_until: Annotated[int, typer.Option(min=1, help="Last week fitted on.")] = 45,
+    predict: Annotated[str, typer.Option(help="Weeks to predict, as 46-53.")] = "46-53",
+    catalogue_until: Annotated[
+        int | None,
+        typer.Option(help="Last week shops and products are chosen on; 40 at most by default."),
+    ] = None,
+    epsilon: Annotated[
+        list[float] | None,
+        typer.Option(help="Privacy at delta 1e-5; repeat for several. Default 1 and 3."),
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, max=100, help="Seeds of each noisy condition.")] = 5,
+    condition: Annotated[
+        list[str] | None, typer.Option(help="Only this condition; give it several times. Default all.")
+    ] = None,
+    stores: Annotated[int | None, typer.Option(min=1, help="Only so many shops, of all sizes.")] = None,
+    minimum_customers: Annotated[int, typer.Option(min=1, help="Customers a shop must have.")] = 20,
+    catalogue_size: Annotated[int, typer.Option(min=1, help="Products ranked, at most.")] = 5000,
+    link: Annotated[
+        str,
+        typer.Option(help="How shops recognise products: gtin (bar code) or descriptors (attributes only)."),
+    ] = "gtin",
+) -> None:
+    """Run, resume and report a replay."""
+    from highstreet.simulations.lab import Request, run_replay
+
+    run_replay(
+        Request(
+            out=out,
+            data=data,
+            fit_until=fit_until,
+            predict=predict,
+            catalogue_until=catalogue_until,
+            epsilons=tuple(epsilon or (1.0, 3.0)),
+            seeds=seeds,
+            conditions=tuple(condition or ()),
+            stores=stores,
+            minimum_customers=minimum_customers,
+            catalogue_size=catalogue_size,
+            link=link,
+        )
+    )
+
+
+@lab_app.command("schema")
+def schema_command() -> None:
+    """Print the columns of the tables that `lab replay --data` reads."""
+    from highstreet.simulations import tables
+
+    typer.echo((tables.__doc__ or "").strip())
+
+
+@lab_app.command("conditions")
+def conditions_command() -> None:
+    """List what a replay compares; each name can be given to `--condition`."""
+    from highstreet.simulations.conditions import conditions_for
+
+    for each in conditions_for((1.0, 3.0)):
+        typer.echo(f"{each.name:<24} {each.title}")
+
+
+@sample_app.command("split")
+def split_command(
+    out: Annotated[Path, typer.Option(help="Folder to write to; made anew.")],
+    stores: Annotated[int, typer.Option(min=1, help="How many shops, of different sizes.")] = 6,
+    until_week: Annotated[int, typer.Option(min=1, max=52, help="Last week in orders.csv.")] = 45,
+    stand_in_gtin: Annotated[
+        bool, typer.Option(help="Fill the bar code column with demonstration codes.")
+    ] = False,
+) -> None:
+    """Write a few shops' exports, as CSV files that `highstreet store import` takes like anybody's."""
+    from highstreet.simulations.sample import write_sample
+
+    for shop in write_sample(out, stores=stores, until_week=until_week, stand_in_gtin=stand_in_gtin):
+        typer.echo(
+            f"{shop.name}: {shop.customers} customers ({shop.coop_learning} yes to co-op learning, drawn), "
+            f"{shop.products} products, {shop.order_lines} order lines, {shop.holdout_lines} held back"
+        )
+    typer.echo(f"Written to {out}. Read README.txt there. Next: highstreet store import {out}/SHOP")

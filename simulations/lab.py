@@ -1,0 +1,202 @@
+"""The lab bench: reads data, runs what is missing of a replay, keeps results and reports up to date."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from highstreet.models.schema import FeatureSchema
+from highstreet.simulations.conditions import Condition, choose, conditions_for
+from highstreet.simulations.errors import InvalidSplitError
+from highstreet.simulations.journey import load_journey
+from highstreet.simulations.judging import units_of
+from highstreet.simulations.protocol import Federation, Protocol, Split, build_federation, parse_weeks
+from highstreet.simulations.replay import Job, jobs_for, replay
+from highstreet.simulations.replay_report import RunFacts, machine, write_reports
+from highstreet.simulations.replay_tables import tables_of_summary
+from highstreet.simulations.results import ResultsFolder
+from highstreet.simulations.summary import summarise
+from highstreet.simulations.tables import load_tables
+
+__all__ = ["Request", "run_replay"]
+
+_LINKS = {
+    "gtin": "bar code (for the Complete Journey a stand-in made of the retailer's product number)",
+    "descriptors": "public attributes only",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What was asked for on the command line; see `highstreet lab replay --help`."""
+
+    out: Path
+    data: Path | None
+    fit_until: int
+    predict: str
+    catalogue_until: int | None
+    epsilons: tuple[float, ...]
+    seeds: int
+    conditions: tuple[str, ...]
+    stores: int | None
+    minimum_customers: int
+    catalogue_size: int
+    link: str
+
+
+def run_replay(request: Request, *, console: Console | None = None) -> list[Path]:
+    """Run what is not finished yet, write reports after each result, and return the reports' paths."""
+    screen = console or Console(stderr=True)
+    protocol = _protocol(request)
+    conditions = choose(conditions_for(request.epsilons), request.conditions)
+    schema = FeatureSchema()
+    screen.print(f"Reading {request.data or 'the Complete Journey'} ...")
+    tables = load_tables(request.data) if request.data else load_journey()
+    federation = _thinned(build_federation(tables, protocol, schema), request.stores)
+    screen.print(
+        f"{federation.name}, {protocol.split}: {len(federation.stores)} shops, {federation.customers} pairs, "
+        f"{federation.units} judged, {len(federation.catalogue)} products."
+    )
+    slug = _slug(federation, request)
+    folder = ResultsFolder(request.out / "runs" / slug)
+    folder.save_units(units_of(federation))
+    jobs = jobs_for(federation, conditions, seeds=request.seeds)
+    missing = [job for job in jobs if not folder.is_finished(job)]
+    screen.print(f"{len(jobs) - len(missing)} of {len(jobs)} results are there; {len(missing)} to run.")
+    paths = _report(request, federation, conditions, jobs, folder, slug)
+    with _progress(screen) as bars:
+        overall = bars.add_task("replay", total=len(missing))
+        inner = bars.add_task("starting", total=None)
+
+        def step(words: str, done: int, total: int) -> None:
+            bars.update(inner, description=words, completed=done, total=total)
+
+        for job, outcome in replay(federation, missing, schema, step=step):
+            folder.save(job, outcome, commit=_commit())
+            paths = _report(request, federation, conditions, jobs, folder, slug)
+            bars.advance(overall)
+            bars.console.print(f"{job.condition.title}, seed {job.seed}: {outcome.seconds:.0f} s")
+    _show(request, federation, conditions, jobs, folder, screen)
+    screen.print("Reports: " + ", ".join(map(str, paths)))
+    return paths
+
+
+def _protocol(request: Request) -> Protocol:
+    if request.link not in _LINKS:
+        raise InvalidSplitError(
+            f"There is no link {request.link!r} between shops.", next_step="Use --link gtin or descriptors."
+        )
+    split = Split.rolling(
+        fit_until=request.fit_until,
+        predict=parse_weeks(request.predict),
+        catalogue_until=request.catalogue_until,
+    )
+    return Protocol(
+        split=split,
+        minimum_customers=request.minimum_customers,
+        catalogue_size=request.catalogue_size,
+        link=request.link,
+    )
+
+
+def _thinned(federation: Federation, stores: int | None) -> Federation:
+    """Keep so many shops, at equal distances in order of size."""
+    if stores is None or stores >= len(federation.stores):
+        return federation
+    places = sorted(range(len(federation.stores)), key=lambda i: (len(federation.stores[i].persons), i))
+    last = len(places) - 1
+    kept = [places[round(i * last / max(stores - 1, 1))] for i in range(stores)]
+    return replace(federation, stores=tuple(federation.stores[place] for place in sorted(kept)))
+
+
+def _slug(federation: Federation, request: Request) -> str:
+    split = federation.protocol.split
+    name = re.sub(r"[^a-z0-9]+", "-", federation.name.lower()).strip("-") or "data"
+    parts = [name, f"fit{split.fit_until}-predict{split.predict_from}-{split.predict_until}"]
+    parts += [request.link] if request.link != "gtin" else []
+    parts += [f"{len(federation.stores)}shops"] if request.stores else []
+    return "-".join(parts)
+
+
+def _report(
+    request: Request,
+    federation: Federation,
+    conditions: Sequence[Condition],
+    jobs: Sequence[Job],
+    folder: ResultsFolder,
+    slug: str,
+) -> list[Path]:
+    facts = RunFacts(
+        data=federation.name,
+        note=federation.note,
+        split=str(federation.protocol.split),
+        shops=len(federation.stores),
+        customers=federation.customers,
+        judged=federation.units,
+        products=len(federation.catalogue),
+        link=_LINKS[federation.protocol.link],
+        command=" ".join(["highstreet", *sys.argv[1:]]),
+        commit=_commit(),
+        machine=machine(),
+        finished_at=datetime.now(tz=UTC).isoformat(timespec="seconds"),
+    )
+    summary = summarise(conditions, folder.load(jobs), units_of(federation))
+    return write_reports(request.out, slug, facts, summary)
+
+
+def _show(
+    request: Request,
+    federation: Federation,
+    conditions: Sequence[Condition],
+    jobs: Sequence[Job],
+    folder: ResultsFolder,
+    screen: Console,
+) -> None:
+    summary = summarise(conditions, folder.load(jobs), units_of(federation))
+    screen.print(f"{federation.note}.")
+    for table in tables_of_summary(summary)[:1]:
+        for row in table.rows:
+            screen.print(f"{row[0]:<58} all {row[2]:<22} novel {row[4]}", highlight=False)
+    if request.conditions:
+        screen.print("Only some conditions were asked for; leave out --condition for the whole table.")
+
+
+def _progress(screen: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description:<24}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=screen,
+    )
+
+
+def _commit() -> str:
+    """The commit of the source tree, with a plus sign when the code that counts differs from it."""
+    root = Path(__file__).resolve().parent.parent
+    watched = ("models", "privacy", "client/contribution.py", "server/aggregation.py", "simulations")
+    try:
+        head = _git(root, "rev-parse", "--short=10", "HEAD")
+        dirty = _git(root, "status", "--porcelain", "--untracked-files=no", "--", *watched)
+    except (OSError, subprocess.SubprocessError):
+        return "unknown (not a git checkout)"
+    return head + ("+" if dirty else "")
+
+
+def _git(root: Path, *words: str) -> str:
+    result = subprocess.run(  # noqa: S603  fixed words, no shell
+        ["git", "-C", str(root), *words],  # noqa: S607  whichever git the researcher has
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=20,
+    )
+    return result.stdout.strip()

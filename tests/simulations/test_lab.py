@@ -1,0 +1,116 @@
+import json
+
+import pytest
+from journeys import made_up_tables
+from rich.console import Console
+
+from highstreet.simulations import lab
+from highstreet.simulations.errors import InvalidSplitError, UnreadableResultsError
+from highstreet.simulations.lab import Request, run_replay
+
+
+@pytest.fixture
+def tables(tmp_path):
+    folder = tmp_path / "made-up"
+    folder.mkdir()
+    made = made_up_tables(stores=3, households=6)
+    made.orders.rename({"day": "ordered_at"}).drop("week", "person_id").write_csv(folder / "orders.csv")
+    made.products.write_parquet(folder / "products.parquet")
+    return folder
+
+
+def request(tmp_path, tables, **changes):
+    values = {
+        "out": tmp_path / "out",
+        "data": tables,
+        "fit_until": 8,
+        "predict": "9-10",
+        "catalogue_until": None,
+        "epsilons": (3.0,),
+        "seeds": 2,
+        "conditions": ("store-popularity", "own-recency", "alone", "epsilon-3-in-sum"),
+        "stores": None,
+        "minimum_customers": 3,
+        "catalogue_size": 20,
+        "link": "gtin",
+    }
+    return Request(**{**values, **changes})
+
+
+def quiet():
+    return Console(quiet=True)
+
+
+def test_replay_goes_on_where_it_stopped_and_reports_everything(tmp_path, tables, monkeypatch):
+    original = lab.replay
+    ran = []
+
+    def interrupted(federation, jobs, schema, *, step):
+        for done, (job, outcome) in enumerate(original(federation, jobs, schema, step=step)):
+            if done == 4:
+                raise KeyboardInterrupt
+            ran.append(job.name)
+            yield job, outcome
+
+    monkeypatch.setattr(lab, "replay", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run_replay(request(tmp_path, tables), console=quiet())
+    assert ran == ["store-popularity-seed1", "own-recency-seed1", "alone-seed1", "epsilon-3-in-sum-seed1"]
+    paths = run_replay(request(tmp_path, tables), console=quiet())
+    assert ran[4:] == ["epsilon-3-in-sum-seed2"]
+    run_replay(request(tmp_path, tables), console=quiet())
+    assert len(ran) == 5
+    by_ending = {path.suffix: path.read_text(encoding="utf-8") for path in paths}
+    rows = json.loads(by_ending[".json"])["rows"]
+    assert [(row["condition"]["name"], row["seeds"]) for row in rows][-1] == ("epsilon-3-in-sum", 2)
+    assert set(rows[-1]["against"]) == {"store-popularity", "own-recency", "alone"}
+    assert "a person who shops in up to" in by_ending[".md"]
+    assert "given as canonical tables" in by_ending[".md"]
+    assert by_ending[".html"].count("<svg") == 3
+    assert "http" not in by_ending[".html"].split("<body>")[0]
+
+
+def test_changed_code_or_data_is_run_anew(tmp_path, tables, monkeypatch):
+    only = {"conditions": ("store-popularity",)}
+    run_replay(request(tmp_path, tables, **only), console=quiet())
+    with (tables / "orders.csv").open("a") as more:
+        more.write("s0,h0-0,p1,2024-02-20,1.0,1.0\n")
+    again = []
+    original = lab.replay
+
+    def watched(federation, jobs, schema, *, step):
+        again.extend(job.name for job in jobs)
+        return original(federation, jobs, schema, step=step)
+
+    monkeypatch.setattr(lab, "replay", watched)
+    run_replay(request(tmp_path, tables, **only), console=quiet())
+    assert again == ["store-popularity-seed1"]
+
+
+def test_fewer_shops_are_taken_from_all_sizes(tmp_path, tables):
+    paths = run_replay(request(tmp_path, tables, stores=2, conditions=("popularity",)), console=quiet())
+    assert json.loads(paths[1].read_text())["facts"]["shops"] == 2
+    assert paths[0].name == "made-up-fit8-predict9-10-2shops.md"
+
+
+def test_unknown_link_is_refused(tmp_path, tables):
+    with pytest.raises(InvalidSplitError, match="link"):
+        run_replay(request(tmp_path, tables, link="names"), console=quiet())
+
+
+def test_damaged_results_are_named(tmp_path, tables):
+    only = {"conditions": ("store-popularity",)}
+    run_replay(request(tmp_path, tables, **only), console=quiet())
+    note = next((tmp_path / "out").rglob("store-popularity-seed1.json"))
+    note.with_suffix(".parquet").write_bytes(b"rubbish")
+    with pytest.raises(UnreadableResultsError, match="damaged"):
+        run_replay(request(tmp_path, tables, **only), console=quiet())
+    note.write_text("[")
+    with pytest.raises(UnreadableResultsError, match="not a result"):
+        run_replay(request(tmp_path, tables, **only), console=quiet())
+
+
+def test_a_file_in_place_of_the_folder_is_refused(tmp_path, tables):
+    (tmp_path / "out").write_text("a file")
+    with pytest.raises(UnreadableResultsError, match="cannot be used"):
+        run_replay(request(tmp_path, tables), console=quiet())

@@ -1,0 +1,71 @@
+import numpy as np
+import pytest
+from journeys import made_up_federation
+
+from highstreet.client.contribution import phase_release
+from highstreet.models.schema import FeatureSchema
+from highstreet.privacy.accountant import epsilon as epsilon_of
+from highstreet.simulations import training
+from highstreet.simulations.conditions import DELTA, Placement
+from highstreet.simulations.training import plan_for, train
+
+
+def silent(_words, _done, _total):
+    return None
+
+
+@pytest.fixture(scope="module")
+def shops():
+    return [store.shop for store in made_up_federation(stores=2, households=5).stores]
+
+
+@pytest.fixture(scope="module")
+def released(shops):
+    """The release of each placement, seed 1."""
+    plans = {Placement.NOBODY: plan_for(FeatureSchema(), None)}
+    plans[Placement.ONCE_IN_SUM] = plans[Placement.EVERY_STORE] = plan_for(FeatureSchema(), 3.0)
+    return {
+        placement: train(plan, shops, placement=placement, seed=1, first_sums={}, step=silent)
+        for placement, plan in plans.items()
+    }
+
+
+def test_programme_at_an_epsilon_costs_that_epsilon():
+    releases = [phase_release(phase) for phase in plan_for(FeatureSchema(), 3.0).phases]
+    spent = epsilon_of(releases, delta=DELTA)
+    assert 2.98 < spent <= 3.0
+
+
+def test_noise_in_every_store_is_more_noise_than_once_in_the_sum(released):
+    stated = {placement: float(state["popularity/key_stddev"][0]) for placement, state in released.items()}
+    assert stated[Placement.NOBODY] == 0
+    ratio = stated[Placement.EVERY_STORE] / stated[Placement.ONCE_IN_SUM]
+    assert ratio == pytest.approx(np.sqrt(2), rel=1e-3)  # two stores
+
+
+def test_same_seed_gives_the_same_release_and_another_seed_another(shops, released):
+    plan = plan_for(FeatureSchema(), 3.0)
+    again = train(plan, shops, placement=Placement.ONCE_IN_SUM, seed=1, first_sums={}, step=silent)
+    other = train(plan, shops, placement=Placement.ONCE_IN_SUM, seed=2, first_sums={}, step=silent)
+    assert again.sha256() == released[Placement.ONCE_IN_SUM].sha256()
+    assert other.sha256() != again.sha256()
+
+
+def test_first_sums_are_computed_once_and_change_nothing(shops, released, monkeypatch):
+    plan = plan_for(FeatureSchema(), 3.0)
+    counted = []
+    original = training.clipped_sum
+
+    def counting(plan, phase, *rest, **named):
+        counted.append(phase.index)
+        return original(plan, phase, *rest, **named)
+
+    monkeypatch.setattr(training, "clipped_sum", counting)
+    first_sums = {}
+    for seed in (2, 1):
+        last = train(
+            plan, shops, placement=Placement.ONCE_IN_SUM, seed=seed, first_sums=first_sums, step=silent
+        )
+    assert counted.count(0) == len(shops)
+    assert counted.count(1) == 2 * len(shops)
+    assert last.sha256() == released[Placement.ONCE_IN_SUM].sha256()
