@@ -44,25 +44,35 @@ def write_down(folder: Path, name: str, entry: dict[str, object]) -> None:
     os.close(descriptor)
 
 
-def live(folder: Path, first: int, kill_at: int | None, *, careless: bool) -> None:
-    """Answer rounds until killed or until the budget is spent; some of them twice."""
-    if kill_at is not None:
-        count = 0
+def kill_after(folder: Path, lines: int) -> None:
+    """Kill this process once that many lines of the ledger's code have run from now on."""
+    left = lines
 
-        def tracer(frame: FrameType, event: str, _: object) -> object:
-            nonlocal count
-            if frame.f_code.co_filename not in TRACED:
-                return None
-            count += event == "line"
-            if count >= kill_at:
-                write_down(folder, "kills.log", {"line": f"{frame.f_code.co_name}:{frame.f_lineno}"})
-                os.kill(os.getpid(), signal.SIGKILL)
-            return tracer
+    def tracer(frame: FrameType, event: str, _: object) -> object:
+        nonlocal left
+        if frame.f_code.co_filename not in TRACED:
+            return None
+        left -= event == "line"
+        if left <= 0:
+            write_down(folder, "kills.log", {"line": f"{frame.f_code.co_name}:{frame.f_lineno}"})
+            os.kill(os.getpid(), signal.SIGKILL)
+        return tracer
 
-        sys.settrace(tracer)
+    sys.settrace(tracer)
+
+
+def live(folder: Path, first: int, lines: int | None, *, careless: bool, opening: bool) -> None:
+    """Answer rounds until killed or until the budget is spent; some of them twice.
+
+    The lines up to the end are counted from the opening of the ledger on, or from after it.
+    """
+    if lines is not None and opening:
+        kill_after(folder, lines)
     book = Ledger.open(folder / "ledger.db", accountant=ClosedFormAccountant())
+    if lines is not None and not opening:
+        kill_after(folder, lines)
     for phase in range(first, first + 1000):
-        for asked in {phase, random.randrange(phase + 1)}:  # noqa: S311 - which round is asked again
+        for asked in {phase, random.randrange(phase + 1)}:
             answer(folder, book, asked, careless=careless)
 
 
@@ -75,7 +85,8 @@ def answer(folder: Path, book: Ledger, phase: int, *, careless: bool) -> None:
     if isinstance(opened, AnsweredRound):
         reply = opened.reply
     else:
-        write_down(folder, "computed.log", {"phase": phase, "customers": opened.customers})
+        entry = {"phase": phase, "customers": opened.customers, "is_again": opened.is_again}
+        write_down(folder, "computed.log", entry)
         reply = os.urandom(48)
         if careless:
             write_down(folder, "sent.log", {"phase": phase, "reply": reply.hex()})
@@ -92,19 +103,20 @@ def next_phase(folder: Path) -> int:
 
 def main(folder: Path, kills: int, seed: int, *, careless: bool) -> None:
     """Live and die `kills` times, then print how the lives ended."""
-    chance = random.Random(seed)  # noqa: S311 - where to kill
+    chance = random.Random(seed)
     ends: Counter[str] = Counter()
     while ends["killed"] < kills and not ends["budget spent"]:
-        by_line = chance.random() < 0.5
-        kill_at = chance.randrange(1, 2 * LINES_A_ROUND) if by_line else None
-        after_seconds = None if by_line else chance.random() * 0.04
+        by_line = careless or chance.random() < 0.5
+        lines = chance.randrange(1, 2 * LINES_A_ROUND) if by_line else None
+        after_seconds = None if by_line else chance.random() * 0.12
+        opening = chance.random() < 0.3
         first = next_phase(folder)
         random.seed(chance.random())
         child = os.fork()
         if child == 0:
             status = 1
             try:
-                live(folder, first, kill_at, careless=careless)
+                live(folder, first, lines, careless=careless, opening=opening)
             except BudgetExhaustedError:
                 status = 0
             finally:
