@@ -58,7 +58,14 @@ def load_products(connection: sqlite3.Connection) -> tuple[list[int], list[Produ
     return keys, products
 
 
-def load_shop(vault: Vault, cohort: ConsentedCohort, schema: FeatureSchema, as_of: date) -> ShopData:
+def load_shop(
+    vault: Vault,
+    cohort: ConsentedCohort,
+    schema: FeatureSchema,
+    as_of: date,
+    *,
+    only: frozenset[int] | None = None,
+) -> ShopData:
     """Load what a cohort's customers bought before a day, and the whole listed catalogue.
 
     Every customer of the cohort who has not withdrawn is there, with or without purchases, and nobody else. A
@@ -72,13 +79,16 @@ def load_shop(vault: Vault, cohort: ConsentedCohort, schema: FeatureSchema, as_o
         schema: the public feature space.
         as_of: only orders before this day count. For anything that leaves the shop it must be a public day,
             never one computed from orders.
+        only: of the cohort, only these row keys; all of it when None.
 
     Raises:
         ForgedCohortError, CohortExpiredError, ClockSetBackError, InconsistentConsentLogError: nothing is
         loaded.
     """
     with vault.read() as connection:
-        customers = np.array(still_granted(cohort, vault, connection), dtype=np.int64)
+        granted = still_granted(cohort, vault, connection)
+        wanted = granted if only is None else [customer for customer in granted if customer in only]
+        customers = np.array(wanted, dtype=np.int64)
         keys, products = load_products(connection)
         rows = connection.execute(
             _PURCHASES, (json.dumps(customers.tolist()), day_number(as_of) * _SECONDS_A_DAY)

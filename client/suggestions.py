@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-import numpy as np
-
 from highstreet.audit.consent import ConsentState, Purpose
 from highstreet.client.consent import ConsentDesk
 from highstreet.client.home import StoreHome
@@ -127,8 +125,7 @@ def _personal(
     novel_only: bool,
 ) -> SuggestionList:
     cohort = desk.cohort(Purpose.SUGGESTIONS_HERE)
-    everybody = load_shop(vault, cohort, kept.model.schema, serving_day(vault))
-    shop = everybody.select(np.array([everybody.customer_ids.index(str(customer))]))
+    shop = load_shop(vault, cohort, kept.model.schema, serving_day(vault), only=frozenset({customer}))
     titles = _titles(vault)
     purchases = len(shop.purchases)
     items = tuple(

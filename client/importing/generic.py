@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC
+from functools import lru_cache
 
 from highstreet.audit.consent import Answer, Purpose
 from highstreet.client.importing.cells import CellReader
@@ -83,11 +84,13 @@ def _orders(columns: Columns, cells: CellReader) -> RowReader:
     order_id, ordered_at = columns.cell("order_id"), columns.cell("ordered_at")
     customer_id, product_id = columns.cell("customer_id"), columns.cell("product_id")
     quantity, unit_price, discount = (columns.cell(n) for n in ("quantity", "unit_price", "discount"))
+    # The lines of an order stand together and share its moment.
+    moment = lru_cache(maxsize=1_024)(cells.wall_clock)
 
     def read(row: list[str]) -> Iterator[Record]:
         yield LineRecord(
             cells.code(order_id(row), Problem.MISSING_ORDER),
-            cells.wall_clock(ordered_at(row)),
+            moment(ordered_at(row)),
             cells.code(customer_id(row), None),
             cells.code(product_id(row), Problem.MISSING_PRODUCT),
             cells.quantity(quantity(row)),

@@ -105,6 +105,14 @@ def test_customers_are_named_by_row_key_only(full_vault: Vault, desk: ConsentDes
     assert "ann" not in repr(cohort)
 
 
+def test_a_part_of_a_cohort_can_be_loaded_and_nobody_outside_it(full_vault: Vault, desk: ConsentDesk) -> None:
+    keys = {name: full_vault.customer_key(name) for name in ("ann", "ben", "cat")}
+    cohort = desk.cohort(Purpose.SHOP_MODEL)
+    part = load_shop(full_vault, cohort, FeatureSchema(), TODAY, only=frozenset({keys["ben"], keys["cat"]}))
+    assert _names(full_vault, part) == {"ben"}
+    assert len(part.purchases) == 1
+
+
 def test_a_withdrawal_beats_a_cohort_already_made(full_vault: Vault, desk: ConsentDesk) -> None:
     cohort = desk.cohort(COOP)
     desk.record("ann", COOP, Answer.WITHDRAWAL, source="test")
