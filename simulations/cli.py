@@ -28,6 +28,8 @@ Try it small first (minutes):
   highstreet lab replay --out /tmp/lab --stores 10 --seeds 1 --epsilon 3
 Choose on the tuning weeks, look at the report weeks once:
   highstreet lab replay --out /tmp/lab --fit-until 40 --predict 41-45
+Shops that join with 20 customers and no past:
+  highstreet lab replay --out /tmp/lab --newcomers 0
 Your own data (a folder with orders.csv and products.csv; columns: highstreet lab schema):
   highstreet lab replay --out /tmp/lab --data my-tables --fit-until 30 --predict 31-35
 """
@@ -70,6 +72,10 @@ def replay_command(  # noqa: PLR0913  typer reads options from parameters
         str,
         typer.Option(help="How shops recognise products: gtin (bar code) or descriptors (attributes only)."),
     ] = "gtin",
+    newcomers: Annotated[
+        int | None,
+        typer.Option(min=0, help="Judge shops that only join now, with so many weeks of past."),
+    ] = None,
 ) -> None:
     """Run, resume and report a replay."""
     from highstreet.simulations.lab import Request, run_replay
@@ -88,6 +94,7 @@ def replay_command(  # noqa: PLR0913  typer reads options from parameters
             minimum_customers=minimum_customers,
             catalogue_size=catalogue_size,
             link=link,
+            newcomers=newcomers,
         )
     )
 

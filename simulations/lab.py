@@ -18,6 +18,7 @@ from highstreet.simulations.conditions import Condition, choose, conditions_for
 from highstreet.simulations.errors import InvalidSplitError
 from highstreet.simulations.journey import load_journey
 from highstreet.simulations.judging import units_of
+from highstreet.simulations.newcomers import NEWCOMER_CUSTOMERS, with_newcomers
 from highstreet.simulations.protocol import Federation, Protocol, Split, build_federation, parse_weeks
 from highstreet.simulations.replay import Job, jobs_for, replay
 from highstreet.simulations.replay_report import RunFacts, machine, write_reports
@@ -50,6 +51,7 @@ class Request:
     minimum_customers: int
     catalogue_size: int
     link: str
+    newcomers: int | None = None
 
 
 def run_replay(request: Request, *, console: Console | None = None) -> list[Path]:
@@ -61,6 +63,8 @@ def run_replay(request: Request, *, console: Console | None = None) -> list[Path
     screen.print(f"Reading {request.data or 'the Complete Journey'} ...")
     tables = load_tables(request.data) if request.data else load_journey()
     federation = _thinned(build_federation(tables, protocol, schema), request.stores)
+    if request.newcomers is not None:
+        federation = with_newcomers(federation, past_weeks=request.newcomers)
     screen.print(
         f"{federation.name}, {protocol.split}: {len(federation.stores)} shops, {federation.customers} pairs, "
         f"{federation.units} judged, {len(federation.catalogue)} products."
@@ -122,7 +126,8 @@ def _slug(federation: Federation, request: Request) -> str:
     name = re.sub(r"[^a-z0-9]+", "-", federation.name.lower()).strip("-") or "data"
     parts = [name, f"fit{split.fit_until}-predict{split.predict_from}-{split.predict_until}"]
     parts += [request.link] if request.link != "gtin" else []
-    parts += [f"{len(federation.stores)}shops"] if request.stores else []
+    parts += [f"{request.stores}shops"] if request.stores else []
+    parts += [f"newcomers{request.newcomers}"] if request.newcomers is not None else []
     return "-".join(parts)
 
 
@@ -143,6 +148,7 @@ def _report(
         judged=federation.units,
         products=len(federation.catalogue),
         link=_LINKS[federation.protocol.link],
+        scenario=_scenario(federation, request),
         command=" ".join(["highstreet", *sys.argv[1:]]),
         commit=_commit(),
         machine=machine(),
@@ -150,6 +156,15 @@ def _report(
     )
     summary = summarise(conditions, folder.load(jobs), units_of(federation))
     return write_reports(request.out, slug, facts, summary)
+
+
+def _scenario(federation: Federation, request: Request) -> str:
+    if request.newcomers is None:
+        return "Every shop judged took part in the training."
+    return (
+        f"Newcomers: the shops judged took no part in the training ({len(federation.training)} others did); "
+        f"each joins with {NEWCOMER_CUSTOMERS} customers and {request.newcomers} weeks of their purchases."
+    )
 
 
 def _show(

@@ -36,12 +36,13 @@ _AFFINITY_SMOOTHING = 0.3
 def judge_opponent(federation: Federation, name: str) -> NDArray[np.float64]:
     """Return the metrics of one opponent, as `judge` does."""
     histories = [bought(store.shop) for store in federation.stores]
-    share = sum((popularity(history) for history in histories), np.zeros(len(federation.catalogue)))
-    share = share / federation.customers
-    return judge(federation, _scorer(name, histories, share))
+    everything = csr_array(vstack([bought(shop) for shop in federation.training]))
+    return judge(federation, _scorer(name, histories, everything))
 
 
-def _scorer(name: str, histories: list[csr_array], share: NDArray[np.float64]) -> Scorer:
+def _scorer(name: str, histories: list[csr_array], everything: csr_array) -> Scorer:
+    share = popularity(everything) / everything.shape[0]
+
     def in_store(index: int) -> NDArray[np.float64]:
         own = histories[index]
         return shrunk_popularity(popularity(own), own_customers=own.shape[0], coop_share=share)
@@ -62,7 +63,7 @@ def _scorer(name: str, histories: list[csr_array], share: NDArray[np.float64]) -
     }
     if name in simple:
         return simple[name]
-    model = _pooled(name, csr_array(vstack(histories)))
+    model = _pooled(name, everything)
     return lambda index, store: model.scores(histories[index][store.judged])
 
 

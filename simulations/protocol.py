@@ -103,13 +103,27 @@ class LabStore:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Federation:
-    """All shops of the lab under one protocol; the catalogue's rows are the same in each."""
+    """All shops of the lab under one protocol; the catalogue's rows are the same in each.
+
+    Attributes:
+        name, note: of the data set.
+        protocol: shops, products, customers and weeks were chosen by.
+        catalogue: every shop's.
+        stores: shops that are judged.
+        members: shops that train, where they are others than those judged; see `newcomers`.
+    """
 
     name: str
     note: str
     protocol: Protocol
     catalogue: Catalogue
     stores: tuple[LabStore, ...]
+    members: tuple[ShopData, ...] | None = None
+
+    @property
+    def training(self) -> tuple[ShopData, ...]:
+        """The shops that train."""
+        return tuple(store.shop for store in self.stores) if self.members is None else self.members
 
     @property
     def customers(self) -> int:

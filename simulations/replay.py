@@ -140,7 +140,7 @@ def _release(
         return None
     return train(
         plan,
-        [store.shop for store in federation.stores],
+        federation.training,
         placement=job.condition.placement,
         seed=job.seed,
         first_sums=first_sums,
@@ -213,7 +213,10 @@ def _data_digest(federation: Federation) -> str:
     digest.update("\n".join(federation.catalogue.product_ids).encode())
     digest.update(federation.catalogue.shared_key.tobytes())
     for store in federation.stores:
-        lines = store.shop.purchases
-        for column in (lines.customer, lines.item, lines.day, store.persons, store.targets.indices):
+        for judged in (store.persons, store.targets.indices, store.targets.indptr):
+            digest.update(np.ascontiguousarray(judged).tobytes())
+    for shop in (*(store.shop for store in federation.stores), *(federation.members or ())):
+        lines = shop.purchases
+        for column in (lines.customer, lines.item, lines.day):
             digest.update(np.ascontiguousarray(column).tobytes())
     return digest.hexdigest()

@@ -41,6 +41,7 @@ class RunFacts:
         split: weeks fitted on and predicted.
         shops, customers, judged, products: sizes.
         link: how shops recognise each other's products.
+        scenario: who trained and who is judged.
         command: that was run.
         commit: of the code now; results also name their own.
         machine: it ran on.
@@ -55,6 +56,7 @@ class RunFacts:
     judged: int
     products: int
     link: str
+    scenario: str
     command: str
     commit: str
     machine: str
@@ -67,6 +69,7 @@ class RunFacts:
             f"Split: {self.split}. {self.shops} shops, {self.customers} (shop, customer) pairs, "
             f"{self.judged} of them judged, {self.products} products, all of them ranked.",
             f"Shops recognise each other's products by {self.link}.",
+            self.scenario,
             f"Command: `{self.command}`",
             f"Commit: {self.commit}. Machine: {self.machine}. Finished: {self.finished_at}.",
         ]
