@@ -37,8 +37,15 @@ def store(
 def run(ctx: typer.Context, home: HomeOption = None) -> None:
     """Take part: keep this shop's service and its connection to the co-op running."""
     from highstreet.client.process import run_store
+    from highstreet.files import make_private_folder
+    from highstreet.logs import configure_logs
 
-    run_store(store_home(ctx, home))
+    found = store_home(ctx, home)
+    make_private_folder(found.logs)
+    configure_logs(found.logs / "store.log")
+    typer.echo("Starting this shop's service and its connection to the co-op ...")
+    run_store(found, on_ready=lambda: typer.echo("Running. Ctrl-C stops it."))
+    typer.echo("Stopped. Nothing is lost.")
 
 
 store_app.command("init")(cli_join.init)

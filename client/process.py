@@ -16,6 +16,7 @@ from highstreet.client.membership import Membership, ca_file, load_charter, load
 from highstreet.client.node import Node, NodeSettings
 from highstreet.client.release_watch import ReleaseWatch
 from highstreet.client.rosters import Rosters
+from highstreet.client.round_log import noted
 from highstreet.client.rounds import Agreement, RoundDesk
 from highstreet.client.service import ServiceStatus, StoreService, serve
 from highstreet.client.till import StoreTill
@@ -56,7 +57,7 @@ def run_store(
         ledger = stack.enter_context(closing(Ledger.open(home.ledger)))
         status = ServiceStatus(member_id=membership.member_id, coop_id=membership.coop_id)
         desk = _desk(home, membership, config, ledger)
-        stack.enter_context(serve(StoreService(desk.answer, status), home.socket))
+        stack.enter_context(serve(StoreService(noted(desk.answer, home), status), home.socket))
         node = Node(_node_settings(home, membership))
         stack.callback(lambda: record(home.run / _CHILDREN, node.children))
         stack.callback(node.stop)
@@ -99,7 +100,6 @@ def _node_settings(home: StoreHome, membership: Membership) -> NodeSettings:
 def _watching_releases(home: StoreHome, status: ServiceStatus, ending: threading.Event) -> Iterator[None]:
     """Look for a new release every few seconds, in a thread of its own, while the block runs."""
     watch = ReleaseWatch(home)
-    status.active_release = watch.active
 
     def look() -> None:
         while not ending.is_set():

@@ -1,4 +1,4 @@
-"""Watches for a new release: fetches and checks it, fits the shop's own model from it, puts that in use."""
+"""Watches for a new release: fetches and checks it, has the shop's own model fitted from it."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import logging
 import time
 
 from highstreet.client.config import read_config
-from highstreet.client.fitting import fit_personal, fitted_release
 from highstreet.client.home import StoreHome
-from highstreet.client.membership import load_charter, member_caller
+from highstreet.client.membership import member_caller
+from highstreet.client.personal_model import refresh_model
 from highstreet.client.releases import active_release, fetch_release
 
 __all__ = ["ReleaseWatch"]
@@ -21,20 +21,18 @@ class ReleaseWatch:
 
     Args:
         home: the store's folder.
+
+    Attributes:
+        fitted: number of the release that the shop's model starts from, 0 for none.
     """
 
     def __init__(self, home: StoreHome) -> None:
         self._home = home
         self._max_state_bytes = read_config(home).limits.max_state_bytes
-        self._plan = load_charter(home).plan
-
-    @property
-    def active(self) -> int:
-        """Number of the release that the model in use starts from, 0 for none."""
-        return fitted_release(self._home) or 0
+        self.fitted = 0
 
     def look(self) -> int:
-        """Fetch what is new and fit what is not fitted yet; return the number in use.
+        """Fetch what is new and fit what is not fitted yet; return the number of the release in use.
 
         A crash between the two is made good the next time.
 
@@ -44,10 +42,10 @@ class ReleaseWatch:
         """
         with member_caller(self._home) as caller:
             fetched = fetch_release(self._home, caller, max_state_bytes=self._max_state_bytes)
-        release = fetched or active_release(self._home)
-        if release is not None and release.manifest.number != fitted_release(self._home):
+        release = fetched or (None if self.fitted else active_release(self._home))
+        if release is not None and release.manifest.number != self.fitted:
             began = time.monotonic()
-            number = release.manifest.number
-            fit_personal(self._home, self._plan, release.state, release=number)
-            _LOG.info("release %s is in use; fitting took %.1f s", number, time.monotonic() - began)
-        return self.active
+            refresh_model(self._home)
+            self.fitted = release.manifest.number
+            _LOG.info("release %s is in use; fitting took %.1f s", self.fitted, time.monotonic() - began)
+        return self.fitted

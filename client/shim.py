@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import argparse
 import logging
+import signal
+import threading
 import time
 from pathlib import Path
 
@@ -68,8 +70,16 @@ def run(*, runtime_address: str, secret: bytes) -> None:
                 continue
             token = node.ClaimTask(ClaimTaskRequest(task_id=task.task_id)).token
             if token:
-                answer_task(runtime_address, token)
+                # In a thread: a message whose run was stopped half way never comes; it holds up no other.
+                threading.Thread(target=_answer, args=(runtime_address, token), daemon=True).start()
         time.sleep(_POLL_SECONDS)
+
+
+def _answer(runtime_address: str, token: str) -> None:
+    try:
+        answer_task(runtime_address, token)
+    except Exception as error:  # noqa: BLE001 - the node itself reports a message that stays unanswered
+        _LOG.warning("a message was not answered: %s", type(error).__name__)
 
 
 def answer_task(runtime_address: str, token: str) -> None:
@@ -111,6 +121,9 @@ def _message(client: RuntimeHttpClient, context: Context, tree: ObjectTree) -> M
         make_pull_object_fn_protobuf(client.PullObject, node, context.run_id),
         make_confirm_message_received_fn_protobuf(client.ConfirmMessageReceived, node, context.run_id),
         return_type=Message,
+        max_time=_MESSAGE_SECONDS,
+        initial_backoff=_POLL_SECONDS,
+        backoff_cap=1.0,
     )
     message.metadata.__dict__["_message_id"] = tree.object_id
     return message
@@ -134,6 +147,8 @@ def main() -> None:
     parser.add_argument("--runtime-address", required=True)
     parser.add_argument("--secret-file", required=True, type=Path)
     arguments = parser.parse_args()
+    # Flower's client interrupts its own process when one message is over; ours goes on with the next.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     run(runtime_address=arguments.runtime_address, secret=arguments.secret_file.read_bytes())
 
 

@@ -13,13 +13,15 @@ from pathlib import Path
 from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
 
-from highstreet.processes import AlreadyRunningError, run_lock
+from highstreet.files import write_private
+from highstreet.logs import configure_logs
+from highstreet.processes import AlreadyRunningError, die_with_parent, run_lock
 from highstreet.server.checkpoints import Checkpoints
 from highstreet.server.database import connect
 from highstreet.server.home import CoopHome, default_coop_home
 from highstreet.server.programme_run import ProgrammeRun
 from highstreet.server.releases import Candidate, publish_release
-from highstreet.server.run_keeper import SERVER_APP_LOCK
+from highstreet.server.run_keeper import SERVER_APP_LOCK, SERVER_APP_RUN
 from highstreet.server.strategy import GridCarrier
 
 __all__ = ["app"]
@@ -33,8 +35,11 @@ app = ServerApp()
 @app.main()
 def main(grid: Grid, context: Context) -> None:
     """Run the programme that the run's bundle names, if it is still the active one."""
+    die_with_parent()
     home = CoopHome.open(default_coop_home())
-    _log_to(home.logs / "rounds.log")
+    configure_logs(home.logs / "rounds.log")
+    for other in ("flwr", "httpx"):
+        logging.getLogger(other).setLevel(logging.WARNING)
     try:
         _run(home, grid, context)
     except Exception:
@@ -44,6 +49,7 @@ def main(grid: Grid, context: Context) -> None:
 
 def _run(home: CoopHome, grid: Grid, context: Context) -> None:
     with _alone(home.run / SERVER_APP_LOCK), closing(connect(home.database)) as connection:
+        write_private(home.run / SERVER_APP_RUN, str(context.run_id).encode("ascii"))
         programme = Checkpoints(connection).active()
         if programme is None or programme.programme_id != context.run_config.get("programme"):
             _LOG.info("run %s: its programme is not active any more", context.run_id)
@@ -75,12 +81,3 @@ def _alone(lock: Path) -> Iterator[None]:
             if time.monotonic() > end:
                 raise
             time.sleep(0.2)
-
-
-def _log_to(path: Path) -> None:
-    """Write our own log lines to a private file; Flower keeps what it logs itself."""
-    handler = logging.FileHandler(path, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    logger = logging.getLogger("highstreet")
-    logger.setLevel(logging.INFO)
-    logger.addHandler(handler)

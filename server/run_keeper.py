@@ -12,10 +12,12 @@ from highstreet.processes import lock_held
 from highstreet.server.checkpoints import Checkpoints, Programme
 from highstreet.server.superlink import RunState
 
-__all__ = ["SERVER_APP_LOCK", "RunKeeper", "Runs"]
+__all__ = ["SERVER_APP_LOCK", "SERVER_APP_RUN", "RunKeeper", "Runs"]
 
 #: Held for as long as a ServerApp works: two never run at once, and a dead one is noticed.
 SERVER_APP_LOCK = "serverapp.lock"
+#: Beside the lock: the run whose ServerApp took it last.
+SERVER_APP_RUN = "serverapp.run"
 
 _START_SECONDS = 60.0
 _FIRST_WAIT_SECONDS = 1.0
@@ -66,9 +68,9 @@ class RunKeeper:
         self._bundle = bundle
         self._lock = lock
         self._clock = clock
+        self._programme: str | None = None
         self._run: int | None = None
         self._submitted_at = 0.0
-        self._has_worked = False
         self._again_at = 0.0
         self._closed = -1
         self._fruitless = 0
@@ -80,11 +82,13 @@ class RunKeeper:
             SuperLinkError: the SuperLink does not answer; try again later.
         """
         programme = self._book.active()
+        current = None if programme is None else programme.programme_id
+        if current != self._programme:
+            self._programme, self._run = current, None
+            self._closed, self._fruitless, self._again_at = -1, 0, 0.0
         if programme is None:
-            self._run, self._closed, self._fruitless, self._again_at = None, -1, 0, 0.0
             return
         if lock_held(self._lock):
-            self._has_worked = True
             return
         if self._run is not None and not self._has_died(self._run):
             return
@@ -93,9 +97,14 @@ class RunKeeper:
             self._submit(programme)
 
     def _has_died(self, run: int) -> bool:
-        if self._has_worked or self._clock() - self._submitted_at > _START_SECONDS:
+        if self._has_worked(run) or self._clock() - self._submitted_at > _START_SECONDS:
             return True
         return self._runs.run_state(run) in (RunState.FINISHED, RunState.UNKNOWN)
+
+    def _has_worked(self, run: int) -> bool:
+        """Whether the run's ServerApp ever held the lock, however short."""
+        note = self._lock.with_name(SERVER_APP_RUN)
+        return note.exists() and note.read_text(encoding="ascii") == str(run)
 
     def _end_run(self, programme: Programme) -> None:
         """Make sure the dead run is over for Flower too, and decide when to try again."""
@@ -117,7 +126,6 @@ class RunKeeper:
 
     def _submit(self, programme: Programme) -> None:
         self._closed = len(self._book.contributors(programme.programme_id))
-        self._has_worked = False
         self._run = self._runs.submit_run(self._bundle(programme.programme_id))
         self._submitted_at = self._clock()
         _LOG.info("programme %s: run %s submitted", programme.number, self._run)

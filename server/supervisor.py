@@ -17,7 +17,7 @@ from highstreet.server.database import connect
 from highstreet.server.errors import PortBusyError, SuperLinkError
 from highstreet.server.founding import ensure_server_certificate
 from highstreet.server.home import CoopHome
-from highstreet.server.listening import require_tls_1_3, serve_coop
+from highstreet.server.listening import serve_coop
 from highstreet.server.membership import complete, current_members
 from highstreet.server.run_keeper import SERVER_APP_LOCK, RunKeeper
 from highstreet.server.superlink import (
@@ -27,6 +27,7 @@ from highstreet.server.superlink import (
     superexec_spec,
     superlink_spec,
 )
+from highstreet.server.tls import require_tls_1_3
 
 __all__ = ["COOP_LOCK", "run_coordinator", "superlink_settings"]
 

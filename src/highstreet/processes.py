@@ -8,6 +8,7 @@ elsewhere the next start reaps what was recorded).
 
 from __future__ import annotations
 
+import ctypes
 import fcntl
 import json
 import os
@@ -30,6 +31,7 @@ __all__ = [
     "AlreadyRunningError",
     "Child",
     "ChildSpec",
+    "die_with_parent",
     "ended_by_signals",
     "free_port",
     "lock_held",
@@ -48,8 +50,9 @@ if os.getppid() != int(sys.argv[1]):
     os._exit(1)
 os.execv(sys.argv[2], sys.argv[2:])
 """
+_PR_SET_PDEATHSIG = 1
 _FIRST_WAIT_SECONDS = 0.5
-_LONGEST_WAIT_SECONDS = 30.0
+_LONGEST_WAIT_SECONDS = 10.0
 _STEADY_SECONDS = 30.0
 
 
@@ -138,6 +141,15 @@ class Child:
             self.process.wait(timeout=grace_seconds)
         _signal_group(self.process.pid, signal.SIGKILL)
         self.process.wait()
+
+
+def die_with_parent() -> None:
+    """Ask the kernel to kill this process when its parent dies.
+
+    For grandchildren, which `Child` did not start.
+    """
+    with suppress(AttributeError, OSError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def record(path: Path, children: Sequence[Child]) -> None:

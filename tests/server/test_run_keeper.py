@@ -14,7 +14,7 @@ from highstreet.models.state import SharedState
 from highstreet.processes import run_lock
 from highstreet.server.checkpoints import Checkpoints
 from highstreet.server.database import connect
-from highstreet.server.run_keeper import SERVER_APP_LOCK, RunKeeper
+from highstreet.server.run_keeper import SERVER_APP_LOCK, SERVER_APP_RUN, RunKeeper
 from highstreet.server.superlink import RunState
 
 
@@ -61,6 +61,7 @@ class Bench:
 
     def serverapp_starts(self) -> None:
         self.serverapp.enter_context(run_lock(self.lock, what="A programme"))
+        self.lock.with_name(SERVER_APP_RUN).write_text(str(len(self.runs.states)))
 
     def serverapp_dies(self) -> None:
         self.serverapp.close()
@@ -171,3 +172,13 @@ def test_a_finished_programme_is_left_alone_and_the_next_one_starts_fresh(bench:
         bench.tick()
     assert len(bench.runs.states) == 1
     assert bench.book.active() is None
+
+
+def test_a_serverapp_that_worked_for_a_moment_between_two_looks_is_known_to_be_dead(bench: Bench) -> None:
+    _request(bench)
+    bench.tick()
+    bench.serverapp_starts()
+    bench.serverapp_dies()
+    bench.tick()
+    bench.tick(2)
+    assert len(bench.runs.states) == 2

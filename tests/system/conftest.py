@@ -39,25 +39,9 @@ _PROGRAMS = (
     "flower-superlink",
     "flower-superexec",
     "flwr-serverapp",
-    "flower-supernode",
+    "flower_supernode",
     "highstreet.client.shim",
 )
-_RUN_COORDINATOR = """
-import logging, sys
-from pathlib import Path
-from highstreet.server.home import CoopHome
-from highstreet.server.supervisor import run_coordinator
-logging.basicConfig(level=logging.INFO)
-run_coordinator(CoopHome.open(Path(sys.argv[1])), on_ready=lambda: print('READY', flush=True))
-"""
-_RUN_STORE = """
-import logging, sys
-from pathlib import Path
-from highstreet.client.home import StoreHome
-from highstreet.client.process import run_store
-logging.basicConfig(level=logging.INFO)
-run_store(StoreHome(Path(sys.argv[1])), on_ready=lambda: print('READY', flush=True))
-"""
 
 
 def tiny_charter(*, gradient_rounds: int) -> Charter:
@@ -108,7 +92,7 @@ def children_of(pid: int) -> dict[str, int]:
                         "flower-superlink",
                         "flower-superexec",
                         "flwr-serverapp",
-                        "flower-supernode",
+                        "flower_supernode",
                         "client.shim",
                     ):
                         if name in words and "getppid" not in words:
@@ -127,8 +111,9 @@ def _descends(pid: int, ancestor: int) -> bool:
 class Process:
     """One of our programs, started as a person would start it."""
 
-    def __init__(self, program: str, home: Path, log: Path) -> None:
-        self._command = [sys.executable, "-c", program, str(home)]
+    def __init__(self, kind: str, home: Path, log: Path) -> None:
+        self._command = [sys.executable, "-m", "highstreet.cli", kind, "run", "--home", str(home)]
+        self._starts = 0
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -139,13 +124,18 @@ class Process:
 
     def start(self) -> None:
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        self._starts += 1
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 self._command, stdout=log, stderr=log, env=environment, start_new_session=True
             )
 
-    def wait_ready(self, *, times: int = 1, seconds: float = 120) -> None:
-        until(lambda: self._log.read_text().count("READY\n") >= times or not self.is_running, seconds)
+    def wait_ready(self, *, seconds: float = 120) -> None:
+        """Wait until it says, for the latest start, that it is running."""
+        until(
+            lambda: self._log.read_text().count("Ctrl-C stops ") >= self._starts or not self.is_running,
+            seconds,
+        )
         assert self.is_running, self._log.read_text()
 
     @property
@@ -169,7 +159,7 @@ class Shop:
     def __init__(self, root: Path, number: int) -> None:
         self.home = StoreHome(root).ensure()
         self._import(random.Random(number), number)  # noqa: S311 - made-up orders
-        self.process = Process(_RUN_STORE, root, root.parent / f"{root.name}.log")
+        self.process = Process("store", root, root.parent / f"{root.name}.log")
 
     def _import(self, chance: random.Random, number: int) -> None:
         files = self.home.root.parent / f"{self.home.root.name}-files"
@@ -223,7 +213,7 @@ class Coop:
         founding = Founding(charter=charter, host="127.0.0.1", listen="127.0.0.1", base_port=_five_ports())
         self.home: CoopHome = found_coop(root, founding, now=datetime.now(UTC))
         self.charter = charter
-        self.process = Process(_RUN_COORDINATOR, root, root.parent / f"{root.name}.log")
+        self.process = Process("coop", root, root.parent / f"{root.name}.log")
 
     def invite(self, name: str) -> str:
         authority = x509.load_pem_x509_certificate(self.home.ca_certificate.read_bytes())
@@ -285,7 +275,7 @@ def _five_ports() -> int:
             return base
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def coop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Coop]:
     """A coordinator that runs; used by one test after the other, each with a programme of its own."""
     made = Coop(tmp_path_factory.mktemp("s") / "coop")
@@ -297,7 +287,7 @@ def coop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Coop]:
         made.process.stop()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def shops(coop: Coop) -> Iterator[list[Shop]]:
     """Three stores that joined and run."""
     made = [Shop(coop.home.root.parent / f"shop{number}", number) for number in range(1, 4)]
