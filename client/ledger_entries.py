@@ -1,0 +1,70 @@
+"""What the ledger is asked and what it answers, as data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from highstreet.privacy.releases import GaussianRelease
+
+__all__ = ["AnsweredRound", "OpenedRound", "RoundKey", "Spending"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundKey:
+    """Which request of which phase of which programme.
+
+    Attributes:
+        programme_id: of one training programme, the same for all its phases.
+        phase: index of the phase.
+        request_sha256: SHA-256 of the request's bytes, 32 bytes.
+    """
+
+    programme_id: str
+    phase: int
+    request_sha256: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenedRound:
+    """A round that is paid for and may now be computed, over these customers and no others.
+
+    Attributes:
+        key: of the round.
+        customers: ids from the cohort whose exposure is on record; sample from these.
+        left_out: how many of the cohort could not afford it. For the shop's own eyes only.
+        epsilon: the largest loss any of them has now reached, at the budget's delta.
+        is_again: the spend was on record already; nothing was spent this time.
+    """
+
+    key: RoundKey
+    customers: tuple[str, ...]
+    left_out: int
+    epsilon: float
+    is_again: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnsweredRound:
+    """A round answered before: send these bytes again."""
+
+    key: RoundKey
+    reply: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spending:
+    """What the ledger knows of the period that ends today.
+
+    Attributes:
+        rounds: paid for in the period.
+        replies: of those, how many were answered.
+        customers: exposed at least once.
+        largest_epsilon: loss of the most exposed customer, at the budget's delta.
+        releases: what that customer was exposed to; for printing claims.
+    """
+
+    rounds: int
+    replies: int
+    customers: int
+    largest_epsilon: float
+    releases: tuple[GaussianRelease, ...]
