@@ -72,8 +72,13 @@ class CommandLine:
         """Return the absolute words that start `highstreet` with the running interpreter."""
         return [sys.executable, "-m", "highstreet.cli"]
 
-    def run(self, *arguments: str, expect: int = 0) -> str:
+    def run(self, *arguments: str, expect: int = 0, given: str = "") -> str:
         """Run one command to its end; return what it wrote to standard output.
+
+        Args:
+            arguments: its words.
+            expect: the exit status it should have; with a refusal, what it complained of is returned too.
+            given: what it reads from standard input, for secrets.
 
         Raises:
             CommandFailedError: its exit status is not the expected one.
@@ -81,7 +86,7 @@ class CommandLine:
         started = time.monotonic()
         done = subprocess.run(  # noqa: S603  our own command, no shell
             [*self.program(), *arguments],
-            stdin=subprocess.DEVNULL,
+            input=given.encode(),
             capture_output=True,
             env=dict(self.environment),
             check=False,

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from collections.abc import Mapping
+from pathlib import Path
 
-from highstreet.simulations.demo.answers import count, table, text
+from highstreet.client.service import ask_status
+from highstreet.simulations.demo.answers import table
 from highstreet.simulations.demo.commands import in_parallel
 from highstreet.simulations.demo.machine import free_ports_in_a_row
 from highstreet.simulations.demo.scene import Scene, Shop
 
 __all__ = [
-    "STEPS",
+    "COOP_NAME",
+    "active_release",
+    "customer_who_said",
     "evaluate",
     "found_coop",
     "import_files",
@@ -24,46 +29,53 @@ __all__ = [
     "write_sample",
 ]
 
-STEPS = 11
+COOP_NAME = "Sample co-op"
 _START_LIMIT_SECONDS = 120.0
 _TRAIN_LIMIT_SECONDS = 240.0
-_RELEASE_LIMIT_SECONDS = 120.0
+_RELEASE_LIMIT_SECONDS = 150.0
 _PORTS = 5
+_SUGGESTIONS = 8
+_LOADING_AT_ONCE = 2
+
+Answer = Mapping[str, object]
 
 
-def write_sample(scene: Scene, *, stores: int) -> dict[str, object]:
+def write_sample(scene: Scene, *, stores: int) -> Answer:
     """Write the shops' exports and return their index."""
     scene.commands.run("sample", "split", "--stores", str(stores), "--out", str(scene.files))
     return scene.read_shops()
 
 
-def found_coop(scene: Scene, *, name: str) -> None:
-    """Make the co-op on free ports of this machine."""
+def found_coop(scene: Scene) -> int:
+    """Make the co-op on free ports of this machine; return the first port."""
+    port = free_ports_in_a_row(_PORTS)
+    address = f"127.0.0.1:{port}"
     scene.commands.run(
-        *("coop", "init", "--home", str(scene.coop_home), "--name", name),
-        *("--host", "127.0.0.1", "--port", str(free_ports_in_a_row(_PORTS))),
+        "coop", "init", "--name", COOP_NAME, "--address", address, "--home", str(scene.coop_home)
     )
+    return port
 
 
 def run_coop(scene: Scene) -> None:
-    """Start the coordinator and wait until it takes joins."""
-    scene.start("coordinator", "coop", "run", "--home", str(scene.coop_home))
+    """Start the coordinator and wait until it says that stores can join."""
+    log = scene.start("coordinator", "coop", "run", "--home", str(scene.coop_home)).spec.log
     scene.wait_until(
-        lambda: bool(coop_status(scene).get("running")),
+        lambda: "is running" in _text(log),
         what="Starting the coordinator",
         limit_seconds=_START_LIMIT_SECONDS,
     )
 
 
-def join(scene: Scene) -> None:
-    """Invite every shop and let it join with its code."""
+def join(scene: Scene) -> dict[str, str]:
+    """Invite every shop and let it join with its code; return the codes, used up by then."""
 
-    def one(shop: Shop) -> None:
-        answer = scene.commands.json("coop", "invite", shop.name, "--home", str(scene.coop_home), "--json")
-        scene.commands.run("store", "init", "--home", str(shop.home), "--name", shop.name)
-        scene.commands.run("store", "join", text(table(answer), "code"), "--home", str(shop.home))
+    def one(shop: Shop) -> str:
+        code = scene.commands.run("coop", "invite", shop.name, "--home", str(scene.coop_home)).strip()
+        scene.commands.run("store", "init", "--home", str(shop.home))
+        scene.commands.run("store", "join", "-", "--home", str(shop.home), given=code)
+        return code
 
-    in_parallel(one, scene.shops)
+    return dict(zip([shop.name for shop in scene.shops], in_parallel(one, scene.shops), strict=True))
 
 
 def import_files(scene: Scene) -> None:
@@ -77,25 +89,29 @@ def import_files(scene: Scene) -> None:
 
 
 def run_stores(scene: Scene) -> None:
-    """Start the stores one after the other: each loads torch once, and this machine has few cores."""
+    """Start the stores, at most two loading at a time: each loads torch once, and cores are few."""
+    loading: list[Shop] = []
+
+    def settle(most: int) -> None:
+        def some_left() -> bool:
+            loading[:] = [shop for shop in loading if not (shop.home / "run" / "store.sock").exists()]
+            return len(loading) <= most
+
+        scene.progress.detail(f"loading {', '.join(shop.name for shop in loading)}")
+        scene.wait_until(some_left, what="Starting the stores", limit_seconds=_START_LIMIT_SECONDS)
+
     for shop in scene.shops:
-        scene.progress.detail(f"{shop.name} loads")
         scene.start(shop.home.name, "store", "run", "--home", str(shop.home))
-        socket = shop.home / "run" / "store.sock"
-        scene.wait_until(
-            socket.exists, what=f"Starting the store of {shop.name}", limit_seconds=_START_LIMIT_SECONDS
-        )
+        loading.append(shop)
+        settle(_LOADING_AT_ONCE - 1)
+    settle(0)
 
 
 def train(scene: Scene) -> None:
-    """Ask for a training and wait for its end, telling which round runs."""
-
-    def tell(line: str) -> None:
-        scene.progress.detail(re.sub(r"\s+", " ", line)[:100])
-
+    """Ask for a training and wait for its end, telling each round as it closes."""
     scene.commands.watch(
         *("coop", "train", "--wait", "--home", str(scene.coop_home)),
-        each_line=tell,
+        each_line=lambda line: scene.progress.detail(re.sub(r"\s+", " ", line)[:100]),
         limit_seconds=_TRAIN_LIMIT_SECONDS,
     )
 
@@ -103,50 +119,48 @@ def train(scene: Scene) -> None:
 def wait_for_release(scene: Scene) -> None:
     """Wait until every shop has verified the release, trained its own model from it and uses it."""
 
-    def behind() -> list[str]:
-        return [shop.name for shop in scene.shops if not active_release(scene, shop)]
-
     def all_there() -> bool:
-        missing = behind()
-        scene.progress.detail(f"waiting for {', '.join(missing)}" if missing else "")
+        missing = [shop.name for shop in scene.shops if not active_release(shop)]
+        scene.progress.detail(f"{', '.join(missing)} still training" if missing else "")
         return not missing
 
     scene.wait_until(all_there, what="Taking up the release", limit_seconds=_RELEASE_LIMIT_SECONDS)
 
 
-def suggest(scene: Scene) -> dict[str, list[Mapping[str, object]]]:
-    """Make suggestions for one consenting customer of each shop; by shop name."""
-    raise NotImplementedError
+def suggest(scene: Scene) -> dict[str, Answer]:
+    """Make suggestions for one consenting customer of each shop; answers by shop name."""
+
+    def one(shop: Shop) -> Answer:
+        customer = customer_who_said(shop.files / "customers.csv", "consent_suggestions", "yes")
+        words = ("store", "suggest", customer, "-k", str(_SUGGESTIONS), "--json", "--home", str(shop.home))
+        return table(scene.commands.json(*words))
+
+    return dict(zip([shop.name for shop in scene.shops], in_parallel(one, scene.shops), strict=True))
 
 
-def evaluate(scene: Scene) -> dict[str, Mapping[str, object]]:
-    """Let every shop measure its suggestions on the weeks held back; by shop name."""
-    results = {}
-    for shop in scene.shops:
-        scene.progress.detail(shop.name)
-        results[shop.name] = table(
-            scene.commands.json(
-                *(
-                    "store",
-                    "evaluate",
-                    "--holdout",
-                    str(shop.holdout),
-                    "--home",
-                    str(shop.home),
-                    "--json",
-                    "-",
-                )
-            )
-        )
-    return results
+def evaluate(scene: Scene) -> dict[str, Answer]:
+    """Let every shop measure its suggestions on the weeks held back; answers by shop name."""
+
+    def one(shop: Shop) -> Answer:
+        words = ("store", "evaluate", "--holdout", str(shop.holdout), "--json", "-", "--home", str(shop.home))
+        answer = table(scene.commands.json(*words))
+        scene.progress.detail(f"{shop.name} measured")
+        return answer
+
+    return dict(zip([shop.name for shop in scene.shops], in_parallel(one, scene.shops), strict=True))
 
 
-def coop_status(scene: Scene) -> Mapping[str, object]:
-    """Ask the coordinator how things stand."""
-    return table(scene.commands.json("coop", "status", "--home", str(scene.coop_home), "--json"))
+def active_release(shop: Shop) -> int:
+    """Ask a shop's running service which release it uses; 0 for none."""
+    status = ask_status(shop.home / "run" / "store.sock")
+    return status.active_release if status is not None else 0
 
 
-def active_release(scene: Scene, shop: Shop) -> int:
-    """Ask a shop which release it uses; 0 for none."""
-    status = table(scene.commands.json("store", "status", "--home", str(shop.home), "--json"))
-    return count(status, "active_release")
+def customer_who_said(path: Path, column: str, answer: str) -> str:
+    """Return the first customer of a file with this answer, for whom there is something to show."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return next(row["customer_id"] for row in csv.DictReader(file) if row[column] == answer)
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""

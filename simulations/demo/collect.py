@@ -1,0 +1,215 @@
+"""Everything a run left behind, gathered into the record the report is made of; only read, nothing changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from highstreet.audit.canonical import read_canonical
+from highstreet.audit.charter import Charter
+from highstreet.audit.claims import claims_of, releases_of
+from highstreet.audit.signing import SignedDocument
+from highstreet.client.contribution import phase_mechanism
+from highstreet.privacy.claims import Claim as PrivacyClaim
+from highstreet.privacy.claims import two_claims
+from highstreet.server.home import CoopHome
+from highstreet.simulations.demo import machine, pooled
+from highstreet.simulations.demo.answers import count, number, rows, table, text
+from highstreet.simulations.demo.evidence import contribution, names_in_files, rounds_sent, sent_replies
+from highstreet.simulations.demo.memory import MemoryUse
+from highstreet.simulations.demo.scene import Scene, Shop
+from highstreet.simulations.demo.stages import COOP_NAME, active_release
+from highstreet.simulations.report.record import (
+    Check,
+    Claim,
+    Consent,
+    Contribution,
+    Phase,
+    Release,
+    RunRecord,
+    StoreRecord,
+    Suggested,
+)
+
+__all__ = ["Findings", "gather"]
+
+_NEIGHBOURING = "add or remove one"
+_MANIFEST_LIMIT_BYTES = 4 << 20
+
+
+@dataclass(slots=True)
+class Findings:
+    """What the steps of a run found, by shop name where it is a shop's."""
+
+    index: Mapping[str, object] = field(default_factory=dict)
+    statuses: dict[str, Mapping[str, object]] = field(default_factory=dict)
+    suggestions: dict[str, Mapping[str, object]] = field(default_factory=dict)
+    evaluations: dict[str, Mapping[str, object]] = field(default_factory=dict)
+    checks: list[Check] = field(default_factory=list)
+
+
+def gather(scene: Scene, findings: Findings, *, began: datetime, peak: MemoryUse, command: str) -> RunRecord:
+    """Make the record of a finished run."""
+    charter = CoopHome.open(scene.coop_home).charter()
+    consent = table(findings.index, "consent")
+    rates = table(consent, "rates")
+    return RunRecord(
+        title=f"A co-op of {len(scene.shops)} shops learns together",
+        coop_name=COOP_NAME,
+        started_at=began.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        duration_seconds=scene.progress.seconds,
+        data_note=f"{text(findings.index, 'note').rstrip('.')}. Not real shops, not real people.",
+        consent_note=(
+            "Nobody was asked: the consent answers are drawn once with a fixed public seed "
+            f"({count(consent, 'seed')}), {number(rates, 'consent_coop_learning'):.0%} yes to learning with "
+            "the co-op."
+        ),
+        command=command,
+        commit=machine.commit(),
+        stores=tuple(_store(scene, shop, findings, charter) for shop in scene.shops),
+        pooled=pooled.together(list(findings.evaluations.values())),
+        phases=tuple(_phases(charter)),
+        claims=_promised(charter, stores=len(scene.shops)),
+        contribution=_one_message(scene, charter),
+        release=_release(scene.shops[0]),
+        checks=tuple(findings.checks),
+        steps=tuple(scene.progress.steps),
+        machine=machine.describe(peak),
+    )
+
+
+def _store(scene: Scene, shop: Shop, findings: Findings, charter: Charter) -> StoreRecord:
+    status = findings.statuses[shop.name]
+    answer = findings.evaluations.get(shop.name)
+    names = {phase.index: phase.name for phase in charter.plan.phases}
+    return StoreRecord(
+        name=shop.name,
+        customers=count(status, "customers"),
+        products=count(status, "products"),
+        order_lines=count(status, "lines"),
+        consents=tuple(
+            Consent(
+                purpose=text(each, "plain_words"),
+                yes=count(each, "granted"),
+                no=count(each, "withdrawn"),
+                unanswered=count(each, "not_asked"),
+            )
+            for each in rows(status, "consents")
+        ),
+        claims=_spent(table(status, "budget")),
+        rounds=rounds_sent(sent_replies(shop.home / "ledger.db"), names),
+        evaluation=pooled.evaluation(answer) if answer is not None else None,
+        suggestions=tuple(
+            Suggested(title=text(each, "title"), reason=f"{text(each, 'reason')}; {text(each, 'how_sure')}")
+            for each in rows(findings.suggestions.get(shop.name, {"items": []}), "items")
+        ),
+        active_release=active_release(shop),
+    )
+
+
+def _spent(budget: Mapping[str, object]) -> tuple[Claim, Claim]:
+    delta = number(budget, "delta")
+    return (
+        Claim(
+            unit="a customer of this shop",
+            epsilon=number(budget, "epsilon"),
+            delta=delta,
+            neighbouring=_NEIGHBOURING,
+            limit=number(budget, "limit_epsilon"),
+        ),
+        Claim(
+            unit=f"a person who shops in up to {count(budget, 'shops_per_person')} shops",
+            epsilon=number(budget, "person_epsilon"),
+            delta=delta,
+            neighbouring=_NEIGHBOURING,
+        ),
+    )
+
+
+def _promised(charter: Charter, *, stores: int) -> tuple[Claim, ...]:
+    """The charter's two claims, and the person's for somebody who uses every shop of this co-op."""
+    claims = claims_of(charter)
+    found = [
+        _claim(
+            "a customer of one shop",
+            claims.customer,
+            limit=charter.privacy.epsilon,
+            note="what the charter promises",
+        ),
+        _claim(
+            f"a person who shops in up to {claims.person.k} shops",
+            claims.person,
+            note="the worst case over where they shop; each shop adds its own noise",
+        ),
+    ]
+    if stores > claims.person.k:
+        everywhere = two_claims(
+            releases_of(charter.plan),
+            delta=charter.privacy.delta,
+            stores_per_person=stores,
+            placement=charter.privacy.noise,
+        ).person
+        found.append(
+            _claim(f"a person who shops in all {stores} shops", everywhere, note="the worst there is here")
+        )
+    return tuple(found)
+
+
+def _claim(unit: str, claim: PrivacyClaim, *, note: str, limit: float | None = None) -> Claim:
+    return Claim(
+        unit=unit,
+        epsilon=claim.epsilon,
+        delta=claim.delta,
+        neighbouring=_NEIGHBOURING,
+        limit=limit,
+        note=note,
+    )
+
+
+def _phases(charter: Charter) -> list[Phase]:
+    return [
+        Phase(
+            index=phase.index,
+            name=phase.name,
+            kind=phase.kind.value,
+            dimension=phase.dimension,
+            clipping_norm=phase.clipping_norm,
+            noise_multiplier=phase.noise_multiplier,
+            sampling_rate=phase.sampling_rate,
+        )
+        for phase in charter.plan.phases
+    ]
+
+
+def _one_message(scene: Scene, charter: Charter) -> Contribution | None:
+    """The smallest shop's first message: the one that is hardest to hide a customer in."""
+    shop, phase = scene.shops[0], charter.plan.phases[0]
+    mechanism = phase_mechanism(phase)
+    return contribution(
+        shop.name,
+        sent_replies(shop.home / "ledger.db"),
+        phase=(phase.index, phase.name),
+        noise=(mechanism.grid_step, mechanism.noise_stddev),
+        names=names_in_files(_named_files(shop)),
+    )
+
+
+def _named_files(shop: Shop) -> list[Path]:
+    return [shop.files / "products.csv", shop.files / "customers.csv"]
+
+
+def _release(shop: Shop) -> Release | None:
+    folders = sorted(path for path in (shop.home / "releases").glob("[0-9]*") if path.is_dir())
+    if not folders:
+        return None
+    signed = SignedDocument.from_file_bytes((folders[-1] / "manifest.json").read_bytes())
+    manifest = dict(read_canonical(signed.document, limit_bytes=_MANIFEST_LIMIT_BYTES))
+    model = table(manifest, "model")
+    return Release(
+        number=count(manifest, "number"),
+        sha256=text(model, "sha256"),
+        size_bytes=count(model, "bytes"),
+        manifest=manifest,
+    )
