@@ -95,7 +95,7 @@ def _show_budget(found: BudgetStatus) -> None:
     words = "nothing" if not found.rounds else "almost all" if part > 0.95 else f"about {round(part * 100)} %"
     typer.echo(
         f"  Privacy: {words} of the budget for {found.period_days} days is spent "
-        f"({found.rounds:,} rounds, {found.customers:,} customers took part)."
+        f"(rounds: {found.rounds:,}, customers who took part: {found.customers:,})."
     )
     for line in found.claims:
         typer.echo(f"    {line}")

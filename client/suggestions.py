@@ -21,6 +21,7 @@ __all__ = ["Certainty", "Policy", "Suggested", "SuggestionList", "suggest"]
 _POPULAR_DAYS = 90
 #: Below this many purchases a customer's taste is not known.
 _FEW_PURCHASES = 10
+_NOT_AGREED = "This customer {said} personal suggestions: these are the shop's best-sellers."
 _OFTEN, _RECENT_DAYS = 3, 60
 
 
@@ -96,7 +97,7 @@ def suggest(home: StoreHome, customer_id: str, *, k: int, novel_only: bool = Fal
 
     Raises:
         UnknownCustomerError: no such customer.
-        ConsentLogError and others of the consent desk: nothing is shown when consent cannot be relied on.
+        InconsistentConsentLogError, ClockSetBackError: consent cannot be relied on; nothing is shown.
     """
     with Vault.open(home.vault) as vault:
         customer = vault.customer_key(customer_id)
@@ -104,8 +105,7 @@ def suggest(home: StoreHome, customer_id: str, *, k: int, novel_only: bool = Fal
         state = desk.state(customer, Purpose.SUGGESTIONS_HERE)
         if state is not ConsentState.GRANTED:
             said = "said no to" if state is ConsentState.WITHDRAWN else "was not asked about"
-            note = f"This customer {said} personal suggestions: these are the shop's best-sellers."
-            return _popular(vault, k, note)
+            return _popular(vault, k, _NOT_AGREED.format(said=said))
         kept = current_model(home, vault)
         if kept is None:
             return _popular(
@@ -126,6 +126,8 @@ def _personal(
 ) -> SuggestionList:
     cohort = desk.cohort(Purpose.SUGGESTIONS_HERE)
     shop = load_shop(vault, cohort, kept.model.schema, serving_day(vault), only=frozenset({customer}))
+    if not shop.customer_ids:  # withdrawn while the model was made ready
+        return _popular(vault, k, _NOT_AGREED.format(said="said no to"))
     titles = _titles(vault)
     purchases = len(shop.purchases)
     items = tuple(

@@ -5,12 +5,25 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from highstreet.cli import main
 from highstreet.client.home import HOME_VARIABLE, StoreHome
+from highstreet.client.ledger import Ledger, RoundKey
+from highstreet.client.round_log import noted
+from highstreet.privacy.budget import Budget, StoreLimits
+from highstreet.privacy.releases import customer_release
+from highstreet.protos.rounds_pb2 import (
+    REFUSAL_BUDGET,
+    RoundReply,
+    RoundRequest,
+    SignedReply,
+    SignedRequest,
+)
 
 
 class Typed:
@@ -145,6 +158,40 @@ def test_status_budget_and_rounds_of_a_store_on_its_own(
     assert json.loads(Typed(capsys, "budget", "--json", *home).out)["epsilon"] == 0
     assert "Nothing has left this shop." in Typed(capsys, "rounds", *home).out
     assert json.loads(Typed(capsys, "rounds", "--json", *home).out) == []
+
+
+def test_rounds_lists_what_left_and_why_something_was_refused(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    home = StoreHome(tmp_path / "store")
+    request = SignedRequest(request=RoundRequest(phase="ranker").SerializeToString()).SerializeToString()
+    for outcome in ({"values": b"1234"}, {"refusal": REFUSAL_BUDGET}):
+        reply = RoundReply(programme_id="p", round=3, **outcome).SerializeToString()
+        noted(lambda _, reply=reply: SignedReply(reply=reply).SerializeToString(), home)(request)
+    shown = Typed(capsys, "rounds", "--home", home.root).out
+    assert "round 3 (ranker): 13 bytes of noised sums left." in shown
+    assert "round 3 (ranker) refused: it does not fit this shop's budget for privacy. No sums left" in shown
+    assert "2 messages" in shown
+
+
+def test_budget_says_what_was_spent_as_two_claims(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    home = StoreHome(tmp_path / "store").ensure()
+    today = datetime.now(UTC).date()
+    with closing(Ledger.open(home.ledger)) as ledger:
+        ledger.open_round(
+            RoundKey(programme_id="p", phase=0, request_sha256=bytes(32)),
+            release=customer_release(noise_multiplier=4.0),
+            cohort=("1", "2"),
+            limits=StoreLimits(budget=Budget(epsilon=3.0, delta=1e-5, period_days=365)),
+            today=today,
+        )
+    shown = Typed(capsys, "budget", "--home", home.root).out
+    assert "rounds: 1, customers who took part: 2" in shown
+    assert "for a customer of one shop (added or removed)" in shown
+    assert "limit of this shop: epsilon 3, delta 1e-05" in shown
+    found = json.loads(Typed(capsys, "budget", "--json", "--home", home.root).out)
+    assert 0 < found["epsilon"] < 3
+    assert (found["rounds"], found["replies"], found["customers"]) == (1, 0, 2)
 
 
 @pytest.mark.system

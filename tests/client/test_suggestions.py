@@ -80,6 +80,20 @@ def test_a_withdrawal_counts_for_the_next_suggestion(shop_home: StoreHome) -> No
     assert suggest(shop_home, "c1", k=3).policy is Policy.POPULAR
 
 
+def test_a_withdrawal_while_the_model_is_fitted_still_counts(
+    shop_home: StoreHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fit = personal_model.fit_local
+
+    def withdraw_meanwhile(*args: object, **kwargs: object) -> object:
+        with Vault.open(shop_home.vault) as vault:
+            ConsentDesk(vault).record("c1", Purpose.SUGGESTIONS_HERE, Answer.WITHDRAWAL, source="test")
+        return fit(*args, **kwargs)  # type: ignore[arg-type]  # passed on as they came
+
+    monkeypatch.setattr(personal_model, "fit_local", withdraw_meanwhile)
+    assert suggest(shop_home, "c1", k=3).policy is Policy.POPULAR
+
+
 def test_best_sellers_name_a_number_of_people_only_from_twenty_up(shop_home: StoreHome) -> None:
     for item in suggest(shop_home, "c23", k=32).items:
         people = int(item.score)
