@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -13,7 +14,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
 
-from highstreet.client.errors import FileNotUnderstoodError, ImportBusyError, VaultError
+from highstreet.client.errors import FileNotUnderstoodError, ImportBusyError, VaultError, VaultFullError
 from highstreet.client.importing.cells import CellReader
 from highstreet.client.importing.problems import Problems
 from highstreet.client.importing.profile import Columns
@@ -27,6 +28,9 @@ from highstreet.client.importing.understanding import Understanding, understand
 from highstreet.client.vault import Vault
 
 __all__ = ["FileOutcome", "ImportResult", "Importer", "find_files"]
+
+#: Free disk per byte of the file: staged rows, saved rows, and the log of the one transaction.
+_ROOM_PER_BYTE = 4
 
 Found = TypeVar("Found")
 
@@ -162,6 +166,7 @@ class Importer:
             ).fetchone()
         if known is not None:
             return ImportResult(file_name=name, outcome=FileOutcome.ALREADY_SAVED)
+        self._check_room(file)
         number = None if dry_run else self._begin(file)
         try:
             return self._stage_and_save(file, number)
@@ -224,6 +229,17 @@ class Importer:
         staging.finish(problems)
         self._progress(name, size, size)
         return rows_read
+
+    def _check_room(self, file: RecognisedFile) -> None:
+        """Refuse before reading what the disk could not hold: a large file takes minutes to read."""
+        needed = _ROOM_PER_BYTE * file.source.size_bytes
+        free = shutil.disk_usage(self._vault.path.parent).free
+        if free < needed:
+            raise VaultFullError(
+                f"Importing {file.path.name} needs about {needed / 1e9:.1f} GB of free disk, and "
+                f"{free / 1e9:.1f} GB are free. Nothing was changed.",
+                next_step="Free some space and import it again, or split it into smaller files.",
+            )
 
     def _begin(self, file: RecognisedFile) -> int:
         with self._vault.write() as connection:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,7 @@ from highstreet.client.errors import (
     TooManyProblemsError,
     VaultFullError,
 )
+from highstreet.client.importing import importer
 from highstreet.client.importing.importer import FileOutcome, Importer, ImportResult
 from highstreet.client.vault import Vault
 from tests.client.conftest import CUSTOMERS, NOW, ORDERS, PRODUCTS, contents
@@ -338,6 +340,18 @@ def test_a_full_disk_saves_nothing_of_the_file(load: Load, tmp_path: Path, full_
     with pytest.raises(VaultFullError):
         load(tmp_path / "big.csv")
     assert _saved(full_vault) == {k: v for k, v in before.items() if k != "imports"}
+
+
+def test_a_file_larger_than_the_free_disk_is_refused_before_it_is_read(
+    full_vault: Vault, load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "o.csv").write_text(HEADER + TestRowsLeftOut.GOOD)
+    monkeypatch.setattr(importer.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(1000, 900, 100))
+    before = contents(full_vault)
+    with pytest.raises(VaultFullError, match="free disk") as caught:
+        load(tmp_path / "o.csv")
+    assert "split it" in caught.value.next_step
+    assert contents(full_vault) == before
 
 
 def test_two_imports_at_once_are_refused(vault: Vault, shop_files: Path) -> None:
