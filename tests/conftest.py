@@ -22,7 +22,7 @@ from highstreet.server.home import CoopHome, Ports, ServerConfig  # noqa: E402
 
 
 def make_charter(**changes: object) -> Charter:
-    """A charter of two phases that cost epsilon 1.06 at delta 1e-5; fields of Charter can be replaced."""
+    """A charter of two phases that cost epsilon 1.07 at delta 1e-5; fields of Charter can be replaced."""
     phases = tuple(
         PhasePlan(
             index=index,

@@ -136,7 +136,7 @@ def test_a_store_joins_one_co_op_once(coop: Any, store: StoreHome, limits: Store
 
 def test_nobody_there_is_said(store: StoreHome, limits: StoreLimits, coop: Any) -> None:
     nowhere = replace(Invite.from_code(coop.invite("Corner Shop")), port=1)
-    with pytest.raises(CoopUnreachableError, match="Nobody answers at 127.0.0.1:1"):
+    with pytest.raises(CoopUnreachableError, match=r"Nobody answers at 127\.0\.0\.1:1"):
         join_coop(store, nowhere.code(), limits, now=_now())
     assert not store.root.exists()
 
@@ -149,7 +149,7 @@ def test_something_that_is_no_coordinator_is_said(store: StoreHome, limits: Stor
         talk = threading.Thread(target=lambda: _greet(server))
         talk.start()
         other = replace(Invite.from_code(coop.invite("Corner Shop")), port=server.getsockname()[1])
-        with pytest.raises(CoopUnreachableError, match="does not speak TLS 1.3"):
+        with pytest.raises(CoopUnreachableError, match=r"does not speak TLS 1\.3"):
             join_coop(store, other.code(), limits, now=_now())
         talk.join()
 
@@ -201,7 +201,7 @@ def test_a_certificate_for_another_name_is_refused(
     write_private(home.server_key, key_pem(key))
     write_private(home.server_certificate, pem(certificate) + pem(authority.certificate))
     elsewhere = run_coop(home)
-    with pytest.raises(UntrustedCoordinatorError, match="another name than 127.0.0.1"):
+    with pytest.raises(UntrustedCoordinatorError, match=r"another name than 127\.0\.0\.1"):
         join_coop(store, elsewhere.invite("Corner Shop"), limits, now=_now())
 
 

@@ -309,10 +309,8 @@ def test_a_busy_port_is_named(coop: Any, found: Callable[..., CoopHome]) -> None
 
 @pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="reads Linux' list of sockets")
 def test_the_service_listens_on_loopback_only_when_told_so(coop: Any) -> None:
-    lines = [
-        line for name in ("tcp", "tcp6") for line in Path("/proc/net", name).read_text().splitlines()[1:]
-    ]
-    sockets = [line.split()[1:4] for line in lines]
+    tables = [Path("/proc/net", name).read_text().splitlines()[1:] for name in ("tcp", "tcp6")]
+    sockets = [line.split()[1:4] for lines in tables for line in lines]
     listening = [local.split(":") for local, _, state in sockets if state == "0A"]
     ports = coop.home.config().ports
     hosts = {host for host, port in listening if int(port, 16) in (ports.join, ports.members)}

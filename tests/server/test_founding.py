@@ -47,7 +47,7 @@ def test_a_second_founding_leaves_the_first_as_it_is(
 ) -> None:
     home = found()
     before = {path: path.read_bytes() for path in home.root.rglob("*") if path.is_file()}
-    with pytest.raises(CoopExistsError, match="left as it was"):
+    with pytest.raises(CoopExistsError, match="left as it is"):
         found_coop(home.root, _decided(charter_with()), now=NOW)
     assert {path: path.read_bytes() for path in home.root.rglob("*") if path.is_file()} == before
 

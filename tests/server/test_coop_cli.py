@@ -1,0 +1,209 @@
+"""What a coordinator and a shop type, and what they read: one clear sentence and a next step."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from highstreet.audit.charter import Charter
+from highstreet.audit.charter_format import to_toml
+from highstreet.audit.invite import Invite
+from highstreet.cli import main
+from highstreet.server.database import connect
+from highstreet.server.home import CoopHome
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    def command(*words: object) -> tuple[int, str, str]:
+        status = main([str(word) for word in words])
+        told = capsys.readouterr()
+        return status, told.out, told.err
+
+    return command
+
+
+@pytest.fixture
+def edited(tmp_path: Path, charter_with: Callable[..., Charter]) -> Path:
+    file = tmp_path / "edited.toml"
+    file.write_text(to_toml(charter_with()))
+    return file
+
+
+def _join(run: Run, coop: Any, tmp_path: Path, name: str) -> tuple[int, str, str]:
+    _, code, _ = run("coop", "invite", name, "--home", coop.home.root)
+    return run("store", "join", code.strip(), "--home", tmp_path / name.replace(" ", "-"))
+
+
+def test_a_co_op_is_made_from_an_edited_charter(run: Run, tmp_path: Path, edited: Path) -> None:
+    place = tmp_path / "coop"
+    status, out, _ = run(
+        "coop", "init", "--home", place, "--charter", edited, "--address", "coop.example.org:7000"
+    )
+    assert status == 0
+    assert "epsilon 1.07, delta 1e-05 for a customer of one shop" in out
+    assert "for a person who shops in up to 4 shops" in out
+    assert CoopHome.open(place).config().superlink_address == "coop.example.org:7002"
+    assert CoopHome.open(place).config().listen == "0.0.0.0"  # noqa: S104  # what a public name means
+    status, _, err = run("coop", "init", "--home", place, "--charter", edited)
+    assert status == 1
+    assert "left as it is" in err
+
+
+@pytest.mark.parametrize("address", ["nowhere", "host:", ":9440", "host:0", "host:70000", "höst:9440"])
+def test_an_address_that_is_none_is_said(run: Run, tmp_path: Path, edited: Path, address: str) -> None:
+    words = ("--home", tmp_path / "coop", "--charter", edited, "--address", address)
+    status, _, err = run("coop", "init", *words)
+    assert status == 1
+    assert "HOST:PORT" in err
+    assert not (tmp_path / "coop").exists()
+
+
+def test_charters_are_checked_and_signed(run: Run, coop_home: CoopHome, edited: Path) -> None:
+    assert run("coop", "charter", "check", edited)[0] == 0
+    assert run("coop", "charter", "sign", edited, "--home", coop_home.root)[0] == 0
+    edited.write_text(edited.read_text().replace("noise_multiplier = 5.0", "noise_multiplier = 0.5"))
+    status, _, err = run("coop", "charter", "sign", edited, "--home", coop_home.root)
+    assert status == 1
+    assert "its phases cost" in err
+    edited.write_text("[coop")
+    status, _, err = run("coop", "charter", "check", edited)
+    assert status == 1
+    assert "not valid TOML" in err
+
+
+@pytest.mark.slow
+def test_a_printed_charter_is_one_to_start_from(run: Run, tmp_path: Path) -> None:
+    status, out, _ = run("coop", "charter", "default", "--epsilon", "2", "--name", "Mill Lane")
+    file = tmp_path / "c.toml"
+    file.write_text(out)
+    assert status == 0
+    assert run("coop", "charter", "check", file)[0] == 0
+
+
+def test_only_the_code_is_on_standard_output(run: Run, coop_home: CoopHome) -> None:
+    status, out, err = run("coop", "--home", coop_home.root, "invite", "Corner Shop", "--expires-hours", 2)
+    assert status == 0
+    assert Invite.from_code(out).address == "127.0.0.1:20000"
+    assert "within 2 hours" in err
+
+
+def test_a_shop_joins_and_is_listed(run: Run, coop: Any, tmp_path: Path) -> None:
+    status, out, _ = _join(run, coop, tmp_path, "Corner Shop")
+    assert status == 0
+    assert "member of Hill Road" in out
+    assert "epsilon 1.07" in out
+    status, out, _ = run("coop", "members", "--home", coop.home.root)
+    assert "Corner Shop" in out
+
+
+def test_a_code_used_twice_gets_a_sentence_and_a_next_step(run: Run, coop: Any, tmp_path: Path) -> None:
+    _, code, _ = run("coop", "invite", "A", "--home", coop.home.root)
+    assert run("store", "join", code.strip(), "--home", tmp_path / "a")[0] == 0
+    status, _, err = run("store", "join", code.strip(), "--home", tmp_path / "b")
+    assert status == 1
+    assert err.strip() == (
+        "highstreet: This invitation was used by another store already. Ask the coordinator for a new code."
+    )
+
+
+def test_a_removed_shop_is_out(run: Run, coop: Any, tmp_path: Path) -> None:
+    _join(run, coop, tmp_path, "Corner Shop")
+    assert run("coop", "remove", "Corner Shop", "--home", coop.home.root)[0] == 0
+    _, out, _ = run("coop", "members", "--home", coop.home.root)
+    assert "No shop has joined" in out
+    status, _, err = run("coop", "remove", "Corner Shop", "--home", coop.home.root)
+    assert status == 1
+    assert "not a member" in err
+
+
+def test_a_store_is_made_once(run: Run, tmp_path: Path) -> None:
+    assert run("store", "init", "--home", tmp_path / "s")[0] == 0
+    status, _, err = run("store", "init", "--home", tmp_path / "s")
+    assert status == 1
+    assert "already" in err
+
+
+def test_a_training_needs_enough_members_and_no_other_one(run: Run, coop: Any, tmp_path: Path) -> None:
+    home = coop.home.root
+    status, _, err = run("coop", "train", "--home", home)
+    assert status == 1
+    assert "at least 3 stores in a round; the co-op has 0" in err
+    for name in ("A", "B", "C"):
+        _join(run, coop, tmp_path, name)
+    assert "Training 1 is asked for" in run("coop", "train", "--home", home)[1]
+    status, _, err = run("coop", "train", "--home", home)
+    assert status == 1
+    assert "Programme 1 is requested already" in err
+
+
+@pytest.mark.parametrize(("state", "failure"), [("finished", ""), ("failed", "Too few stores answered.")])
+def test_waiting_shows_each_round_and_how_it_ended(
+    run: Run, coop: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: str, failure: str
+) -> None:
+    for name in ("A", "B", "C"):
+        _join(run, coop, tmp_path, name)
+
+    def coordinator_works(seconds: float) -> None:
+        """What happens while the watcher sleeps: a round closes, the programme ends."""
+        with closing(connect(coop.home.database)) as connection:
+            connection.execute(
+                "INSERT INTO rounds (programme_id, round, phase, request, opened_at, closed_at, contributors)"
+                " SELECT programme_id, 0, 'popularity', x'00', 10, 25, 3 FROM programmes"
+            )
+            connection.execute("UPDATE programmes SET state = ?, failure = ?", (state, failure))
+
+    monkeypatch.setattr(time, "sleep", coordinator_works)
+    status, out, err = run("coop", "train", "--wait", "--home", coop.home.root)
+    assert "1 of 2: popularity, 3 stores" in out
+    assert status == (1 if failure else 0)
+    assert (failure in err) if failure else ("training is finished" in out)
+    table = run("coop", "status", "--home", coop.home.root)[1]
+    assert "popularity" in table
+    assert "15" in table  # seconds the round took
+
+
+def test_ctrl_c_ends_the_watching_only(
+    run: Run, coop: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("A", "B", "C"):
+        _join(run, coop, tmp_path, name)
+
+    def interrupted(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(time, "sleep", interrupted)
+    status, out, _ = run("coop", "train", "--wait", "--home", coop.home.root)
+    assert status == 0
+    assert "the training goes on" in out
+    connection = connect(coop.home.database)
+    assert connection.execute("SELECT state FROM programmes").fetchone()[0] == "requested"
+    connection.close()
+
+
+def test_grpc_is_not_loaded_before_tls_1_3_was_asked_for() -> None:
+    look = "import sys, highstreet.server.cli, highstreet.server.tls; print('grpc' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+def test_before_anything_happened_the_lists_say_what_to_do(run: Run, coop_home: CoopHome) -> None:
+    assert "coop train" in run("coop", "releases", "--home", coop_home.root)[1]
+    assert "coop train" in run("coop", "status", "--home", coop_home.root)[1]
+    assert "coop invite" in run("coop", "members", "--home", coop_home.root)[1]
+
+
+@pytest.mark.parametrize("command", ["status", "members", "releases", "train"])
+def test_a_place_without_a_co_op_says_so(run: Run, tmp_path: Path, command: str) -> None:
+    status, _, err = run("coop", command, "--home", tmp_path)
+    assert status == 1
+    assert "There is no co-op in" in err

@@ -1,0 +1,79 @@
+"""coop.db forgets nothing it was told, and says what is wrong with it."""
+
+from __future__ import annotations
+
+import sqlite3
+import stat
+from pathlib import Path
+
+import pytest
+
+from highstreet.server.database import connect, transaction
+from highstreet.server.errors import DatabaseError
+
+
+def test_a_new_database_is_private_and_fully_synchronous(tmp_path: Path) -> None:
+    path = tmp_path / "coop.db"
+    connection = connect(path, create=True)
+    assert connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+    assert connection.execute("PRAGMA synchronous").fetchone()[0] == 2
+    assert connection.execute("PRAGMA foreign_keys").fetchone()[0] == 1
+    connection.execute("INSERT INTO programmes VALUES ('a', 1, 0, NULL, 'requested', '', x'00')")
+    for file in tmp_path.iterdir():
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    connection.close()
+    assert connect(path).execute("SELECT count(*) FROM programmes").fetchone()[0] == 1
+
+
+def test_a_transaction_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    connection = connect(tmp_path / "coop.db", create=True)
+
+    def interrupted() -> None:
+        with transaction(connection):
+            connection.execute("INSERT INTO programmes VALUES ('a', 1, 0, NULL, 'requested', '', x'00')")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        interrupted()
+    assert connection.execute("SELECT count(*) FROM programmes").fetchone()[0] == 0
+    assert not connection.in_transaction
+
+
+def test_only_one_programme_can_be_active(tmp_path: Path) -> None:
+    connection = connect(tmp_path / "coop.db", create=True)
+    connection.execute("INSERT INTO programmes VALUES ('a', 1, 0, NULL, 'running', '', x'00')")
+    with pytest.raises(sqlite3.IntegrityError):
+        connection.execute("INSERT INTO programmes VALUES ('b', 2, 0, NULL, 'requested', '', x'00')")
+    connection.execute("INSERT INTO programmes VALUES ('c', 3, 0, NULL, 'finished', '', x'00')")
+
+
+def test_a_missing_database_is_not_made_anew(tmp_path: Path) -> None:
+    with pytest.raises(DatabaseError, match="does not exist"):
+        connect(tmp_path / "coop.db")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_another_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "coop.db").write_text("no database, but long enough to be looked at as one " * 20)
+    with pytest.raises(DatabaseError, match="not a database of ours"):
+        connect(tmp_path / "coop.db")
+
+
+def test_a_newer_database_is_left_alone(tmp_path: Path) -> None:
+    connection = connect(tmp_path / "coop.db", create=True)
+    connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    with pytest.raises(DatabaseError, match="newer version"):
+        connect(tmp_path / "coop.db")
+
+
+def test_a_full_disk_is_said_and_undone(tmp_path: Path) -> None:
+    from highstreet.files import DiskFullError
+
+    connection = connect(tmp_path / "coop.db", create=True)
+    (pages,) = connection.execute("PRAGMA page_count").fetchone()
+    connection.execute(f"PRAGMA max_page_count = {pages}")
+    rows = [(f"p{number}", number, "x" * 500) for number in range(1000)]
+    with pytest.raises(DiskFullError, match="nothing was changed"), transaction(connection):
+        connection.executemany("INSERT INTO programmes VALUES (?, ?, 0, NULL, 'finished', ?, x'00')", rows)
+    assert connection.execute("SELECT count(*) FROM programmes").fetchone()[0] == 0
