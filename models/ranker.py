@@ -11,12 +11,10 @@ coordinates.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from highstreet.models.errors import PhaseOrderError
 from highstreet.models.examples import Examples, window_examples
@@ -27,6 +25,10 @@ from highstreet.models.schema import FeatureSchema
 from highstreet.models.settings import Settings
 from highstreet.models.shop import ShopData
 from highstreet.models.state import SharedState
+
+if TYPE_CHECKING:  # torch is loaded by those who train: suggestions need none of it
+    import torch
+    from torch import Tensor
 
 __all__ = [
     "GradientTask",
@@ -133,6 +135,8 @@ class RankerTask:
     """The gradient task of one round: whitened features in, one score per candidate out."""
 
     def __init__(self, schema: FeatureSchema, settings: Settings, state: SharedState, *, seed: int) -> None:
+        import torch
+
         if "ranker/whitening" not in state:
             raise PhaseOrderError("A ranker round was asked for before the curvature was released.")
         self._schema, self._settings, self._state, self._seed = schema, settings, state, seed
@@ -142,6 +146,8 @@ class RankerTask:
 
     def examples(self, shop: ShopData, rows: NDArray[np.integer]) -> tuple[Tensor, ...]:
         """Return whitened features (b, s, c, f), current scores and target weights (b, s, c)."""
+        import torch
+
         timeline, space = self._prepare(shop)
         found = _examples(self._settings, space, timeline, np.asarray(rows), shop, seed=self._seed)
         whitened = found.features @ self._state["ranker/whitening"].astype(np.float32)
@@ -150,6 +156,8 @@ class RankerTask:
 
     def loss(self, outputs: Tensor, *targets: Tensor) -> Tensor:
         """Return the listwise cross-entropy of each customer, shape (b,), zero without targets."""
+        import torch
+
         current, wanted = targets
         log_probabilities = torch.log_softmax(outputs.squeeze(-1) + current, dim=-1)
         return -(wanted * log_probabilities).sum(dim=(1, 2))

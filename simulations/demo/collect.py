@@ -1,4 +1,4 @@
-"""Everything a run left behind, gathered into the record the report is made of; only read, nothing changed."""
+"""Everything a run left behind, gathered into the record of the report; read, never changed."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def _promised(charter: Charter, *, stores: int) -> tuple[Claim, ...]:
             "a customer of one shop",
             claims.customer,
             limit=charter.privacy.epsilon,
-            note="what the charter promises",
+            note="the limit is what the charter promises",
         ),
         _claim(
             f"a person who shops in up to {claims.person.k} shops",
@@ -205,7 +205,7 @@ def _release(shop: Shop) -> Release | None:
     if not folders:
         return None
     signed = SignedDocument.from_file_bytes((folders[-1] / "manifest.json").read_bytes())
-    manifest = dict(read_canonical(signed.document, limit_bytes=_MANIFEST_LIMIT_BYTES))
+    manifest: dict[str, object] = {**read_canonical(signed.document, limit_bytes=_MANIFEST_LIMIT_BYTES)}
     model = table(manifest, "model")
     return Release(
         number=count(manifest, "number"),

@@ -21,13 +21,8 @@ def evaluation(answer: Answer) -> Evaluation:
     return Evaluation(
         customers=count(answer, "customers"),
         customers_novel=count(answer, "customers_novel"),
-        methods=tuple(
-            _method(entry, _one(entry, "all_items"), _one(entry, "novel"))
-            for entry in rows(answer, "methods")
-        ),
-        gains=tuple(
-            _gain(entry, _one(entry, "all_items"), _one(entry, "novel")) for entry in rows(answer, "gains")
-        ),
+        methods=tuple(_method(each, *_both(each)) for each in rows(answer, "methods")),
+        gains=tuple(_gain(each, *_both(each)) for each in rows(answer, "gains")),
     )
 
 
@@ -59,8 +54,8 @@ def pool(figures: Sequence[object]) -> Estimate | None:
 
     A shop without an interval (one customer) counts in the mean only.
 
-    >>> pool([{"value": 1.0, "low": 0.0, "high": 2.0, "units": 1}, {"value": 3.0, "low": 2.0, "high": 4.0, "units": 1}])
-    Estimate(value=2.0, low=1.2928932188134525, high=2.7071067811865475)
+    >>> pool([{"value": 1, "low": 0, "high": 2, "units": 1}, {"value": 3, "low": 3, "high": 3, "units": 1}])
+    Estimate(value=2.0, low=1.5, high=2.5)
     """
     units = [count(table(each), "units") for each in figures]
     total = sum(units)
@@ -84,6 +79,10 @@ def _one(entry: Answer, name: str) -> Estimate | None:
         return None
     plain = table(figure)
     return Estimate.model_validate({key: plain.get(key) for key in ("value", "low", "high")})
+
+
+def _both(entry: Answer) -> tuple[Estimate | None, Estimate | None]:
+    return _one(entry, "all_items"), _one(entry, "novel")
 
 
 def _method(entry: Answer, all_items: Estimate | None, novel: Estimate | None) -> Method:

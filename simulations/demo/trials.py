@@ -1,4 +1,4 @@
-"""The sceptic's trials that need the running co-op: used codes, plaintext, and customers who change their mind."""
+"""The sceptic's trials on the running co-op: used codes, plaintext, customers who change their mind."""
 
 from __future__ import annotations
 
