@@ -17,7 +17,7 @@ from highstreet.protos.rounds_pb2 import REFUSAL_UNAVAILABLE, RefusalCode, Round
 from highstreet.protos.store_pb2 import AnswerRequest
 from highstreet.protos.store_pb2_grpc import StoreStub
 
-__all__ = ["BODY_LIMIT_BYTES", "SOCKET_VARIABLE", "answer_through", "app", "unavailable"]
+__all__ = ["BODY_LIMIT_BYTES", "SOCKET_VARIABLE", "answer_through", "answer_with", "app", "unavailable"]
 
 SOCKET_VARIABLE = "HIGHSTREET_STORE_SOCKET"
 BODY_LIMIT_BYTES = 64 << 20
@@ -38,7 +38,12 @@ def query(message: Message, context: Context) -> Message:
         answer = answer_through(Path(os.environ[SOCKET_VARIABLE]), body if isinstance(body, bytes) else b"")
     except Exception:  # noqa: BLE001 - the program's top: no error text may travel
         answer = unavailable()
-    return Message(RecordDict({_RECORD: ConfigRecord({_BODY: answer})}), reply_to=message)
+    return answer_with(message, answer)
+
+
+def answer_with(message: Message, body: bytes) -> Message:
+    """Return the reply to a message with this body."""
+    return Message(RecordDict({_RECORD: ConfigRecord({_BODY: body})}), reply_to=message)
 
 
 def answer_through(socket: Path, body: bytes) -> bytes:

@@ -47,7 +47,7 @@ from flwr.supercore.retry import make_simple_http_retry_invoker
 from flwr.supercore.runtime import RuntimeHttpClient
 from flwr.supernode.runtime.run_clientapp import push_message, push_task_output
 
-from highstreet.client.app import app
+from highstreet.client.app import answer_with, app, unavailable
 
 __all__ = ["answer_task", "main", "run"]
 
@@ -94,11 +94,20 @@ def answer_task(runtime_address: str, token: str) -> None:
     try:
         context, tree = _take(client)
         message = _message(client, context, tree)
-        push_message(client, app(message, context), context)
+        push_message(client, _reply(message, context), context)
         push_task_output(client, context, "completed", "")
     finally:
         heartbeat.stop()
         client.close()
+
+
+def _reply(message: Message, context: Context) -> Message:
+    """Let our ClientApp answer; a message of a kind it does not know gets the same answer as any failure."""
+    try:
+        return app(message, context)
+    except Exception as error:  # noqa: BLE001 - the program's top: no error text may travel
+        _LOG.warning("a message was not understood: %s", type(error).__name__)
+        return answer_with(message, unavailable())
 
 
 def _take(client: RuntimeHttpClient) -> tuple[Context, ObjectTree]:
