@@ -1,0 +1,173 @@
+"""The store service behind its Unix socket, and the ClientApp that carries to it."""
+
+from __future__ import annotations
+
+import stat
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import grpc
+import pytest
+from flwr.app import ConfigRecord, Context, Message, RecordDict
+
+from highstreet.client.app import SOCKET_VARIABLE, answer_through, app, unavailable
+from highstreet.client.errors import StoreHomeError
+from highstreet.client.service import ServiceStatus, StoreService, ask_status, serve
+from highstreet.protos.rounds_pb2 import REFUSAL_UNAVAILABLE, RoundReply, SignedReply
+from highstreet.protos.store_pb2 import AnswerRequest
+from highstreet.protos.store_pb2_grpc import StoreStub
+
+
+def _reply(**outcome: object) -> bytes:
+    content = RoundReply(format_version=1, programme_id="p1", round=3, **outcome)  # type: ignore[arg-type]
+    return SignedReply(reply=content.SerializeToString(), signature=b"s").SerializeToString()
+
+
+class Desk:
+    """Answers with what it is told, and sees whether it was ever asked two things at once."""
+
+    def __init__(self) -> None:
+        self.bodies: list[bytes] = []
+        self.answer_with = _reply(values=b"1234")
+        self.fail = False
+        self._busy = threading.Lock()
+
+    def answer(self, body: bytes) -> bytes:
+        assert self._busy.acquire(blocking=False)
+        try:
+            if self.fail:
+                raise KeyError("customer 17 bought plum jam")
+            self.bodies.append(body)
+            return self.answer_with
+        finally:
+            self._busy.release()
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+@pytest.fixture
+def socket(tmp_path: Path, desk: Desk) -> Iterator[Path]:
+    status = ServiceStatus(member_id="m1", coop_id="c1")
+    with serve(StoreService(desk.answer, status), tmp_path / "run" / "store.sock"):
+        yield tmp_path / "run" / "store.sock"
+
+
+def test_the_socket_is_for_its_owner_only_and_goes_away(tmp_path: Path, desk: Desk) -> None:
+    path = tmp_path / "run" / "store.sock"
+    with serve(StoreService(desk.answer, ServiceStatus()), path):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    assert not path.exists()
+
+
+def test_a_socket_left_by_a_crash_is_replaced(tmp_path: Path, desk: Desk) -> None:
+    path = tmp_path / "run" / "store.sock"
+    path.parent.mkdir()
+    path.touch()
+    with serve(StoreService(desk.answer, ServiceStatus()), path):
+        assert answer_through(path, b"body") == desk.answer_with
+
+
+def test_a_path_too_long_for_a_socket_is_told_plainly(tmp_path: Path, desk: Desk) -> None:
+    path = tmp_path / ("x" * 120) / "store.sock"
+    with (
+        pytest.raises(StoreHomeError, match="too long for a socket"),
+        serve(StoreService(desk.answer, ServiceStatus()), path),
+    ):
+        pytest.fail("it was served")
+
+
+def test_bytes_go_in_and_come_out_as_they_are(socket: Path, desk: Desk) -> None:
+    body = bytes(range(256)) * 4096
+    assert answer_through(socket, body) == desk.answer_with
+    assert desk.bodies == [body]
+
+
+def test_messages_are_answered_one_at_a_time(socket: Path, desk: Desk) -> None:
+    threads = [threading.Thread(target=answer_through, args=(socket, b"x")) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(desk.bodies) == 6
+
+
+def test_the_status_counts_rounds(socket: Path, desk: Desk) -> None:
+    answer_through(socket, b"x")
+    desk.answer_with = _reply(refusal=REFUSAL_UNAVAILABLE)
+    answer_through(socket, b"x")
+    status = ask_status(socket)
+    assert status is not None
+    assert (status.member_id, status.coop_id) == ("m1", "c1")
+    assert (status.rounds_answered, status.rounds_refused, status.last_round) == (1, 1, "p1/3")
+
+
+def test_without_a_service_there_is_no_status(tmp_path: Path) -> None:
+    assert ask_status(tmp_path / "none.sock") is None
+
+
+def test_another_format_version_is_refused(socket: Path, desk: Desk) -> None:
+    with grpc.insecure_channel(f"unix:{socket}") as channel, pytest.raises(grpc.RpcError) as caught:
+        StoreStub(channel).Answer(AnswerRequest(format_version=2, signed_request=b"x"), timeout=5)
+    assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+    assert desk.bodies == []
+
+
+def test_a_failure_in_the_store_reaches_the_shim_without_a_word(socket: Path, desk: Desk) -> None:
+    desk.fail = True
+    with pytest.raises(grpc.RpcError) as caught:
+        answer_through(socket, b"x")
+    assert "plum" not in str(caught.value)
+
+
+def _message(content: RecordDict) -> Message:
+    message = Message(content, dst_node_id=7, message_type="query")
+    message.metadata.__dict__.update(_run_id=1, _src_node_id=1, _message_id="m")
+    return message
+
+
+def _context() -> Context:
+    return Context(run_id=1, node_id=7, node_config={}, state=RecordDict(), run_config={})
+
+
+def _through_the_app(content: RecordDict) -> bytes:
+    reply = app(_message(content), _context())
+    assert not reply.has_error()
+    return bytes(reply.content["highstreet"]["body"])
+
+
+def test_the_clientapp_carries_a_message_to_the_service_and_back(
+    socket: Path, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(SOCKET_VARIABLE, str(socket))
+    content = RecordDict({"highstreet": ConfigRecord({"body": b"opaque"})})
+    assert _through_the_app(content) == desk.answer_with
+    assert desk.bodies == [b"opaque"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        RecordDict(),
+        RecordDict({"highstreet": ConfigRecord({})}),
+        RecordDict({"other": ConfigRecord({"body": b"x"})}),
+    ],
+)
+def test_a_message_of_another_form_gets_unavailable_and_no_text(
+    content: RecordDict, socket: Path, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(SOCKET_VARIABLE, str(socket))
+    assert _through_the_app(content) == unavailable()
+    assert desk.bodies == []
+
+
+def test_without_a_service_the_clientapp_says_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(SOCKET_VARIABLE, raising=False)
+    answer = _through_the_app(RecordDict({"highstreet": ConfigRecord({"body": b"x"})}))
+    reply = RoundReply.FromString(SignedReply.FromString(answer).reply)
+    assert reply.refusal == REFUSAL_UNAVAILABLE
+    assert SignedReply.FromString(answer).signature == b""
