@@ -176,8 +176,8 @@ class _Fit:
         return float(_SHARE_GRID[int(np.argmin(losses + self._reluctance()))])
 
     def _reluctance(self) -> NDArray[np.float64]:
-        """Loss the shop's data must overcome to move away from an equal mixture."""
-        return self.settings.share_prior * (np.array(_SHARE_GRID) - 0.5) ** 2
+        """Loss the shop's data must overcome to serve less of the release; few customers cannot judge it."""
+        return self.settings.share_prior * (1.0 - np.array(_SHARE_GRID))
 
     def _alone_prior(self) -> WeightPrior:
         mean = np.concatenate([INITIAL_WEIGHTS, SHOP_WEIGHTS])

@@ -40,7 +40,7 @@ class Settings:
         local_windows: windows a shop trains on; the last one also decides how much of the release it serves.
         alone_precision: of a shop's belief in initial weights, in units of one customer's loss.
         sampling_stddev: stands in for sampling error in sums of statistics, besides their noise.
-        share_prior: how reluctantly a shop moves away from an equal mixture of co-op and alone, in loss.
+        share_prior: loss the shop's last weeks must save before it serves nothing of the release.
     """
 
     holdout_days: int = 0
@@ -48,10 +48,10 @@ class Settings:
     snapshots: int = 2
     half_life_days: float = 150.0
     key_share: float = 0.5
-    token_keys: int = 200
-    token_types: int = 120
-    token_categories: int = 60
-    cooccurrence_ridge: float = 20.0
+    token_keys: int = 150
+    token_types: int = 0
+    token_categories: int = 0
+    cooccurrence_ridge: float = 60.0
     candidates: int = 320
     own_candidates: int = 120
     sampling_seed: int = 20170101
@@ -65,7 +65,7 @@ class Settings:
     local_windows: int = 3
     alone_precision: float = 10.0
     sampling_stddev: float = 0.3
-    share_prior: float = 20.0
+    share_prior: float = 6.0
 
     @classmethod
     def from_params(cls, params: Mapping[str, float]) -> Settings:
