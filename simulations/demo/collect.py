@@ -91,7 +91,8 @@ def _store(scene: Scene, shop: Shop, findings: Findings, charter: Charter) -> St
         order_lines=count(status, "lines"),
         consents=tuple(
             Consent(
-                purpose=text(each, "plain_words"),
+                purpose=text(each, "purpose"),
+                words=text(each, "plain_words"),
                 yes=count(each, "granted"),
                 no=count(each, "withdrawn"),
                 unanswered=count(each, "not_asked"),

@@ -25,7 +25,7 @@ def show(record: RunRecord, console: Console, *, report: Path) -> None:
     console.print()
     for claim in record.claims:
         console.print(
-            f"  privacy spent for {escape(claim.unit)}: epsilon {claim.epsilon:.3g}, delta {claim.delta:g} "
+            f"  privacy spent for {escape(claim.unit)}: epsilon {claim.shown_epsilon}, delta {claim.delta:g} "
             f"({escape(claim.neighbouring)})",
             highlight=False,
         )

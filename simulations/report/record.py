@@ -6,6 +6,7 @@ without a new run. Epsilons are always pairs with their delta and their neighbou
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -79,9 +80,10 @@ class Evaluation(_Record):
 
 
 class Consent(_Record):
-    """How many customers answered what for one purpose."""
+    """How many customers answered what for one purpose; `words` say the purpose as an owner would."""
 
     purpose: str
+    words: str
     yes: int
     no: int
     unanswered: int = 0
@@ -105,6 +107,17 @@ class Claim(_Record):
     neighbouring: str
     limit: float | None = None
     note: str = ""
+
+    @property
+    def shown_epsilon(self) -> str:
+        """Epsilon as it is printed: rounded up, never down.
+
+        >>> Claim(unit="x", epsilon=6.701, delta=1e-5, neighbouring="add or remove one").shown_epsilon
+        '6.71'
+        """
+        if not math.isfinite(self.epsilon):
+            return "infinity"
+        return f"{math.ceil(self.epsilon * 100 - 1e-9) / 100:.2f}"
 
 
 class RoundSent(_Record):

@@ -49,7 +49,7 @@ def consent_bars(stores: Sequence[StoreRecord], purpose: str) -> Markup:
 def budget_bars(claims: Sequence[Claim]) -> Markup:
     """Draw each claim's epsilon on a logarithmic axis, its limit as a mark."""
     words = " ".join(
-        f"For {claim.unit}: epsilon {claim.epsilon:.3g} at delta {claim.delta:g}, {claim.neighbouring}."
+        f"For {claim.unit}: epsilon {claim.shown_epsilon} at delta {claim.delta:g}, {claim.neighbouring}."
         for claim in claims
     )
     drawing = Drawing(
@@ -75,7 +75,7 @@ def budget_bars(claims: Sequence[Claim]) -> Markup:
         if claim.limit:
             at = scale(math.log10(claim.limit))
             drawing.line(at, y - 4, at, y + 18, cls="limit")
-        pair = f"(ε {claim.epsilon:.3g}, δ {claim.delta:g})"
+        pair = f"(ε {claim.shown_epsilon}, δ {claim.delta:g})"
         drawing.text(_WIDTH - 4, y + 12, pair, cls="figure", anchor="end")
     drawing.text(
         12, bottom + 30, "ε, each tick ten times the one before; the upright mark is the limit", cls="muted"

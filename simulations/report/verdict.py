@@ -38,7 +38,7 @@ def verdict(record: RunRecord) -> list[str]:
     sentences = []
     for subset in ("novel", "all_items"):
         sentences += _against_alone(record, subset)
-    sentences += _against_others(record)
+    sentences += _against_others(record) + _best_for_new(record)
     return sentences or ["No store had later purchases to measure, so this run says nothing about quality."]
 
 
@@ -77,9 +77,22 @@ def _against_others(record: RunRecord) -> list[str]:
     return found
 
 
+def _best_for_new(record: RunRecord) -> list[str]:
+    """Name the best method for new products when it is not what is served: nothing is gained by hiding it."""
+    found = [method for method in record.pooled.methods if method.novel] if record.pooled else []
+    best = max(found, key=lambda method: method.novel.value if method.novel else 0.0, default=None)
+    served = next((method for method in found if method.role == "coop"), None)
+    if best is None or served is None or best is served or not (best.novel and served.novel):
+        return []
+    return [
+        f"For new products the highest figure here is that of {best.label} ({best.novel.value:.4f}), not "
+        f"of what is served ({served.novel.value:.4f})."
+    ]
+
+
 def _telling_subset(gain: Gain) -> Subset:
     """A rule about repeats is best on all purchases; any other is met where it is not helped by them."""
-    return "all_items" if gain.against == "own_recency" else "novel"
+    return "all_items" if gain.against == "own-recency" else "novel"
 
 
 def _pooled(record: RunRecord, against: str, subset: Subset) -> Estimate | None:

@@ -90,7 +90,12 @@ def _store(name: str, customers: int, *, shift: float = 0.0) -> StoreRecord:
         products=1200,
         order_lines=40 * customers,
         consents=(
-            Consent(purpose="coop_learning", yes=int(customers * 0.85), no=customers - int(customers * 0.85)),
+            Consent(
+                purpose="coop_learning",
+                words="learning together",
+                yes=int(customers * 0.85),
+                no=customers - int(customers * 0.85),
+            ),
         ),
         claims=(_CLAIM,),
         rounds=tuple(
@@ -188,8 +193,8 @@ def test_page_holds_every_section_and_shop() -> None:
         "Corner shop",
         "Mill Lane",
         "Oat biscuits",
-        "(2, 1e-05)",
-        "(9.5, 1e-05)",
+        "(2.00, 1e-05)",
+        "(9.50, 1e-05)",
         "Made up.",
         "1 of 1",
     ):
@@ -335,3 +340,16 @@ def test_drawing_is_well_formed_whatever_its_words() -> None:
     assert root.findtext("title") == _HOSTILE
     assert root.findtext("text") == _HOSTILE
     assert len(root) == 6
+
+
+def test_a_rule_that_beats_what_is_served_is_named() -> None:
+    record = _record(shift=-0.03)
+    assert "the highest figure here is that of the shop alone" in " ".join(verdict(record))
+    assert "highest figure" not in " ".join(verdict(_record()))
+
+
+def test_epsilon_is_rounded_up_never_down() -> None:
+    claim = _CLAIM.model_copy(update={"epsilon": 6.7001})
+    assert claim.shown_epsilon == "6.71"
+    assert _CLAIM.shown_epsilon == "2.00"
+    assert claim.model_copy(update={"epsilon": float("inf")}).shown_epsilon == "infinity"
