@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -42,6 +43,7 @@ class ProgrammeRun:
         connection: to coop.db.
         carrier: takes messages to the nodes.
         publish: makes a release of the candidate; the same programme again changes nothing.
+        clock: seconds since 1970.
     """
 
     programme: Programme
@@ -50,6 +52,7 @@ class ProgrammeRun:
     connection: sqlite3.Connection
     carrier: Carrier
     publish: Callable[[Candidate], None]
+    clock: Callable[[], float] = time.time
 
     def run(self) -> None:
         """Hold the rounds that are left, publish the release, and note how it ended.
@@ -57,7 +60,7 @@ class ProgrammeRun:
         A crash at any point leaves a programme that `run` finishes: closed rounds are not held again, an
         open round is asked with the same bytes.
         """
-        book = Checkpoints(self.connection)
+        book = Checkpoints(self.connection, clock=self.clock)
         try:
             self._refuse_other_charter()
             book.mark_running(self.programme.programme_id)
@@ -98,7 +101,7 @@ class ProgrammeRun:
             deadline=opened.opened_at + terms.deadline_seconds,
         )
         _LOG.info("programme %s phase %s: asking %s stores", self.programme.number, phase.name, len(members))
-        hold_round(opened, tally, members, self.carrier, book, phase=phase)
+        hold_round(opened, tally, members, self.carrier, book, phase=phase, clock=self.clock)
         updates = [tally.updates[member_id] for member_id in sorted(tally.updates)]
         following = close_phase(self.charter.plan, phase, state, updates)
         book.close_round(opened, following, contributors=len(updates))
