@@ -142,9 +142,13 @@ class Process:
     def is_running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
-    def stop(self) -> None:
+    def ask_to_stop(self) -> None:
         if self.is_running and self._process is not None:
             self._process.send_signal(signal.SIGTERM)
+
+    def stop(self) -> None:
+        self.ask_to_stop()
+        if self.is_running and self._process is not None:
             self._process.wait(timeout=60)
 
     def kill(self) -> None:
@@ -299,5 +303,7 @@ def shops(coop: Coop) -> Iterator[list[Shop]]:
             shop.process.wait_ready()
         yield made
     finally:
+        for shop in made:
+            shop.process.ask_to_stop()
         for shop in made:
             shop.process.stop()
