@@ -219,7 +219,8 @@ class _Judge:
 def _baselines(shop: ShopData, rows: NDArray[np.int64]) -> Iterator[tuple[str, str, Scorer]]:
     """The rules of thumb a shop could use without any training, and the linear item model."""
     history = bought(shop)
-    best_sellers = popularity(history)
+    # As a share of the customers, as in the lab: next to counts a customer's own purchases would not matter.
+    best_sellers = popularity(history) / max(len(shop.customer_ids), 1)
     recency = own_recency_scores(shop, best_sellers)
     affinity = category_affinity_scores(shop, best_sellers, smoothing=_AFFINITY_SMOOTHING)
     yield "popularity", "best-sellers", lambda r: np.broadcast_to(best_sellers, (len(r), len(best_sellers)))
