@@ -16,7 +16,7 @@ from highstreet.simulations.demo import stages
 from highstreet.simulations.demo.answers import table
 from highstreet.simulations.demo.collect import Findings, gather
 from highstreet.simulations.demo.commands import in_parallel
-from highstreet.simulations.demo.guard import Stopped, stay
+from highstreet.simulations.demo.guard import Stopped, end_descendants, stay
 from highstreet.simulations.demo.kept import KeptCoop
 from highstreet.simulations.demo.memory import MemoryWatch
 from highstreet.simulations.demo.progress import Progress
@@ -83,6 +83,7 @@ def run_demo(options: DemoOptions) -> int:
         console.print("\nStopping: ending every process and removing the temporary folder ...")
         raise
     finally:
+        end_descendants()  # all at once, commands under way included
         scene.close()
 
 

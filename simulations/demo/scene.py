@@ -13,7 +13,6 @@ from pathlib import Path
 
 from highstreet.processes import Child, ChildSpec
 from highstreet.simulations.demo.commands import CommandLine, Transcript
-from highstreet.simulations.demo.guard import end_descendants
 from highstreet.simulations.demo.progress import Progress
 from highstreet.simulations.errors import SimulationsError
 
@@ -24,6 +23,7 @@ _LONGEST_SOCKET = "/hs-xxxxxxxx/store-9/run/store.sock"
 _POLL_SECONDS = 0.25
 _NOT_INHERITED = ("HIGHSTREET_", "FLWR_")
 _LOG_LINES = 12
+_GRACE_SECONDS = 10.0
 
 
 class ProcessEndedError(SimulationsError):
@@ -145,8 +145,9 @@ class Scene:
         return {child.spec.name: child.pid for child in self._children if child.pid is not None}
 
     def close(self) -> None:
-        """End every process, keep the homes' own logs beside the report, remove the temporary folder."""
-        end_descendants()
+        """End the processes, keep the homes' own logs beside the report, remove the temporary folder."""
+        for child in self._children:
+            child.stop(grace_seconds=_GRACE_SECONDS)
         for log in sorted(self.work.glob("*/logs/*")):
             shutil.copyfile(log, self.out / "logs" / f"{log.parent.parent.name}.{log.name}")
         shutil.rmtree(self.work, ignore_errors=True)

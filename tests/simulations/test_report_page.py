@@ -5,169 +5,12 @@ import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
 
 import pytest
+from made_up_runs import CLAIM, made_up_run
 
 from highstreet.simulations.report import render
-from highstreet.simulations.report.record import (
-    Check,
-    Claim,
-    Consent,
-    Contribution,
-    Estimate,
-    Evaluation,
-    Gain,
-    Machine,
-    Method,
-    Phase,
-    Release,
-    RoundSent,
-    RunRecord,
-    Step,
-    StoreRecord,
-    Suggested,
-)
+from highstreet.simulations.report.record import Estimate, RunRecord
 from highstreet.simulations.report.svg import Drawing, Scale, ticks
 from highstreet.simulations.report.verdict import direction, verdict
-
-_CLAIM = Claim(
-    unit="a customer of one shop",
-    epsilon=2.0,
-    delta=1e-5,
-    neighbouring="add or remove one",
-    limit=3.0,
-    note="—",
-)
-
-
-def _evaluation(*, shift: float = 0.0) -> Evaluation:
-    """Figures of one shop; `shift` moves the co-op's."""
-    return Evaluation(
-        customers=80,
-        customers_novel=70,
-        methods=(
-            Method(
-                name="store_popularity",
-                label="shop's best-sellers",
-                role="baseline",
-                all_items=Estimate(value=0.16, low=0.14, high=0.18),
-                novel=Estimate(value=0.055, low=0.045, high=0.065),
-            ),
-            Method(
-                name="alone",
-                label="the shop alone",
-                role="alone",
-                all_items=Estimate(value=0.31, low=0.28, high=0.34),
-                novel=Estimate(value=0.059, low=0.05, high=0.068),
-            ),
-            Method(
-                name="coop",
-                label="co-op + own training",
-                role="coop",
-                all_items=Estimate(value=0.32 + shift, low=0.29 + shift, high=0.35 + shift),
-                novel=Estimate(value=0.062 + shift, low=0.053 + shift, high=0.071 + shift),
-            ),
-        ),
-        gains=(
-            Gain(
-                against="alone",
-                label="the shop alone",
-                all_items=Estimate(value=0.01 + shift, low=-0.002 + shift, high=0.022 + shift),
-                novel=Estimate(value=0.003 + shift, low=0.001 + shift, high=0.005 + shift),
-            ),
-            Gain(
-                against="store_popularity",
-                label="the shop's best-sellers",
-                novel=Estimate(value=0.007 + shift, low=0.001 + shift, high=0.013 + shift),
-            ),
-        ),
-    )
-
-
-def _store(name: str, customers: int, *, shift: float = 0.0) -> StoreRecord:
-    """One shop with a bit of everything."""
-    return StoreRecord(
-        name=name,
-        customers=customers,
-        products=1200,
-        order_lines=40 * customers,
-        consents=(
-            Consent(
-                purpose="coop_learning",
-                words="learning together",
-                yes=int(customers * 0.85),
-                no=customers - int(customers * 0.85),
-            ),
-        ),
-        claims=(_CLAIM,),
-        rounds=tuple(
-            RoundSent(round=index, phase=phase, outcome="answered", reply_bytes=4096 + 200)
-            for index, phase in enumerate(("popularity", "ranker"))
-        ),
-        evaluation=_evaluation(shift=shift),
-        suggestions=(Suggested(title="Oat biscuits", reason="you often buy biscuits"),),
-        active_release=1,
-    )
-
-
-def _record(*, names: tuple[str, ...] = ("Corner shop", "Mill Lane"), shift: float = 0.0) -> RunRecord:
-    """A whole run with shops of the given names."""
-    return RunRecord(
-        title="A co-op of shops learns together",
-        coop_name="Sample co-op",
-        started_at="2026-11-22 12:00 UTC",
-        duration_seconds=201.0,
-        data_note="Made up.",
-        consent_note="Consent answers are drawn.",
-        stores=tuple(_store(name, 20 + 60 * index, shift=shift) for index, name in enumerate(names)),
-        pooled=_evaluation(shift=shift),
-        phases=(
-            Phase(
-                index=0,
-                name="popularity",
-                kind="statistics",
-                dimension=1024,
-                clipping_norm=1.0,
-                noise_multiplier=4.0,
-            ),
-        ),
-        claims=(
-            _CLAIM,
-            _CLAIM.model_copy(
-                update={"unit": "a person who shops in up to 6 shops", "epsilon": 9.5, "limit": None}
-            ),
-        ),
-        contribution=Contribution(
-            store=names[0],
-            round=0,
-            phase="popularity",
-            reply_bytes=4296,
-            dimension=1024,
-            values=tuple((index * 7919) % 401 - 200 for index in range(480)),
-            grid_step=0.001,
-            noise_stddev_steps=120.0,
-            names_searched=2400,
-            names_found=0,
-        ),
-        release=Release(number=1, sha256="ab" * 32, size_bytes=123456, manifest={"number": 1, "stores": 6}),
-        checks=(
-            Check(
-                title="A release with one byte changed", expected="refused", happened="refused", passed=True
-            ),
-        ),
-        steps=(
-            Step(name="Write the shops' files", started_seconds=0.0, seconds=5.5),
-            Step(name="Train", started_seconds=5.5, seconds=100.0),
-        ),
-        machine=Machine(
-            processor="test",
-            cores=2,
-            memory_bytes=8 << 30,
-            system="Linux",
-            versions={"highstreet": "0.1.0"},
-            peak_rss_bytes=5 << 30,
-            peak_processes=20,
-        ),
-    )
-
 
 _HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(1)>'
 
@@ -188,7 +31,7 @@ class _Page(HTMLParser):
 
 
 def test_page_holds_every_section_and_shop() -> None:
-    text = render(_record())
+    text = render(made_up_run())
     for words in (
         "Corner shop",
         "Mill Lane",
@@ -202,14 +45,14 @@ def test_page_holds_every_section_and_shop() -> None:
 
 
 def test_hostile_names_stay_text() -> None:
-    page = _Page(render(_record(names=(_HOSTILE, "Mill Lane"))))
+    page = _Page(render(made_up_run(names=(_HOSTILE, "Mill Lane"))))
     assert page.named("script") == []
     assert page.named("img") == []
     assert all("onerror" not in attributes for _, attributes in page.elements)
 
 
 def test_page_loads_nothing_from_anywhere() -> None:
-    text = render(_record())
+    text = render(made_up_run())
     page = _Page(text)
     assert {tag for tag, _ in page.elements} & {
         "link",
@@ -225,26 +68,26 @@ def test_page_loads_nothing_from_anywhere() -> None:
 
 
 def test_every_chart_has_a_text_alternative_with_its_figures() -> None:
-    page = _Page(render(_record()))
+    page = _Page(render(made_up_run()))
     drawings = page.named("svg")
     ids = {attributes["id"] for _, attributes in page.elements if "id" in attributes}
     assert len(drawings) == 9
     for drawing in drawings:
         assert drawing["role"] == "img"
         assert set((drawing["aria-labelledby"] or "").split()) <= ids
-    words = re.findall(r"<desc[^>]*>([^<]+)</desc>", render(_record()))
+    words = re.findall(r"<desc[^>]*>([^<]+)</desc>", render(made_up_run()))
     assert len(words) == 9
     assert any("Mill Lane, 80 customers: +0.0030 (+0.0010 to +0.0050)." in found for found in words)
 
 
 def test_ids_are_unique() -> None:
-    ids = [attributes["id"] for _, attributes in _Page(render(_record())).elements if "id" in attributes]
+    ids = [attributes["id"] for _, attributes in _Page(render(made_up_run())).elements if "id" in attributes]
     assert len(ids) == len(set(ids))
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_text_colours_reach_contrast_aa(theme: str) -> None:
-    style = re.findall(r":root \{(.*?)\}", render(_record()), flags=re.S)[0 if theme == "light" else 1]
+    style = re.findall(r":root \{(.*?)\}", render(made_up_run()), flags=re.S)[0 if theme == "light" else 1]
     colours = dict(re.findall(r"--([a-z]+): (#[0-9a-f]{6})", style))
     for name in ("ink", "soft", "coop", "alone", "good", "bad"):
         for ground in ("paper", "panel"):
@@ -270,7 +113,7 @@ def _luminance(colour: str) -> float:
 
 
 def test_a_run_without_figures_still_gives_a_page() -> None:
-    record = _record()
+    record = made_up_run()
     bare = record.model_copy(
         update={
             "stores": tuple(
@@ -292,7 +135,7 @@ def test_a_run_without_figures_still_gives_a_page() -> None:
 
 
 def test_record_survives_json() -> None:
-    record = _record()
+    record = made_up_run()
     assert RunRecord.model_validate_json(record.model_dump_json()) == record
 
 
@@ -307,13 +150,13 @@ def test_only_an_interval_without_zero_is_a_difference(
 
 
 def test_verdict_says_where_the_coop_harms() -> None:
-    sentences = " ".join(verdict(_record(shift=-0.03)))
+    sentences = " ".join(verdict(made_up_run(shift=-0.03)))
     assert "ranks worse than the shop's own best model" in sentences
     assert "worse in 2 of 2 (Corner shop, Mill Lane)" in sentences
 
 
 def test_verdict_does_not_claim_what_the_interval_does_not_show() -> None:
-    sentences = [words for words in verdict(_record()) if words.startswith("For all later purchases")]
+    sentences = [words for words in verdict(made_up_run()) if words.startswith("For all later purchases")]
     assert len(sentences) == 1
     assert "cannot be told apart from" in sentences[0]
 
@@ -343,13 +186,13 @@ def test_drawing_is_well_formed_whatever_its_words() -> None:
 
 
 def test_a_rule_that_beats_what_is_served_is_named() -> None:
-    record = _record(shift=-0.03)
+    record = made_up_run(shift=-0.03)
     assert "the highest figure here is that of the shop alone" in " ".join(verdict(record))
-    assert "highest figure" not in " ".join(verdict(_record()))
+    assert "highest figure" not in " ".join(verdict(made_up_run()))
 
 
 def test_epsilon_is_rounded_up_never_down() -> None:
-    claim = _CLAIM.model_copy(update={"epsilon": 6.7001})
+    claim = CLAIM.model_copy(update={"epsilon": 6.7001})
     assert claim.shown_epsilon == "6.71"
-    assert _CLAIM.shown_epsilon == "2.00"
+    assert CLAIM.shown_epsilon == "2.00"
     assert claim.model_copy(update={"epsilon": float("inf")}).shown_epsilon == "infinity"

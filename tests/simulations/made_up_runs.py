@@ -1,0 +1,164 @@
+"""A small made-up run for the tests of report and summary: no figure in it was measured."""
+
+from __future__ import annotations
+
+from highstreet.simulations.report.record import (
+    Check,
+    Claim,
+    Consent,
+    Contribution,
+    Estimate,
+    Evaluation,
+    Gain,
+    Machine,
+    Method,
+    Phase,
+    Release,
+    RoundSent,
+    RunRecord,
+    Step,
+    StoreRecord,
+    Suggested,
+)
+
+__all__ = ["CLAIM", "made_up_run"]
+
+CLAIM = Claim(
+    unit="a customer of one shop",
+    epsilon=2.0,
+    delta=1e-5,
+    neighbouring="add or remove one",
+    limit=3.0,
+    note="—",
+)
+
+
+def _evaluation(*, shift: float = 0.0) -> Evaluation:
+    """Figures of one shop; `shift` moves the co-op's."""
+    return Evaluation(
+        customers=80,
+        customers_novel=70,
+        methods=(
+            Method(
+                name="store_popularity",
+                label="shop's best-sellers",
+                role="baseline",
+                all_items=Estimate(value=0.16, low=0.14, high=0.18),
+                novel=Estimate(value=0.055, low=0.045, high=0.065),
+            ),
+            Method(
+                name="alone",
+                label="the shop alone",
+                role="alone",
+                all_items=Estimate(value=0.31, low=0.28, high=0.34),
+                novel=Estimate(value=0.059, low=0.05, high=0.068),
+            ),
+            Method(
+                name="coop",
+                label="co-op + own training",
+                role="coop",
+                all_items=Estimate(value=0.32 + shift, low=0.29 + shift, high=0.35 + shift),
+                novel=Estimate(value=0.062 + shift, low=0.053 + shift, high=0.071 + shift),
+            ),
+        ),
+        gains=(
+            Gain(
+                against="alone",
+                label="the shop alone",
+                all_items=Estimate(value=0.01 + shift, low=-0.002 + shift, high=0.022 + shift),
+                novel=Estimate(value=0.003 + shift, low=0.001 + shift, high=0.005 + shift),
+            ),
+            Gain(
+                against="store_popularity",
+                label="the shop's best-sellers",
+                novel=Estimate(value=0.007 + shift, low=0.001 + shift, high=0.013 + shift),
+            ),
+        ),
+    )
+
+
+def _store(name: str, customers: int, *, shift: float = 0.0) -> StoreRecord:
+    """One shop with a bit of everything."""
+    return StoreRecord(
+        name=name,
+        customers=customers,
+        products=1200,
+        order_lines=40 * customers,
+        consents=(
+            Consent(
+                purpose="coop_learning",
+                words="learning together",
+                yes=int(customers * 0.85),
+                no=customers - int(customers * 0.85),
+            ),
+        ),
+        claims=(CLAIM,),
+        rounds=tuple(
+            RoundSent(round=index, phase=phase, outcome="answered", reply_bytes=4096 + 200)
+            for index, phase in enumerate(("popularity", "ranker"))
+        ),
+        evaluation=_evaluation(shift=shift),
+        suggestions=(Suggested(title="Oat biscuits", reason="you often buy biscuits"),),
+        active_release=1,
+    )
+
+
+def made_up_run(*, names: tuple[str, ...] = ("Corner shop", "Mill Lane"), shift: float = 0.0) -> RunRecord:
+    """A whole run with shops of the given names."""
+    return RunRecord(
+        title="A co-op of shops learns together",
+        coop_name="Sample co-op",
+        started_at="2026-11-22 12:00 UTC",
+        duration_seconds=201.0,
+        data_note="Made up.",
+        consent_note="Consent answers are drawn.",
+        stores=tuple(_store(name, 20 + 60 * index, shift=shift) for index, name in enumerate(names)),
+        pooled=_evaluation(shift=shift),
+        phases=(
+            Phase(
+                index=0,
+                name="popularity",
+                kind="statistics",
+                dimension=1024,
+                clipping_norm=1.0,
+                noise_multiplier=4.0,
+            ),
+        ),
+        claims=(
+            CLAIM,
+            CLAIM.model_copy(
+                update={"unit": "a person who shops in up to 6 shops", "epsilon": 9.5, "limit": None}
+            ),
+        ),
+        contribution=Contribution(
+            store=names[0],
+            round=0,
+            phase="popularity",
+            reply_bytes=4296,
+            dimension=1024,
+            values=tuple((index * 7919) % 401 - 200 for index in range(480)),
+            grid_step=0.001,
+            noise_stddev_steps=120.0,
+            names_searched=2400,
+            names_found=0,
+        ),
+        release=Release(number=1, sha256="ab" * 32, size_bytes=123456, manifest={"number": 1, "stores": 6}),
+        checks=(
+            Check(
+                title="A release with one byte changed", expected="refused", happened="refused", passed=True
+            ),
+        ),
+        steps=(
+            Step(name="Write the shops' files", started_seconds=0.0, seconds=5.5),
+            Step(name="Train", started_seconds=5.5, seconds=100.0),
+        ),
+        machine=Machine(
+            processor="test",
+            cores=2,
+            memory_bytes=8 << 30,
+            system="Linux",
+            versions={"highstreet": "0.1.0"},
+            peak_rss_bytes=5 << 30,
+            peak_processes=20,
+        ),
+    )

@@ -1,0 +1,73 @@
+"""The whole demo, as a newcomer runs it; minutes long."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.timeout(1200)]
+
+_SIX_MINUTES = 360.0
+_EIGHT_GIB = 8 << 30
+
+
+def _start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    environment = {**os.environ, "HOME": str(folder / "home"), "TMPDIR": str(folder / "tmp")}
+    for name in ("home", "tmp"):
+        (folder / name).mkdir(exist_ok=True)
+    return subprocess.Popen(
+        [sys.executable, "-m", "highstreet.cli", "demo", "--out", str(folder / "out"), *arguments],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def _left_over(folder: Path) -> list[str]:
+    """Command lines of processes that still work in the folder."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            environment = (entry / "environ").read_bytes()
+        except OSError:
+            continue
+        if f"TMPDIR={folder / 'tmp'}".encode() in environment.split(b"\0") and int(entry.name) != os.getpid():
+            found.append((entry / "cmdline").read_bytes().decode(errors="replace"))
+    return found
+
+
+def test_the_demo_ends_well_twice_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    for _ in range(2):
+        run = _start(tmp_path, "--stores", "3")
+        shown, _ = run.communicate(timeout=_SIX_MINUTES * 1.5)
+        assert run.returncode == 0, shown
+        record = json.loads((tmp_path / "out" / "record.json").read_text())
+        assert all(check["passed"] for check in record["checks"])
+        assert {store["active_release"] for store in record["stores"]} == {1}
+        assert all(len(store["rounds"]) == len(record["phases"]) for store in record["stores"])
+        assert record["contribution"]["names_found"] == 0
+        assert record["machine"]["peak_rss_bytes"] < _EIGHT_GIB
+        assert "<svg" in (tmp_path / "out" / "report.html").read_text()
+        assert _left_over(tmp_path) == []
+        assert list((tmp_path / "home").iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_demo_that_is_stopped_leaves_no_process(tmp_path: Path, number: signal.Signals) -> None:
+    run = _start(tmp_path, "--stores", "3")
+    assert run.stdout is not None
+    for line in run.stdout:
+        if "✓ Start the shops' stores" in line:
+            break
+    run.send_signal(number)
+    # The pipe closes when the last process that holds it has ended.
+    run.communicate(timeout=120)
+    assert run.returncode == (130 if number is signal.SIGINT else -signal.SIGKILL)
+    assert _left_over(tmp_path) == []
