@@ -51,7 +51,8 @@ from highstreet.client.app import answer_with, app, unavailable
 
 __all__ = ["answer_task", "main", "run"]
 
-_POLL_SECONDS = 0.25
+_POLL_SECONDS = 0.5
+_MOMENT_SECONDS = 0.1
 _MESSAGE_SECONDS = 30.0
 _LOG = logging.getLogger("highstreet.shim")
 
@@ -116,7 +117,7 @@ def _take(client: RuntimeHttpClient) -> tuple[Context, ObjectTree]:
     end = time.monotonic() + _MESSAGE_SECONDS
     # The node announces a task before it has stored the message: ask again until it is there.
     while time.monotonic() < end:
-        time.sleep(_POLL_SECONDS)
+        time.sleep(_MOMENT_SECONDS)
         trees = client.PullMessages(PullAppMessagesRequest()).message_object_trees
         if trees:
             return context, trees[0]
@@ -131,7 +132,7 @@ def _message(client: RuntimeHttpClient, context: Context, tree: ObjectTree) -> M
         make_confirm_message_received_fn_protobuf(client.ConfirmMessageReceived, node, context.run_id),
         return_type=Message,
         max_time=_MESSAGE_SECONDS,
-        initial_backoff=_POLL_SECONDS,
+        initial_backoff=_MOMENT_SECONDS,
         backoff_cap=1.0,
     )
     message.metadata.__dict__["_message_id"] = tree.object_id

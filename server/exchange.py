@@ -18,7 +18,7 @@ from highstreet.server.rounds import Decision, Refusal, Tally, read_reply
 
 __all__ = ["Carried", "Carrier", "hold_round"]
 
-_POLL_SECONDS = 0.25
+_POLL_SECONDS = 0.4
 _RESEND_SECONDS = 60.0
 _FIRST_RETRY_SECONDS = 2.0
 _LONGEST_RETRY_SECONDS = 30.0
