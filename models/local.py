@@ -49,7 +49,7 @@ def fit_local(
     settings = Settings.from_params(plan.params)
     seed = int(generator.integers(2**31))
     fit = _Fit(schema=plan.schema, settings=settings, shop=shop, timeline=Timeline(shop), seed=seed)
-    return fit.personal_model(release if "ranker/weights" in release else None)
+    return fit.personal_model(release if "popularity/key" in release else None)
 
 
 def fit_alone(plan: ModelPlan, shop: ShopData, *, generator: np.random.Generator) -> PersonalModel:
@@ -82,7 +82,8 @@ class _Fit:
         if release is not None:
             windows = [self._window(index, release) for index in range(settings.local_windows)]
             prior = self._coop_prior(release)
-            share = self._coop_share(alone_windows, alone_prior, windows, prior)
+            reluctance = self._reluctance(release)
+            share = self._coop_share(alone_windows, alone_prior, windows, prior, reluctance)
             coop = self._expert(release, windows, prior, share=share)
             alone = Expert(statistics=alone.statistics, weights=alone.weights, share=1.0 - share)
         return PersonalModel(
@@ -163,6 +164,7 @@ class _Fit:
         alone_prior: WeightPrior,
         coop_windows: list[_Window],
         coop_prior: WeightPrior,
+        reluctance: NDArray[np.float64],
     ) -> float:
         """Fit both experts on the earlier windows; return the mixture that explains the last one best."""
         alone = fit_map([chunk for window in alone_windows[1:] for chunk in window.chunks], alone_prior)
@@ -173,11 +175,18 @@ class _Fit:
             for place, share in enumerate(_SHARE_GRID):
                 mixed = share * coop_scores + (1 - share) * alone_scores
                 losses[place] += losses_of_scores(mixed, own).sum()
-        return float(_SHARE_GRID[int(np.argmin(losses + self._reluctance()))])
+        return float(_SHARE_GRID[int(np.argmin(losses + reluctance))])
 
-    def _reluctance(self) -> NDArray[np.float64]:
-        """Loss the shop's data must overcome to serve less of the release; few customers cannot judge it."""
-        return self.settings.share_prior * (1.0 - np.array(_SHARE_GRID))
+    def _reluctance(self, release: SharedState) -> NDArray[np.float64]:
+        """Loss the shop's data must overcome to move off the mixture that the release's known noise suggests.
+
+        All of a clean release is served, half of one that is nothing but noise: few customers cannot judge.
+        """
+        keys = np.unique(self.shop.catalogue.shared_key)
+        observed = float(np.var(release["popularity/key"][keys])) if len(keys) else 0.0
+        noise = float(release["popularity/key_stddev"][0]) ** 2
+        reliability = min(max(1.0 - noise / observed, 0.0), 1.0) if observed > 0 else 0.0
+        return self.settings.share_prior * (np.array(_SHARE_GRID) - 0.5 - 0.5 * reliability) ** 2
 
     def _alone_prior(self) -> WeightPrior:
         mean = np.concatenate([INITIAL_WEIGHTS, SHOP_WEIGHTS])

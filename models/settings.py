@@ -40,7 +40,7 @@ class Settings:
         local_windows: windows a shop trains on; the last one also decides how much of the release it serves.
         alone_precision: of a shop's belief in initial weights, in units of one customer's loss.
         sampling_stddev: stands in for sampling error in sums of statistics, besides their noise.
-        share_prior: loss the shop's last weeks must save before it serves nothing of the release.
+        share_prior: how reluctantly a shop leaves the mixture the release's noise suggests, in loss.
     """
 
     holdout_days: int = 0
@@ -65,7 +65,7 @@ class Settings:
     local_windows: int = 3
     alone_precision: float = 10.0
     sampling_stddev: float = 0.3
-    share_prior: float = 6.0
+    share_prior: float = 12.0
 
     @classmethod
     def from_params(cls, params: Mapping[str, float]) -> Settings:
