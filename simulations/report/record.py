@@ -165,7 +165,7 @@ class Phase(_Record):
 
 
 class Contribution(_Record):
-    """A copy of one message as the coordinator received it, to look at.
+    """A copy of one message as it left a store, to look at.
 
     Attributes:
         store: the shop that sent it.

@@ -57,7 +57,7 @@ def budget_bars(claims: Sequence[Claim]) -> Markup:
         title="Privacy budget spent",
         description=words,
         width=_WIDTH,
-        height=52 * len(claims) + 46,
+        height=52 * len(claims) + 56,
     )
     values = [v for claim in claims for v in (claim.epsilon, claim.limit) if v and math.isfinite(v)]
     low = math.floor(math.log10(min([*values, 0.1])))
@@ -120,7 +120,7 @@ def contribution_picture(contribution: Contribution) -> Markup:
     )
     drawing = Drawing(
         key="contribution",
-        title="One message as the coordinator received it",
+        title="One message as it left the shop",
         description=description,
         width=_WIDTH,
         height=rows * size,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 from highstreet.simulations.report.quality_charts import Subset, estimate_of
-from highstreet.simulations.report.record import Estimate, Gain, RunRecord
+from highstreet.simulations.report.record import Estimate, Method, RunRecord
 
 __all__ = ["Direction", "direction", "verdict"]
 
@@ -16,6 +16,14 @@ _WORDS: dict[Subset, str] = {
     "novel": "products the customer had not bought before",
     "all_items": "all later purchases",
 }
+
+
+_SHORT: dict[Direction, str] = {
+    "better": "better than",
+    "worse": "worse than",
+    "unclear": "no clear difference from",
+}
+_ROLES: tuple[Literal["baseline", "alone", "coop"], ...] = ("baseline", "alone", "coop")
 
 
 def direction(estimate: Estimate) -> Direction:
@@ -38,7 +46,7 @@ def verdict(record: RunRecord) -> list[str]:
     sentences = []
     for subset in ("novel", "all_items"):
         sentences += _against_alone(record, subset)
-    sentences += _against_others(record) + _best_for_new(record)
+    sentences += _honest_opponents(record) + _against_rules(record)
     return sentences or ["No store had later purchases to measure, so this run says nothing about quality."]
 
 
@@ -55,44 +63,55 @@ def _against_alone(record: RunRecord, subset: Subset) -> list[str]:
     if pooled is not None:
         found.append(
             f"For {_WORDS[subset]}, over all shops together, the co-op's prior with the shop's own training "
-            f"{_comparison(pooled)} the shop's own best model ({_figures(pooled)})."
+            f"{_comparison(pooled)} the model the shop trains alone ({_figures(pooled)})."
         )
     if gains:
         found.append(f"Shop by shop, for {_WORDS[subset]}: {_tally(gains)}.")
     return found
 
 
-def _against_others(record: RunRecord) -> list[str]:
-    if record.pooled is None:
-        return []
+def _against_rules(record: RunRecord) -> list[str]:
+    """One sentence per subset: every simple rule, and whether what is served ranks better than it."""
+    gains = record.pooled.gains if record.pooled else ()
     found = []
-    for gain in record.pooled.gains:
-        figure = estimate_of(gain, _telling_subset(gain))
-        if gain.against == "alone" or figure is None:
-            continue
-        found.append(
-            f"Against {gain.label}, for {_WORDS[_telling_subset(gain)]}, it {_comparison(figure)} that rule "
-            f"({_figures(figure)})."
-        )
+    for subset in ("novel", "all_items"):
+        parts = [
+            f"{_SHORT[direction(figure)]} {gain.label} ({_numbers(figure)})"
+            for gain in gains
+            if gain.against != "alone" and (figure := estimate_of(gain, subset)) is not None
+        ]
+        if parts:
+            found.append(f"Against simple rules, for {_WORDS[subset]}: {'; '.join(parts)}.")
     return found
 
 
-def _best_for_new(record: RunRecord) -> list[str]:
-    """Name the best method for new products when it is not what is served: nothing is gained by hiding it."""
-    found = [method for method in record.pooled.methods if method.novel] if record.pooled else []
-    best = max(found, key=lambda method: method.novel.value if method.novel else 0.0, default=None)
-    served = next((method for method in found if method.role == "coop"), None)
-    if best is None or served is None or best is served or not (best.novel and served.novel):
-        return []
-    return [
-        f"For new products the highest figure here is that of {best.label} ({best.novel.value:.4f}), not "
-        f"of what is served ({served.novel.value:.4f})."
-    ]
+def _honest_opponents(record: RunRecord) -> list[str]:
+    """Say when a simple rule has a higher figure than the shop's own model, or than what is served."""
+    found = []
+    for subset in ("novel", "all_items"):
+        figures = {
+            method.role: (method.label, figure.value)
+            for method in sorted(record.pooled.methods if record.pooled else (), key=_value(subset))
+            if (figure := estimate_of(method, subset)) is not None
+        }
+        if len(figures) < len(_ROLES):
+            continue
+        (rule, best), (_, alone), (_, served) = (figures[role] for role in _ROLES)
+        if best > alone:
+            found.append(
+                f"For {_WORDS[subset]} a simple rule, {rule}, has a higher figure ({best:.4f}) than the model a shop "
+                f"trains alone ({alone:.4f}), so ranking better than that model proves little"
+                + (f"; what is served has {served:.4f}." if best > served else ".")
+            )
+    return found
 
 
-def _telling_subset(gain: Gain) -> Subset:
-    """A rule about repeats is best on all purchases; any other is met where it is not helped by them."""
-    return "all_items" if gain.against == "own-recency" else "novel"
+def _value(subset: Subset) -> Callable[[Method], float]:
+    def value(method: Method) -> float:
+        figure = estimate_of(method, subset)
+        return figure.value if figure is not None else -1.0
+
+    return value
 
 
 def _pooled(record: RunRecord, against: str, subset: Subset) -> Estimate | None:
@@ -118,6 +137,12 @@ def _figures(estimate: Estimate) -> str:
     return (
         f"difference {estimate.value:+.4f} NDCG@10, 95 % interval {estimate.low:+.4f} to {estimate.high:+.4f}"
     )
+
+
+def _numbers(estimate: Estimate) -> str:
+    if estimate.low is None or estimate.high is None:
+        return f"{estimate.value:+.3f}"
+    return f"{estimate.value:+.3f}, {estimate.low:+.3f} to {estimate.high:+.3f}"
 
 
 def _tally(gains: Sequence[tuple[str, Estimate]]) -> str:

@@ -151,7 +151,7 @@ def test_only_an_interval_without_zero_is_a_difference(
 
 def test_verdict_says_where_the_coop_harms() -> None:
     sentences = " ".join(verdict(made_up_run(shift=-0.03)))
-    assert "ranks worse than the shop's own best model" in sentences
+    assert "ranks worse than the model the shop trains alone" in sentences
     assert "worse in 2 of 2 (Corner shop, Mill Lane)" in sentences
 
 
@@ -185,10 +185,19 @@ def test_drawing_is_well_formed_whatever_its_words() -> None:
     assert len(root) == 6
 
 
-def test_a_rule_that_beats_what_is_served_is_named() -> None:
-    record = made_up_run(shift=-0.03)
-    assert "the highest figure here is that of the shop alone" in " ".join(verdict(record))
-    assert "highest figure" not in " ".join(verdict(made_up_run()))
+def test_a_simple_rule_that_beats_the_shops_own_model_is_named() -> None:
+    record = made_up_run()
+    assert record.pooled is not None
+    rule, *others = record.pooled.methods
+    strong = rule.model_copy(update={"novel": Estimate(value=0.09, low=0.08, high=0.1)})
+    pooled = record.pooled.model_copy(update={"methods": (strong, *others)})
+    sentences = " ".join(verdict(record.model_copy(update={"pooled": pooled})))
+    assert (
+        "shop's best-sellers, has a higher figure (0.0900) than the model a shop trains alone (0.0590)"
+        in sentences
+    )
+    assert "what is served has 0.0620" in sentences
+    assert "proves little" not in " ".join(verdict(record))
 
 
 def test_epsilon_is_rounded_up_never_down() -> None:
