@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,6 +18,7 @@ __all__ = [
     "COOP_NAME",
     "active_release",
     "customer_who_said",
+    "customers_who_said",
     "evaluate",
     "found_coop",
     "import_files",
@@ -131,7 +133,7 @@ def suggest(scene: Scene) -> dict[str, Answer]:
     """Make suggestions for one consenting customer of each shop; answers by shop name."""
 
     def one(shop: Shop) -> Answer:
-        customer = customer_who_said(shop.files / "customers.csv", "consent_suggestions", "yes")
+        customer = _regular(shop)
         words = ("store", "suggest", customer, "-k", str(_SUGGESTIONS), "--json", "--home", str(shop.home))
         return table(scene.commands.json(*words))
 
@@ -157,9 +159,22 @@ def active_release(shop: Shop) -> int:
 
 
 def customer_who_said(path: Path, column: str, answer: str) -> str:
-    """Return the first customer of a file with this answer, for whom there is something to show."""
+    """Return the first customer of a file with this answer."""
+    return customers_who_said(path, column, answer)[0]
+
+
+def customers_who_said(path: Path, column: str, answer: str) -> list[str]:
+    """Return the customers of a file with this answer, in its order."""
     with path.open(encoding="utf-8", newline="") as file:
-        return next(row["customer_id"] for row in csv.DictReader(file) if row[column] == answer)
+        return [row["customer_id"] for row in csv.DictReader(file) if row[column] == answer]
+
+
+def _regular(shop: Shop) -> str:
+    """The customer with the most order lines among those who want suggestions."""
+    willing = customers_who_said(shop.files / "customers.csv", "consent_suggestions", "yes")
+    with (shop.files / "orders.csv").open(encoding="utf-8", newline="") as file:
+        lines = Counter(row["customer_id"] for row in csv.DictReader(file))
+    return max(willing, key=lambda customer: lines[customer])
 
 
 def _text(path: Path) -> str:

@@ -9,7 +9,7 @@ import pytest
 from made_up_runs import made_up_run
 from rich.console import Console
 
-from highstreet.simulations.demo import pooled, summary
+from highstreet.simulations.demo import pooled, stages, summary
 from highstreet.simulations.demo.progress import Progress
 from highstreet.simulations.demo.scene import ProcessEndedError, Scene
 from highstreet.simulations.demo.sceptic import answers_plaintext, attempt
@@ -150,3 +150,10 @@ def test_a_process_that_ends_is_told_with_the_end_of_its_log(scene: Scene) -> No
         scene.check_processes()
     assert scene.pids() == {}
     scene.close()
+
+
+def test_customers_are_chosen_by_their_answer(tmp_path: Path) -> None:
+    path = tmp_path / "customers.csv"
+    path.write_text("customer_id,consent_suggestions\nC1,no\nC2,yes\nC3,yes\n", encoding="utf-8")
+    assert stages.customers_who_said(path, "consent_suggestions", "yes") == ["C2", "C3"]
+    assert stages.customer_who_said(path, "consent_suggestions", "no") == "C1"
