@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from datetime import UTC, datetime
+from pathlib import Path
 
 from highstreet.processes import Child, ended_by_signals, reap, record, run_lock
 from highstreet.server.checkpoints import Checkpoints
@@ -81,6 +82,7 @@ def run_coordinator(
         settings = superlink_settings(home)
         reap(home.run / _CHILDREN)
         _prepare(settings)
+        _forget_messages(settings.folder / "state.db")
         stack.enter_context(ended_by_signals(ending))
         children = _children(home, settings)
         stack.callback(lambda: record(home.run / _CHILDREN, children))
@@ -117,6 +119,13 @@ def _prepare(settings: SuperLinkSettings) -> None:
             time.sleep(0.2)
         else:
             return
+
+
+def _forget_messages(state: Path) -> None:
+    """Drop from the SuperLink's file the pages of messages it has deleted: it would keep them for ever."""
+    if state.exists():
+        with closing(sqlite3.connect(state)) as connection:
+            connection.execute("VACUUM")
 
 
 def _children(home: CoopHome, settings: SuperLinkSettings) -> tuple[Child, ...]:

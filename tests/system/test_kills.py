@@ -47,7 +47,9 @@ def _store(coop: Coop, shops: list[Shop]) -> None:
 
 
 def _shim(coop: Coop, shops: list[Shop]) -> None:
-    os.kill(coop.children_of(shops[0].process.pid)["highstreet.client.shim"], signal.SIGKILL)
+    name, store = "highstreet.client.shim", shops[0].process.pid
+    coop.until(lambda: name in coop.children_of(store), 60)
+    os.kill(coop.children_of(store)[name], signal.SIGKILL)
 
 
 def _kill_child(coop: Coop, name: str) -> None:
