@@ -61,6 +61,7 @@ class Progress:
                 f"{number} {sign} {escape(name)} [dim]{seconds:.1f} s[/dim]"
                 + (f"  {escape(self._detail)}" if self._detail and not succeeded else ""),
                 highlight=False,
+                soft_wrap=True,
             )
         self.steps.append(Step(name=name, started_seconds=started, seconds=seconds))
 
@@ -74,7 +75,7 @@ class Progress:
         while not done.wait(_HEARTBEAT_SECONDS):
             line = self._line(number, name, started)
             if line != shown:
-                self._console.print(line, highlight=False)
+                self._console.print(line, highlight=False, soft_wrap=True)
                 shown = line
 
     def _line(self, number: str, name: str, started: float) -> str:

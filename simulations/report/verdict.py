@@ -100,7 +100,7 @@ def _honest_opponents(record: RunRecord) -> list[str]:
         if best > alone:
             found.append(
                 f"For {_WORDS[subset]} a simple rule, {rule}, has a higher figure ({best:.4f}) than "
-                f"the model a shop trains alone ({alone:.4f}), so ranking better than that model proves little"
+                f"the model a shop trains alone ({alone:.4f}), so beating that model proves little"
                 + (f"; what is served has {served:.4f}." if best > served else ".")
             )
     return found
