@@ -88,13 +88,7 @@ def children_of(pid: int) -> dict[str, int]:
             with suppress(OSError):
                 words = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
                 if _descends(int(entry.name), pid):
-                    for name in (
-                        "flower-superlink",
-                        "flower-superexec",
-                        "flwr-serverapp",
-                        "flower_supernode",
-                        "client.shim",
-                    ):
+                    for name in _PROGRAMS:
                         if name in words and "getppid" not in words:
                             found[name] = int(entry.name)
     return found
