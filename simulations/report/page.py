@@ -41,6 +41,7 @@ def render(record: RunRecord) -> str:
         passed=sum(check.passed for check in record.checks),
         sent_total=sum(sent.reply_bytes for store in record.stores for sent in store.rounds),
         rounds=_rounds(record),
+        same_size=len({tuple(sent.reply_bytes for sent in store.rounds) for store in record.stores}) == 1,
     )
 
 

@@ -205,3 +205,11 @@ def test_epsilon_is_rounded_up_never_down() -> None:
     assert claim.shown_epsilon == "6.71"
     assert CLAIM.shown_epsilon == "2.00"
     assert claim.model_copy(update={"epsilon": float("inf")}).shown_epsilon == "infinity"
+
+
+def test_equal_sizes_are_claimed_only_when_they_are_equal() -> None:
+    record = made_up_run()
+    first, second = record.stores
+    smaller = second.model_copy(update={"rounds": second.rounds[:1]})
+    assert "Its size is the same for every shop" in render(record)
+    assert "Its size is the same" not in render(record.model_copy(update={"stores": (first, smaller)}))
