@@ -13,8 +13,10 @@ from pathlib import Path
 from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
 
+from highstreet.audit.errors import AuditError
 from highstreet.files import write_private
 from highstreet.logs import configure_logs
+from highstreet.models.errors import ModelsError
 from highstreet.processes import AlreadyRunningError, die_with_parent, run_lock
 from highstreet.server.checkpoints import Checkpoints
 from highstreet.server.database import connect
@@ -54,14 +56,19 @@ def _run(home: CoopHome, grid: Grid, context: Context) -> None:
         if programme is None or programme.programme_id != context.run_config.get("programme"):
             _LOG.info("run %s: its programme is not active any more", context.run_id)
             return
-        ProgrammeRun(
-            programme=programme,
-            charter=home.charter(),
-            key=home.coordinator_key(),
-            connection=connection,
-            carrier=GridCarrier(grid),
-            publish=partial(_publish, home),
-        ).run()
+        try:
+            ProgrammeRun(
+                programme=programme,
+                charter=home.charter(),
+                key=home.coordinator_key(),
+                connection=connection,
+                carrier=GridCarrier(grid),
+                publish=partial(_publish, home),
+            ).run()
+        except (AuditError, ModelsError) as error:
+            # Trying again would find the same: this version cannot run the charter's programme.
+            _LOG.error("programme %s cannot be run: %s", programme.number, error.what)
+            Checkpoints(connection).mark_failed(programme.programme_id, error.what)
 
 
 def _publish(home: CoopHome, candidate: Candidate) -> None:
