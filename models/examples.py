@@ -49,16 +49,33 @@ def window_examples(
     seed: int,
     stop: int,
     windows: int,
+    listed: NDArray[np.bool_] | None = None,
 ) -> Examples:
-    """Return the examples of these customer rows over `windows` windows that end at day `stop`."""
+    """Return the examples of these customer rows over `windows` windows that end at day `stop`.
+
+    Args:
+        settings: of the plan.
+        space: computes the features.
+        timeline: the shop's purchases.
+        rows: customers to return.
+        seed: public, of the negatives.
+        stop: day the last window ends before.
+        windows: how many, back to back.
+        listed: (n,) products that count as candidates and targets; all when None. In a shared gradient it
+            must be None: which products others bought would speak through it.
+    """
     parts: list[Examples] = []
     for window in range(windows):
         end = stop - window * settings.horizon_days
         start = end - settings.horizon_days
         past = timeline.before(start, rows, space.half_lives)
         targets = timeline.between(start, end, rows)
+        if listed is not None:
+            targets = targets & listed
         fingerprints = timeline.fingerprints(rows)
-        candidates, offsets = candidates_of(settings, past, targets, fingerprints, seed=seed + window)
+        candidates, offsets = candidates_of(
+            settings, past, targets, fingerprints, seed=seed + window, listed=listed
+        )
         parts.append(_window(space, past, targets, candidates, offsets))
     return Examples(
         candidates=np.stack([part.candidates for part in parts], axis=1),
@@ -75,14 +92,16 @@ def candidates_of(
     fingerprints: NDArray[np.int64],
     *,
     seed: int,
+    listed: NDArray[np.bool_] | None = None,
 ) -> tuple[NDArray[np.int64], FloatArray]:
-    """Return candidates (b, c) and their offsets (b, c).
+    """Return candidates (b, c) and their offsets (b, c), among the listed products; all of them when None.
 
     Targets and the customer's most bought products come with certainty; the rest are negatives, each
     standing for an equal part of all products not yet among the candidates.
     """
     customers, products = targets.shape
-    wanted = min(settings.candidates, products)
+    choice = products if listed is None else int(listed.sum())
+    wanted = min(settings.candidates, choice)
     permutation = np.random.default_rng(seed).permutation(products)
     place = np.empty(products, dtype=np.int64)
     place[permutation] = np.arange(products)
@@ -91,6 +110,8 @@ def candidates_of(
     order = (turned + 3.0 * products).astype(np.float32)
     own = past.bought & (_rank_among_own(past, settings.own_candidates) < settings.own_candidates)
     sure = own | targets
+    if listed is not None:
+        order[:, ~listed] = np.inf
     order[own] = 2.0 * products - np.minimum(past.count[own], products)
     order[targets] = 0.0
     order[targets] += turned[targets] / max(products, 1)
@@ -100,7 +121,7 @@ def candidates_of(
     candidates = np.sort(candidates.astype(np.int64), axis=1)
     certain = np.take_along_axis(sure, candidates, axis=1)
     drawn = np.maximum((~certain).sum(axis=1), 1)
-    rest = products - sure.sum(axis=1)
+    rest = choice - sure.sum(axis=1)
     offsets = np.where(certain, 0.0, np.log(np.maximum(rest, 1) / drawn)[:, None])
     return candidates, offsets.astype(np.float32)
 

@@ -91,6 +91,12 @@ class Timeline:
         found[owner[kept], self._item[line[kept]]] = True
         return found
 
+    def first_sold(self) -> NDArray[np.int64]:
+        """(n,): day each product was first bought by anybody; `as_of` when it never was."""
+        days = np.full(self.products, self.as_of, dtype=np.int64)
+        np.minimum.at(days, self._item, self._day)
+        return days
+
     def fingerprints(self, rows: NDArray[np.integer]) -> NDArray[np.int64]:
         """(b,): a number made from each customer's own purchases alone, to spread public random choices."""
         line, owner = self._lines(rows)

@@ -119,12 +119,32 @@ class _Fit:
         for first in range(0, self.timeline.customers, _CHUNK):
             rows = np.arange(first, min(first + _CHUNK, self.timeline.customers))
             found = window_examples(
-                settings, space, self.timeline, rows, seed=self.seed + index, stop=stop, windows=1
+                settings,
+                space,
+                self.timeline,
+                rows,
+                seed=self.seed + index,
+                stop=stop,
+                windows=1,
+                listed=self._listed(start),
             )
             kept = np.flatnonzero(found.targets.any(axis=(1, 2)))
             if len(kept):
                 chunks.append(self._with_own_features(found, kept, rows[kept], space, view, start))
         return _Window(chunks=tuple(chunks))
+
+    def _listed(self, start: int) -> NDArray[np.bool_] | None:
+        """Which products a window that starts on this day may tell apart; None for all.
+
+        A list made from sales holds, as of an earlier day, only those unsold products that were to be sold
+        later: a model would learn that what never sold is what sells next. Unless at least as many products
+        have never sold as were first sold during the windows, a window keeps to products sold before it.
+        """
+        first_sold = self.timeline.first_sold()
+        windows_start = self.shop.as_of - self.settings.local_windows * self.settings.horizon_days
+        never = int((first_sold >= self.shop.as_of).sum())
+        lately = int(((first_sold >= windows_start) & (first_sold < self.shop.as_of)).sum())
+        return None if never >= lately else first_sold < start
 
     def _with_own_features(
         self,

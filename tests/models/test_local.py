@@ -2,16 +2,21 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from highstreet.models.errors import InvalidPersonalModelError
+from highstreet.models.features import FEATURES
+from highstreet.models.history import Timeline
 from highstreet.models.local import fit_alone, fit_local
 from highstreet.models.personal import PersonalModel
+from highstreet.models.plan import ModelPlan
 from highstreet.models.programme import apply_sum, customer_rows, initial_state
 from highstreet.models.serving import MINIMUM_PEOPLE, ReasonCode, Recommender, recommend
 from highstreet.models.shop import Catalogue, Product, Purchases, ShopData
+from highstreet.models.shop_view import SHOP_FEATURES
 from highstreet.models.state import SharedState
 
 
@@ -167,3 +172,55 @@ def test_the_order_of_order_lines_means_nothing(small_plan, release, shop, model
 def test_serving_does_not_import_torch():
     code = "import sys; import highstreet.models.serving; raise SystemExit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def shop_that_lists(plan: ModelPlan, sold: ShopData, *, never_sold: int) -> ShopData:
+    """The shop with every product first sold in an order of its own, and some listed but never sold."""
+    bought = sold.purchases
+    products = [
+        Product(product_id=str(row), category="any") for row in range(len(sold.catalogue) + never_sold)
+    ]
+    waves = np.arange(len(sold.catalogue)) % 8
+    late_enough = bought.day >= sold.as_of - 20 * (1 + waves[bought.item])
+    return ShopData(
+        catalogue=Catalogue.build(plan.schema, products),
+        purchases=Purchases.of(
+            bought.customer[late_enough],
+            bought.item[late_enough],
+            bought.day[late_enough],
+            bought.quantity[late_enough],
+        ),
+        customer_ids=sold.customer_ids,
+        as_of=sold.as_of,
+    )
+
+
+def unsold_weight(plan: ModelPlan, shop: ShopData) -> float:
+    fitted = fit_alone(plan, shop, generator=np.random.default_rng(3))
+    return float(fitted.alone.weights[len(FEATURES) + SHOP_FEATURES.index("novel/unsold")])
+
+
+def test_a_product_list_made_from_sales_does_not_teach_that_the_unsold_sell_next(small_plan, shop_maker):
+    sold = shop_maker(customers=40, products=60, seed=5)
+    assert unsold_weight(small_plan, shop_that_lists(small_plan, sold, never_sold=3)) == 0.0
+    # With a list that is not made from sales there is something to learn, and it is that they sell less.
+    assert unsold_weight(small_plan, shop_that_lists(small_plan, sold, never_sold=200)) < 0.0
+
+
+def test_the_repeat_rule_hands_out_the_same_places_anew(small_plan, shop):
+    fitted = fit_alone(small_plan, shop, generator=np.random.default_rng(3))
+    plain = replace(fitted, settings=replace(fitted.settings, repeat_weight=0.0))
+    strong = replace(fitted, settings=replace(fitted.settings, repeat_weight=1000.0))
+    rows = np.arange(len(shop.customer_ids))
+    before, after = Recommender(plain, shop).scores(rows), Recommender(strong, shop).scores(rows)
+    past = Timeline(shop).before(shop.as_of, rows, (fitted.settings.repeat_half_life_days,))
+    rule = past.profile(fitted.settings.repeat_half_life_days)
+    changed = 0
+    for row in rows:
+        own = past.bought[row]
+        assert (before[row, ~own] == after[row, ~own]).all()
+        assert (np.sort(before[row, own]) == np.sort(after[row, own])).all()
+        by_rule = rule[row, own][np.argsort(-after[row, own], kind="stable")]
+        assert (np.diff(by_rule) <= 1e-6).all()
+        changed += int((before[row, own] != after[row, own]).any())
+    assert changed
