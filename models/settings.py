@@ -41,6 +41,8 @@ class Settings:
         alone_precision: of a shop's belief in initial weights, in units of one customer's loss.
         sampling_stddev: stands in for sampling error in sums of statistics, besides their noise.
         share_prior: how reluctantly a shop leaves the mixture the release's noise suggests, in loss.
+        repeat_weight: of the shop's own repeat rule in the order of products a customer bought before.
+        repeat_half_life_days: of a purchase in that rule.
     """
 
     holdout_days: int = 0
@@ -66,6 +68,8 @@ class Settings:
     alone_precision: float = 10.0
     sampling_stddev: float = 0.3
     share_prior: float = 12.0
+    repeat_weight: float = 2.0
+    repeat_half_life_days: float = 365.0
 
     @classmethod
     def from_params(cls, params: Mapping[str, float]) -> Settings:
@@ -113,6 +117,8 @@ class Settings:
             "alone_precision": (1e-6, 1e9),
             "sampling_stddev": (1e-6, 1e6),
             "share_prior": (0, 1e9),
+            "repeat_weight": (0, 1e3),
+            "repeat_half_life_days": (1, 1e5),
         }
         for name, (low, high) in limits.items():
             if not low <= getattr(self, name) <= high:
