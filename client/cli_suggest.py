@@ -117,7 +117,9 @@ def _show_evaluation(result: ShopEvaluation) -> None:
 def _interval(estimate: Estimate) -> str:
     if not estimate.units:
         return "-"
-    return f"{estimate.mean:.3f}" + (f" ±{estimate.half_width:.3f}" if estimate.clusters > 1 else "")
+    if estimate.clusters < 2:
+        return f"{estimate.mean:.3f}"
+    return f"{estimate.mean:.3f}±" + f"{estimate.half_width:.3f}".removeprefix("0")
 
 
 def _difference(gain: Estimate) -> str:
