@@ -57,6 +57,7 @@ class Request:
 def run_replay(request: Request, *, console: Console | None = None) -> list[Path]:
     """Run what is not finished yet, write reports after each result, and return the reports' paths."""
     screen = console or Console(stderr=True)
+    commit = _commit()  # of the code that is loaded now; the tree may move on during a long run
     protocol = _protocol(request)
     conditions = choose(conditions_for(request.epsilons), request.conditions)
     schema = FeatureSchema()
@@ -75,7 +76,7 @@ def run_replay(request: Request, *, console: Console | None = None) -> list[Path
     jobs = jobs_for(federation, conditions, seeds=request.seeds)
     missing = [job for job in jobs if not folder.is_finished(job)]
     screen.print(f"{len(jobs) - len(missing)} of {len(jobs)} results are there; {len(missing)} to run.")
-    paths = _report(request, federation, conditions, jobs, folder, slug)
+    paths = _report(request, federation, conditions, jobs, folder, slug, commit)
     with _progress(screen) as bars:
         overall = bars.add_task("replay", total=len(missing))
         inner = bars.add_task("starting", total=None)
@@ -84,8 +85,8 @@ def run_replay(request: Request, *, console: Console | None = None) -> list[Path
             bars.update(inner, description=words, completed=done, total=total)
 
         for job, outcome in replay(federation, missing, schema, step=step):
-            folder.save(job, outcome, commit=_commit())
-            paths = _report(request, federation, conditions, jobs, folder, slug)
+            folder.save(job, outcome, commit=commit)
+            paths = _report(request, federation, conditions, jobs, folder, slug, commit)
             bars.advance(overall)
             bars.console.print(f"{job.condition.title}, seed {job.seed}: {outcome.seconds:.0f} s")
     _show(request, federation, conditions, jobs, folder, screen)
@@ -138,6 +139,7 @@ def _report(
     jobs: Sequence[Job],
     folder: ResultsFolder,
     slug: str,
+    commit: str,
 ) -> list[Path]:
     facts = RunFacts(
         data=federation.name,
@@ -150,7 +152,7 @@ def _report(
         link=_LINKS[federation.protocol.link],
         scenario=_scenario(federation, request),
         command=" ".join(["highstreet", *sys.argv[1:]]),
-        commit=_commit(),
+        commit=commit,
         machine=machine(),
         finished_at=datetime.now(tz=UTC).isoformat(timespec="seconds"),
     )
