@@ -14,6 +14,7 @@ from highstreet.client.identity import load_identity, node_key_file
 from highstreet.client.ledger import Ledger
 from highstreet.client.membership import Membership, ca_file, load_charter, load_membership
 from highstreet.client.node import Node, NodeSettings
+from highstreet.client.programme_days import ProgrammeDays
 from highstreet.client.release_watch import ReleaseWatch
 from highstreet.client.rosters import Rosters
 from highstreet.client.round_log import noted
@@ -80,6 +81,7 @@ def _desk(home: StoreHome, membership: Membership, config: StoreConfig, ledger: 
         charter=charter,
         limits=limits,
         knows_roster=Rosters(home, membership).knows,
+        holds_to_day=ProgrammeDays(home.coop / "programme_days.json").holds,
     )
     till = StoreTill(home=home, ledger=ledger, plan=charter.plan, limits=StoreLimits(budget=budget))
     return RoundDesk(agreement, key=load_identity(home).signing, till=till)

@@ -52,6 +52,7 @@ from highstreet.protos.rounds_pb2 import (
 __all__ = ["Agreement", "AskedRound", "RoundDesk", "Till", "examine"]
 
 _CLOCK_SKEW_SECONDS = 300
+_SECONDS_A_DAY = 86_400
 _LOG = logging.getLogger("highstreet.rounds")
 
 
@@ -64,6 +65,8 @@ class Agreement:
         the invitation. charter: as signed and accepted. limits: the store's own; not from outside.
         knows_roster: whether a hash names a roster signed by the coordinator, the newest one asked for if
         need be.
+        holds_to_day: whether a day is the one this store first saw for a programme; a first one is written
+        down before it answers.
     """
 
     member_id: str
@@ -71,6 +74,7 @@ class Agreement:
     charter: Charter
     limits: StoreLimits
     knows_roster: Callable[[bytes], bool]
+    holds_to_day: Callable[[str, int], bool]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,9 +204,12 @@ def examine(request: RoundRequest, sha256: bytes, agreement: Agreement, *, now: 
     _require(now <= request.deadline_unix_seconds, REFUSAL_DEADLINE, "its deadline has passed")
     opened = request.opened_unix_seconds
     _require(opened <= now + _CLOCK_SKEW_SECONDS, REFUSAL_DEADLINE, "it was opened in the future")
-    _require(request.as_of_day <= now // 86_400 + 1, REFUSAL_RELEASE, "it asks for purchases to come")
+    tomorrow = now // _SECONDS_A_DAY + 1
+    _require(0 <= request.as_of_day <= tomorrow, REFUSAL_RELEASE, "it asks for purchases to come, or none")
     length = request.deadline_unix_seconds - opened
     _require(length == charter.rounds.deadline_seconds, REFUSAL_DEADLINE, "it has another deadline")
+    same_day = agreement.holds_to_day(request.programme_id, request.as_of_day)
+    _require(same_day, REFUSAL_RELEASE, "its programme began with another day")
     return AskedRound(request=request, sha256=sha256, phase=phase, state=state)
 
 

@@ -26,18 +26,19 @@ class ProgrammeState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Programme:
-    """One programme, from request to release."""
+    """One programme, from request to release.
+
+    Attributes:
+        programme_id, number, state: which, and where it stands.
+        charter_sha256: of the charter it was requested under.
+        as_of_day: the public day before which purchases count in all its phases, days since 1970-01-01.
+    """
 
     programme_id: str
     number: int
     state: ProgrammeState
     charter_sha256: bytes
-    requested_at: int
-
-    @property
-    def as_of_day(self) -> int:
-        """The public day before which purchases count: the day it was requested, for all its phases."""
-        return self.requested_at // 86_400
+    as_of_day: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +74,7 @@ class Checkpoints:
     def active(self) -> Programme | None:
         """Return the programme that is requested or running."""
         row = self._connection.execute(
-            "SELECT programme_id, number, state, charter_sha256, requested_at FROM programmes"
+            "SELECT programme_id, number, state, charter_sha256, as_of_day FROM programmes"
             " WHERE state IN ('requested', 'running')"
         ).fetchone()
         if row is None:
@@ -83,7 +84,7 @@ class Checkpoints:
             number=row["number"],
             state=ProgrammeState(row["state"]),
             charter_sha256=bytes(row["charter_sha256"]),
-            requested_at=int(row["requested_at"]),
+            as_of_day=int(row["as_of_day"]),
         )
 
     def mark_running(self, programme_id: str) -> None:

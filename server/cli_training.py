@@ -20,22 +20,39 @@ _POLL_SECONDS = 0.5
 def train(
     ctx: typer.Context,
     wait: Annotated[bool, typer.Option("--wait", help="Show the rounds until the training is over.")] = False,
+    as_of: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DATE",
+            help="Use purchases made before this day, YYYY-MM-DD [default: today, UTC]. Stores are told it.",
+        ),
+    ] = None,
     home: HomeOption = None,
 ) -> None:
     """Ask for a training of the shared model; the running co-op takes it up."""
     import time
 
     from highstreet.server.database import connect
-    from highstreet.server.programmes import latest_programme, request_programme
+    from highstreet.server.errors import ProgrammeRefusedError
+    from highstreet.server.programmes import as_of_day, latest_programme, request_programme
 
     opened = open_home(ctx, home)
+    before_day = None if as_of is None else as_of_day(as_of)
     with closing(connect(opened.database)) as connection:
         latest = latest_programme(connection)
         if wait and latest is not None and not latest.is_over:
+            if before_day not in {None, latest.as_of_day}:
+                raise ProgrammeRefusedError(
+                    f"Training {latest.number} is under way and uses purchases before {latest.as_of}.",
+                    next_step="Watch it with `highstreet coop train --wait`, or wait until it is over.",
+                )
             typer.echo(f"Training {latest.number} is under way; watching it.")
         else:
-            latest = request_programme(connection, opened.charter(), now=int(time.time()))
-            typer.echo(f"Training {latest.number} is asked for. It runs while `highstreet coop run` does.")
+            latest = request_programme(
+                connection, opened.charter(), now=int(time.time()), before_day=before_day
+            )
+            typer.echo(f"Training {latest.number} is asked for, with purchases before {latest.as_of}.")
+            typer.echo("It runs while `highstreet coop run` does.")
     if wait:
         _watch(opened, latest.programme_id)
 
@@ -60,6 +77,7 @@ def status(ctx: typer.Context, home: HomeOption = None) -> None:
             typer.echo("No training yet. Ask for one: highstreet coop train --wait")
             return
         typer.echo(f"Training {latest.number} is {latest.state}. {latest.failure}".rstrip())
+        typer.echo(f"It uses purchases made before {latest.as_of}.")
         console.print(rounds_table(round_summaries(connection, latest.programme_id)))
         console.print(releases_table(all_manifests(connection)))
 

@@ -80,6 +80,11 @@ _MIGRATIONS = (
         created_at   INTEGER NOT NULL
     ) STRICT;
     """,
+    # Days since 1970; with the default no purchase counts, so a row that forgets it uses nobody's data.
+    """
+    ALTER TABLE programmes ADD COLUMN as_of_day INTEGER NOT NULL DEFAULT 0;
+    UPDATE programmes SET as_of_day = requested_at / 86400;
+    """,
 )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import sqlite3
 from dataclasses import dataclass
+from datetime import date, timedelta
 
 from highstreet.audit.charter import Charter
 from highstreet.server.database import transaction
@@ -14,11 +15,15 @@ from highstreet.server.membership import current_members
 __all__ = [
     "Programme",
     "RoundSummary",
+    "as_of_day",
     "latest_programme",
     "programme",
     "request_programme",
     "round_summaries",
 ]
+
+_EPOCH = date(1970, 1, 1)
+_SECONDS_A_DAY = 86_400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +36,7 @@ class Programme:
         state: requested, running, finished or failed.
         failure: why it failed, for people; empty otherwise.
         requested_at, finished_at: unix seconds; None: not yet.
+        as_of_day: its rounds use purchases before this public day, days since 1970-01-01.
     """
 
     programme_id: str
@@ -39,6 +45,12 @@ class Programme:
     failure: str
     requested_at: int
     finished_at: int | None
+    as_of_day: int
+
+    @property
+    def as_of(self) -> date:
+        """The day before which purchases count."""
+        return _EPOCH + timedelta(days=self.as_of_day)
 
     @property
     def is_over(self) -> bool:
@@ -64,13 +76,50 @@ class RoundSummary:
     contributors: int | None
 
 
-def request_programme(connection: sqlite3.Connection, charter: Charter, *, now: int) -> Programme:
-    """Ask for a training; `highstreet coop run` takes it up.
+def as_of_day(text: str) -> int:
+    """Read a day written YYYY-MM-DD as days since 1970-01-01.
 
     Raises:
-        ProgrammeRefusedError: one is under way, or there are fewer members than the cohort floor.
+        ProgrammeRefusedError: it is no such day.
+
+    >>> as_of_day("2017-11-19")
+    17489
+    """
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        day = date.min
+    if day < _EPOCH or day.isoformat() != text:
+        raise ProgrammeRefusedError(
+            f"{text!r} is not a day.", next_step="Write it as YEAR-MONTH-DAY, such as 2026-03-31."
+        )
+    return (day - _EPOCH).days
+
+
+def request_programme(
+    connection: sqlite3.Connection, charter: Charter, *, now: int, before_day: int | None = None
+) -> Programme:
+    """Ask for a training; `highstreet coop run` takes it up.
+
+    Args:
+        connection: to coop.db.
+        charter: the agreement in force.
+        now: unix seconds.
+        before_day: purchases before this day count, days since 1970-01-01; today when None. Every store is
+            told, so it must not depend on anybody's data that is not public.
+
+    Raises:
+        ProgrammeRefusedError: one is under way, there are fewer members than the cohort floor, or the day
+            has not come yet.
     """
     floor = charter.rounds.cohort_floor
+    today = now // _SECONDS_A_DAY
+    day = today if before_day is None else before_day
+    if day > today:
+        raise ProgrammeRefusedError(
+            f"{_EPOCH + timedelta(days=day)} has not come yet: a training uses purchases that were made.",
+            next_step=f"Choose {_EPOCH + timedelta(days=today)} (today by UTC) or an earlier day.",
+        )
     with transaction(connection):
         active = connection.execute(
             "SELECT number, state FROM programmes WHERE state IN ('requested', 'running')"
@@ -88,9 +137,9 @@ def request_programme(connection: sqlite3.Connection, charter: Charter, *, now: 
             )
         programme_id = secrets.token_hex(8)
         connection.execute(
-            "INSERT INTO programmes (programme_id, number, requested_at, state, charter_sha256)"
-            " SELECT ?, coalesce(max(number), 0) + 1, ?, 'requested', ? FROM programmes",
-            (programme_id, now, charter.sha256()),
+            "INSERT INTO programmes (programme_id, number, requested_at, state, charter_sha256, as_of_day)"
+            " SELECT ?, coalesce(max(number), 0) + 1, ?, 'requested', ?, ? FROM programmes",
+            (programme_id, now, charter.sha256(), day),
         )
     found = programme(connection, programme_id)
     if found is None:

@@ -38,6 +38,8 @@ from highstreet.protos.rounds_pb2 import (
 )
 
 NOW = 1_800_000_000
+#: A day that the store has not first seen for the programme.
+ANOTHER_DAY = NOW // 86_400 - 7
 SCHEMA = FeatureSchema(
     key_buckets=32,
     category_buckets=8,
@@ -119,6 +121,7 @@ def _desk(till: Till, *, limits: StoreLimits = LIMITS, now: float = NOW) -> Roun
         charter=CHARTER,
         limits=limits,
         knows_roster=lambda sha256: sha256 == ROSTER,
+        holds_to_day=lambda programme_id, day: (programme_id, day) != ("p1", ANOTHER_DAY),
     )
     return RoundDesk(agreement, key=STORE, till=till, clock=lambda: now)
 
@@ -175,7 +178,10 @@ REFUSED = [
     (_set("round", 1), REFUSAL_RELEASE),
     (_set("phase", "another"), REFUSAL_RELEASE),
     (_set("cohort_floor", 2), REFUSAL_RELEASE),
-    (_set("as_of_day", NOW // 86_400 + 30), REFUSAL_RELEASE),
+    (_set("as_of_day", NOW // 86_400 + 2), REFUSAL_RELEASE),
+    (_set("as_of_day", -1), REFUSAL_RELEASE),
+    (_set("as_of_day", -(2**62)), REFUSAL_RELEASE),
+    (_set("as_of_day", ANOTHER_DAY), REFUSAL_RELEASE),
     (_set_release("noise_multiplier", 0.01), REFUSAL_RELEASE),
     (_set_release("clipping_norm", 100.0), REFUSAL_RELEASE),
     (_set_release("sampling_rate", 0.5), REFUSAL_RELEASE),

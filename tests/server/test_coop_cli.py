@@ -146,6 +146,37 @@ def test_a_training_needs_enough_members_and_no_other_one(run: Run, coop: Any, t
     assert "Programme 1 is requested already" in err
 
 
+def test_a_training_can_use_purchases_before_an_earlier_day(run: Run, coop: Any, tmp_path: Path) -> None:
+    home = coop.home.root
+    for name in ("A", "B", "C"):
+        _join(run, coop, tmp_path, name)
+    assert "purchases before 2017-11-19" in run("coop", "train", "--as-of", "2017-11-19", "--home", home)[1]
+    with closing(connect(coop.home.database)) as connection:
+        assert connection.execute("SELECT as_of_day FROM programmes").fetchone()[0] == 17_489
+    assert "purchases made before 2017-11-19" in run("coop", "status", "--home", home)[1]
+    status, _, err = run("coop", "train", "--wait", "--as-of", "2017-11-20", "--home", home)
+    assert status == 1
+    assert "Training 1 is under way and uses purchases before 2017-11-19" in err
+
+
+@pytest.mark.parametrize("day", ["yesterday", "20171119", "2017-02-30", "2017-W01-1", "1969-12-31", ""])
+def test_a_day_that_is_none_is_said(run: Run, coop_home: CoopHome, day: str) -> None:
+    status, _, err = run("coop", "train", "--as-of", day, "--home", coop_home.root)
+    assert status == 1
+    assert err.strip() == (
+        f"highstreet: {day!r} is not a day. Write it as YEAR-MONTH-DAY, such as 2026-03-31."
+    )
+
+
+def test_a_day_to_come_is_refused(run: Run, coop_home: CoopHome, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "time", lambda: 1_800_000_000.0)  # 2027-01-15
+    status, _, err = run("coop", "train", "--as-of", "2027-01-16", "--home", coop_home.root)
+    assert status == 1
+    assert "2027-01-16 has not come yet" in err
+    status, _, err = run("coop", "train", "--as-of", "2027-01-15", "--home", coop_home.root)
+    assert "the co-op has 0" in err  # today is a day like any other
+
+
 @pytest.mark.parametrize(("state", "failure"), [("finished", ""), ("failed", "Too few stores answered.")])
 def test_waiting_shows_each_round_and_how_it_ended(
     run: Run, coop: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: str, failure: str

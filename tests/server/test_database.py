@@ -18,7 +18,7 @@ def test_a_new_database_is_private_and_fully_synchronous(tmp_path: Path) -> None
     assert connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
     assert connection.execute("PRAGMA synchronous").fetchone()[0] == 2
     assert connection.execute("PRAGMA foreign_keys").fetchone()[0] == 1
-    connection.execute("INSERT INTO programmes VALUES ('a', 1, 0, NULL, 'requested', '', x'00')")
+    connection.execute("INSERT INTO programmes VALUES ('a', 1, 0, NULL, 'requested', '', x'00', 0)")
     for file in tmp_path.iterdir():
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
     connection.close()
@@ -30,7 +30,7 @@ def test_a_transaction_that_fails_leaves_nothing(tmp_path: Path) -> None:
 
     def interrupted() -> None:
         with transaction(connection):
-            connection.execute("INSERT INTO programmes VALUES ('a', 1, 0, NULL, 'requested', '', x'00')")
+            connection.execute("INSERT INTO programmes VALUES ('a', 1, 0, NULL, 'requested', '', x'00', 0)")
             raise KeyError
 
     with pytest.raises(KeyError):
@@ -41,10 +41,22 @@ def test_a_transaction_that_fails_leaves_nothing(tmp_path: Path) -> None:
 
 def test_only_one_programme_can_be_active(tmp_path: Path) -> None:
     connection = connect(tmp_path / "coop.db", create=True)
-    connection.execute("INSERT INTO programmes VALUES ('a', 1, 0, NULL, 'running', '', x'00')")
+    connection.execute("INSERT INTO programmes VALUES ('a', 1, 0, NULL, 'running', '', x'00', 0)")
     with pytest.raises(sqlite3.IntegrityError):
-        connection.execute("INSERT INTO programmes VALUES ('b', 2, 0, NULL, 'requested', '', x'00')")
-    connection.execute("INSERT INTO programmes VALUES ('c', 3, 0, NULL, 'finished', '', x'00')")
+        connection.execute("INSERT INTO programmes VALUES ('b', 2, 0, NULL, 'requested', '', x'00', 0)")
+    connection.execute("INSERT INTO programmes VALUES ('c', 3, 0, NULL, 'finished', '', x'00', 0)")
+
+
+def test_a_programme_of_an_older_file_keeps_the_day_it_was_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "coop.db"
+    connection = connect(path, create=True)
+    connection.execute(
+        "INSERT INTO programmes VALUES ('a', 1, ?, NULL, 'finished', '', x'00', 0)", (86_400 * 9 + 5,)
+    )
+    connection.execute("ALTER TABLE programmes DROP COLUMN as_of_day")
+    connection.execute("PRAGMA user_version = 1")
+    connection.close()
+    assert connect(path).execute("SELECT as_of_day FROM programmes").fetchone()[0] == 9
 
 
 def test_a_missing_database_is_not_made_anew(tmp_path: Path) -> None:
@@ -75,5 +87,5 @@ def test_a_full_disk_is_said_and_undone(tmp_path: Path) -> None:
     connection.execute(f"PRAGMA max_page_count = {pages}")
     rows = [(f"p{number}", number, "x" * 500) for number in range(1000)]
     with pytest.raises(DiskFullError, match="nothing was changed"), transaction(connection):
-        connection.executemany("INSERT INTO programmes VALUES (?, ?, 0, NULL, 'finished', ?, x'00')", rows)
+        connection.executemany("INSERT INTO programmes VALUES (?, ?, 0, NULL, 'finished', ?, x'00', 0)", rows)
     assert connection.execute("SELECT count(*) FROM programmes").fetchone()[0] == 0

@@ -16,7 +16,7 @@ from highstreet.audit.charter import COOP_LEARNING, Charter, CoopIdentity, Priva
 from highstreet.audit.requests import open_request, seal_reply
 from highstreet.models.programme import default_plan
 from highstreet.models.schema import FeatureSchema
-from highstreet.protos.rounds_pb2 import REFUSAL_BUDGET, RoundReply, SignedRequest
+from highstreet.protos.rounds_pb2 import REFUSAL_BUDGET, RoundReply, RoundRequest, SignedRequest
 from highstreet.server.checkpoints import Checkpoints
 from highstreet.server.database import connect
 from highstreet.server.errors import PublishError
@@ -126,8 +126,8 @@ class Coordinator:
                     ),
                 )
             connection.execute(
-                "INSERT INTO programmes (programme_id, number, requested_at, state, charter_sha256)"
-                " VALUES ('p1', 1, 0, 'requested', ?)",
+                "INSERT INTO programmes (programme_id, number, requested_at, state, charter_sha256,"
+                " as_of_day) VALUES ('p1', 1, 86400, 'requested', ?, 17489)",
                 (CHARTER.sha256(),),
             )
 
@@ -169,6 +169,8 @@ def test_every_phase_is_held_once_and_the_result_is_published(coordinator: Coord
     assert candidate.participants == 3
     assert "ranker/weights" in candidate.state
     assert len(set(stores.requests)) == len(CHARTER.plan.phases)
+    asked = [RoundRequest.FromString(SignedRequest.FromString(body).request) for body in stores.requests]
+    assert {request.as_of_day for request in asked} == {17_489}
     assert coordinator.ended() == ("finished", "")
 
 
