@@ -6,6 +6,7 @@ import csv
 import re
 from collections import Counter
 from collections.abc import Mapping
+from datetime import date, timedelta
 from pathlib import Path
 
 from highstreet.client.service import ask_status
@@ -112,7 +113,8 @@ def run_stores(scene: Scene) -> None:
 def train(scene: Scene) -> None:
     """Ask for a training and wait for its end, telling each round as it closes."""
     scene.commands.watch(
-        *("coop", "train", "--wait", "--home", str(scene.coop_home)),
+        *("coop", "train", "--wait", "--as-of", _day_after_the_last_order(scene)),
+        *("--home", str(scene.coop_home)),
         each_line=lambda line: scene.progress.detail(re.sub(r"\s+", " ", line)[:100]),
         limit_seconds=_TRAIN_LIMIT_SECONDS,
     )
@@ -167,6 +169,15 @@ def customers_who_said(path: Path, column: str, answer: str) -> list[str]:
     """Return the customers of a file with this answer, in its order."""
     with path.open(encoding="utf-8", newline="") as file:
         return [row["customer_id"] for row in csv.DictReader(file) if row[column] == answer]
+
+
+def _day_after_the_last_order(scene: Scene) -> str:
+    """The public day the training is as of: the sample is years old, and no purchase is recent by today."""
+    last = ""
+    for shop in scene.shops:
+        with (shop.files / "orders.csv").open(encoding="utf-8", newline="") as file:
+            last = max(last, max(row["ordered_at"][:10] for row in csv.DictReader(file)))
+    return (date.fromisoformat(last) + timedelta(days=1)).isoformat()
 
 
 def _regular(shop: Shop) -> str:
