@@ -39,7 +39,8 @@ class Manifest:
         schema_sha256, charter_sha256, roster_sha256: what it was made under.
         claims: what it cost: for a customer of one shop, and for a person of up to k shops.
         noise: where the noise was added.
-        evaluation: noisy, released metrics of it by name; nothing that cost no privacy and is not constant.
+        evaluation: noisy, released metrics of it by name, with their noise and intervals (`audit.scorecard`);
+            nothing that cost no privacy and is not constant.
     """
 
     number: int

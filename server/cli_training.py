@@ -88,14 +88,18 @@ def releases(ctx: typer.Context, home: HomeOption = None) -> None:
 
     from highstreet.server.database import connect
     from highstreet.server.releases import all_manifests
-    from highstreet.server.status import releases_table
+    from highstreet.server.status import evaluation_table, releases_table
 
     with closing(connect(open_home(ctx, home).database)) as connection:
         found = all_manifests(connection)
     if not found:
         typer.echo("Nothing was released yet. Ask for a training: highstreet coop train --wait")
         return
-    Console().print(releases_table(found))
+    console = Console()
+    console.print(releases_table(found))
+    if (evaluated := evaluation_table(found)) is not None:
+        console.print(evaluated)
+        typer.echo("It is the shared model as released; each shop trains it further on its own customers.")
 
 
 def _watch(home: CoopHome, programme_id: str) -> None:

@@ -39,6 +39,9 @@ __all__ = [
 _CHARTER_LIMIT_BYTES = 1 << 20
 _BIAS_LIMITS = {"largest_loss_of_a_group": 0.05, "largest_loss_of_small_suppliers": 0.2}
 
+#: Last days kept out of the training, for the private evaluation that ends a programme.
+_HOLDOUT_DAYS = 14
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Founding:
@@ -58,17 +61,21 @@ class Founding:
 
 
 def default_charter(name: str, *, epsilon: float, delta: float, today: datetime.date) -> Charter:
-    """Return a charter with the default programme, its noise set so that it costs just under epsilon."""
+    """Return a charter with the default programme, its noise set so that it costs just under epsilon.
+
+    The programme ends with a private evaluation, so that a release says how good it is; that is paid for too.
+    """
     # Imported here: it brings torch, which nothing else in this file needs.
     from highstreet.models.programme import default_plan
 
+    params = {"holdout_days": _HOLDOUT_DAYS}
     factor = calibrate_noise_multiplier(
-        releases_of(default_plan(noise_multiplier=1.0)), epsilon=epsilon, delta=delta
+        releases_of(default_plan(noise_multiplier=1.0, params=params)), epsilon=epsilon, delta=delta
     )
     return Charter(
         coop=CoopIdentity(id=secrets.token_hex(16), name=name, created=today.isoformat()),
         purposes=(COOP_LEARNING,),
-        plan=default_plan(noise_multiplier=factor),
+        plan=default_plan(noise_multiplier=factor, params=params),
         privacy=PrivacyTerms(epsilon=epsilon, delta=delta),
         bias_limits=_BIAS_LIMITS,
     )

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from highstreet.audit.charter import Charter
 from highstreet.audit.requests import seal_request
+from highstreet.audit.scorecard import scorecard
 from highstreet.audit.signing import SignatureKind, SignedDocument
 from highstreet.models.plan import PhasePlan
 from highstreet.models.programme import initial_state
@@ -27,7 +28,7 @@ from highstreet.server.rounds import Tally, build_request, required_stores
 
 __all__ = ["ProgrammeRun"]
 
-#: Names of the state's arrays that hold released metrics, one number each.
+#: Names of the state's arrays that hold the noisy sums of the evaluation, one number each.
 _EVALUATION = "evaluation/"
 _LOG = logging.getLogger("highstreet.rounds")
 
@@ -113,14 +114,18 @@ class ProgrammeRun:
         programme_id = self.programme.programme_id
         contributors = book.contributors(programme_id)
         last = SignedRequest.FromString(book.last_request(programme_id))
-        names = [name for name in state if name.startswith(_EVALUATION)]
+        sums = {
+            name.removeprefix(_EVALUATION): float(state[name].item())
+            for name in state
+            if name.startswith(_EVALUATION)
+        }
         return Candidate(
             programme_id=programme_id,
             state=state,
             rounds=len(contributors),
             participants=min(contributors),
             roster_sha256=RoundRequest.FromString(last.request).roster_sha256,
-            evaluation={name.removeprefix(_EVALUATION): float(state[name].item()) for name in names},
+            evaluation=scorecard(sums),
         )
 
     def _request(self, phase: PhasePlan, state: SharedState, *, opened_at: int) -> bytes:

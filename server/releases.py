@@ -35,7 +35,7 @@ class Candidate:
         rounds: number of rounds it took.
         participants: fewest contributors of any of its rounds.
         roster_sha256: 32-byte hash of the roster it ran under.
-        evaluation: released metrics by name.
+        evaluation: released metrics by name, of `audit.scorecard`.
     """
 
     programme_id: str

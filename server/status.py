@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from rich.table import Table
 from rich.text import Text
 
 from highstreet.audit.manifest import Manifest
+from highstreet.audit.scorecard import RANKINGS
 from highstreet.server.membership import Member
 from highstreet.server.programmes import RoundSummary
 
-__all__ = ["members_table", "releases_table", "rounds_table"]
+__all__ = ["evaluation_table", "members_table", "releases_table", "rounds_table"]
+
+#: Which products were to be found; "new" ones were new to their customer.
+_PARTS = {"all": "all", "novel": "new"}
 
 
 def members_table(members: Sequence[Member]) -> Table:
@@ -60,6 +64,35 @@ def releases_table(manifests: Sequence[Manifest]) -> Table:
             f"{manifest.model_bytes:,}",
         )
     return table
+
+
+def evaluation_table(manifests: Sequence[Manifest]) -> Table | None:
+    """Show how good each evaluated release is, newest first, with intervals; None when none was evaluated."""
+    evaluated = [manifest for manifest in reversed(manifests) if manifest.evaluation]
+    if not evaluated:
+        return None
+    table = Table(
+        "release",
+        "products",
+        "customers",
+        *("shared model", "popularity alone"),
+        title="NDCG@10 on the days held out (95 % interval, noise included)",
+        title_justify="left",
+    )
+    for manifest in evaluated:
+        figures = manifest.evaluation
+        for part, words in _PARTS.items():
+            measured = f"{figures[f'customers/{part}']:.0f} ± {1.96 * figures['noise_stddev']:.0f}"
+            cells = [_figure(figures, f"ndcg_at_10/{part}/{ranking}") for ranking in RANKINGS]
+            table.add_row(str(manifest.number), words, measured, *cells)
+    return table
+
+
+def _figure(figures: Mapping[str, float], name: str) -> str:
+    """A figure with its interval, or why there is none."""
+    if name not in figures:
+        return "too noisy to say"
+    return f"{figures[name]:.2f} ({figures[f'{name}/low']:.2f} to {figures[f'{name}/high']:.2f})"
 
 
 def _day(unix_seconds: int | None) -> str:

@@ -7,17 +7,23 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from highstreet.audit.charter import Charter
 from highstreet.audit.charter_format import to_toml
 from highstreet.audit.invite import Invite
+from highstreet.audit.scorecard import scorecard
 from highstreet.cli import main
+from highstreet.models.evaluation import METRICS
+from highstreet.models.state import SharedState
 from highstreet.server.database import connect
 from highstreet.server.home import CoopHome
+from highstreet.server.releases import Candidate, publish_release
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -231,6 +237,33 @@ def test_before_anything_happened_the_lists_say_what_to_do(run: Run, coop_home: 
     assert "coop train" in run("coop", "releases", "--home", coop_home.root)[1]
     assert "coop train" in run("coop", "status", "--home", coop_home.root)[1]
     assert "coop invite" in run("coop", "members", "--home", coop_home.root)[1]
+
+
+def test_a_release_shows_how_good_it_is_and_how_far_that_can_be_trusted(
+    run: Run, coop_home: CoopHome
+) -> None:
+    sums = dict.fromkeys(METRICS, 100.0) | {"all/customers": 400.0, "novel/customers": 60.0, "stddev": 40.0}
+    with closing(connect(coop_home.database)) as connection:
+        connection.execute(
+            "INSERT INTO programmes (programme_id, number, requested_at, state, charter_sha256)"
+            " VALUES ('0a', 1, 0, 'finished', x'00')"
+        )
+    state = SharedState({"weights": np.ones(4, dtype=np.float32)})
+    candidate = Candidate(
+        programme_id="0a",
+        state=state,
+        rounds=2,
+        participants=3,
+        roster_sha256=bytes(32),
+        evaluation=scorecard(sums),
+    )
+    publish_release(coop_home, candidate, now=datetime.now(UTC))
+    _, out, _ = run("coop", "releases", "--home", coop_home.root)
+    words = " ".join(out.split())
+    assert "400 ± 78" in words
+    assert "0.25 (0.05 to 0.47)" in words
+    assert "too noisy" in words
+    assert "as released" in words
 
 
 @pytest.mark.parametrize("command", ["status", "members", "releases", "train"])

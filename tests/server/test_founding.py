@@ -18,6 +18,7 @@ from highstreet.audit.charter_format import to_toml
 from highstreet.audit.claims import check_promise
 from highstreet.audit.errors import EpsilonClaimError
 from highstreet.files import DiskFullError
+from highstreet.models.programme import check_plan
 from highstreet.server import founding
 from highstreet.server.errors import CoopExistsError, NoCoopError, SettingsError
 from highstreet.server.founding import Founding, ensure_server_certificate, found_coop
@@ -110,6 +111,8 @@ def test_a_charter_that_breaks_its_promise_founds_nothing(tmp_path: Path, charte
 def test_the_default_charter_costs_just_under_its_epsilon() -> None:
     charter = founding.default_charter("Hill Road", epsilon=2.0, delta=1e-5, today=NOW.date())
     assert 1.98 < check_promise(charter).customer.epsilon <= 2.0
+    assert charter.plan.phases[-1].name == "evaluation"
+    assert check_plan(charter.plan).holdout_days == 14
 
 
 def test_an_edited_charter_takes_force_while_nobody_is_in(coop_home: CoopHome, charter_with: Make) -> None:

@@ -39,7 +39,7 @@ CHARTER = Charter(
         SCHEMA,
         noise_multiplier=4.0,
         gradient_rounds=1,
-        params={"token_keys": 6, "token_types": 4, "token_categories": 3},
+        params={"token_keys": 6, "token_types": 4, "token_categories": 3, "holdout_days": 14},
     ),
     privacy=PrivacyTerms(epsilon=3.0, delta=1e-5),
     rounds=RoundTerms(cohort_floor=3, quorum=0.5, deadline_seconds=600),
@@ -168,6 +168,8 @@ def test_every_phase_is_held_once_and_the_result_is_published(coordinator: Coord
     assert candidate.rounds == len(CHARTER.plan.phases)
     assert candidate.participants == 3
     assert "ranker/weights" in candidate.state
+    assert candidate.evaluation["noise_stddev"] == candidate.state["evaluation/stddev"].item() > 0
+    assert candidate.evaluation["customers/all"] == candidate.state["evaluation/all/customers"].item()
     assert len(set(stores.requests)) == len(CHARTER.plan.phases)
     asked = [RoundRequest.FromString(SignedRequest.FromString(body).request) for body in stores.requests]
     assert {request.as_of_day for request in asked} == {17_489}

@@ -1,0 +1,63 @@
+"""What a release says about its quality: figures from noisy sums, each with how far it can be trusted.
+
+The evaluation phase releases six noisy sums over customers: how many had anything to find, and the summed
+NDCG@10 of the shared model and of released popularity, over all products and over those new to the customer.
+A figure is the ratio of two of them, so noise is in both. Nothing here costs privacy: it is computed from
+what is released already, and anybody who holds the release can compute it again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+__all__ = ["PARTS", "RANKINGS", "scorecard"]
+
+#: Which purchases were to be found: all, or those of products new to the customer.
+PARTS = ("all", "novel")
+#: What ranked the products: the shared model as released, or the released popularity alone.
+RANKINGS = ("ranker", "popularity")
+_Z = 1.959964  # two-sided 95 %
+
+
+def scorecard(sums: Mapping[str, float]) -> dict[str, float]:
+    """Return the figures of a release by name; empty when it was not evaluated.
+
+    Names: `noise_stddev` of each sum; `customers/PART`, the noisy number of customers measured;
+    `ndcg_at_10/PART/RANKING` with `.../low` and `.../high`, a 95 % interval that holds both the noise and the
+    choice of customers. Where so few customers were measured that their noisy number could be 0, the figures
+    are left out: they would be noise.
+
+    Args:
+        sums: the released sums by the names of `models.evaluation.METRICS`, and `stddev`, that of the noise
+            in each.
+    """
+    if not sums:
+        return {}
+    noise_stddev = sums["stddev"]
+    card = {"noise_stddev": noise_stddev}
+    for part in PARTS:
+        customers = sums[f"{part}/customers"]
+        card[f"customers/{part}"] = customers
+        if customers <= max(1.0, _Z * noise_stddev):
+            continue
+        for ranking in RANKINGS:
+            name = f"ndcg_at_10/{part}/{ranking}"
+            total = min(max(sums[f"{part}/{ranking}"], 0.0), customers)
+            card[name] = total / customers
+            card[f"{name}/low"], card[f"{name}/high"] = _interval(total, customers, noise_stddev)
+    return card
+
+
+def _interval(total: float, customers: float, noise_stddev: float) -> tuple[float, float]:
+    """Return all means r in [0, 1] that (total - r customers) is not too far from 0 for.
+
+    Its variance is noise_stddev^2 (1 + r^2) from the noise in both sums (Fieller 1954) and at most
+    customers r (1 - r) from the customers, as their figures lie in [0, 1] (Bhatia and Davis 2000). Without
+    noise this is Wilson's interval.
+    """
+    spread = (_Z * noise_stddev) ** 2
+    square = customers**2 + _Z**2 * customers - spread
+    middle = (2 * total + _Z**2) * customers / (2 * square)
+    half = math.sqrt(max(0.0, middle**2 - (total**2 - spread) / square))
+    return max(0.0, middle - half), min(1.0, middle + half)
