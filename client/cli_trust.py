@@ -97,6 +97,8 @@ def _show_budget(found: BudgetStatus) -> None:
         f"  Privacy: {words} of the budget for {found.period_days} days is spent "
         f"(rounds: {found.rounds:,}, customers who took part: {found.customers:,})."
     )
+    if found.rounds:
+        typer.echo("    counted as for a customer who took part in every round, so a refusal tells of nobody")
     for line in found.claims:
         typer.echo(f"    {line}")
     typer.echo(

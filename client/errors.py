@@ -12,7 +12,6 @@ __all__ = [
     "CohortExpiredError",
     "CoopRefusedError",
     "CoopUnreachableError",
-    "EmptyCohortError",
     "FileNotUnderstoodError",
     "ForgedCohortError",
     "ImportBusyError",
@@ -123,10 +122,6 @@ class LedgerBusyError(LedgerError):
 
 class RoundRepeatedError(ClientError):
     """A phase of a programme was asked for again with another request; only the first is ever answered."""
-
-
-class EmptyCohortError(ClientError):
-    """No customer has agreed to take part, so there is nothing to add to a sum."""
 
 
 class RoundRefusedError(ClientError):

@@ -1,10 +1,13 @@
 """The budget ledger: what each customer was exposed to, spent durably before anything is computed or sent.
 
-A round goes through two steps. `open_round` decides who can afford it and writes the spend; only then may the
-sum be computed. `store_reply` writes the reply; only what it returns may be sent. After a crash at any point
-the same request is opened again without spending twice: before the spend nothing had happened, between the
-two nothing had been sent and the sum is computed anew with fresh noise, and after the reply the very same
-bytes are sent again.
+A round goes through two steps. `open_round` decides whether it fits the budget and writes the spend; only
+then may the sum be computed. `store_reply` writes the reply; only what it returns may be sent. After a crash
+at any point the same request is opened again without spending twice: before the spend nothing had happened,
+between the two nothing had been sent and the sum is computed anew with fresh noise, and after the reply the
+very same bytes are sent again.
+
+Whether a round is opened depends on the releases opened before and on nothing else, because the coordinator
+sees it: a decision that looked at who is in the cohort would be a release without noise.
 """
 
 from __future__ import annotations
@@ -18,18 +21,14 @@ from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
-from highstreet.client.errors import (
-    EmptyCohortError,
-    LedgerError,
-    LedgerRewoundError,
-    RoundRepeatedError,
-)
+from highstreet.client.errors import LedgerError, LedgerRewoundError, RoundRepeatedError
 from highstreet.client.ledger_entries import AnsweredRound, OpenedRound, RoundKey, Spending
 from highstreet.client.ledger_file import (
     Event,
     exposure_digest,
     last_event,
     open_ledger,
+    refuse_stray_exposures,
     reply_digest,
     round_digest,
     settle,
@@ -87,10 +86,15 @@ class Ledger:
         today: date,
         remaining: Sequence[GaussianRelease] = (),
     ) -> OpenedRound | AnsweredRound:
-        """Spend a release for every customer of the cohort who can afford it, before anything is computed.
+        """Spend a release for every customer of the cohort, before anything is computed.
 
         Every customer who could be sampled is charged, sampled or not: that is what the accountant's sampling
         rate already takes into account.
+
+        Guarantee: whether this raises, and what, is the same for any two stores that opened the same
+        releases on the same days, whoever their customers are. It is refused when a customer who took part in
+        every release of the period would not have enough left. Each customer's history is a part of that
+        one, so what fits it fits everybody. An empty cohort is a round like any other.
 
         Args:
             key: of the round.
@@ -98,8 +102,7 @@ class Ledger:
             cohort: ids of the customers who have consented at this moment, each at most once.
             limits: the store's own.
             today: by the store's clock; a clock set back counts as the latest day seen, and frees nothing.
-            remaining: the phases that follow in the programme; a customer who cannot afford all of them is
-                left out from the start. Not spent.
+            remaining: the phases that follow in the programme; they must fit as well. Not spent.
 
         Returns:
             The opened round, durably paid for, or the reply if this request was answered before.
@@ -107,8 +110,7 @@ class Ledger:
         Raises:
             RoundRepeatedError: this phase was opened for another request.
             ReleaseRefusedError: the release is outside the store's limits.
-            BudgetExhaustedError: no customer can afford it.
-            EmptyCohortError: the cohort is empty.
+            BudgetExhaustedError: with the releases of the period it would exceed the budget.
             LedgerError: the ledger cannot be trusted or written; nothing was spent.
         """
         with self._lock:
@@ -117,17 +119,14 @@ class Ledger:
                 opened = self._find(key, cohort, limits, today)
                 if opened is None:
                     day = self._day(today)
-                    in_period = len(self._releases(window_start(day, limits.budget.period_days)))
-                    check_release(release, limits, rounds_in_period=in_period)
-                    customers, loss = self._affordable(cohort, (release, *remaining), limits.budget, day)
+                    past = self._releases(window_start(day, limits.budget.period_days))
+                    check_release(release, limits, rounds_in_period=len(past))
+                    self._refuse_beyond(limits.budget, past, (release, *remaining))
+                    refuse_stray_exposures(self._connection)
+                    customers = tuple(dict.fromkeys(cohort))
                     self._record(key, release, customers, day, event)
-                    opened = OpenedRound(
-                        key=key,
-                        customers=customers,
-                        left_out=len(cohort) - len(customers),
-                        epsilon=loss,
-                        is_again=False,
-                    )
+                    loss = self._fit(tuple(past), past, (release,), limits.budget).epsilon
+                    opened = OpenedRound(key=key, customers=customers, epsilon=loss, is_again=False)
                 newest = last_event(self._connection)
             self._seen = newest
             settle(self._connection, self._path)
@@ -182,11 +181,12 @@ class Ledger:
             start = window_start(self._day(today), budget.period_days)
             releases = self._releases(start)
             histories = self._histories(start)
+            every = tuple(releases)
             losses = {
                 history: self._fit(history, releases, (), budget).epsilon
-                for history in set(histories.values())
+                for history in {every, *histories.values()}
             }
-            worst = max(losses, key=lambda history: losses[history], default=())
+            worst = max(set(histories.values()), key=lambda history: losses[history], default=())
             (replies,) = self._connection.execute(
                 "SELECT count(*) FROM replies JOIN rounds ON rounds.sequence = replies.round WHERE day >= ?",
                 (start,),
@@ -197,6 +197,7 @@ class Ledger:
             customers=len(histories),
             largest_epsilon=losses.get(worst, 0.0),
             releases=tuple(releases[sequence] for sequence in worst),
+            counted_epsilon=losses[every],
         )
 
     def _latest(self) -> Event:
@@ -221,47 +222,23 @@ class Ledger:
                 "SELECT customer FROM exposures WHERE sequence = ?", (row[0],)
             )
         }
-        start = window_start(self._day(today), limits.budget.period_days)
-        releases, histories = self._releases(start), self._histories(start)
-        customers = tuple(name for name in cohort if self._commit_to(name) in charged)
-        reached = {histories.get(self._commit_to(name), ()) for name in customers}
+        past = self._releases(window_start(self._day(today), limits.budget.period_days))
         return OpenedRound(
             key=key,
-            customers=customers,
-            left_out=len(cohort) - len(customers),
-            epsilon=max((self._fit(h, releases, (), limits.budget).epsilon for h in reached), default=0.0),
+            customers=tuple(name for name in cohort if self._commit_to(name) in charged),
+            epsilon=self._fit(tuple(past), past, (), limits.budget).epsilon,
             is_again=True,
         )
 
-    def _affordable(
-        self, cohort: Sequence[str], new: tuple[GaussianRelease, ...], budget: Budget, day: int
-    ) -> tuple[tuple[str, ...], float]:
-        """Return the customers who can afford the new releases, and the largest loss the first brings one to.
-
-        Raises:
-            EmptyCohortError: there is nobody to ask about.
-            BudgetExhaustedError: there is nobody left.
-        """
-        start = window_start(day, budget.period_days)
-        releases, histories = self._releases(start), self._histories(start)
-        grouped: dict[_History, list[str]] = defaultdict(list)
-        for name in dict.fromkeys(cohort):
-            grouped[histories.get(self._commit_to(name), ())].append(name)
-        if not grouped:
-            raise EmptyCohortError(
-                "No customer has agreed to take part; nothing was sent.",
-                next_step="Import or record the customers' answers.",
-            )
-        fits = {history: self._fit(history, releases, new, budget) for history in grouped}
-        within = {name for history, names in grouped.items() if fits[history].is_within for name in names}
-        if not within:
+    def _refuse_beyond(
+        self, budget: Budget, past: dict[int, GaussianRelease], new: tuple[GaussianRelease, ...]
+    ) -> None:
+        """Refuse what a customer who took part in all of the past could not afford; ask about nobody."""
+        wanted = self._fit(tuple(past), past, new, budget)
+        if not wanted.is_within:
             raise BudgetExhaustedError(
-                epsilon=min(each.epsilon for each in fits.values()),
-                budget_epsilon=budget.epsilon,
-                delta=budget.delta,
+                epsilon=wanted.epsilon, budget_epsilon=budget.epsilon, delta=budget.delta
             )
-        reached = (self._fit(h, releases, new[:1], budget).epsilon for h in grouped if fits[h].is_within)
-        return tuple(name for name in dict.fromkeys(cohort) if name in within), max(reached)
 
     def _record(
         self, key: RoundKey, release: GaussianRelease, customers: Sequence[str], day: int, event: Event
@@ -320,8 +297,10 @@ class Ledger:
         return max(int(latest), (today - _EPOCH).days)
 
     def _releases(self, start: int) -> dict[int, GaussianRelease]:
+        """Return every release opened since a day, whoever took part, by its number in the ledger."""
         rows = self._connection.execute(
-            "SELECT sequence, noise_multiplier, sampling_rate FROM rounds WHERE day >= ?", (start,)
+            "SELECT sequence, noise_multiplier, sampling_rate FROM rounds WHERE day >= ? ORDER BY sequence",
+            (start,),
         )
         return {number: customer_release(noise_multiplier=z, sampling_rate=q) for number, z, q in rows}
 

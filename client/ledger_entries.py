@@ -31,14 +31,13 @@ class OpenedRound:
     Attributes:
         key: of the round.
         customers: ids from the cohort whose exposure is on record; sample from these.
-        left_out: how many of the cohort could not afford it. For the shop's own eyes only.
-        epsilon: the largest loss any of them has now reached, at the budget's delta.
+        epsilon: what a customer who took part in every release of the period has now lost, at the budget's
+            delta; nobody has lost more.
         is_again: the spend was on record already; nothing was spent this time.
     """
 
     key: RoundKey
     customers: tuple[str, ...]
-    left_out: int
     epsilon: float
     is_again: bool
 
@@ -61,6 +60,8 @@ class Spending:
         customers: exposed at least once.
         largest_epsilon: loss of the most exposed customer, at the budget's delta.
         releases: what that customer was exposed to; for printing claims.
+        counted_epsilon: loss of one who took part in every release of the period, whoever that may be: what
+            the next round is judged by.
     """
 
     rounds: int
@@ -68,3 +69,4 @@ class Spending:
     customers: int
     largest_epsilon: float
     releases: tuple[GaussianRelease, ...]
+    counted_epsilon: float

@@ -33,6 +33,7 @@ __all__ = [
     "exposure_digest",
     "last_event",
     "open_ledger",
+    "refuse_stray_exposures",
     "reply_digest",
     "round_digest",
     "transaction",
@@ -123,6 +124,26 @@ def last_event(connection: sqlite3.Connection) -> Event:
         "ORDER BY sequence DESC LIMIT 1"
     ).fetchone()
     return Event(*row) if row else Event(0, _start(connection))
+
+
+def refuse_stray_exposures(connection: sqlite3.Connection) -> None:
+    """Refuse a ledger in which somebody was exposed outside its rounds.
+
+    The budget is held against all rounds of the period; that bounds every customer only while each one's
+    history is a part of them. By index only: an event's number is a round's or a reply's.
+
+    Raises:
+        LedgerUnreadableError: an exposure belongs to no round.
+    """
+    (newest,) = connection.execute("SELECT coalesce(max(sequence), 0) FROM rounds").fetchone()
+    (is_stray,) = connection.execute(
+        "SELECT EXISTS (SELECT 1 FROM exposures WHERE sequence < 1)"
+        " OR EXISTS (SELECT 1 FROM exposures WHERE sequence > ?)"
+        " OR EXISTS (SELECT 1 FROM replies CROSS JOIN exposures USING (sequence))",
+        (newest,),
+    ).fetchone()
+    if is_stray:
+        raise LedgerUnreadableError("The ledger exposes somebody outside its rounds.", next_step=_RESTORE)
 
 
 def exposure_digest(customers: list[bytes]) -> bytes:

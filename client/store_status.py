@@ -41,6 +41,8 @@ class BudgetStatus:
         rounds, replies: paid for, and of those answered.
         customers: exposed at least once.
         epsilon: loss of the most exposed customer of this shop, at delta.
+        counted_epsilon: loss of one who took part in every round of the period, at delta: what the limit is
+            held against, so that a refusal tells nothing of customers.
         person_epsilon, shops_per_person: the same for a customer of up to so many shops that did the same.
         limit_epsilon, delta, period_days: the shop's own limit for a customer of it.
         claims: both claims in words.
@@ -50,6 +52,7 @@ class BudgetStatus:
     replies: int
     customers: int
     epsilon: float
+    counted_epsilon: float
     person_epsilon: float
     shops_per_person: int
     limit_epsilon: float
@@ -60,7 +63,7 @@ class BudgetStatus:
     @property
     def spent_part(self) -> float:
         """The part of the limit that is spent, 0 to 1."""
-        return min(1.0, self.epsilon / self.limit_epsilon)
+        return min(1.0, self.counted_epsilon / self.limit_epsilon)
 
     def to_dict(self) -> dict[str, object]:
         """Return plain values for JSON."""
@@ -153,11 +156,13 @@ def budget_status(home: StoreHome) -> BudgetStatus:
     privacy = load_charter(home).privacy if is_joined(home) else None
     budget = Budget(epsilon=limits.max_epsilon, delta=limits.delta, period_days=limits.period_days)
     rounds = replies = customers = 0
+    counted_epsilon = 0.0
     releases: tuple[GaussianRelease, ...] = ()
     if home.ledger.is_file():
         with closing(Ledger.open(home.ledger)) as ledger:
             spent = ledger.spending(budget, today=datetime.now(UTC).date())
         rounds, replies, customers, releases = spent.rounds, spent.replies, spent.customers, spent.releases
+        counted_epsilon = spent.counted_epsilon
     claims = two_claims(
         releases,
         delta=limits.delta,
@@ -169,6 +174,7 @@ def budget_status(home: StoreHome) -> BudgetStatus:
         replies=replies,
         customers=customers,
         epsilon=claims.customer.epsilon,
+        counted_epsilon=counted_epsilon,
         person_epsilon=claims.person.epsilon,
         shops_per_person=claims.person.k,
         limit_epsilon=limits.max_epsilon,

@@ -3,6 +3,8 @@
 The cohort is asked for at this moment. The ledger writes down who is exposed before anything is computed.
 What is computed uses those customers and nobody else, less those who have withdrawn meanwhile. The sealed
 reply is written down before it leaves.
+
+A shop of nobody goes the same way as a shop of thousands: what leaves is then noise alone, of the same size.
 """
 
 from __future__ import annotations
@@ -16,9 +18,10 @@ import numpy as np
 
 from highstreet.audit.consent import Purpose
 from highstreet.client.consent import ConsentDesk
-from highstreet.client.contribution import contribute, phase_release
-from highstreet.client.errors import EmptyCohortError, RoundRefusedError, RoundRepeatedError
+from highstreet.client.contribution import phase_release
+from highstreet.client.errors import RoundRefusedError, RoundRepeatedError
 from highstreet.client.home import StoreHome
+from highstreet.client.leaving_out import contribute_regardless
 from highstreet.client.ledger import AnsweredRound, Ledger, OpenedRound, RoundKey
 from highstreet.client.rounds import AskedRound
 from highstreet.client.shop_loader import load_shop
@@ -27,7 +30,6 @@ from highstreet.models.plan import ModelPlan
 from highstreet.models.shop import ShopData
 from highstreet.privacy.budget import StoreLimits
 from highstreet.privacy.errors import BudgetExhaustedError, ReleaseRefusedError
-from highstreet.privacy.noise import SecureNoise
 from highstreet.protos.rounds_pb2 import (
     REFUSAL_BUDGET,
     REFUSAL_RELEASE,
@@ -74,6 +76,9 @@ class StoreTill:
     def take(self, asked: AskedRound, seal: Callable[[bytes], bytes]) -> bytes:
         """Spend durably, compute the noised integers, seal them, keep the reply durably, return it.
 
+        Guarantee: whether it refuses depends on the request, the store's limits and the releases it opened
+        before. Every other error comes from this computer (a disk, a clock set back, a damaged file).
+
         Raises:
             RoundRefusedError: the budget or the store's own limits do not allow it.
         """
@@ -87,7 +92,7 @@ class StoreTill:
             as_of = _EPOCH + timedelta(days=asked.request.as_of_day)
             shop = _only(load_shop(vault, cohort, self.plan.schema, as_of), frozenset(opened.customers))
         _LOG.info("phase %s: paid for, epsilon %.3g", asked.phase.name, opened.epsilon)
-        values = contribute(self.plan, asked.phase, asked.state, shop, noise=SecureNoise())
+        values = contribute_regardless(self.plan, asked.phase, asked.state, shop)
         return self.ledger.store_reply(key, seal(values.astype("<i4").tobytes()))
 
     def _spend(
@@ -105,9 +110,9 @@ class StoreTill:
             )
         except RoundRepeatedError as error:
             raise RoundRefusedError(REFUSAL_REPEATED, "it was asked for before by another request") from error
-        except (BudgetExhaustedError, EmptyCohortError) as error:
+        except BudgetExhaustedError as error:
             _LOG.warning("%s", error.what)
-            raise RoundRefusedError(REFUSAL_BUDGET, "nobody's budget allows it") from error
+            raise RoundRefusedError(REFUSAL_BUDGET, "the budget of the period does not allow it") from error
         except ReleaseRefusedError as error:
             _LOG.warning("%s", error.what)
             raise RoundRefusedError(REFUSAL_RELEASE, "it is outside this store's limits") from error

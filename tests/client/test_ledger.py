@@ -17,7 +17,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from highstreet.client.errors import (
-    EmptyCohortError,
     LedgerError,
     LedgerFullError,
     LedgerRewoundError,
@@ -69,7 +68,7 @@ def book(path):
 def test_a_round_is_paid_for_once_and_its_reply_is_always_the_same(book):
     opened = open_round(book, key())
     assert isinstance(opened, OpenedRound)
-    assert (opened.customers, opened.left_out, opened.is_again) == (COHORT, 0, False)
+    assert (opened.customers, opened.is_again) == (COHORT, False)
     assert opened.epsilon == pytest.approx(0.7255, abs=1e-3)
     assert book.store_reply(key(), b"noisy") == b"noisy"
     assert open_round(book, key()) == AnsweredRound(key=key(), reply=b"noisy")
@@ -115,20 +114,22 @@ def test_a_reply_to_a_round_never_opened_is_refused(book):
 def test_a_round_opened_again_after_a_crash_uses_nobody_new_and_nobody_who_withdrew(book):
     open_round(book, key())
     again = open_round(book, key(), cohort=("bela", "cora", "dora"))
-    assert (again.customers, again.left_out, again.is_again) == (("bela", "cora"), 1, True)
+    assert (again.customers, again.is_again) == (("bela", "cora"), True)
     assert again.epsilon == pytest.approx(0.7255, abs=1e-3)
     assert open_round(book, key(), cohort=()).customers == ()
 
 
-def test_a_customer_who_cannot_afford_the_round_is_left_out_and_the_others_take_part(book):
+def test_the_rounds_before_decide_and_not_who_took_part_in_them(book):
     for phase in (0, 1):
         open_round(book, key(phase), cohort=("anna",))
-    opened = open_round(book, key(2))
-    assert (opened.customers, opened.left_out) == (("bela", "cora"), 1)
-    assert book.spending(BUDGET, today=TODAY).largest_epsilon <= BUDGET.epsilon
+    for cohort in (("anna",), ("bela", "cora"), ()):
+        with pytest.raises(BudgetExhaustedError) as refused:
+            open_round(book, key(2), cohort=cohort)
+        assert refused.value.epsilon == pytest.approx(1.33, abs=0.01)
+    assert book.spending(BUDGET, today=TODAY).rounds == 2
 
 
-def test_a_round_nobody_can_afford_is_refused_and_costs_nothing(book):
+def test_a_round_over_the_budget_is_refused_and_costs_nothing(book):
     for phase in (0, 1):
         open_round(book, key(phase))
     with pytest.raises(BudgetExhaustedError) as refused:
@@ -177,9 +178,38 @@ def test_a_release_outside_the_stores_limits_is_refused_and_costs_nothing(book):
     assert book.spending(BUDGET, today=TODAY).rounds == 0
 
 
-def test_an_empty_cohort_is_refused(book):
-    with pytest.raises(EmptyCohortError):
-        open_round(book, key(), cohort=())
+def test_an_empty_cohort_is_a_round_like_any_other(path):
+    book = reopen(path)
+    opened = open_round(book, key(), cohort=())
+    assert (opened.customers, opened.is_again) == ((), False)
+    assert opened.epsilon == pytest.approx(0.7255, abs=1e-3)
+    assert book.store_reply(key(), b"noise alone") == b"noise alone"
+    spending = book.spending(BUDGET, today=TODAY)
+    assert (spending.rounds, spending.customers, spending.largest_epsilon) == (1, 0, 0)
+    assert spending.counted_epsilon == opened.epsilon
+    book.close()
+    again = reopen(path)
+    assert open_round(again, key()) == AnsweredRound(key=key(), reply=b"noise alone")
+    again.close()
+
+
+def test_nobody_joins_a_round_that_was_opened_for_nobody(book):
+    open_round(book, key(), cohort=())
+    assert open_round(book, key(), cohort=COHORT).customers == ()
+
+
+@pytest.mark.parametrize("sequence", [0, 2, 7])
+def test_an_exposure_outside_the_rounds_is_refused(book, path, sequence):
+    """Otherwise a customer could have lost more than all rounds of the period together."""
+    open_round(book, key())
+    book.store_reply(key(), b"noisy")  # event 2
+    other = sqlite3.connect(path)
+    other.execute("INSERT INTO exposures VALUES (?, zeroblob(16))", (sequence,))
+    other.commit()
+    other.close()
+    with pytest.raises(LedgerUnreadableError):
+        open_round(book, key(1))
+    assert book.spending(BUDGET, today=TODAY).rounds == 1
 
 
 def test_a_customer_named_twice_is_charged_and_used_once(book):
@@ -243,7 +273,7 @@ def test_no_customer_is_ever_exposed_beyond_the_budget_in_any_period(tmp_path_fa
         for _ in range(1 + again):
             try:
                 opened = open_round(book, key(phase), release=release, cohort=sorted(cohort), today=day)
-            except (BudgetExhaustedError, EmptyCohortError):
+            except BudgetExhaustedError:
                 break
             latest = max(latest, day)
             for customer in opened.customers:
@@ -495,6 +525,10 @@ def test_spending_says_what_the_most_exposed_customer_has_lost(book):
     assert (spending.rounds, spending.replies, spending.customers) == (2, 1, 3)
     assert spending.releases == (ONE, ONE)
     assert spending.largest_epsilon == pytest.approx(1.06, abs=0.01)
+    open_round(book, key(2), cohort=(), release=customer_release(noise_multiplier=20.0))
+    spending = book.spending(BUDGET, today=TODAY)
+    assert spending.largest_epsilon == pytest.approx(1.06, abs=0.01)
+    assert spending.counted_epsilon > spending.largest_epsilon  # what the next round is judged by
 
 
 def test_two_processes_and_many_threads_pay_for_a_round_once(path):

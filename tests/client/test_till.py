@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -11,12 +12,15 @@ import numpy as np
 import pytest
 
 from highstreet.audit.consent import Answer, Purpose
-from highstreet.client import till as till_module
+from highstreet.client import leaving_out
 from highstreet.client.consent import ConsentDesk
+from highstreet.client.contribution import phase_mechanism, sum_over
 from highstreet.client.errors import RoundRefusedError
 from highstreet.client.home import StoreHome
+from highstreet.client.importing.importer import Importer
 from highstreet.client.ledger import Ledger
 from highstreet.client.rounds import AskedRound
+from highstreet.client.shop_loader import load_shop
 from highstreet.client.till import StoreTill
 from highstreet.client.vault import Vault
 from highstreet.models.plan import ModelPlan
@@ -24,7 +28,8 @@ from highstreet.models.programme import default_plan, initial_state
 from highstreet.models.schema import FeatureSchema
 from highstreet.models.shop import ShopData
 from highstreet.privacy.budget import Budget, StoreLimits
-from highstreet.protos.rounds_pb2 import REFUSAL_BUDGET, REFUSAL_REPEATED, RoundRequest
+from highstreet.protos.rounds_pb2 import REFUSAL_BUDGET, REFUSAL_REPEATED, RoundReply, RoundRequest
+from tests.client.conftest import NOW, tasteful_files
 
 TODAY = date(2026, 11, 22)
 PLAN = default_plan(
@@ -83,7 +88,7 @@ class Computed:
 @pytest.fixture
 def computed(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> Computed:
     watcher = Computed(ledger)
-    monkeypatch.setattr(till_module, "contribute", watcher)
+    monkeypatch.setattr(leaving_out, "contribute", watcher)
     return watcher
 
 
@@ -162,6 +167,89 @@ def test_a_programme_that_does_not_fit_the_budget_is_refused_from_its_first_phas
         _till(home, ledger, epsilon=0.05).take(_asked(), bytes)
     assert caught.value.code == REFUSAL_BUDGET
     assert computed.shops == []
+
+
+#: So many numbers that their spread can be judged by one reply.
+WIDE = default_plan(replace(PLAN.schema, key_buckets=8192), noise_multiplier=5.0, gradient_rounds=0)
+
+
+def _shop(folder: Path, *, agreed: int) -> StoreHome:
+    """A store in which so many customers take part; two others said no."""
+    home = StoreHome(folder / "store")
+    with Vault.open(home.vault) as vault:
+        list(
+            Importer(vault, now=NOW).run([tasteful_files(folder / "exports", customers=agreed + 2, days=40)])
+        )
+    return home
+
+
+def _reply(till: StoreTill, asked: AskedRound) -> RoundReply:
+    return RoundReply.FromString(
+        till.take(asked, lambda values: RoundReply(values=values).SerializeToString())
+    )
+
+
+def _noise(reply: RoundReply, home: StoreHome) -> np.ndarray:
+    """What is in a reply beside the clipped sum of the shop, in the unit of the sum."""
+    phase, mechanism = WIDE.phases[0], phase_mechanism(WIDE.phases[0])
+    with Vault.open(home.vault) as vault:
+        cohort = ConsentDesk(vault).cohort(Purpose.COOP_LEARNING)
+        shop = load_shop(vault, cohort, WIDE.schema, TODAY)
+    exact = mechanism.encode(sum_over(WIDE, phase, initial_state(WIDE), shop))
+    return (np.frombuffer(reply.values, dtype="<i4") - exact) * mechanism.grid_step
+
+
+@pytest.mark.parametrize("agreed", [0, 1, 22])
+def test_a_shop_of_nobody_answers_like_a_shop_of_many(agreed: int, tmp_path: Path) -> None:
+    home = _shop(tmp_path, agreed=agreed)
+    with closing(Ledger.open(home.ledger)) as ledger:
+        asked = replace(_asked(), phase=WIDE.phases[0], state=initial_state(WIDE))
+        reply = _reply(_till(home, ledger, plan=WIDE), asked)
+        spent = ledger.spending(Budget(epsilon=3.0, delta=1e-5, period_days=365), today=TODAY)
+    assert reply.WhichOneof("outcome") == "values"
+    assert len(reply.values) == 4 * WIDE.phases[0].dimension
+    assert (spent.rounds, spent.replies, spent.customers) == (1, 1, agreed)
+
+    noise, stddev = _noise(reply, home), phase_mechanism(WIDE.phases[0]).noise_stddev
+    # Six standard errors of a standard deviation, stddev / sqrt(2 d): about one run in 500 million.
+    tolerance = 6 * stddev / np.sqrt(2 * len(noise))
+    assert abs(noise.std() - stddev) < tolerance
+    assert abs(noise.std() - 1.1 * stddev) > tolerance  # a tenth more or less would be seen
+    assert abs(noise.mean()) < 6 * stddev / np.sqrt(len(noise))
+
+
+class Refusing:
+    """How it must not be: a shop without customers refuses."""
+
+    def __init__(self, till: StoreTill) -> None:
+        self.till = till
+
+    def take(self, asked: AskedRound, seal: Callable[[bytes], bytes]) -> bytes:
+        with Vault.open(self.till.home.vault) as vault:
+            if not len(ConsentDesk(vault).cohort(Purpose.COOP_LEARNING)):
+                raise RoundRefusedError(REFUSAL_BUDGET, "nobody")
+        return self.till.take(asked, seal)
+
+
+def _outcomes(folder: Path, agreed: int, how: Callable[[StoreTill], StoreTill | Refusing]) -> list[int]:
+    """The outcome of every request until well beyond the budget: the reply's length, or minus the refusal."""
+    home, found = _shop(folder, agreed=agreed), []
+    with closing(Ledger.open(home.ledger)) as ledger:
+        till = how(_till(home, ledger, epsilon=1.2))
+        for number in range(6):
+            try:
+                found.append(len(till.take(_asked(programme=f"p{number}"), bytes)))
+            except RoundRefusedError as error:
+                found.append(-error.code)
+    return found
+
+
+def test_the_answers_and_refusals_of_a_shop_are_the_same_with_one_customer_more(tmp_path: Path) -> None:
+    told = [_outcomes(tmp_path / str(agreed), agreed, lambda till: till) for agreed in (0, 1, 2)]
+    assert told[0] == told[1] == told[2]
+    assert told[0][0] > 0 > told[0][-1]  # some are answered, and the budget ends
+    careless = [_outcomes(tmp_path / f"careless {agreed}", agreed, Refusing) for agreed in (0, 1)]
+    assert careless[0] != careless[1]
 
 
 def test_what_leaves_is_as_many_numbers_as_the_phase_has(home: StoreHome, ledger: Ledger) -> None:
