@@ -1,7 +1,7 @@
 """The opponents of a replay: every baseline scored over a whole federation.
 
-Pooling purchases as some of them do is possible in the lab only, and is not private. Numbers were chosen on
-the tuning split (fit 1-40, predict 41-45).
+Pooling purchases as some of them do is possible in the lab only, and is not private. How their
+numbers were chosen, and on which weeks, is told in docs/results.
 """
 
 from __future__ import annotations
