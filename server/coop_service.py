@@ -23,6 +23,7 @@ from highstreet.audit.signing import SignatureKind, SignedDocument
 from highstreet.protos import coop_pb2, coop_pb2_grpc
 from highstreet.server.application import read_application
 from highstreet.server.database import connect
+from highstreet.server.departures import release_nodes
 from highstreet.server.errors import JoinRefusedError, MembershipError, ServerError
 from highstreet.server.home import CoopHome
 from highstreet.server.membership import Member, claim, complete, leave, member_by_serial, roster
@@ -230,12 +231,11 @@ def end_membership(desk: CoopDesk, member_id: str) -> Member:
     """
     with closing(connect(desk.home.database)) as connection:
         member = leave(connection, member_id, now=desk.now())
-    if member.node_id is not None:
         try:
-            desk.unregister_node(member.node_id)
+            release_nodes(connection, desk.unregister_node)
         except (ServerError, OSError) as error:
-            # Its signed replies are refused anyway, as those of a stranger to the roster.
-            _log.warning("node not unregistered", member_id=member_id, reason=type(error).__name__)
+            # The supervisor tries again. Its signed replies are refused anyway, as those of a stranger.
+            _log.warning("node not unregistered yet", member_id=member_id, reason=type(error).__name__)
     return member
 
 

@@ -273,12 +273,14 @@ def _claimed_before(
 
 
 def _refuse_known_keys(connection: sqlite3.Connection, application: Application) -> None:
+    # A node's key works for one membership: the SuperLink does not take it again after it was refused once.
     known = connection.execute(
-        "SELECT 1 FROM members WHERE left_at IS NULL AND (signing_public_key = ? OR node_public_key = ?)",
+        "SELECT 1 FROM members WHERE (left_at IS NULL AND signing_public_key = ?)"
+        " OR ((left_at IS NULL OR joined_at IS NOT NULL) AND node_public_key = ?)",
         (application.signing_public_key, application.node_public_key),
     ).fetchone()
     if known:
-        raise JoinRefusedError(coop_pb2.COOP_REFUSAL_ALREADY_MEMBER, "These keys are a member's already.")
+        raise JoinRefusedError(coop_pb2.COOP_REFUSAL_ALREADY_MEMBER, "These keys are or were a member's.")
 
 
 def _member(connection: sqlite3.Connection, column: str, value: str) -> Member:

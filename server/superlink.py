@@ -272,8 +272,12 @@ class ControlClient:
         )
 
     def unregister_node(self, node_id: int) -> None:
-        """Refuse this node from now on."""
-        self._call(self._stub.UnregisterNode, UnregisterNodeRequest(node_id=node_id % 2**64))
+        """Refuse this node, and its key, from now on; one that is not registered is left as it is.
+
+        Flower keeps the key of a node for ever: it cannot be registered again.
+        """
+        if node_id in self._node_ids().values():
+            self._call(self._stub.UnregisterNode, UnregisterNodeRequest(node_id=node_id % 2**64))
 
     def submit_run(self, bundle: bytes) -> int:
         """Start a run of a bundle; return its id."""

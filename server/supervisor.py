@@ -15,6 +15,7 @@ from highstreet.processes import Child, ended_by_signals, reap, record, run_lock
 from highstreet.server.checkpoints import Checkpoints
 from highstreet.server.coop_service import CoopDesk
 from highstreet.server.database import connect
+from highstreet.server.departures import release_nodes
 from highstreet.server.errors import PortBusyError, SuperLinkError
 from highstreet.server.founding import ensure_server_certificate
 from highstreet.server.home import CoopHome
@@ -104,7 +105,13 @@ def run_coordinator(
         stack.callback(_serve(home, control))
         if not ending.is_set():
             on_ready()
-        _watch(home, children, _keeper(home, connection, control), ending)
+        keeper = _keeper(home, connection, control)
+
+        def tick() -> None:
+            release_nodes(connection, control.unregister_node)
+            keeper.tick()
+
+        _watch(home, children, tick, ending)
 
 
 def _prepare(settings: SuperLinkSettings) -> None:
@@ -176,14 +183,16 @@ def _keeper(home: CoopHome, connection: sqlite3.Connection, control: ControlClie
     )
 
 
-def _watch(home: CoopHome, children: tuple[Child, ...], keeper: RunKeeper, ending: threading.Event) -> None:
+def _watch(
+    home: CoopHome, children: tuple[Child, ...], tick: Callable[[], None], ending: threading.Event
+) -> None:
     while not ending.is_set():
         started = [child.spec.name for child in children if child.keep_alive()]
         if started:
             _LOG.warning("started again: %s", ", ".join(started))
             record(home.run / _CHILDREN, children)
         try:
-            keeper.tick()
+            tick()
         except SuperLinkError as error:
             _LOG.info("%s", error.what)
         ending.wait(_TICK_SECONDS)

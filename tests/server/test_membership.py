@@ -213,6 +213,19 @@ def test_who_left_is_known_to_nobody_and_leaves_once(database: sqlite3.Connectio
         complete(database, member_id, node_id=1, now=NOW + 10)
 
 
+def test_who_comes_back_brings_a_new_key_for_its_node(database: sqlite3.Connection) -> None:
+    leave(database, _join(database, "A", 1), now=NOW + 9)
+    assert _refusal(database, _application(_invite(database, "A"), 1)) == coop_pb2.COOP_REFUSAL_ALREADY_MEMBER
+    assert _join(database, "A", 2)
+
+
+def test_a_claim_that_was_given_up_can_be_made_again_with_the_same_keys(
+    database: sqlite3.Connection,
+) -> None:
+    claim(database, AUTHORITY, _application(_invite(database)), now=NOW)
+    assert claim(database, AUTHORITY, _application(_invite(database)), now=NOW).name == "Corner Shop"
+
+
 def test_the_roster_is_the_same_bytes_for_the_same_members_and_counts_every_change(
     database: sqlite3.Connection,
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+from contextlib import closing
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -20,6 +21,7 @@ from flwr.proto.fleet_pb2_grpc import FleetStub
 from flwr.supercore.interceptors import RuntimeVersionClientInterceptor
 from flwr.supercore.primitives.asymmetric import public_key_to_bytes
 
+from highstreet.server.database import connect
 from highstreet.server.pki import Authority, pem
 from highstreet.server.superlink import ControlClient
 
@@ -96,12 +98,13 @@ def test_a_store_reaches_the_coordinator_through_its_node_and_listens_on_loopbac
 
 
 @pytest.mark.parametrize("newest", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-def test_the_fleet_port_speaks_tls_1_3_only_with_the_coops_certificate(
-    coop: Coop, newest: ssl.TLSVersion
+@pytest.mark.parametrize("name", ["join", "members", "fleet", "control"])
+def test_every_port_speaks_tls_1_3_only_with_the_coops_certificate(
+    coop: Coop, name: str, newest: ssl.TLSVersion
 ) -> None:
     context = ssl.create_default_context(cafile=str(coop.home.ca_certificate))
     context.maximum_version = newest
-    port = coop.home.config().ports.fleet
+    port = coop.home.config().ports.model_dump()[name]
     with socket.create_connection(("127.0.0.1", port), timeout=10) as raw:
         if newest is ssl.TLSVersion.TLSv1_2:
             with pytest.raises((ssl.SSLError, ConnectionError)):
@@ -163,3 +166,21 @@ def test_a_node_comes_in_only_with_a_registered_key_over_the_coops_own_authority
             assert _activate(coop, registered, pem(another.certificate)) is grpc.StatusCode.UNAVAILABLE
         finally:
             control.unregister_node(node)
+
+
+def test_the_node_of_a_member_who_was_removed_is_refused(coop: Coop) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    ours = coop.home.ca_certificate.read_bytes()
+    with ControlClient(f"127.0.0.1:{coop.home.config().ports.control}", ours) as control:
+        node = control.register_node(public_key_to_bytes(key.public_key()))
+        assert _activate(coop, key, ours) is grpc.StatusCode.OK
+        with closing(connect(coop.home.database)) as connection:
+            # As `coop remove` leaves it: a process of its own that reaches nothing but coop.db.
+            connection.execute(
+                "INSERT INTO members (member_id, name, signing_public_key, node_public_key, keys_sha256,"
+                " node_id, certificate_serial, certificate_pem, claimed_at, joined_at, left_at)"
+                " VALUES ('gone', 'Gone', x'00', x'00', x'00', ?, 'gone', x'00', 1, 1, 2)",
+                (node,),
+            )
+        coop.until(lambda: _activate(coop, key, ours) is not grpc.StatusCode.OK, 20)
+        control.unregister_node(node)  # once more changes nothing
