@@ -50,6 +50,7 @@ def run(ctx: typer.Context, home: HomeOption = None) -> None:
 
 store_app.command("init")(cli_join.init)
 store_app.command("join")(cli_join.join)
+store_app.command("leave")(cli_join.leave)
 store_app.command("import")(cli_import.import_files)
 store_app.command("consent")(cli_customers.consent)
 store_app.command("suggest")(cli_suggest.suggest)

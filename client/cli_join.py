@@ -1,4 +1,4 @@
-"""`highstreet store init` and `highstreet store join`."""
+"""`highstreet store init`, `join` and `leave`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import typer
 
 from highstreet.client.cli_options import HomeOption, store_home
 
-__all__ = ["init", "join"]
+__all__ = ["init", "join", "leave"]
 
 
 def init(ctx: typer.Context, home: HomeOption = None) -> None:
@@ -55,3 +55,28 @@ def join(
     for line in claims_of(charter).lines():
         typer.echo(f"  one training costs at most {line}")
     typer.echo("Only customers who said yes are used; their records stay here. Next: highstreet store run")
+
+
+def leave(
+    ctx: typer.Context,
+    alone: Annotated[
+        bool, typer.Option("--alone", help="Do not ask the coordinator, who may be gone for good.")
+    ] = False,
+    home: HomeOption = None,
+) -> None:
+    """Leave the co-op; the shop keeps its data, and goes on with a model of its own."""
+    from highstreet.client.departure import leave_coop
+
+    departure = leave_coop(store_home(ctx, home), alone=alone)
+    name = departure.membership.coop_name
+    typer.echo(f"This store has left {name}.")
+    if alone:
+        typer.echo("The coordinator was not told: they count it as a member until they remove it.")
+    typer.echo(
+        "  Kept here: customers, orders, products and answers; the record of what was sent and spent.\n"
+        f"  Put away:  charter, roster and releases, in {departure.papers}.\n"
+        "  Deleted:   this store's keys for the co-op; joining again makes new ones.\n"
+        f"  At {name}: this shop's name, and that it took part; and the models released so far, which hold "
+        "its\n             sums with their noise and cannot be taken back from those who have them.\n"
+        "Suggestions go on, from this shop's own customers alone."
+    )

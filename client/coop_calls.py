@@ -9,7 +9,7 @@ from typing import Self, TypeVar
 import grpc
 
 from highstreet.audit.signing import SignatureKind, SignedDocument
-from highstreet.client.errors import CoopRefusedError, CoopUnreachableError
+from highstreet.client.errors import CoopRefusedError, CoopUnreachableError, NotAMemberError
 from highstreet.protos import coop_pb2, coop_pb2_grpc
 
 __all__ = ["FORMAT_VERSION", "CoopCaller", "document_from_wire"]
@@ -38,12 +38,12 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     "COOP_REFUSAL_INVITE_EXPIRED": ("This invitation has expired.", _ASK),
     "COOP_REFUSAL_TOO_MANY": ("Too many codes were tried that did not work.", "Wait a minute and try again."),
     "COOP_REFUSAL_ALREADY_MEMBER": (
-        "The keys of this store are a member's already.",
-        "Join with the code that was used first, or ask the coordinator to remove the old membership.",
+        "The keys of this store are, or were, a member's.",
+        "Join with the code that was used first, or `highstreet store leave` and join with new keys.",
     ),
     "COOP_REFUSAL_NOT_A_MEMBER": (
         "The co-op does not count this store as a member any more.",
-        "Ask the coordinator; to come back, leave here and join with a new code.",
+        "Ask the coordinator; to come back, `highstreet store leave` and join with a new code.",
     ),
     "COOP_REFUSAL_NO_RELEASE": ("The coordinator has no release of that number.", "Try again later."),
     "COOP_REFUSAL_UNAVAILABLE": (
@@ -133,4 +133,5 @@ def _told(error: grpc.RpcError, address: str) -> CoopRefusedError | CoopUnreacha
 
 def _refused(name: str) -> CoopRefusedError:
     what, next_step = _SENTENCES[name]
-    return CoopRefusedError(what, next_step=next_step)
+    kind = NotAMemberError if name == "COOP_REFUSAL_NOT_A_MEMBER" else CoopRefusedError
+    return kind(what, next_step=next_step)

@@ -21,6 +21,7 @@ __all__ = [
     "LedgerRewoundError",
     "LedgerTooNewError",
     "LedgerUnreadableError",
+    "NotAMemberError",
     "NotJoinedError",
     "NothingToEvaluateError",
     "ReleaseRefusedError",
@@ -144,6 +145,10 @@ class AlreadyJoinedError(ClientError):
 
 class CoopRefusedError(ClientError):
     """The coordinator refused a call; nothing was changed here."""
+
+
+class NotAMemberError(CoopRefusedError):
+    """The co-op does not count this store as a member any more."""
 
 
 class CoopUnreachableError(ClientError):

@@ -77,6 +77,16 @@ class StoreHome:
         return self.root / "run"
 
     @property
+    def lock(self) -> Path:
+        """Held while `highstreet store run` works."""
+        return self.run / "store.lock"
+
+    @property
+    def former(self) -> Path:
+        """Papers and releases of memberships that have ended, a folder each."""
+        return self.root / "former"
+
+    @property
     def socket(self) -> Path:
         """The store service's Unix socket."""
         return self.run / "store.sock"

@@ -25,9 +25,8 @@ from highstreet.errors import HighstreetError
 from highstreet.privacy.budget import Budget, StoreLimits
 from highstreet.processes import ended_by_signals, reap, record, run_lock
 
-__all__ = ["STORE_LOCK", "run_store"]
+__all__ = ["run_store"]
 
-STORE_LOCK = "store.lock"
 _CHILDREN = "children.json"
 _TICK_SECONDS = 0.5
 _RELEASE_SECONDS = 5.0
@@ -51,7 +50,7 @@ def run_store(
     """
     ending = stop or threading.Event()
     with ExitStack() as stack:
-        stack.enter_context(run_lock(home.run / STORE_LOCK, what="This store"))
+        stack.enter_context(run_lock(home.lock, what="This store"))
         membership, config = load_membership(home), read_config(home)
         reap(home.run / _CHILDREN)
         stack.enter_context(ended_by_signals(ending))

@@ -1,0 +1,80 @@
+"""Leaving a co-op: the coordinator ends the membership, the shop keeps its data and puts the papers away."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from highstreet.client.errors import NotAMemberError
+from highstreet.client.home import StoreHome
+from highstreet.client.membership import Membership, load_membership, member_caller
+from highstreet.files import access_error, make_private_folder, sync_folder, write_private
+from highstreet.processes import run_lock
+from highstreet.protos import coop_pb2
+
+__all__ = ["Departure", "leave_coop"]
+
+_NOTE = "leaving"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Departure:
+    """A membership that has ended.
+
+    Attributes:
+        membership: as it was.
+        papers: where its charter, roster, certificates and releases lie now.
+    """
+
+    membership: Membership
+    papers: Path
+
+
+def leave_coop(home: StoreHome, *, alone: bool = False) -> Departure:
+    """End the membership and put its papers away; customers' data and the ledger stay where they are.
+
+    The keys are deleted: they open nothing any more, and a store that joins again makes new ones. A crash in
+    between is made good by doing it again.
+
+    Args:
+        home: the store's folder.
+        alone: leave although the coordinator is not asked; they go on counting this store as a member.
+
+    Raises:
+        NotJoinedError: the store is in no co-op.
+        AlreadyRunningError: `highstreet store run` is running.
+        CoopUnreachableError: the coordinator does not answer; nothing was changed.
+        FileAccessError: a folder could not be moved.
+    """
+    membership = load_membership(home)
+    with run_lock(home.lock, what="This store"):
+        note = home.coop / _NOTE
+        if not alone and not note.exists():
+            _tell(home)
+        try:
+            write_private(note, b"The co-op was told, or is not to be; what is left is to put this away.\n")
+            papers = home.former / membership.member_id
+            make_private_folder(home.former)
+            make_private_folder(papers)
+            _move(home.releases, papers / "releases")
+            shutil.rmtree(home.keys, ignore_errors=True)
+            _move(home.coop, papers / "coop")  # last: until here the store counts as joined
+            sync_folder(home.root)
+        except OSError as error:
+            raise access_error(home.root, error) from error
+    return Departure(membership=membership, papers=papers)
+
+
+def _tell(home: StoreHome) -> None:
+    """Ask the coordinator to end the membership; one that has ended already is as good."""
+    with member_caller(home) as caller:
+        try:
+            caller.call(lambda stub, timeout: stub.Leave(coop_pb2.LeaveRequest(), timeout=timeout))
+        except NotAMemberError:
+            return
+
+
+def _move(place: Path, target: Path) -> None:
+    if place.exists():
+        place.rename(target)

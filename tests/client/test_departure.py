@@ -1,0 +1,131 @@
+"""A store leaves with its data; the coordinator is told, or knows already, or is left out on purpose."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from highstreet.audit.limits import StoreLimits
+from highstreet.cli import main
+from highstreet.client import departure as departure_module
+from highstreet.client.departure import leave_coop
+from highstreet.client.errors import CoopUnreachableError, NotJoinedError
+from highstreet.client.home import StoreHome
+from highstreet.client.join import join_coop
+from highstreet.client.membership import is_joined, load_membership
+from highstreet.files import FileAccessError
+from highstreet.processes import AlreadyRunningError, run_lock
+from highstreet.server.database import connect
+from highstreet.server.membership import current_members, leave
+
+
+@pytest.fixture
+def store(coop: Any, tmp_path: Path, limits: StoreLimits) -> StoreHome:
+    home = StoreHome(tmp_path / "store")
+    join_coop(home, coop.invite("Corner Shop"), limits, now=datetime.now(UTC))
+    home.vault.write_bytes(b"customers")
+    home.ledger.write_bytes(b"spent")
+    home.releases.mkdir()
+    (home.releases / "000001.safetensors").write_bytes(b"model")
+    return home
+
+
+def _members(coop: Any) -> int:
+    with closing(connect(coop.home.database)) as connection:
+        return len(current_members(connection))
+
+
+def test_data_and_ledger_stay_papers_are_put_away_keys_are_gone(coop: Any, store: StoreHome) -> None:
+    left = leave_coop(store)
+    assert _members(coop) == 0
+    assert coop.nodes == {}
+    assert not is_joined(store)
+    assert (store.vault.read_bytes(), store.ledger.read_bytes()) == (b"customers", b"spent")
+    assert (left.papers / "releases" / "000001.safetensors").read_bytes() == b"model"
+    assert (left.papers / "coop" / "charter.json").is_file()
+    assert left.papers.stat().st_mode & 0o777 == 0o700
+    assert not store.keys.exists()
+    with pytest.raises(NotJoinedError):
+        leave_coop(store)
+
+
+def test_who_left_can_come_back_with_new_keys(coop: Any, store: StoreHome, limits: StoreLimits) -> None:
+    before = load_membership(store).member_id
+    leave_coop(store)
+    join_coop(store, coop.invite("Corner Shop"), limits, now=datetime.now(UTC))
+    assert load_membership(store).member_id != before
+    assert _members(coop) == 1
+
+
+def test_a_store_the_coordinator_has_removed_leaves_as_well(coop: Any, store: StoreHome) -> None:
+    with closing(connect(coop.home.database)) as connection:
+        leave(connection, load_membership(store).member_id, now=1)
+    leave_coop(store)
+    assert not is_joined(store)
+
+
+def _files(store: StoreHome) -> dict[Path, bytes]:
+    found = (path for path in store.root.rglob("*") if path.is_file() and path != store.lock)
+    return {path: path.read_bytes() for path in found}
+
+
+def _unreachable(home: StoreHome) -> Any:
+    raise CoopUnreachableError("Nobody answers.")
+
+
+def test_without_an_answer_nothing_changes_unless_it_is_not_asked_for(
+    coop: Any, store: StoreHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(departure_module, "member_caller", _unreachable)
+    before = _files(store)
+    with pytest.raises(CoopUnreachableError):
+        leave_coop(store)
+    assert _files(store) == before
+    leave_coop(store, alone=True)
+    assert not is_joined(store)
+    assert _members(coop) == 1
+
+
+@pytest.mark.parametrize("moves", [0, 1])
+def test_a_departure_that_broke_off_is_finished_without_the_coordinator(
+    coop: Any, store: StoreHome, monkeypatch: pytest.MonkeyPatch, moves: int
+) -> None:
+    done: list[Path] = []
+
+    def breaks(place: Path, target: Path) -> None:
+        if len(done) == moves:
+            raise OSError(28, "No space left on device")
+        done.append(place)
+        place.rename(target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(departure_module, "_move", breaks)
+        with pytest.raises(FileAccessError):
+            leave_coop(store)
+    assert is_joined(store)
+    monkeypatch.setattr(departure_module, "member_caller", _unreachable)
+    left = leave_coop(store)
+    assert not is_joined(store)
+    assert {path.name for path in left.papers.iterdir()} == {"coop", "releases"}
+
+
+def test_a_running_store_is_stopped_first(coop: Any, store: StoreHome) -> None:
+    with run_lock(store.lock, what="This store"), pytest.raises(AlreadyRunningError):
+        leave_coop(store)
+    assert _members(coop) == 1
+
+
+@pytest.mark.parametrize("words", [(), ("--alone",)])
+def test_the_command_says_what_stays_where(
+    coop: Any, store: StoreHome, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
+) -> None:
+    assert main(["store", "leave", *words, "--home", str(store.root)]) == 0
+    out = capsys.readouterr().out
+    assert "has left Hill Road" in out
+    assert "Kept here: customers" in out
+    assert str(store.former) in out
+    assert ("was not told" in out) == bool(words)
