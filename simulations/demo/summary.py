@@ -36,8 +36,9 @@ def show(record: RunRecord, console: Console, *, report: Path) -> None:
         sign = "[green]held[/green]" if check.passed else "[red bold]DID NOT HOLD[/red bold]"
         console.print(f"  {sign}: {escape(check.title)}", highlight=False)
     machine = record.machine
+    memory = (machine.peak_pss_bytes or machine.peak_rss_bytes) / 2**30  # shared pages once where it is known
     console.print(
-        f"  {record.duration_seconds:.0f} s in all; at most {machine.peak_rss_bytes / 2**30:.1f} GiB in "
+        f"  {record.duration_seconds:.0f} s in all; at most {memory:.1f} GiB in "
         f"{machine.peak_processes} processes",
         highlight=False,
     )
