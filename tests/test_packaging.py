@@ -54,3 +54,20 @@ def test_every_folder_with_code_is_a_package() -> None:
     for room in ROOMS:
         for path in (ROOT / room).rglob("*.py"):
             assert (path.parent / "__init__.py").exists(), f"{path.parent} has code but no __init__.py"
+
+
+def test_every_file_that_is_not_code_travels_in_the_wheel() -> None:
+    package_data = _setuptools()["package-data"]
+    assert isinstance(package_data, dict)
+    patterns = package_data["*"]
+    left_behind = []
+    for room in ROOMS:
+        for path in (ROOT / room).rglob("*"):
+            if path.is_dir() or path.suffix in {".py", ".pyc"}:
+                continue
+            package = next(parent for parent in path.parents if (parent / "__init__.py").exists())
+            inside = path.relative_to(package)
+            # As setuptools reads them: a pattern is matched part by part, `*` never crosses a folder.
+            if not any(len(inside.parts) == len(Path(p).parts) and inside.match(p) for p in patterns):
+                left_behind.append(str(path.relative_to(ROOT)))
+    assert left_behind == []
