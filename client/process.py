@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 
@@ -15,13 +14,12 @@ from highstreet.client.ledger import Ledger
 from highstreet.client.membership import Membership, ca_file, load_charter, load_membership
 from highstreet.client.node import Node, NodeSettings
 from highstreet.client.programme_days import ProgrammeDays
-from highstreet.client.release_watch import ReleaseWatch
+from highstreet.client.release_watch import ask_for_release, fit_release, watching_releases
 from highstreet.client.rosters import Rosters
 from highstreet.client.round_log import noted
 from highstreet.client.rounds import Agreement, RoundDesk
 from highstreet.client.service import ServiceStatus, StoreService, serve
 from highstreet.client.till import StoreTill
-from highstreet.errors import HighstreetError
 from highstreet.privacy.budget import Budget, StoreLimits
 from highstreet.processes import ended_by_signals, reap, record, run_lock
 
@@ -29,7 +27,6 @@ __all__ = ["run_store"]
 
 _CHILDREN = "children.json"
 _TICK_SECONDS = 0.5
-_RELEASE_SECONDS = 5.0
 _LOG = logging.getLogger("highstreet.store")
 
 
@@ -99,22 +96,10 @@ def _node_settings(home: StoreHome, membership: Membership) -> NodeSettings:
 
 @contextmanager
 def _watching_releases(home: StoreHome, status: ServiceStatus, ending: threading.Event) -> Iterator[None]:
-    """Look for a new release every few seconds, in a thread of its own, while the block runs."""
-    watch = ReleaseWatch(home)
+    """Ask for releases and fit the shop's model from them while the block runs."""
 
-    def look() -> None:
-        while not ending.is_set():
-            began = time.monotonic()
-            try:
-                status.active_release = watch.look()
-            except HighstreetError as error:
-                _LOG.warning("%s", error.what)
-            ending.wait(max(0.1, _RELEASE_SECONDS - (time.monotonic() - began)))
+    def fit() -> None:
+        status.active_release = fit_release(home)
 
-    thread = threading.Thread(target=look, name="releases", daemon=True)
-    thread.start()
-    try:
+    with watching_releases(ending, ask=lambda: ask_for_release(home), fit=fit):
         yield
-    finally:
-        ending.set()
-        thread.join(timeout=30)
