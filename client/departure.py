@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import re
+import secrets
 import shutil
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from highstreet.client.errors import NotAMemberError
 from highstreet.client.home import StoreHome
 from highstreet.client.membership import Membership, load_membership, member_caller
-from highstreet.files import access_error, make_private_folder, sync_folder, write_private
+from highstreet.files import access_error, make_private_folder, read_limited, sync_folder, write_private
 from highstreet.processes import run_lock
 from highstreet.protos import coop_pb2
 
 __all__ = ["Departure", "leave_coop"]
 
 _NOTE = "leaving"
+_FOLDER = re.compile(r"[0-9]{8}-[0-9a-f]{8}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,8 +57,7 @@ def leave_coop(home: StoreHome, *, alone: bool = False) -> Departure:
         if not alone and not note.exists():
             _tell(home)
         try:
-            write_private(note, b"The co-op was told, or is not to be; what is left is to put this away.\n")
-            papers = home.former / membership.member_id
+            papers = home.former / _folder_name(note)
             make_private_folder(home.former)
             make_private_folder(papers)
             _move(home.releases, papers / "releases")
@@ -64,6 +67,20 @@ def leave_coop(home: StoreHome, *, alone: bool = False) -> Departure:
         except OSError as error:
             raise access_error(home.root, error) from error
     return Departure(membership=membership, papers=papers)
+
+
+def _folder_name(note: Path) -> str:
+    """Return the name this departure's papers go under, drawn here, the same one when it is done again.
+
+    Its being written down says that the co-op was told, or is not to be.
+    """
+    if note.exists():
+        kept = read_limited(note, limit_bytes=256).decode("ascii", errors="replace")
+        if _FOLDER.fullmatch(kept):
+            return kept
+    name = f"{datetime.now(UTC):%Y%m%d}-{secrets.token_hex(4)}"
+    write_private(note, name.encode())
+    return name
 
 
 def _tell(home: StoreHome) -> None:

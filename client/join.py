@@ -36,6 +36,7 @@ from highstreet.client.membership import (
     Membership,
     is_address,
     is_joined,
+    is_member_id,
     load_membership,
     save_membership,
 )
@@ -98,7 +99,8 @@ def _refuse_second(home: StoreHome) -> None:
     if is_joined(home):
         raise AlreadyJoinedError(
             f"This store is a member of {load_membership(home).coop_name} already.",
-            next_step="See `highstreet store status`. For another co-op, use another folder with --home.",
+            next_step="See `highstreet store status`. To change to another co-op, leave this one first: "
+            "`highstreet store leave`. The privacy budget is kept with this folder.",
         )
 
 
@@ -142,6 +144,8 @@ def _checked_papers(
         raise _odd("brings another charter than the one that was agreed to")
     charter.verify(SignatureKind.CHARTER, key)
     roster.verify(SignatureKind.ROSTER, key)
+    if not is_member_id(reply.member_id):
+        raise _odd("brings a member id that is none")
     if not _is_on(roster, reply.member_id, identity.signing_public_key):
         raise _odd("brings a roster without this store")
     if not _is_ours(reply.client_certificate_pem, authority, identity):

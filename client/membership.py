@@ -22,6 +22,7 @@ __all__ = [
     "ca_file",
     "is_address",
     "is_joined",
+    "is_member_id",
     "load_charter",
     "load_membership",
     "member_caller",
@@ -30,6 +31,8 @@ __all__ = [
 ]
 
 _LIMIT_BYTES = 4 << 20
+#: As `server.membership` makes them: 8 random bytes. A name from outside must never be able to be a path.
+_MEMBER_ID = re.compile(r"[0-9a-f]{16}")
 _ADDRESS = re.compile(r"(\[[0-9a-fA-F:.]{2,45}\]|[A-Za-z0-9._-]{1,253}):([0-9]{1,5})")
 
 
@@ -100,7 +103,10 @@ def load_membership(home: StoreHome) -> Membership:
     try:
         plain = json.loads(read_limited(_membership_file(home), limit_bytes=_LIMIT_BYTES))
         kept = {field.name: plain[field.name] for field in fields(Membership)}
-        return Membership(**kept)
+        membership = Membership(**kept)
+        if not is_member_id(membership.member_id):
+            raise ValueError("member_id")
+        return membership
     except (ValueError, KeyError, TypeError) as error:
         raise StoreConfigError(
             f"{_membership_file(home)} is damaged.", next_step="Restore it from a backup, or join anew."
@@ -140,6 +146,11 @@ def member_caller(home: StoreHome) -> CoopCaller:
     certificate = read_limited(home.coop / "client.pem", limit_bytes=_LIMIT_BYTES)
     ca_pem = read_limited(ca_file(home), limit_bytes=_LIMIT_BYTES)
     return CoopCaller(membership.member_address, ca_pem, (load_identity(home).tls_key_pem, certificate))
+
+
+def is_member_id(text: str) -> bool:
+    """Say whether a text from outside has the form of a member's id, 16 hex digits."""
+    return _MEMBER_ID.fullmatch(text) is not None
 
 
 def is_address(text: str) -> bool:

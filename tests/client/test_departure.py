@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +14,7 @@ from highstreet.audit.limits import StoreLimits
 from highstreet.cli import main
 from highstreet.client import departure as departure_module
 from highstreet.client.departure import leave_coop
-from highstreet.client.errors import CoopUnreachableError, NotJoinedError
+from highstreet.client.errors import CoopUnreachableError, NotJoinedError, StoreConfigError
 from highstreet.client.home import StoreHome
 from highstreet.client.join import join_coop
 from highstreet.client.membership import is_joined, load_membership
@@ -66,6 +67,27 @@ def test_a_store_the_coordinator_has_removed_leaves_as_well(coop: Any, store: St
         leave(connection, load_membership(store).member_id, now=1)
     leave_coop(store)
     assert not is_joined(store)
+
+
+@pytest.mark.parametrize("member_id", ["..", "PLACE", "", "00" * 8 + "\n", "A" * 16])
+def test_a_member_id_from_outside_is_never_a_path(coop: Any, store: StoreHome, member_id: str) -> None:
+    place = store.root.parent / "public_html"
+    place.mkdir(mode=0o755)
+    file = store.coop / "membership.json"
+    held = json.loads(file.read_text())
+    file.write_text(json.dumps({**held, "member_id": member_id.replace("PLACE", str(place))}))
+    with pytest.raises(StoreConfigError, match="damaged"):
+        leave_coop(store, alone=True)
+    assert store.keys.exists()
+    assert list(place.iterdir()) == []
+    assert place.stat().st_mode & 0o777 == 0o755
+
+
+def test_the_store_names_the_folder_of_its_papers_itself(coop: Any, store: StoreHome) -> None:
+    member_id = load_membership(store).member_id
+    papers = leave_coop(store).papers
+    assert papers.parent == store.former
+    assert member_id not in papers.name
 
 
 def _files(store: StoreHome) -> dict[Path, bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import stat
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,6 +16,7 @@ from cryptography import x509
 from highstreet.audit.errors import CharterExceedsLimitsError, InvalidInviteError
 from highstreet.audit.invite import Invite
 from highstreet.audit.limits import StoreLimits
+from highstreet.audit.signing import SignatureKind, SignedDocument
 from highstreet.client import join as join_module
 from highstreet.client import membership as membership_module
 from highstreet.client.errors import (
@@ -130,8 +132,10 @@ def test_an_expired_code_is_refused(coop: Any, store: StoreHome, limits: StoreLi
 
 def test_a_store_joins_one_co_op_once(coop: Any, store: StoreHome, limits: StoreLimits) -> None:
     join_coop(store, coop.invite("Corner Shop"), limits, now=_now())
-    with pytest.raises(AlreadyJoinedError, match="Hill Road"):
+    with pytest.raises(AlreadyJoinedError, match="Hill Road") as caught:
         join_coop(store, coop.invite("Another"), limits, now=_now())
+    assert "store leave" in caught.value.next_step  # another folder would be another budget
+    assert "--home" not in caught.value.next_step
 
 
 def test_nobody_there_is_said(store: StoreHome, limits: StoreLimits, coop: Any) -> None:
@@ -359,6 +363,25 @@ def test_an_answer_with_one_odd_part_is_not_believed(
 
     monkeypatch.setattr(join_module, "_checked_papers", with_odd_part)
     with pytest.raises(UntrustedCoordinatorError, match="did not join"):
+        join_coop(store, coop.invite("Corner Shop"), limits, now=_now())
+    assert not is_joined(store)
+
+
+@pytest.mark.parametrize("member_id", ["..", "/srv/x", "m1", "AB" * 8, "00" * 8 + "\n"])
+def test_a_member_id_of_another_form_is_not_believed_though_the_roster_names_it(
+    coop: Any, store: StoreHome, limits: StoreLimits, monkeypatch: pytest.MonkeyPatch, member_id: str
+) -> None:
+    check = join_module._checked_papers
+
+    def renamed(reply: coop_pb2.JoinReply, *rest: Any) -> Any:
+        roster = json.loads(reply.roster.document)
+        roster["members"][0]["member_id"] = reply.member_id = member_id
+        signed = SignedDocument.create(SignatureKind.ROSTER, roster, coop.home.coordinator_key())
+        reply.roster.document, reply.roster.signature = signed.document, signed.signature
+        return check(reply, *rest)
+
+    monkeypatch.setattr(join_module, "_checked_papers", renamed)
+    with pytest.raises(UntrustedCoordinatorError, match="member id"):
         join_coop(store, coop.invite("Corner Shop"), limits, now=_now())
     assert not is_joined(store)
 
