@@ -27,7 +27,7 @@ _PURCHASES = """
 """
 _PRODUCTS = """
     SELECT product, product_id, title, category, product_type, brand, maker, size, price, gtin
-    FROM products WHERE listed = 1 ORDER BY product
+    FROM products WHERE listed = 1 ORDER BY product_id
 """
 
 
@@ -37,7 +37,11 @@ def day_number(day: date) -> int:
 
 
 def load_products(connection: sqlite3.Connection) -> tuple[list[int], list[Product]]:
-    """Return the listed products' row keys, ascending, and the products beside them."""
+    """Return the listed products' row keys and the products beside them, in the order of the shop's own ids.
+
+    That order is public. The order of row keys is not: a product that was sold before it was listed has its
+    key from the first sale, so one customer could turn the whole catalogue around.
+    """
     keys, products = [], []
     for key, product_id, *texts, price, gtin in connection.execute(_PRODUCTS):
         title, category, product_type, brand, maker, size = texts
@@ -104,14 +108,15 @@ def load_shop(
 def _purchases(
     rows: list[tuple[int, int, int, float]], customers: np.ndarray, products: np.ndarray
 ) -> Purchases:
+    """Purchases of listed products, in catalogue rows; `products` has the key of each catalogue row."""
     table = np.array(rows, dtype=np.float64).reshape(-1, 4)
     table = table[np.isin(table[:, 1], products)]
+    ascending = np.argsort(products)
+    item = ascending[np.searchsorted(products, table[:, 1].astype(np.int64), sorter=ascending)]
     # One order whatever the order of import, so that the same purchases always give the same sums, bit by
     # bit.
-    table = table[np.lexsort((table[:, 3], table[:, 1], table[:, 2], table[:, 0]))]
+    order = np.lexsort((table[:, 3], item, table[:, 2], table[:, 0]))
+    table, item = table[order], item[order]
     return Purchases.of(
-        np.searchsorted(customers, table[:, 0].astype(np.int64)),
-        np.searchsorted(products, table[:, 1].astype(np.int64)),
-        table[:, 2],
-        table[:, 3],
+        np.searchsorted(customers, table[:, 0].astype(np.int64)), item, table[:, 2], table[:, 3]
     )
