@@ -25,6 +25,8 @@ _YES = frozenset({"yes", "y", "true", "1"})
 _NO = frozenset({"no", "n", "false", "0"})
 #: Prices come again and again; dates come once per order line.
 _CACHE = 65_536
+#: No number or moment is longer. What a cache keeps stays in memory, and a cell may have 131,072 characters.
+_MAX_VALUE_CHARACTERS = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +100,8 @@ class CellReader:
         raise RowError(Problem.ODD_ANSWER)
 
     def _number(self, cell: str, problem: Problem) -> float:
-        value = _parse_number(cell, self.decimal_comma)
+        text = cell.strip()
+        value = _parse_number(text, self.decimal_comma) if len(text) <= _MAX_VALUE_CHARACTERS else None
         if value is None:
             raise RowError(problem)
         return value
@@ -106,7 +109,8 @@ class CellReader:
     def _moment(self, cell: str, *, ahead: timedelta = timedelta(0)) -> datetime:
         if not cell or cell.isspace():
             raise RowError(Problem.MISSING_DATE)
-        moment = _parse_moment(cell)
+        text = cell.strip()
+        moment = _parse_moment(text) if len(text) <= _MAX_VALUE_CHARACTERS else None
         if moment is None:
             raise RowError(Problem.ODD_DATE)
         if moment.replace(tzinfo=None) < _EARLIEST:
@@ -118,8 +122,7 @@ class CellReader:
 
 
 @lru_cache(maxsize=_CACHE)
-def _parse_number(cell: str, decimal_comma: bool) -> float | None:
-    text = cell.strip()
+def _parse_number(text: str, decimal_comma: bool) -> float | None:
     if decimal_comma and _DECIMAL_COMMA.fullmatch(text):
         text = text.replace(",", ".")
     if not text.isascii() or "_" in text:
@@ -132,9 +135,8 @@ def _parse_number(cell: str, decimal_comma: bool) -> float | None:
 
 
 @lru_cache(maxsize=_CACHE)
-def _parse_moment(cell: str) -> datetime | None:
+def _parse_moment(text: str) -> datetime | None:
     """ISO 8601, also with a blank before the zone (`2025-10-07 09:50:26 +0200`)."""
-    text = cell.strip()
     if len(text) == 25 and text[19] == " ":
         text = text[:19] + text[20:]
     if len(text) < 10 or text[4] != "-":

@@ -90,7 +90,7 @@ def _orders(columns: Columns, cells: CellReader) -> RowReader:
     def read(row: list[str]) -> Iterator[Record]:
         yield LineRecord(
             cells.code(order_id(row), Problem.MISSING_ORDER),
-            moment(ordered_at(row)),
+            moment(ordered_at(row).strip()),
             cells.code(customer_id(row), None),
             cells.code(product_id(row), Problem.MISSING_PRODUCT),
             cells.quantity(quantity(row)),
