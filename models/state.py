@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -14,6 +13,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from highstreet.models.errors import InvalidStateError
+from highstreet.models.state_header import check_header
 
 __all__ = ["Array", "SharedState", "StateLimits"]
 
@@ -81,28 +81,28 @@ class SharedState(Mapping[str, Array]):
         """Read a state received from outside.
 
         Raises:
-            InvalidStateError: too large, too many arrays, not safetensors, a foreign dtype, name or shape,
-                or a value that is not finite.
+            InvalidStateError: too large, a header over its limit, too many arrays, not safetensors, a foreign
+                dtype, name or shape, or a value that is not finite. All but the last before a number is read.
         """
         bounds = limits or StateLimits()
         if len(data) > bounds.payload_bytes:
             raise InvalidStateError(f"A shared state of {len(data)} bytes is larger than allowed.")
-        if len(data) < 8 or struct.unpack("<Q", data[:8])[0] > len(data) - 8:
-            raise InvalidStateError("A shared state is cut short or is not a safetensors file.")
+        for name in check_header(data, arrays=bounds.arrays, dimensions=bounds.dimensions):
+            _check_name(name)
         try:
             arrays = load(data)
         except (SafetensorError, KeyError, TypeError, ValueError) as error:
             raise InvalidStateError("A shared state is not a valid safetensors file.") from error
-        if len(arrays) > bounds.arrays:
-            raise InvalidStateError(f"A shared state with {len(arrays)} arrays has more than allowed.")
-        if any(array.ndim > bounds.dimensions for array in arrays.values()):
-            raise InvalidStateError("A shared state holds an array with too many dimensions.")
         return cls(arrays)
 
 
-def _checked(name: str, array: Array) -> Array:
+def _check_name(name: str) -> None:
     if not _NAME.fullmatch(name):
         raise InvalidStateError("A shared state holds an array under a name that is not allowed.")
+
+
+def _checked(name: str, array: Array) -> Array:
+    _check_name(name)
     if array.dtype not in _DTYPES:
         raise InvalidStateError(f"The shared array {name} has dtype {array.dtype}, not float32 or float64.")
     if not np.isfinite(array).all():
