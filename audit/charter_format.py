@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from highstreet.audit.canonical import read_canonical
 from highstreet.audit.charter import Charter, CoopIdentity, FormatVersions, PrivacyTerms, RoundTerms
@@ -20,7 +21,15 @@ from highstreet.privacy.releases import Neighbouring, NoisePlacement, PrivacyUni
 __all__ = ["from_document", "from_toml", "to_toml"]
 
 _TEXT_LIMIT = 1 << 20
+_PLAIN_NAME = re.compile(r"[a-z0-9_-]{1,64}")
 _SLUG = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+
+
+def _printing(name: str) -> str:
+    """Refuse controls, C1, line ends and marks of writing direction: members' terminals show the name."""
+    if not name.isprintable():
+        raise ValueError("a character that does not print")
+    return name
 
 
 class _Strict(BaseModel):
@@ -29,7 +38,7 @@ class _Strict(BaseModel):
 
 class _Coop(_Strict):
     id: str = Field(pattern=r"^[0-9a-f]{32}$")
-    name: str = Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$")
+    name: Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_printing)]
     created: str = Field(pattern=r"^\d{4}-\d{2}-\d{2}$")
 
 
@@ -91,6 +100,8 @@ def _read_sections(sections: Mapping[str, object]) -> Charter:
         raise CharterError(f"The charter is not valid: {_first_problem(error)}.") from error
     except (ModelsError, OverflowError) as error:
         raise CharterError(f"The charter's programme is not valid. {error}") from error
+    if not all(_PLAIN_NAME.fullmatch(name) for name in (plan.rung, *(phase.name for phase in plan.phases))):
+        raise CharterError("The charter's programme has a name of other signs than a to z, 0 to 9, _ and -.")
     return Charter(
         coop=CoopIdentity(**read.coop.model_dump()),
         purposes=tuple(read.purposes.allowed),

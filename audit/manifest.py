@@ -120,7 +120,7 @@ class _Strict(BaseModel):
 
 
 class _ModelFormat(_Strict):
-    rung: str = Field(min_length=1, max_length=64)
+    rung: str = Field(pattern=r"^[a-z0-9_-]{1,64}$")
     sha256: _HEX_SHA256
     bytes: int = Field(ge=1, le=256 << 20)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from google.protobuf.message import DecodeError
@@ -31,7 +32,10 @@ __all__ = [
 FORMAT_VERSION = 1
 MESSAGE_LIMIT_BYTES = 64 << 20
 MECHANISM = "grid-gaussian"
-_TEXT_LIMIT_BYTES = 128
+_PHASE = re.compile(r"[a-z0-9_]{1,64}")
+#: As `coop train` and `coop init` make them.
+_PROGRAMME_ID = re.compile(r"[0-9a-f]{16}")
+_COOP_ID = re.compile(r"[0-9a-f]{32}")
 _HASH_BYTES = 32
 
 
@@ -86,20 +90,22 @@ def open_request(signed_request: SignedRequest, *, coordinator_public_key: bytes
 
 
 def refuse_odd_sizes(request: RoundRequest) -> None:
-    """Return only when every text and hash of a request has a size it may have.
+    """Return only when every text and hash of a request has the form and size it may have.
+
+    Its texts end up in a log that people read on a terminal.
 
     Raises:
         UnreadableDocumentError: one has not.
     """
-    texts = (request.coop_id, request.programme_id, request.phase)
+    texts = ((request.coop_id, _COOP_ID), (request.programme_id, _PROGRAMME_ID), (request.phase, _PHASE))
     hashes = (
         request.charter_sha256,
         request.roster_sha256,
         request.schema_sha256,
         request.state_sha256,
     )
-    if any(len(text.encode()) > _TEXT_LIMIT_BYTES for text in texts):
-        raise UnreadableDocumentError("A round request holds a text that is too long.")
+    if any(form.fullmatch(text) is None for text, form in texts):
+        raise UnreadableDocumentError("A round request holds a name that is not one.")
     if any(len(value) != _HASH_BYTES for value in hashes):
         raise UnreadableDocumentError("A round request holds a hash that is not one.")
 

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from highstreet.client.cli_options import HomeOption, store_home
+from highstreet.printable import printable
 
 __all__ = ["init", "join", "leave"]
 
@@ -48,7 +49,7 @@ def join(
     joined = join_coop(place, text, limits, now=datetime.now(UTC))
     write_default_config(place)
     charter = joined.charter
-    typer.echo(f"This store is a member of {charter.coop.name}, as {joined.membership.member_id}.")
+    typer.echo(f"This store is a member of {printable(charter.coop.name)}, as {joined.membership.member_id}.")
     typer.echo(
         f"It agreed to: {', '.join(charter.purposes)}; at least {charter.rounds.cohort_floor} shops a round."
     )
@@ -68,7 +69,7 @@ def leave(
     from highstreet.client.departure import leave_coop
 
     departure = leave_coop(store_home(ctx, home), alone=alone)
-    name = departure.membership.coop_name
+    name = printable(departure.membership.coop_name)
     typer.echo(f"This store has left {name}.")
     if alone:
         typer.echo("The coordinator was not told: they count it as a member until they remove it.")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from highstreet.client.cli_options import HomeOption, store_home, with_customers
+from highstreet.printable import printable
 
 if TYPE_CHECKING:
     from highstreet.client.shop_evaluation import ShopEvaluation
@@ -79,7 +80,9 @@ def _show_suggestions(found: SuggestionList) -> None:
     for heading in ("", "Product", "Why", "How sure"):
         table.add_column(heading)
     for place, item in enumerate(found.items, start=1):
-        table.add_row(str(place), escape(item.title), escape(item.reason), item.certainty.value)
+        table.add_row(
+            str(place), escape(printable(item.title)), escape(printable(item.reason)), item.certainty.value
+        )
     Console().print(table)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from highstreet.client.cli_options import HomeOption, store_home
+from highstreet.printable import printable
 
 if TYPE_CHECKING:
     from highstreet.client.store_status import BudgetStatus, StoreStatus
@@ -55,13 +56,14 @@ def rounds(ctx: typer.Context, as_json: AsJson = False, home: HomeOption = None)
         return
     for note in notes:
         when = datetime.fromtimestamp(note.at, tz=UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
-        which = f"round {note.round} ({note.phase})" if note.phase else "a message"
+        which = f"round {note.round} ({printable(note.phase)})" if note.phase else "a message"
         if note.outcome == "sent":
             typer.echo(f"{when}  {which}: {note.reply_bytes:,} bytes of noised sums left.")
         else:
-            typer.echo(f"{when}  {which} refused: {note.reason}. No sums left ({note.reply_bytes:,} bytes).")
+            why = printable(note.reason)
+            typer.echo(f"{when}  {which} refused: {why}. No sums left ({note.reply_bytes:,} bytes).")
     total = sum(note.reply_bytes for note in notes)
-    typer.echo(f"{len(notes):,} messages, {total:,} bytes in all. No record of a customer is in any of them.")
+    typer.echo(f"{len(notes):,} messages, {total:,} bytes. No record of a customer is in any of them.")
 
 
 def _show_status(found: StoreStatus) -> None:
@@ -82,7 +84,7 @@ def _show_status(found: StoreStatus) -> None:
             )
     if found.coop_name:
         release = f"release {found.active_release} is in use" if found.active_release else "no release yet"
-        typer.echo(f"  Co-op: {found.coop_name}, as {found.member_id}; {release}.")
+        typer.echo(f"  Co-op: {printable(found.coop_name)}, as {found.member_id}; {release}.")
         typer.echo("  Its service is running." if found.running else "  Not running: highstreet store run")
     else:
         typer.echo("  In no co-op: highstreet store join CODE")

@@ -148,6 +148,8 @@ def _checked_papers(
         raise _odd("brings a member id that is none")
     if not _is_on(roster, reply.member_id, identity.signing_public_key):
         raise _odd("brings a roster without this store")
+    if not _has_printing_names(roster):
+        raise _odd("brings a roster with a name that cannot be shown")
     if not _is_ours(reply.client_certificate_pem, authority, identity):
         raise _odd("brings a certificate that is not for this store's key")
     if not (is_address(reply.member_address) and is_address(reply.superlink_address)):
@@ -166,6 +168,13 @@ def _is_on(roster: SignedDocument, member_id: str, signing_public_key: bytes) ->
     return isinstance(members, list) and any(
         isinstance(member, dict) and (member.get("member_id"), member.get("signing_public_key")) == wanted
         for member in members
+    )
+
+
+def _has_printing_names(roster: SignedDocument) -> bool:
+    members = read_canonical(roster.document, limit_bytes=DOCUMENT_LIMIT_BYTES).get("members")
+    return isinstance(members, list) and all(
+        isinstance(member, dict) and str(member.get("name", "")).isprintable() for member in members
     )
 
 

@@ -23,7 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "simulations": ROOMS - {"simulations"},
     "highstreet": set(),
 }
-SHARED = {"highstreet", "highstreet.errors"}
+SHARED = {"highstreet", "highstreet.errors", "highstreet.printable"}
 SHELL_ONLY = {"highstreet.files", "highstreet.logs", "highstreet.processes"}
 FLOWER_FILES = {
     "client/app.py",

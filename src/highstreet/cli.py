@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from highstreet import __version__
 from highstreet.errors import HighstreetError
+from highstreet.printable import printable
 
 if TYPE_CHECKING:
     import click
@@ -66,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         result = _root().main(words, prog_name="highstreet", standalone_mode=False)
     except HighstreetError as error:
-        sys.stderr.write(f"highstreet: {error.for_user()}\n")
+        sys.stderr.write(f"highstreet: {_lines(error.for_user())}\n")
         return 1
     except click.ClickException as error:
         error.show()
@@ -75,6 +76,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write("\nhighstreet: stopped.\n")
         return 130
     return result if isinstance(result, int) else 0
+
+
+def _lines(text: str) -> str:
+    """Keep a text's lines and nothing else that a terminal would act on: a name in it may be a stranger's."""
+    return "\n".join(printable(line) for line in text.split("\n"))
 
 
 def _root() -> click.Group:

@@ -107,6 +107,20 @@ def test_a_charter_that_promises_less_than_it_costs_is_refused(charter_with: Mak
         check_promise(short)
 
 
+@pytest.mark.parametrize("sign", ["\x1b", "\x9b", "\u202e", "\u2066", "\u200b", "\u2028"])
+def test_a_name_that_acts_on_a_terminal_is_refused(charter_with: Make, sign: str) -> None:
+    charter = charter_with(coop=CoopIdentity(id="cd" * 16, name=f"Hill{sign} Road", created="2026-01-01"))
+    with pytest.raises(CharterError, match=r"coop\.name"):
+        from_document(charter.document())
+
+
+def test_a_phase_with_a_name_that_acts_on_a_terminal_is_refused(charter_with: Make) -> None:
+    charter = charter_with()
+    phases = tuple(replace(phase, name="a\x1b[2K") for phase in charter.plan.phases)
+    with pytest.raises(CharterError):
+        from_document(replace(charter, plan=replace(charter.plan, phases=phases)).document())
+
+
 def test_a_charter_without_noise_is_refused(charter_with: Make) -> None:
     charter = charter_with()
     silent = tuple(replace(phase, noise_multiplier=0.0) for phase in charter.plan.phases)

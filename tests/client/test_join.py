@@ -386,6 +386,23 @@ def test_a_member_id_of_another_form_is_not_believed_though_the_roster_names_it(
     assert not is_joined(store)
 
 
+def test_a_roster_with_a_name_that_acts_on_a_terminal_is_not_believed(
+    coop: Any, store: StoreHome, limits: StoreLimits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check = join_module._checked_papers
+
+    def renamed(reply: coop_pb2.JoinReply, *rest: Any) -> Any:
+        roster = json.loads(reply.roster.document)
+        roster["members"][0]["name"] = "Corner\x9b2K Shop"
+        signed = SignedDocument.create(SignatureKind.ROSTER, roster, coop.home.coordinator_key())
+        reply.roster.document, reply.roster.signature = signed.document, signed.signature
+        return check(reply, *rest)
+
+    monkeypatch.setattr(join_module, "_checked_papers", renamed)
+    with pytest.raises(UntrustedCoordinatorError, match="cannot be shown"):
+        join_coop(store, coop.invite("Corner Shop"), limits, now=_now())
+
+
 def test_a_charter_changed_on_disk_is_noticed(coop: Any, store: StoreHome, limits: StoreLimits) -> None:
     from highstreet.audit.errors import SignatureMismatchError
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from highstreet.cli import main
 from highstreet.client.home import StoreHome
 from highstreet.client.round_log import noted, read_rounds
 from highstreet.files import FileAccessError
@@ -64,6 +65,19 @@ def test_every_reason_to_refuse_has_words(home: StoreHome) -> None:
     reasons = [note.reason for note in read_rounds(home)]
     assert len(set(reasons)) == len(reasons) == len(RefusalCode.values()) - 1
     assert "for a reason of no name" not in reasons
+
+
+def test_a_name_from_outside_moves_no_cursor_when_it_is_shown(
+    home: StoreHome, capsys: pytest.CaptureFixture[str]
+) -> None:
+    phase = "x)\x1b[1A\x1b[2K\r nothing left this shop\u202e"
+    asked = RoundRequest(programme_id="prog", round=2, phase=phase).SerializeToString()
+    body = SignedRequest(request=asked).SerializeToString()
+    noted(lambda _: _reply(values=b"1234"), home)(body)
+    assert main(["store", "rounds", "--home", str(home.root)]) == 0
+    out = capsys.readouterr().out
+    assert all(line.isprintable() for line in out.splitlines())
+    assert "\\x1b[2K" in out
 
 
 def test_what_cannot_be_written_down_does_not_leave(home: StoreHome) -> None:

@@ -98,7 +98,7 @@ def _request() -> RoundRequest:
     return RoundRequest(
         format_version=1,
         coop_id=CHARTER.coop.id,
-        programme_id="p1",
+        programme_id="a1b2c3d4e5f60718",
         round=0,
         phase=PLAN.phases[0].name,
         charter_sha256=CHARTER.sha256(),
@@ -121,7 +121,7 @@ def _desk(till: Till, *, limits: StoreLimits = LIMITS, now: float = NOW) -> Roun
         charter=CHARTER,
         limits=limits,
         knows_roster=lambda sha256: sha256 == ROSTER,
-        holds_to_day=lambda programme_id, day: (programme_id, day) != ("p1", ANOTHER_DAY),
+        holds_to_day=lambda programme_id, day: (programme_id, day) != ("a1b2c3d4e5f60718", ANOTHER_DAY),
     )
     return RoundDesk(agreement, key=STORE, till=till, clock=lambda: now)
 
@@ -140,7 +140,7 @@ def test_a_request_in_order_is_paid_for_and_answered_under_its_own_hash() -> Non
     reply = _ask(_desk(till), request)
     assert reply.values == VALUES
     assert reply.request_sha256 == hashlib.sha256(request.SerializeToString(deterministic=True)).digest()
-    assert (reply.programme_id, reply.round, reply.member_id) == ("p1", 0, "m1")
+    assert (reply.programme_id, reply.round, reply.member_id) == ("a1b2c3d4e5f60718", 0, "m1")
     assert [asked.phase for asked in till.taken] == [PLAN.phases[0]]
 
 

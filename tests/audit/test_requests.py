@@ -1,0 +1,45 @@
+"""A round request's names and hashes have the form they are made with, or it is not read."""
+
+from __future__ import annotations
+
+import pytest
+
+from highstreet.audit.errors import UnreadableDocumentError
+from highstreet.audit.requests import refuse_odd_sizes
+from highstreet.protos.rounds_pb2 import RoundRequest
+
+HASHES = {name: bytes(32) for name in ("charter_sha256", "roster_sha256", "schema_sha256", "state_sha256")}
+NAMES = {"coop_id": "ab" * 16, "programme_id": "0f" * 8, "phase": "block_gram_2"}
+
+
+def test_what_a_coordinator_makes_is_read() -> None:
+    refuse_odd_sizes(RoundRequest(**NAMES, **HASHES))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("phase", "x)\x1b[1A\x1b[2K\r2026-01-01 nothing left this shop"),
+        ("phase", "popularity\n"),
+        ("phase", "Popularity"),
+        ("phase", ""),
+        ("phase", "a" * 65),
+        ("phase", "\u202ea"),
+        ("programme_id", "p1"),
+        ("programme_id", "0f" * 9),
+        ("programme_id", "../../../../x"),
+        ("coop_id", "AB" * 16),
+        ("coop_id", "ab" * 15),
+        ("coop_id", ""),
+    ],
+)
+def test_a_name_of_another_form_is_refused(name: str, value: str) -> None:
+    with pytest.raises(UnreadableDocumentError, match="a name"):
+        refuse_odd_sizes(RoundRequest(**{**NAMES, name: value}, **HASHES))
+
+
+@pytest.mark.parametrize("name", HASHES)
+@pytest.mark.parametrize("value", [b"", bytes(31), bytes(33)])
+def test_a_hash_of_another_size_is_refused(name: str, value: bytes) -> None:
+    with pytest.raises(UnreadableDocumentError, match="a hash"):
+        refuse_odd_sizes(RoundRequest(**NAMES, **{**HASHES, name: value}))
