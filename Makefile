@@ -10,7 +10,7 @@ ROOMS := audit client models privacy protos server simulations
 PACKAGES := $(addprefix -p highstreet.,$(ROOMS))
 DEMO_ARGS ?=
 
-.PHONY: help setup demo test test-slow lint format types protos protos-check wheel-test lab clean
+.PHONY: help setup demo test test-slow lint format types protos protos-check wheel wheel-test lab clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -56,6 +56,11 @@ protos: $(STAMP)  ## regenerate the gRPC code
 
 protos-check: $(STAMP)  ## fail when the committed gRPC code is not what the contracts give
 	@$(BIN)/python scripts/generate_protos.py --check
+
+wheel: $(STAMP)  ## build dist/highstreet-*.whl, what a shop or a coordinator installs
+	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist . \
+	   2> $(VENV)/wheel.log || { cat $(VENV)/wheel.log >&2; exit 1; }
+	@rm -rf build && ls dist/*.whl
 
 wheel-test: $(STAMP)  ## build the wheel, install it elsewhere, run the fast tests against it
 	@scripts/wheel_test.sh $(abspath $(BIN))
