@@ -62,6 +62,11 @@ class StoreHome:
         return self.root / "releases"
 
     @property
+    def releases_seen(self) -> Path:
+        """The newest release accepted of each co-op; stays when the store leaves."""
+        return self.root / "releases_seen.json"
+
+    @property
     def personal(self) -> Path:
         """Models trained on this shop's own customers; they never leave it."""
         return self.root / "personal"

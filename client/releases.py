@@ -2,7 +2,7 @@
 
 A release that fails a check changes nothing. The pointer file says which release is in use, which one to
 fall back to, and the highest number ever accepted: falling back does not make the store take an older
-release, or the same one again, from the coordinator.
+release, or the same one again, from the coordinator. Leaving the co-op does not either: `releases_seen`.
 """
 
 from __future__ import annotations
@@ -10,10 +10,14 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 
+from highstreet.audit.charter_format import from_document
+from highstreet.audit.claims import claims_of
 from highstreet.audit.errors import AuditError
 from highstreet.audit.manifest import Manifest
 from highstreet.audit.signing import SignatureKind, SignedDocument
@@ -21,15 +25,18 @@ from highstreet.client.coop_calls import CoopCaller, document_from_wire
 from highstreet.client.errors import ReleaseRefusedError
 from highstreet.client.home import StoreHome
 from highstreet.client.membership import load_charter, load_membership
+from highstreet.client.releases_seen import SeenRelease, last_seen, note_seen
 from highstreet.files import FileAccessError, make_private_folder, read_limited, write_private
 from highstreet.models.errors import ModelsError
 from highstreet.models.state import SharedState, StateLimits
+from highstreet.privacy.claims import TwoClaims
 from highstreet.protos import coop_pb2
 
 __all__ = ["Release", "accept_release", "active_release", "fetch_release", "roll_back"]
 
 _MANIFEST_LIMIT_BYTES = 4 << 20
 _ROUNDING = 1e-9
+_ROUNDING_OF_EPSILON = 1e-6
 _MODEL_LIMIT_BYTES = 256 << 20
 
 
@@ -96,6 +103,8 @@ def accept_release(home: StoreHome, signed: SignedDocument, model: bytes, *, max
     make_private_folder(folder)
     write_private(folder / "model.safetensors", model)
     write_private(folder / "manifest.json", signed.to_file_bytes())
+    # Before it is in use: a crash in between leaves it to be taken again, and nothing older.
+    note_seen(home, load_membership(home), SeenRelease(number=manifest.number, sha256=signed.sha256().hex()))
     _point(
         home,
         _Pointer(
@@ -157,18 +166,23 @@ def roll_back(home: StoreHome) -> int:
 def _checked_manifest(home: StoreHome, signed: SignedDocument, max_state_bytes: int) -> Manifest:
     """Return a manifest by this store's coordinator, newer than all before, under the charter agreed to."""
     membership, charter, pointer = load_membership(home), load_charter(home), _pointer(home)
+    seen = last_seen(home, membership)
     try:
         signed.verify(SignatureKind.RELEASE, membership.coordinator_key)
         manifest = Manifest.from_document(signed.document)
     except AuditError as error:
         raise _refused(0, f"it is not by this store's coordinator ({error.what})") from error
-    follows = manifest.number == pointer.highest + 1
+    again = manifest.number == seen.number and signed.sha256().hex() != seen.sha256
+    newest = max(seen, SeenRelease(number=pointer.highest, sha256=pointer.highest_sha256), key=_number)
+    follows = manifest.number == newest.number + 1
     reasons = (
         (manifest.coop_id != membership.coop_id, "it belongs to another co-op"),
         (manifest.number <= pointer.highest, f"this store has seen release {pointer.highest} already"),
+        (manifest.number < seen.number, f"this store has seen release {seen.number} already"),
+        (again, f"this store has seen another release {seen.number}"),
         (manifest.charter_sha256 != membership.charter_sha256, "it was made under another charter"),
         (manifest.schema_sha256 != charter.plan.schema.sha256(), "it uses another feature schema"),
-        (follows and manifest.previous_sha256 != pointer.highest_sha256, "it does not follow the one before"),
+        (follows and manifest.previous_sha256 != newest.sha256, "it does not follow the one before"),
         (
             manifest.claims.customer.epsilon > charter.privacy.epsilon + _ROUNDING,
             "it cost more privacy than agreed",
@@ -180,7 +194,29 @@ def _checked_manifest(home: StoreHome, signed: SignedDocument, max_state_bytes: 
     for is_wrong, reason in reasons:
         if is_wrong:
             raise _refused(manifest.number, reason)
+    if not _are_same(manifest.claims, _agreed_claims(charter.document())):
+        raise _refused(manifest.number, "its privacy figures are not those of the charter")
     return manifest
+
+
+@lru_cache(maxsize=2)
+def _agreed_claims(charter: bytes) -> TwoClaims:
+    """Recompute what a training under a charter costs; kept, for a refused release is offered again."""
+    return claims_of(from_document(charter))
+
+
+def _are_same(told: TwoClaims, agreed: TwoClaims) -> bool:
+    """Compare every figure; an epsilon up to the rounding of another computer's arithmetic."""
+    return all(
+        math.isclose(one.epsilon, other.epsilon, rel_tol=_ROUNDING_OF_EPSILON)
+        and (one.delta, one.unit, one.neighbouring, one.k)
+        == (other.delta, other.unit, other.neighbouring, other.k)
+        for one, other in ((told.customer, agreed.customer), (told.person, agreed.person))
+    )
+
+
+def _number(release: SeenRelease) -> int:
+    return release.number
 
 
 def _checked_model(manifest: Manifest, model: bytes, max_state_bytes: int) -> SharedState:

@@ -17,6 +17,8 @@ from highstreet.audit.limits import StoreLimits
 from highstreet.audit.manifest import Manifest
 from highstreet.audit.signing import SignatureKind, SignedDocument
 from highstreet.client import releases as releases_module
+from highstreet.client import releases_seen as seen_module
+from highstreet.client.departure import leave_coop
 from highstreet.client.errors import CoopRefusedError, ReleaseRefusedError
 from highstreet.client.home import StoreHome
 from highstreet.client.join import join_coop
@@ -24,6 +26,7 @@ from highstreet.client.membership import member_caller
 from highstreet.client.releases import Release, accept_release, active_release, fetch_release, roll_back
 from highstreet.files import DiskFullError
 from highstreet.models.state import SharedState
+from highstreet.privacy.releases import Neighbouring
 from highstreet.protos import coop_pb2
 from highstreet.server.database import connect
 from highstreet.server.releases import Candidate, latest_manifest, publish_release, release_file
@@ -197,6 +200,62 @@ def test_a_release_that_cost_more_than_agreed_is_refused(coop: Any, store: Store
         )
 
 
+@pytest.mark.parametrize(
+    ("claim", "changes"),
+    [
+        ("customer", {"epsilon": 0.01}),
+        ("customer", {"delta": 1e-9}),
+        ("customer", {"neighbouring": Neighbouring.REPLACE}),
+        ("person", {"epsilon": 0.01}),
+        ("person", {"delta": 1e-9}),
+        ("person", {"k": 2}),
+    ],
+)
+def test_a_release_that_tells_other_privacy_figures_than_the_charters_is_refused(
+    coop: Any, store: StoreHome, claim: str, changes: dict[str, Any]
+) -> None:
+    manifest = _publish(coop, 1)
+    told = replace(manifest.claims, **{claim: replace(getattr(manifest.claims, claim), **changes)})
+    with pytest.raises(ReleaseRefusedError, match="privacy figures"):
+        accept_release(
+            store, _resigned(coop, manifest, claims=told), _published(coop)[1], max_state_bytes=LIMIT_BYTES
+        )
+    assert active_release(store) is None
+
+
+def test_leaving_and_joining_again_does_not_bring_an_older_release(
+    coop: Any, store: StoreHome, limits: StoreLimits
+) -> None:
+    _publish(coop, 1)
+    older, model = _published(coop)
+    _fetch(store)
+    second = _publish(coop, 2)
+    _fetch(store)
+    leave_coop(store)
+    join_coop(store, coop.invite("Corner Shop"), limits, now=datetime.now(UTC))
+    with pytest.raises(ReleaseRefusedError, match="seen release 2"):
+        accept_release(store, older, model, max_state_bytes=LIMIT_BYTES)
+    forged = _resigned(coop, second, rounds=3)
+    with pytest.raises(ReleaseRefusedError, match="another release 2"):
+        accept_release(store, forged, _published(coop)[1], max_state_bytes=LIMIT_BYTES)
+    fetched = _fetch(store)  # the very one it had is the newest still
+    assert fetched is not None
+    assert fetched.manifest == second
+    assert _fetch(store) is None
+    third = _resigned(coop, _publish(coop, 3), previous_sha256="1" * 64)
+    with pytest.raises(ReleaseRefusedError, match="does not follow"):
+        accept_release(store, third, _published(coop)[1], max_state_bytes=LIMIT_BYTES)
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"x": 1}', '{"x": {"number": -1}}', '{"x": {"sha256": 1}}'])
+def test_a_damaged_record_of_what_was_seen_lets_nothing_in(coop: Any, store: StoreHome, content: str) -> None:
+    _publish(coop, 1)
+    store.releases_seen.write_text(content)
+    with pytest.raises(ReleaseRefusedError, match="damaged"):
+        _fetch(store)
+    assert active_release(store) is None
+
+
 def test_a_manifest_changed_after_signing_is_refused(coop: Any, store: StoreHome) -> None:
     _publish(coop, 1)
     signed, model = _published(coop)
@@ -258,7 +317,7 @@ def test_a_release_missing_at_the_coordinator_is_said(coop: Any, store: StoreHom
     assert active_release(store) is None
 
 
-@pytest.mark.parametrize("failing_write", range(3))
+@pytest.mark.parametrize("failing_write", range(4))
 def test_a_full_disk_keeps_the_one_in_use(
     coop: Any, store: StoreHome, monkeypatch: pytest.MonkeyPatch, failing_write: int
 ) -> None:
@@ -276,6 +335,7 @@ def test_a_full_disk_keeps_the_one_in_use(
 
     with monkeypatch.context() as patched:
         patched.setattr(releases_module, "write_private", fails_once)
+        patched.setattr(seen_module, "write_private", fails_once)
         with pytest.raises(DiskFullError):
             _fetch(store)
     active = active_release(store)
