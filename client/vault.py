@@ -38,7 +38,7 @@ def _migrations() -> list[tuple[int, str]]:
 
 
 #: The newest schema this version of Highstreet knows; a newer one is refused.
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 def as_vault_error(error: sqlite3.Error | OSError, path: Path) -> VaultError:
@@ -103,9 +103,11 @@ class Vault:
             connection = sqlite3.connect(path, timeout=_BUSY_TIMEOUT_SECONDS, isolation_level=None)
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("PRAGMA foreign_keys = ON")
             connection.execute("PRAGMA trusted_schema = OFF")
+            # A step may make a table anew that others refer to; inside its transaction this cannot be set.
+            connection.execute("PRAGMA foreign_keys = OFF")
             _migrate(connection, path)
+            connection.execute("PRAGMA foreign_keys = ON")
             (vault_id,) = connection.execute("SELECT vault_id FROM identity").fetchone()
         except (sqlite3.Error, OSError) as error:
             if connection is not None:

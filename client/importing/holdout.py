@@ -51,8 +51,9 @@ def _match(subject: Subject, path: Path, staging: Staging) -> Holdout:
             next_step="Give the orders of weeks that were not imported.",
         )
     (imported,) = staging.one(
-        "SELECT count(*) FROM (SELECT DISTINCT order_id FROM staging.order_lines) AS s"
-        " JOIN main.orders AS o ON o.order_id = s.order_id"
+        "SELECT count(*) FROM (SELECT DISTINCT order_id, customer_id FROM staging.order_lines) AS s"
+        " JOIN main.customers AS c ON c.customer_id = s.customer_id"
+        " JOIN main.orders AS o ON o.order_id = s.order_id AND o.customer = c.customer"
     )
     if imported:
         raise FileNotUnderstoodError(

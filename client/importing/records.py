@@ -82,7 +82,7 @@ class Problem(StrEnum):
     CELL_COUNT = "more cells than the header has columns"
     CANCELLED = "a cancelled, voided or refunded order"
     DUPLICATE = "the same line again"
-    OTHER_CUSTOMER = "an order number that belongs to another customer"
+    CUSTOMER_NOT_REPEATED = "no customer, though another line of that order has one"
 
     @property
     def is_unreadable(self) -> bool:

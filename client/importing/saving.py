@@ -46,19 +46,23 @@ _UNLISTED_PRODUCTS = """
     WHERE NOT EXISTS (SELECT 1 FROM products AS p WHERE p.product_id = s.product_id)
     GROUP BY product_id ORDER BY min(line)
 """
+# An order is a number and a customer (guests are one): whose lines are kept depends on nobody else's.
 _ORDERS = """
     INSERT INTO orders (order_id, customer, ordered_at)
     SELECT s.order_id, c.customer, min(s.ordered_at)
     FROM staging.order_lines AS s LEFT JOIN customers AS c ON c.customer_id = s.customer_id
-    WHERE true GROUP BY s.order_id ORDER BY min(s.line)
-    ON CONFLICT (order_id) DO UPDATE SET ordered_at = min(ordered_at, excluded.ordered_at)
+    WHERE true GROUP BY s.order_id, c.customer ORDER BY min(s.line)
+    ON CONFLICT (order_id, ifnull(customer, 0)) DO UPDATE
+        SET ordered_at = min(ordered_at, excluded.ordered_at)
         WHERE excluded.ordered_at < ordered_at
 """
 _LINES = """
     INSERT INTO lines ("order", product, quantity, unit_price, discount)
     SELECT o."order", p.product, s.quantity, s.unit_price, s.discount
     FROM staging.order_lines AS s
-    JOIN orders AS o ON o.order_id = s.order_id JOIN products AS p ON p.product_id = s.product_id
+    LEFT JOIN customers AS c ON c.customer_id = s.customer_id
+    JOIN orders AS o ON o.order_id = s.order_id AND ifnull(o.customer, 0) = ifnull(c.customer, 0)
+    JOIN products AS p ON p.product_id = s.product_id
     WHERE true ORDER BY s.line
     ON CONFLICT DO NOTHING
 """

@@ -24,10 +24,14 @@ def _orders(columns: Columns, cells: CellReader) -> RowReader:
     def read(row: list[str]) -> Iterator[Record]:
         nonlocal order, moment, customer, is_sale
         number = cells.code(name(row), Problem.MISSING_ORDER)
-        if number != order:
-            order, moment = number, created(row)
+        named, dated = email(row).strip().casefold(), created(row).strip()
+        # Another customer or moment is another order, though it may have the number of the one above.
+        if number != order or (named and named != customer) or (dated and dated != moment):
+            # When its first row is refused, its further rows must not go to the customer of the order above.
+            order = ""
             # `Accepts Marketing` is consent to e-mail adverts only, and undated: it is not read at all.
-            customer = cells.code(email(row), None).casefold()
+            customer = cells.code(named, None)
+            order, moment = number, dated
             is_sale = status(row).strip().casefold() not in _NOT_A_SALE and not cancelled(row).strip()
             if customer:
                 yield CustomerRecord(customer)

@@ -44,9 +44,11 @@ _INDEXES = (
     "CREATE INDEX staging.products_by_id ON products (product_id, line)",
     "CREATE INDEX staging.customers_by_id ON customers (customer_id, line)",
     "CREATE INDEX staging.lines_by_key"
-    " ON order_lines (order_id, product_id, quantity, ifnull(unit_price, -1), discount, line)",
+    " ON order_lines"
+    " (order_id, customer_id, product_id, quantity, ifnull(unit_price, -1), discount, ordered_at, line)",
 )
-#: Line numbers of rows that another row, in the file or in the vault, speaks against.
+#: Line numbers of rows that another row of the file speaks against. A customer's order lines are judged by
+#: that customer's own rows only: the same order number may be another's too.
 _CLASHES: tuple[tuple[Problem, str, str], ...] = (
     (
         Problem.DUPLICATE,
@@ -55,24 +57,18 @@ _CLASHES: tuple[tuple[Problem, str, str], ...] = (
         " FROM staging.products) WHERE nth > 1",
     ),
     (
-        Problem.OTHER_CUSTOMER,
+        Problem.CUSTOMER_NOT_REPEATED,
         "staging.order_lines",
-        "SELECT line FROM (SELECT line, customer_id, first_value(customer_id)"
-        " OVER (PARTITION BY order_id ORDER BY line) AS owner FROM staging.order_lines)"
-        " WHERE customer_id <> owner",
-    ),
-    (
-        Problem.OTHER_CUSTOMER,
-        "staging.order_lines",
-        "SELECT s.line FROM staging.order_lines AS s JOIN main.orders AS o ON o.order_id = s.order_id"
-        " LEFT JOIN main.customers AS c ON c.customer = o.customer"
-        " WHERE s.customer_id <> ifnull(c.customer_id, '')",
+        "SELECT line FROM staging.order_lines AS guest WHERE customer_id = '' AND EXISTS"
+        " (SELECT 1 FROM staging.order_lines AS s WHERE s.order_id = guest.order_id"
+        " AND s.ordered_at = guest.ordered_at AND s.customer_id <> '')",
     ),
     (
         Problem.DUPLICATE,
         "staging.order_lines",
-        "SELECT line FROM (SELECT line, row_number() OVER (PARTITION BY order_id, product_id, quantity,"
-        " ifnull(unit_price, -1), discount ORDER BY line) AS nth FROM staging.order_lines) WHERE nth > 1",
+        "SELECT line FROM (SELECT line, row_number() OVER (PARTITION BY order_id, customer_id, product_id,"
+        " quantity, ifnull(unit_price, -1), discount ORDER BY ordered_at, line) AS nth"
+        " FROM staging.order_lines) WHERE nth > 1",
     ),
 )
 

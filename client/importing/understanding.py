@@ -101,7 +101,8 @@ def _customers(staging: Staging) -> list[str]:
 
 def _orders(staging: Staging) -> list[str]:
     lines, orders, customers, products, first, last, guests = staging.one(
-        "SELECT count(*), count(DISTINCT order_id), count(DISTINCT nullif(customer_id, '')),"
+        "SELECT count(*), count(DISTINCT order_id || char(31) || customer_id),"
+        " count(DISTINCT nullif(customer_id, '')),"
         " count(DISTINCT product_id), min(ordered_at), max(ordered_at),"
         " count(DISTINCT CASE WHEN customer_id = '' THEN order_id END) FROM staging.order_lines"
     )
