@@ -13,7 +13,7 @@ import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from typing import NoReturn, cast
+from typing import cast
 
 import grpc
 import structlog
@@ -28,6 +28,7 @@ from highstreet.server.errors import JoinRefusedError, MembershipError, ServerEr
 from highstreet.server.home import CoopHome
 from highstreet.server.membership import Member, claim, complete, leave, member_by_serial, roster
 from highstreet.server.pki import Authority, certificate_serial
+from highstreet.server.refusals import refusal_name, refuse
 from highstreet.server.releases import latest_manifest, release_file
 from highstreet.server.throttle import FailureThrottle
 
@@ -37,20 +38,6 @@ FORMAT_VERSION = 1
 _CHUNK_BYTES = 1 << 20
 _log = structlog.get_logger(__name__)
 
-_STATUS: dict[int, grpc.StatusCode] = {
-    coop_pb2.COOP_REFUSAL_VERSION: grpc.StatusCode.FAILED_PRECONDITION,
-    coop_pb2.COOP_REFUSAL_UNREADABLE: grpc.StatusCode.INVALID_ARGUMENT,
-    coop_pb2.COOP_REFUSAL_POSSESSION: grpc.StatusCode.INVALID_ARGUMENT,
-    coop_pb2.COOP_REFUSAL_INVITE: grpc.StatusCode.PERMISSION_DENIED,
-    coop_pb2.COOP_REFUSAL_INVITE_USED: grpc.StatusCode.PERMISSION_DENIED,
-    coop_pb2.COOP_REFUSAL_INVITE_EXPIRED: grpc.StatusCode.PERMISSION_DENIED,
-    coop_pb2.COOP_REFUSAL_TOO_MANY: grpc.StatusCode.RESOURCE_EXHAUSTED,
-    coop_pb2.COOP_REFUSAL_ALREADY_MEMBER: grpc.StatusCode.ALREADY_EXISTS,
-    coop_pb2.COOP_REFUSAL_NOT_A_MEMBER: grpc.StatusCode.PERMISSION_DENIED,
-    coop_pb2.COOP_REFUSAL_NO_RELEASE: grpc.StatusCode.NOT_FOUND,
-    coop_pb2.COOP_REFUSAL_UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
-    coop_pb2.COOP_REFUSAL_CHARTER: grpc.StatusCode.FAILED_PRECONDITION,
-}
 #: Refusals that count as failed attempts: what somebody who guesses would see.
 _SUSPICIOUS = {
     coop_pb2.COOP_REFUSAL_INVITE,
@@ -107,17 +94,17 @@ class JoinService(coop_pb2_grpc.CoopServicer):
         """Spend an invitation on the store's keys; the same store asking again gets the same answer."""
         peer = context.peer().rsplit(":", 1)[0]
         if not self._throttle.is_open(peer):
-            _refuse(context, coop_pb2.COOP_REFUSAL_TOO_MANY)
+            refuse(context, coop_pb2.COOP_REFUSAL_TOO_MANY)
         try:
             member = self._admit(request)
         except JoinRefusedError as error:
             if error.refusal in _SUSPICIOUS:
                 self._throttle.failed(peer)
             _log.info("join refused", reason=refusal_name(error.refusal))
-            _refuse(context, error.refusal)
+            refuse(context, error.refusal)
         except (ServerError, OSError, sqlite3.Error) as error:
             _log.error("join failed", reason=type(error).__name__)
-            _refuse(context, coop_pb2.COOP_REFUSAL_UNAVAILABLE)
+            refuse(context, coop_pb2.COOP_REFUSAL_UNAVAILABLE)
         return self._reply(member)
 
     def _admit(self, request: coop_pb2.JoinRequest) -> Member:
@@ -196,7 +183,7 @@ class MemberService(coop_pb2_grpc.CoopServicer):
         self._member(context)
         path = release_file(self._desk.home, request.number)
         if not path.is_file():
-            _refuse(context, coop_pb2.COOP_REFUSAL_NO_RELEASE)
+            refuse(context, coop_pb2.COOP_REFUSAL_NO_RELEASE)
         with path.open("rb") as file:
             while data := file.read(_CHUNK_BYTES):
                 yield coop_pb2.ReleaseChunk(data=data)
@@ -220,7 +207,7 @@ class MemberService(coop_pb2_grpc.CoopServicer):
             with closing(connect(self._desk.home.database)) as connection:
                 return member_by_serial(connection, serial)
         except MembershipError:
-            _refuse(context, coop_pb2.COOP_REFUSAL_NOT_A_MEMBER)
+            refuse(context, coop_pb2.COOP_REFUSAL_NOT_A_MEMBER)
 
 
 def end_membership(desk: CoopDesk, member_id: str) -> Member:
@@ -245,17 +232,6 @@ def _hello(desk: CoopDesk, request: coop_pb2.HelloRequest) -> coop_pb2.HelloRepl
     return coop_pb2.HelloReply(
         format_version=version, software_version=__version__, coop_id=coop.id, coop_name=coop.name
     )
-
-
-def refusal_name(refusal: int) -> str:
-    """Return the contract's name of a refusal."""
-    return str(coop_pb2.CoopRefusal.DESCRIPTOR.values_by_number[refusal].name)
-
-
-def _refuse(context: grpc.ServicerContext, refusal: int) -> NoReturn:
-    """End the call with the refusal's name and nothing else."""
-    context.abort(_STATUS[refusal], refusal_name(refusal))
-    raise AssertionError("unreachable: abort raises")
 
 
 def _to_wire(signed: SignedDocument) -> coop_pb2.SignedDocument:

@@ -11,6 +11,7 @@ import grpc
 from highstreet.protos import coop_pb2_grpc
 from highstreet.server.coop_service import CoopDesk, JoinService, MemberService
 from highstreet.server.errors import PortBusyError
+from highstreet.server.refusals import QuietFailures
 from highstreet.server.throttle import FailureThrottle
 from highstreet.server.tls import require_tls_1_3
 
@@ -72,7 +73,9 @@ def serve_coop(desk: CoopDesk, *, listen: str, join_port: int, member_port: int)
 
 def _server(name: str, threads: int) -> grpc.Server:
     pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix=f"coop-{name}")
-    return grpc.server(pool, options=_OPTIONS, maximum_concurrent_rpcs=threads * 16)
+    return grpc.server(
+        pool, interceptors=[QuietFailures()], options=_OPTIONS, maximum_concurrent_rpcs=threads * 16
+    )
 
 
 def _bind(server: grpc.Server, listen: str, port: int, credentials: grpc.ServerCredentials) -> int:

@@ -184,12 +184,13 @@ def read_reply(
     expected = (FORMAT_VERSION, request.coop_id, member.member_id)
     if (reply.format_version, reply.coop_id, reply.member_id) != expected:
         raise OddReplyError("version, co-op or member")
-    if reply.WhichOneof("outcome") == "refusal":
-        return Refusal(code=reply.refusal)
-    if (reply.programme_id, reply.round) != (request.programme_id, request.round):
-        raise OddReplyError("another round")
+    # A refusal names the request as well: one of another round, sent again, must not count in this one.
     if reply.request_sha256 != request_sha256:
         raise OddReplyError("another request")
+    if reply.WhichOneof("outcome") == "refusal":
+        return Refusal(code=reply.refusal)  # names no round where the store could not read which
+    if (reply.programme_id, reply.round) != (request.programme_id, request.round):
+        raise OddReplyError("another round")
     if reply.WhichOneof("outcome") != "values":
         raise OddReplyError("no outcome")
     return Update(values=decode_values(reply.values, dimension=request.release.dimension))

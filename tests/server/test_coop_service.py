@@ -18,11 +18,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from highstreet.audit.invite import Invite
 from highstreet.audit.signing import SignatureKind, join_statement, sign
+from highstreet.client.errors import CoopRefusedError
 from highstreet.client.home import StoreHome
 from highstreet.client.identity import Identity, load_identity
 from highstreet.client.join import join_coop
 from highstreet.client.membership import load_membership
 from highstreet.protos import coop_pb2, coop_pb2_grpc
+from highstreet.server import coop_service
 from highstreet.server.coop_service import CoopDesk, end_membership
 from highstreet.server.errors import PortBusyError
 from highstreet.server.home import CoopHome
@@ -316,3 +318,49 @@ def test_the_service_listens_on_loopback_only_when_told_so(coop: Any) -> None:
     hosts = {host for host, port in listening if int(port, 16) in (ports.join, ports.members)}
     assert hosts
     assert all(host.endswith("0100007F") for host in hosts)  # 127.0.0.1, as IPv4 or mapped into IPv6
+
+
+_PRIVATE = "/srv/coop/coop.db: plum jam"
+_UNAVAILABLE = (grpc.StatusCode.UNAVAILABLE, "COOP_REFUSAL_UNAVAILABLE")
+
+
+def _break(name: str) -> Callable[..., Any]:
+    def broken(*_: Any, **__: Any) -> Any:
+        raise RuntimeError(f"{name} {_PRIVATE}")
+
+    return broken
+
+
+@pytest.mark.parametrize("name", ["GetRoster", "LatestRelease", "DownloadRelease", "Leave"])
+def test_an_unforeseen_failure_reaches_a_member_without_a_word(
+    coop: Any, store: StoreHome, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    for part in ("roster", "latest_manifest", "release_file", "leave"):
+        monkeypatch.setattr(coop_service, part, _break(part))
+    assert _refused(_own_channel(coop, store), name) == _UNAVAILABLE
+
+
+@pytest.mark.parametrize("name", ["Hello", "GetCharter", "Join"])
+def test_an_unforeseen_failure_reaches_a_stranger_without_a_word(
+    coop: Any, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    requests = {
+        "Hello": coop_pb2.HelloRequest(format_versions=[1]),
+        "GetCharter": coop_pb2.CharterRequest(),
+        "Join": coop_pb2.JoinRequest(format_version=1),
+    }
+    monkeypatch.setattr(CoopHome, "charter", _break("charter"))
+    monkeypatch.setattr(CoopHome, "signed_charter", _break("charter"))
+    monkeypatch.setattr(coop_service, "read_application", _break("application"))
+    assert _refused(_join_channel(coop), name, requests[name]) == _UNAVAILABLE
+
+
+def test_a_failure_after_a_join_was_accepted_says_nothing_either(
+    coop: Any, tmp_path: Path, limits: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = coop.invite("Corner Shop")
+    with monkeypatch.context() as patched:
+        patched.setattr(coop_service, "roster", _break("roster"))
+        with pytest.raises(CoopRefusedError, match="cannot do it at the moment"):
+            join_coop(StoreHome(tmp_path / "late"), code, limits, now=datetime.datetime.now(UTC))
+    join_coop(StoreHome(tmp_path / "late"), code, limits, now=datetime.datetime.now(UTC))

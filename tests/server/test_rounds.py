@@ -165,6 +165,12 @@ def test_a_refusal_is_read_with_its_code() -> None:
     assert (answer.name, answer.is_final) == ("budget", True)
 
 
+@pytest.mark.parametrize("other", [b"", bytes(32)])
+def test_a_refusal_of_another_request_is_dropped(other: bytes) -> None:
+    with pytest.raises(OddReplyError):
+        _read(_reply(refusal=REFUSAL_BUDGET, request_sha256=other))
+
+
 def test_an_unknown_refusal_code_is_final_and_named_unknown() -> None:
     answer = _read(_reply(refusal=99))
     assert isinstance(answer, Refusal)
