@@ -12,7 +12,7 @@ from pathlib import Path
 from google.protobuf.message import DecodeError
 
 from highstreet.client.home import StoreHome
-from highstreet.files import access_error, make_private_folder
+from highstreet.files import access_error, make_private_folder, sync_folder
 from highstreet.protos.rounds_pb2 import (
     REFUSAL_BUDGET,
     REFUSAL_CHARTER,
@@ -34,6 +34,8 @@ from highstreet.protos.rounds_pb2 import (
 __all__ = ["RoundNote", "noted", "read_rounds"]
 
 _LIMIT_BYTES = 16 << 20
+#: Some 15,000 messages; of this log and of the one before, as many are kept.
+_FULL_BYTES = 4 << 20
 _WHY = {
     REFUSAL_UNREADABLE: "the message could not be read",
     REFUSAL_VERSION: "it needs another version of Highstreet",
@@ -87,10 +89,15 @@ def noted(answer: Callable[[bytes], bytes], home: StoreHome) -> Callable[[bytes]
 
 
 def read_rounds(home: StoreHome) -> list[RoundNote]:
-    """Return what left, oldest first; a line cut off by a crash is passed over: its message never left."""
+    """Return what left, oldest first, as far as it is kept.
+
+    A line cut off by a crash is passed over: its message never left.
+    """
     path = _file(home)
-    if not path.is_file():
-        return []
+    return [note for each in (_older(path), path) if each.is_file() for note in _notes(each)]
+
+
+def _notes(path: Path) -> list[RoundNote]:
     notes = []
     with path.open("rb") as file:
         file.seek(max(0, path.stat().st_size - _LIMIT_BYTES))
@@ -126,6 +133,7 @@ def _phase(body: bytes) -> str:
 
 def _append(path: Path, note: RoundNote) -> None:
     make_private_folder(path.parent)
+    _rotate(path)
     line = (json.dumps(asdict(note), sort_keys=True) + "\n").encode()
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -137,6 +145,20 @@ def _append(path: Path, note: RoundNote) -> None:
             os.close(descriptor)
     except OSError as error:
         raise access_error(path, error) from error
+
+
+def _rotate(path: Path) -> None:
+    """Put a full log aside, in the place of the one before: somebody who asks without end fills no disk."""
+    try:
+        if path.is_file() and path.stat().st_size >= _FULL_BYTES:
+            path.replace(_older(path))
+            sync_folder(path.parent)
+    except OSError as error:
+        raise access_error(path, error) from error
+
+
+def _older(path: Path) -> Path:
+    return path.with_suffix(".1.jsonl")
 
 
 def _file(home: StoreHome) -> Path:

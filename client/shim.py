@@ -17,6 +17,9 @@ import logging
 import signal
 import threading
 import time
+from collections.abc import Callable
+from functools import partial
+from itertools import islice
 from pathlib import Path
 
 from flwr.app import Context, Message
@@ -31,11 +34,15 @@ from flwr.proto.runtime_pb2 import (
 )
 from flwr.supercore.constant import TaskType
 from flwr.supercore.heartbeat import HeartbeatSender, make_task_heartbeat_fn_http
+from flwr.supercore.inflatable.inflatable_object import iterate_object_tree
 from flwr.supercore.inflatable.inflatable_protobuf_utils import (
     make_confirm_message_received_fn_protobuf,
     make_pull_object_fn_protobuf,
 )
-from flwr.supercore.inflatable.inflatable_utils import pull_and_inflate_object_from_tree
+from flwr.supercore.inflatable.inflatable_utils import (
+    ObjectPullError,
+    pull_and_inflate_object_from_tree,
+)
 from flwr.supercore.interceptors import (
     RuntimeTokenHttpInterceptor,
     RuntimeVersionHttpInterceptor,
@@ -47,13 +54,17 @@ from flwr.supercore.retry import make_simple_http_retry_invoker
 from flwr.supercore.runtime import RuntimeHttpClient
 from flwr.supernode.runtime.run_clientapp import push_message, push_task_output
 
+from highstreet.audit.requests import MESSAGE_LIMIT_BYTES
 from highstreet.client.app import answer_with, app, unavailable
 
-__all__ = ["answer_task", "main", "run"]
+__all__ = ["Slots", "answer_task", "main", "refuse_large_tree", "run", "within_size"]
 
 _POLL_SECONDS = 0.5
 _MOMENT_SECONDS = 0.1
 _MESSAGE_SECONDS = 30.0
+_AT_ONCE = 2
+_OBJECTS = 8
+_ENVELOPE_BYTES = 64 << 10
 _LOG = logging.getLogger("highstreet.shim")
 
 
@@ -64,23 +75,48 @@ def run(*, runtime_address: str, secret: bytes) -> None:
         RuntimeVersionHttpInterceptor(component_name="SuperExec"),
         SuperExecAuthHttpInterceptor(master_secret=secret, protected_methods=RUNTIME_SUPEREXEC_METHODS),
     )
+    slots = Slots(_AT_ONCE)
     while True:
         for task in node.PullPendingTasks(PullPendingTasksRequest()).tasks:
             if task.type != TaskType.CLIENT_APP:
                 _LOG.warning("a task of kind %.32r is refused", task.type)
                 continue
+            if not slots.take():
+                break  # it stays with the node, unclaimed, until one is free
             token = node.ClaimTask(ClaimTaskRequest(task_id=task.task_id)).token
-            if token:
+            if not token:
+                slots.give_back()
+            else:
                 # In a thread: a message whose run was stopped half way never comes; it holds up no other.
-                threading.Thread(target=_answer, args=(runtime_address, token), daemon=True).start()
+                slots.start(partial(answer_task, runtime_address, token))
         time.sleep(_POLL_SECONDS)
 
 
-def _answer(runtime_address: str, token: str) -> None:
-    try:
-        answer_task(runtime_address, token)
-    except Exception as error:  # noqa: BLE001 - the node itself reports a message that stays unanswered
-        _LOG.warning("a message was not answered: %s", type(error).__name__)
+class Slots:
+    """At most so many messages at once, each in a thread; who finds none free asks again later."""
+
+    def __init__(self, count: int) -> None:
+        self._free = threading.BoundedSemaphore(count)
+
+    def take(self) -> bool:
+        """Reserve one for `start`, or for `give_back`; False when all are in use."""
+        return self._free.acquire(blocking=False)
+
+    def give_back(self) -> None:
+        """Free one that was reserved and is not needed."""
+        self._free.release()
+
+    def start(self, work: Callable[[], None]) -> None:
+        """Do the work in the slot reserved, and free it however that ends."""
+        threading.Thread(target=self._do, args=(work,), daemon=True).start()
+
+    def _do(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except Exception as error:  # noqa: BLE001 - the node itself reports a message that stays unanswered
+            _LOG.warning("a message was not answered: %s", type(error).__name__)
+        finally:
+            self._free.release()
 
 
 def answer_task(runtime_address: str, token: str) -> None:
@@ -125,10 +161,11 @@ def _take(client: RuntimeHttpClient) -> tuple[Context, ObjectTree]:
 
 
 def _message(client: RuntimeHttpClient, context: Context, tree: ObjectTree) -> Message:
+    refuse_large_tree(tree)
     node = Node(node_id=context.node_id)
     message = pull_and_inflate_object_from_tree(
         tree,
-        make_pull_object_fn_protobuf(client.PullObject, node, context.run_id),
+        within_size(make_pull_object_fn_protobuf(client.PullObject, node, context.run_id)),
         make_confirm_message_received_fn_protobuf(client.ConfirmMessageReceived, node, context.run_id),
         return_type=Message,
         max_time=_MESSAGE_SECONDS,
@@ -137,6 +174,40 @@ def _message(client: RuntimeHttpClient, context: Context, tree: ObjectTree) -> M
     )
     message.metadata.__dict__["_message_id"] = tree.object_id
     return message
+
+
+def refuse_large_tree(tree: ObjectTree, *, limit: int = _OBJECTS) -> None:
+    """Return when a message is of no more objects than one of ours: message, records, one record.
+
+    Raises:
+        ObjectPullError: it is of more; none of them was pulled.
+    """
+    if sum(1 for _ in islice(iterate_object_tree(tree), limit + 1)) > limit:
+        raise ObjectPullError(tree.object_id, "the message is of too many objects")
+
+
+def within_size(
+    pull: Callable[[str], bytes], *, limit_bytes: int = MESSAGE_LIMIT_BYTES + _ENVELOPE_BYTES
+) -> Callable[[str], bytes]:
+    """Return the same pulling function, which ends once all it gave is larger than a message may be.
+
+    Raises:
+        ObjectPullError: (when pulling) it is; so nothing of it is inflated.
+    """
+    lock, taken = threading.Lock(), 0
+
+    def pull_within(object_id: str) -> bytes:
+        nonlocal taken
+        if taken > limit_bytes:
+            raise ObjectPullError(object_id, "the message is too large")
+        content = pull(object_id)
+        with lock:
+            taken += len(content)
+            if taken > limit_bytes:
+                raise ObjectPullError(object_id, "the message is too large")
+        return content
+
+    return pull_within
 
 
 def _client(address: str, *interceptors: ProtobufClientInterceptor) -> RuntimeHttpClient:

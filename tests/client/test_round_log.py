@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from highstreet.cli import main
+from highstreet.client import round_log
 from highstreet.client.home import StoreHome
 from highstreet.client.round_log import noted, read_rounds
 from highstreet.files import FileAccessError
@@ -65,6 +66,25 @@ def test_every_reason_to_refuse_has_words(home: StoreHome) -> None:
     reasons = [note.reason for note in read_rounds(home)]
     assert len(set(reasons)) == len(reasons) == len(RefusalCode.values()) - 1
     assert "for a reason of no name" not in reasons
+
+
+def test_asking_without_end_fills_no_disk(home: StoreHome, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(round_log, "_FULL_BYTES", 2000)
+    answer = noted(lambda _: _reply(refusal=REFUSAL_BUDGET), home)
+    for _ in range(100):
+        answer(REQUEST)
+    files = list(home.logs.iterdir())
+    assert len(files) == 2
+    assert sum(file.stat().st_size for file in files) < 2 * 2000 + 1000
+    assert all(file.stat().st_mode & 0o777 == 0o600 for file in files)
+    assert 8 <= len(read_rounds(home)) < 100
+
+
+def test_a_full_log_is_put_aside_and_still_read(home: StoreHome, monkeypatch: pytest.MonkeyPatch) -> None:
+    noted(lambda _: _reply(values=b"1234"), home)(REQUEST)
+    monkeypatch.setattr(round_log, "_FULL_BYTES", 1)
+    noted(lambda _: _reply(refusal=REFUSAL_BUDGET), home)(REQUEST)
+    assert [note.outcome for note in read_rounds(home)] == ["sent", "refused"]
 
 
 def test_a_name_from_outside_moves_no_cursor_when_it_is_shown(
