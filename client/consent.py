@@ -4,6 +4,9 @@
 the desk makes one. It is a handle without contents; what it stands for is kept in this module, so an object
 made in any other way opens nothing. It ends with the process and after a few minutes, and a withdrawal
 beats it at any time: who has withdrawn since it was made is left out when it is used.
+
+A grant dated later than this computer's clock is not relied on until the clock is there; a withdrawal always
+is. That is judged for each customer alone: whether the shop can answer a round tells nothing of one person.
 """
 
 from __future__ import annotations
@@ -126,7 +129,7 @@ class ConsentDesk:
 
         Raises:
             UnknownCustomerError: no such customer.
-            ClockSetBackError: a grant while the clock is before an answer already recorded.
+            ClockSetBackError: a grant while the clock is before an answer this customer gave earlier.
         """
         customer = self._vault.customer_key(customer_id)
         with self._vault.write() as connection:
@@ -134,7 +137,7 @@ class ConsentDesk:
             recorded_at = self.clock()
             earlier = [e.recorded_at for e in events if e.customer == customer and e.purpose is purpose]
             if answer is Answer.GRANT:
-                _check_clock(events, recorded_at)
+                _check_clock(earlier, recorded_at)
                 recorded_at = max([recorded_at, *(moment + 1 for moment in earlier)])
             else:
                 recorded_at = max([recorded_at, *earlier])
@@ -148,7 +151,7 @@ class ConsentDesk:
         """Say where one customer (row key) stands on one purpose."""
         with self._vault.read() as connection:
             events = read_log(connection.execute(_READ_LOG))
-        return consent_states(events, purpose=purpose).get(customer, ConsentState.NOT_ASKED)
+        return self._states(events, purpose).get(customer, ConsentState.NOT_ASKED)
 
     def counts(self) -> dict[Purpose, ConsentCount]:
         """Count customers by where they stand, for every purpose. For the shop's own eyes."""
@@ -157,7 +160,7 @@ class ConsentDesk:
             (total,) = connection.execute("SELECT count(*) FROM customers").fetchone()
         counts = {}
         for purpose in Purpose:
-            states = list(consent_states(events, purpose=purpose).values())
+            states = list(self._states(events, purpose).values())
             granted = states.count(ConsentState.GRANTED)
             withdrawn = len(states) - granted
             counts[purpose] = ConsentCount(
@@ -171,22 +174,23 @@ class ConsentDesk:
         Raises:
             UnknownPurposeError: not a purpose.
             InconsistentConsentLogError: the log has a gap or an unreadable entry.
-            ClockSetBackError: the clock is before an answer already recorded.
         """
         purpose = Purpose.parse(str(purpose))
         with self._vault.read() as connection:
             events = read_log(connection.execute(_READ_LOG))
-        _check_clock(events, self.clock())
         cohort = object.__new__(ConsentedCohort)
         _MINTED[cohort] = _Minted(
             purpose=purpose,
             position=len(events),
-            customers=_granted(events, purpose),
+            customers=_granted(events, purpose, now=self.clock()),
             expires_at=self.monotonic() + COHORT_LIFETIME_SECONDS,
             vault_id=self._vault.vault_id,
             desk=self,
         )
         return cohort
+
+    def _states(self, events: tuple[ConsentEvent, ...], purpose: Purpose) -> dict[int, ConsentState]:
+        return consent_states(_relied_on(events, self.clock()), purpose=purpose)
 
 
 def still_granted(cohort: ConsentedCohort, vault: Vault, connection: sqlite3.Connection) -> tuple[int, ...]:
@@ -198,7 +202,7 @@ def still_granted(cohort: ConsentedCohort, vault: Vault, connection: sqlite3.Con
     Raises:
         ForgedCohortError: not made by a consent desk, or made from another vault.
         CohortExpiredError: made too long ago.
-        InconsistentConsentLogError, ClockSetBackError: the log cannot be relied on now.
+        InconsistentConsentLogError: the log cannot be relied on.
     """
     details = _details(cohort)
     if details.vault_id != vault.vault_id:
@@ -209,26 +213,30 @@ def still_granted(cohort: ConsentedCohort, vault: Vault, connection: sqlite3.Con
             next_step="Ask the consent desk for it again.",
         )
     events = read_log(connection.execute(_READ_LOG))
-    _check_clock(events, details.desk.clock())
     if len(events) < details.position:
         raise ForgedCohortError(
             "The consent log is shorter than when the customers were asked for.",
             next_step="Put the shop's data back from a good copy.",
         )
-    now_granted = set(_granted(events, details.purpose))
+    now_granted = set(_granted(events, details.purpose, now=details.desk.clock()))
     return tuple(customer for customer in details.customers if customer in now_granted)
 
 
-def _granted(events: tuple[ConsentEvent, ...], purpose: Purpose) -> tuple[int, ...]:
-    states = consent_states(events, purpose=purpose)
+def _granted(events: tuple[ConsentEvent, ...], purpose: Purpose, *, now: int) -> tuple[int, ...]:
+    states = consent_states(_relied_on(events, now), purpose=purpose)
     return tuple(sorted(key for key, state in states.items() if state is ConsentState.GRANTED))
 
 
-def _check_clock(events: tuple[ConsentEvent, ...], now: int) -> None:
-    latest = max((event.recorded_at for event in events), default=now)
-    if now < latest - _CLOCK_TOLERANCE_MICROSECONDS:
+def _relied_on(events: tuple[ConsentEvent, ...], now: int) -> list[ConsentEvent]:
+    """Leave out grants of later than now: leaving out a grant never adds a customer."""
+    latest = now + _CLOCK_TOLERANCE_MICROSECONDS
+    return [event for event in events if event.answer is Answer.WITHDRAWAL or event.recorded_at <= latest]
+
+
+def _check_clock(earlier: list[int], now: int) -> None:
+    if now < max(earlier, default=now) - _CLOCK_TOLERANCE_MICROSECONDS:
         raise ClockSetBackError(
-            "This computer's clock is earlier than an answer already recorded; consent cannot be relied on.",
+            "This computer's clock is earlier than this customer's last answer; a yes cannot be dated.",
             next_step="Set the clock right, then run the command again.",
         )
 

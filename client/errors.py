@@ -74,7 +74,7 @@ class UnknownCustomerError(ClientError):
 
 
 class ClockSetBackError(ClientError):
-    """The computer's clock is before an answer already recorded: which answer came last is not certain."""
+    """The computer's clock is before an earlier answer of the same customer: a yes cannot be dated."""
 
 
 class ForgedCohortError(ClientError):

@@ -97,7 +97,7 @@ def suggest(home: StoreHome, customer_id: str, *, k: int, novel_only: bool = Fal
 
     Raises:
         UnknownCustomerError: no such customer.
-        InconsistentConsentLogError, ClockSetBackError: consent cannot be relied on; nothing is shown.
+        InconsistentConsentLogError: consent cannot be relied on; nothing is shown.
     """
     with Vault.open(home.vault) as vault:
         customer = vault.customer_key(customer_id)

@@ -193,7 +193,7 @@ class Importer:
                     file_name=file.path.name, outcome=FileOutcome.DECLINED, understanding=understood
                 )
             with self._vault.write() as connection:
-                saved = save_staged(connection)
+                saved = save_staged(connection, now=round(self._now.timestamp() * 1_000_000))
                 connection.execute(
                     "UPDATE imports SET state = 'saved', finished_at = ?, rows_read = ?, rows_saved = ?,"
                     " rows_left_out = ? WHERE import = ?",

@@ -25,19 +25,27 @@ _CUSTOMERS = """
         AND NOT EXISTS (SELECT 1 FROM customers AS c WHERE c.customer_id = s.customer_id)
     GROUP BY customer_id ORDER BY min(line)
 """
-# Positions go on without gaps; an answer already in the log is not written again.
+# Positions go on without gaps; an answer already in the log is not written again. A withdrawal that comes
+# while a grant of that customer is dated later than now (the clock was ahead then) gets at least its date.
 _ANSWERS = """
     INSERT INTO consents (position, customer, purpose, answer, recorded_at, source)
     SELECT
         (SELECT count(*) FROM consents) + row_number() OVER (ORDER BY recorded_at, customer, purpose, answer),
         customer, purpose, answer, recorded_at, source
     FROM (
-        SELECT c.customer, s.purpose, s.answer, s.recorded_at, min(s.source) AS source
-        FROM staging.answers AS s JOIN customers AS c ON c.customer_id = s.customer_id
+        SELECT s.customer, s.purpose, s.answer, s.recorded_at, min(s.source) AS source
+        FROM (
+            SELECT c.customer, a.purpose, a.answer, a.source, max(a.recorded_at, ifnull((
+                SELECT max(ahead.recorded_at) FROM consents AS ahead
+                WHERE a.answer = 'withdrawal' AND ahead.answer = 'grant' AND ahead.recorded_at > :now
+                    AND ahead.customer = c.customer AND ahead.purpose = a.purpose
+            ), a.recorded_at)) AS recorded_at
+            FROM staging.answers AS a JOIN customers AS c ON c.customer_id = a.customer_id
+        ) AS s
         WHERE NOT EXISTS (
-            SELECT 1 FROM consents AS known WHERE known.customer = c.customer AND known.purpose = s.purpose
+            SELECT 1 FROM consents AS known WHERE known.customer = s.customer AND known.purpose = s.purpose
                 AND known.answer = s.answer AND known.recorded_at = s.recorded_at)
-        GROUP BY c.customer, s.purpose, s.answer, s.recorded_at
+        GROUP BY s.customer, s.purpose, s.answer, s.recorded_at
     )
 """
 _UNLISTED_PRODUCTS = """
@@ -79,16 +87,20 @@ class SavedCounts:
     lines: int
 
 
-def save_staged(connection: sqlite3.Connection) -> SavedCounts:
+def save_staged(connection: sqlite3.Connection, *, now: int) -> SavedCounts:
     """Move everything staged into the vault; what is already there stays as it is.
 
     Saving the same rows again, or in pieces that overlap, gives the same vault.
+
+    Args:
+        connection: of the vault, in a transaction, with the staging area attached.
+        now: microseconds since 1970-01-01 UTC, by the clock that the rows were read by.
     """
     before = _sizes(connection)
     connection.execute(_PRODUCTS)
     connection.execute(_CUSTOMERS.format(source="staging.customers"))
     connection.execute(_CUSTOMERS.format(source="staging.order_lines"))
-    connection.execute(_ANSWERS)
+    connection.execute(_ANSWERS, {"now": now})
     connection.execute(_UNLISTED_PRODUCTS)
     connection.execute(_ORDERS)
     connection.execute(_LINES)

@@ -18,10 +18,12 @@ from highstreet.audit.consent import Answer, ConsentState, Purpose
 from highstreet.audit.errors import InconsistentConsentLogError, UnknownPurposeError
 from highstreet.client.consent import COHORT_LIFETIME_SECONDS, ConsentDesk, ConsentedCohort
 from highstreet.client.errors import ClockSetBackError, CohortExpiredError, ForgedCohortError
+from highstreet.client.importing.importer import Importer
 from highstreet.client.shop_loader import day_number, load_shop
 from highstreet.client.vault import Vault
 from highstreet.models.schema import FeatureSchema
 from highstreet.models.shop import ShopData
+from tests.client.conftest import NOW
 
 COOP = Purpose.COOP_LEARNING
 TODAY = date(2026, 11, 22)
@@ -73,7 +75,7 @@ def test_a_loaded_shop_holds_what_its_customers_bought_and_the_listed_catalogue(
     full_vault: Vault, desk: ConsentDesk
 ) -> None:
     shop = _load(full_vault, desk.cohort(Purpose.SHOP_MODEL))
-    assert shop.catalogue.product_ids == ("tea", "rye", "jam")
+    assert shop.catalogue.product_ids == ("jam", "rye", "tea")
     assert shop.as_of == day_number(TODAY)
     bought = shop.purchases
     rows = {
@@ -94,7 +96,7 @@ def test_a_product_that_no_list_names_is_not_in_the_catalogue(full_vault: Vault,
     with full_vault.write() as connection:
         connection.execute("UPDATE products SET listed = 0 WHERE product_id = 'rye'")
     shop = _load(full_vault, desk.cohort(COOP))
-    assert shop.catalogue.product_ids == ("tea", "jam")
+    assert shop.catalogue.product_ids == ("jam", "tea")
     assert len(shop.purchases) == 1
 
 
@@ -195,21 +197,76 @@ def test_a_removed_log_entry_opens_nothing(full_vault: Vault, desk: ConsentDesk)
         _load(full_vault, cohort)
 
 
-def test_a_clock_set_back_opens_nothing_but_a_withdrawal_still_counts(
+def test_a_clock_set_back_leaves_out_later_grants_and_a_withdrawal_still_counts(
     full_vault: Vault, desk: ConsentDesk, clocks: Clocks
 ) -> None:
     desk.record("ben", COOP, Answer.GRANT, source="test")
     cohort = desk.cohort(COOP)
     clocks.now -= 3600 * SECOND
+    assert _names(full_vault, _load(full_vault, desk.cohort(COOP))) == {"ann"}
+    assert _names(full_vault, _load(full_vault, cohort)) == {"ann"}
     with pytest.raises(ClockSetBackError):
-        desk.cohort(COOP)
-    with pytest.raises(ClockSetBackError):
-        _load(full_vault, cohort)
-    with pytest.raises(ClockSetBackError):
-        desk.record("cat", COOP, Answer.GRANT, source="test")
+        desk.record("ben", COOP, Answer.GRANT, source="test")
     desk.record("ben", COOP, Answer.WITHDRAWAL, source="test")
     clocks.now += 3600 * SECOND
     assert _names(full_vault, _load(full_vault, cohort)) == {"ann"}
+
+
+DAY = 86_400 * SECOND
+
+
+def test_an_answer_recorded_under_a_clock_set_ahead_touches_nobody_else(
+    full_vault: Vault, desk: ConsentDesk, clocks: Clocks
+) -> None:
+    clocks.now += 400 * DAY
+    desk.record("ben", COOP, Answer.GRANT, source="test")
+    clocks.now -= 400 * DAY
+    assert _names(full_vault, _load(full_vault, desk.cohort(COOP))) == {"ann"}
+    assert desk.state(full_vault.customer_key("ben"), COOP) is ConsentState.WITHDRAWN
+    desk.record("cat", COOP, Answer.GRANT, source="test")
+    assert _names(full_vault, _load(full_vault, desk.cohort(COOP))) == {"ann", "cat"}
+
+
+def test_no_grant_is_dated_after_the_clock_because_of_an_earlier_answer(
+    full_vault: Vault, desk: ConsentDesk, clocks: Clocks
+) -> None:
+    clocks.now += 2 * DAY
+    desk.record("ben", COOP, Answer.WITHDRAWAL, source="test")
+    clocks.now -= 2 * DAY
+    with pytest.raises(ClockSetBackError):
+        desk.record("ben", COOP, Answer.GRANT, source="test")
+
+
+@pytest.mark.parametrize("by", ["command", "file"])
+def test_a_withdrawal_ends_a_grant_dated_ahead_for_good(
+    full_vault: Vault, desk: ConsentDesk, clocks: Clocks, tmp_path: Path, by: str
+) -> None:
+    clocks.now += 400 * DAY
+    desk.record("ben", COOP, Answer.GRANT, source="test")
+    clocks.now -= 400 * DAY
+    if by == "command":
+        desk.record("ben", COOP, Answer.WITHDRAWAL, source="test")
+    else:
+        (tmp_path / "c.csv").write_text(
+            "customer_id,consent_coop_learning,consent_recorded_at\nben,no,2026-11-20T10:00:00Z\n"
+        )
+        list(Importer(full_vault, now=NOW).run([tmp_path / "c.csv"]))
+    clocks.now += 500 * DAY
+    assert _names(full_vault, _load(full_vault, desk.cohort(COOP))) == {"ann"}
+
+
+def test_no_file_brings_a_grant_dated_after_the_clock(
+    full_vault: Vault, desk: ConsentDesk, tmp_path: Path
+) -> None:
+    rows = "".join(f"c{n},yes,2026-11-01T10:00:00Z\n" for n in range(9))
+    (tmp_path / "c.csv").write_text(
+        f"customer_id,consent_coop_learning,consent_recorded_at\n{rows}ben,yes,2026-11-24T10:00:00Z\n"
+    )
+    list(Importer(full_vault, now=NOW).run([tmp_path / "c.csv"]))
+    with full_vault.read() as connection:
+        (latest,) = connection.execute("SELECT max(recorded_at) FROM consents").fetchone()
+    assert latest <= NOW.timestamp() * SECOND
+    assert desk.state(full_vault.customer_key("ben"), COOP) is ConsentState.WITHDRAWN
 
 
 def test_answers_within_one_instant_count_in_the_order_they_were_given(
