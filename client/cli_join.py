@@ -26,16 +26,21 @@ def init(ctx: typer.Context, home: HomeOption = None) -> None:
     write_default_config(place.ensure())
     typer.echo(f"The store is made, in {place.root}. Nothing leaves this computer.")
     typer.echo(f"Its limits for taking part in a co-op: {place.config}")
-    typer.echo("Next: highstreet store import FOLDER, or highstreet store join CODE.")
+    typer.echo("Next: highstreet store import FOLDER, or highstreet store join.")
 
 
 def join(
     ctx: typer.Context,
-    code: Annotated[list[str], typer.Argument(help="The invitation code; - reads it from standard input.")],
+    code: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="The invitation code. Left out, it is asked for; - reads it from standard input. "
+            "Given here, other users of this computer can see it."
+        ),
+    ] = None,
     home: HomeOption = None,
 ) -> None:
     """Join a co-op with the code its coordinator gave you."""
-    import sys
     from datetime import UTC, datetime
 
     from highstreet.audit.claims import claims_of
@@ -44,7 +49,7 @@ def join(
 
     place = store_home(ctx, home)
     limits = read_config(place).limits.to_limits()
-    text = sys.stdin.read(10_000) if code == ["-"] else " ".join(code)
+    text = _code(code)
     typer.echo("Checking the code and who answers ...")
     joined = join_coop(place, text, limits, now=datetime.now(UTC))
     write_default_config(place)
@@ -56,6 +61,17 @@ def join(
     for line in claims_of(charter).lines():
         typer.echo(f"  one training costs at most {line}")
     typer.echo("Only customers who said yes are used; their records stay here. Next: highstreet store run")
+
+
+def _code(words: list[str] | None) -> str:
+    """Return the code as given, from standard input, or asked for without showing it."""
+    import sys
+
+    if words and words != ["-"]:
+        return " ".join(words)
+    if words or not sys.stdin.isatty():
+        return sys.stdin.read(10_000)
+    return str(typer.prompt("Invitation code (it is not shown)", hide_input=True))
 
 
 def leave(

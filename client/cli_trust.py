@@ -87,7 +87,7 @@ def _show_status(found: StoreStatus) -> None:
         typer.echo(f"  Co-op: {printable(found.coop_name)}, as {found.member_id}; {release}.")
         typer.echo("  Its service is running." if found.running else "  Not running: highstreet store run")
     else:
-        typer.echo("  In no co-op: highstreet store join CODE")
+        typer.echo("  In no co-op: highstreet store join")
     if found.budget is not None:
         _show_budget(found.budget)
 

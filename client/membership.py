@@ -98,7 +98,7 @@ def load_membership(home: StoreHome) -> Membership:
     """
     if not is_joined(home):
         raise NotJoinedError(
-            "This store is in no co-op yet.", next_step="Join one with `highstreet store join CODE`."
+            "This store is in no co-op yet.", next_step="Join one with `highstreet store join`."
         )
     try:
         plain = json.loads(read_limited(_membership_file(home), limit_bytes=_LIMIT_BYTES))

@@ -26,7 +26,7 @@ def invite(
     typer.echo(code)
     typer.echo(
         "Give it to the shop's owner by a way you trust; who has it can join in their place.\n"
-        "They type: highstreet store join CODE",
+        "They type: highstreet store join, and the code when it is asked for.",
         err=True,
     )
 

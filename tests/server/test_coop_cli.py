@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 import time
@@ -110,6 +111,42 @@ def test_a_shop_joins_and_is_listed(run: Run, coop: Any, tmp_path: Path) -> None
     assert "epsilon 1.07" in out
     status, out, _ = run("coop", "members", "--home", coop.home.root)
     assert "Corner Shop" in out
+
+
+def test_the_code_is_asked_for_without_showing_it(
+    run: Run, coop: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, code, advice = run("coop", "invite", "Corner Shop", "--home", coop.home.root)
+    assert "highstreet store join," in advice
+    assert "join CODE" not in advice
+    asked: list[dict[str, Any]] = []
+
+    def prompt(_: str, **how: Any) -> str:
+        asked.append(how)
+        return str(code)
+
+    monkeypatch.setattr("typer.prompt", prompt)
+    monkeypatch.setattr("sys.stdin", Terminal())
+    status, out, err = run("store", "join", "--home", tmp_path / "store")
+    assert status == 0
+    assert asked == [{"hide_input": True}]
+    assert code.strip() not in out + err
+
+
+@pytest.mark.parametrize("words", [["-"], []])
+def test_a_script_gives_the_code_on_standard_input(
+    run: Run, coop: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    _, code, _ = run("coop", "invite", "Corner Shop", "--home", coop.home.root)
+    monkeypatch.setattr("sys.stdin", io.StringIO(code))
+    assert run("store", "join", *words, "--home", tmp_path / "store")[0] == 0
+
+
+class Terminal(io.StringIO):
+    """Standard input with a person at it."""
+
+    def isatty(self) -> bool:
+        return True
 
 
 def test_a_code_used_twice_gets_a_sentence_and_a_next_step(run: Run, coop: Any, tmp_path: Path) -> None:
