@@ -29,9 +29,9 @@ from highstreet.audit.requests import (
     seal_reply,
 )
 from highstreet.client.errors import RoundRefusedError
-from highstreet.models.errors import InvalidStateError
+from highstreet.models.errors import ModelsError
 from highstreet.models.plan import PhasePlan
-from highstreet.models.programme import initial_state
+from highstreet.models.programme import check_state, initial_state
 from highstreet.models.state import SharedState, StateLimits
 from highstreet.protos.rounds_pb2 import (
     REFUSAL_CHARTER,
@@ -250,16 +250,18 @@ def _planned_phase(request: RoundRequest, agreement: Agreement) -> PhasePlan:
 
 
 def _announced_state(request: RoundRequest, agreement: Agreement) -> SharedState:
-    """Return the state when it is the announced one; before the first phase it is public and known."""
+    """Return the state when it is the announced one and can be: the first one is public and known."""
+    plan = agreement.charter.plan
     try:
         state = SharedState.from_bytes(
             request.state, StateLimits(payload_bytes=agreement.limits.max_state_bytes)
         )
-    except InvalidStateError as error:
+        check_state(plan, state, phases_done=request.round)
+    except ModelsError as error:
         raise RoundRefusedError(REFUSAL_STATE, "its state cannot be used") from error
     _require(bytes.fromhex(state.sha256()) == request.state_sha256, REFUSAL_STATE, "its state is another")
     if request.round == 0:
-        first = initial_state(agreement.charter.plan)
+        first = initial_state(plan)
         _require(state.sha256() == first.sha256(), REFUSAL_STATE, "it does not begin at the beginning")
     return state
 

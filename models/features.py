@@ -17,6 +17,7 @@ from scipy import sparse
 from highstreet.models.cooccurrence import TOKEN_BLOCKS, token_matrix, token_rows
 from highstreet.models.history import Histories, Timeline
 from highstreet.models.popularity import block_sizes, bucket_matrix, posterior_mean
+from highstreet.models.rowwise import row_products
 from highstreet.models.schema import FeatureSchema
 from highstreet.models.settings import Settings
 from highstreet.models.shop import Catalogue
@@ -122,7 +123,8 @@ class Snapshot:
         self._view = view
         self.past = past
         profile = past.profile(settings.half_life_days)
-        self._volume = {name: np.asarray(profile @ matrix) for name, matrix in view.members.items()}
+        # In C order, or sums over a row would add in another order for a single customer than for many.
+        self._volume = {name: np.ascontiguousarray(profile @ matrix) for name, matrix in view.members.items()}
         self._lift = {
             name: _lift(self._volume[name], view.shares[name], settings.affinity_prior)
             for name in _LIFT_FIELDS
@@ -130,7 +132,7 @@ class Snapshot:
         self._together: FloatArray | None = None
         if view.weights.size and view.weights.any():
             rows = token_rows(profile, view.tokens, len(view.weights))
-            self._together = (10.0 * (rows @ view.weights)).astype(np.float32)
+            self._together = (10.0 * row_products(rows, view.weights)).astype(np.float32)
 
     def features(self, candidates: NDArray[np.integer]) -> FloatArray:
         """Return (b, c, features) for candidates (b, c), catalogue rows."""

@@ -123,7 +123,8 @@ _PRIOR_LOG_STDDEV = 1.4
 
 
 def unit_rows(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Scale each row to norm 1; zero rows stay zero."""
+    """Scale each row to norm 1; zero rows stay zero. A row's bits do not depend on the other rows."""
+    rows = np.ascontiguousarray(rows)  # in another order a single row would be added up differently
     norms = np.linalg.norm(rows, axis=1, keepdims=True)
     return rows / np.where(norms > 0, norms, 1.0)
 

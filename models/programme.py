@@ -25,6 +25,7 @@ from highstreet.models import cooccurrence, popularity
 from highstreet.models.cooccurrence import apply_cooccurrence, cooccurrence_rows
 from highstreet.models.errors import InvalidPlanError, InvalidStateError, PhaseOrderError
 from highstreet.models.evaluation import METRICS, apply_evaluation, evaluation_rows
+from highstreet.models.expected_state import expected_arrays, refuse_unexpected
 from highstreet.models.features import FEATURES, INITIAL_WEIGHTS
 from highstreet.models.plan import ModelPlan, PhaseKind, PhasePlan
 from highstreet.models.popularity import apply_popularity, popularity_rows
@@ -49,6 +50,7 @@ __all__ = [
     "PhasePlan",
     "apply_sum",
     "check_plan",
+    "check_state",
     "customer_rows",
     "default_plan",
     "gradient_task",
@@ -138,6 +140,22 @@ def check_plan(plan: ModelPlan) -> Settings:
     if [name for name in dict.fromkeys(names)] != [name for name in _KINDS if name in names]:
         raise InvalidPlanError("The phases of the programme are not in their order.")
     return settings
+
+
+def check_state(plan: ModelPlan, state: SharedState, *, phases_done: int) -> None:
+    """Check that a state is one that the first `phases_done` phases of a plan can give.
+
+    For a state or a release from outside, before anything is spent on it or fitted to it; a release has all
+    phases done. See `highstreet.models.expected_state` for the bounds.
+
+    Raises:
+        InvalidPlanError: this code cannot run the plan, or it has fewer phases.
+        InvalidStateError: an array is missing, foreign, of another shape or dtype, or out of bounds.
+    """
+    settings = check_plan(plan)
+    if not 0 <= phases_done <= len(plan.phases):
+        raise InvalidPlanError(f"The plan has no {phases_done} phases.")
+    refuse_unexpected(state, expected_arrays(plan, settings, phases_done=phases_done))
 
 
 def initial_state(plan: ModelPlan) -> SharedState:

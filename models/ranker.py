@@ -77,7 +77,9 @@ def curvature_rows(
     for start in range(0, timeline.customers, _CHUNK):
         rows = np.arange(start, min(start + _CHUNK, timeline.customers))
         examples = _examples(settings, space, timeline, rows, shop, seed=seed)
-        flat = curvature_of(examples, INITIAL_WEIGHTS)[:, upper[0], upper[1]] * scale
+        # In C order: picked out, a row's numbers lie apart, and one row alone would be added up otherwise.
+        hessians = curvature_of(examples, INITIAL_WEIGHTS)
+        flat = np.ascontiguousarray(hessians[:, upper[0], upper[1]] * scale)
         norms = np.linalg.norm(flat, axis=1, keepdims=True)
         yield flat * np.minimum(1.0, settings.curvature_clipping_norm / np.maximum(norms, 1e-12))
 

@@ -17,7 +17,7 @@ from highstreet.audit.limits import StoreLimits
 from highstreet.audit.requests import open_reply, release_spec, seal_request
 from highstreet.client.errors import RoundRefusedError
 from highstreet.client.rounds import Agreement, AskedRound, RoundDesk
-from highstreet.models.programme import default_plan, initial_state
+from highstreet.models.programme import apply_sum, default_plan, initial_state
 from highstreet.models.schema import FeatureSchema
 from highstreet.models.state import SharedState
 from highstreet.protos.rounds_pb2 import (
@@ -232,6 +232,27 @@ def test_the_stores_own_limits_hold_against_a_charter_that_was_accepted_under_wi
     till = Till()
     assert _ask(_desk(till, limits=limits), _request()).refusal == REFUSAL_RELEASE
     assert till.taken == []
+
+
+def _second_round(state: SharedState) -> RoundRequest:
+    request, phase = _request(), PLAN.phases[1]
+    request.round, request.phase, request.state = 1, phase.name, state.to_bytes()
+    request.state_sha256 = bytes.fromhex(state.sha256())
+    request.release.CopyFrom(release_spec(phase))
+    return request
+
+
+def test_a_later_state_is_taken_only_when_its_phases_could_have_made_it() -> None:
+    phase = PLAN.phases[0]
+    honest = apply_sum(PLAN, phase, initial_state(PLAN), np.ones(phase.dimension), stores=3, noise_stddev=4.0)
+    extreme = honest.updated({"popularity/key": np.full_like(honest["popularity/key"], 1e30)})
+    for state in (initial_state(PLAN), extreme, honest.updated({"foreign": np.zeros(1)})):
+        till = Till()
+        assert _ask(_desk(till), _second_round(state)).refusal == REFUSAL_STATE
+        assert till.taken == []
+    till = Till()
+    assert _ask(_desk(till), _second_round(honest)).values == VALUES
+    assert [asked.phase for asked in till.taken] == [PLAN.phases[1]]
 
 
 def test_a_state_larger_than_the_store_allows_is_refused() -> None:
