@@ -8,6 +8,7 @@ __all__ = [
     "AuditError",
     "CharterError",
     "CharterExceedsLimitsError",
+    "CharterNotRunnableError",
     "EpsilonClaimError",
     "InvalidInviteError",
     "ManifestError",
@@ -38,6 +39,10 @@ class EpsilonClaimError(CharterError):
 
 class CharterExceedsLimitsError(AuditError):
     """A charter asks for more than a store allows."""
+
+
+class CharterNotRunnableError(AuditError):
+    """A charter plans a model that this version does not know or cannot compute."""
 
 
 class ManifestError(AuditError):

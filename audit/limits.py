@@ -6,7 +6,11 @@ from dataclasses import dataclass
 
 from highstreet.audit.charter import Charter
 from highstreet.audit.claims import check_promise, claims_of
-from highstreet.audit.errors import CharterExceedsLimitsError
+from highstreet.audit.errors import CharterExceedsLimitsError, CharterNotRunnableError
+from highstreet.models.errors import ModelsError
+from highstreet.models.features import FEATURES
+from highstreet.models.programme import check_plan
+from highstreet.models.settings import Settings
 
 __all__ = ["StoreLimits", "refuse_over_limits"]
 
@@ -21,6 +25,8 @@ class StoreLimits:
         min_cohort_floor: fewest stores a round must have.
         max_phases, max_dimension: size of a programme.
         max_state_bytes: size of a model state or release.
+        max_example_numbers: numbers in one customer's training example: candidates x snapshots x features. A
+            batch holds up to 256 customers' at once, in double precision.
         purposes: what customers' data may be used for through a co-op.
     """
 
@@ -32,6 +38,7 @@ class StoreLimits:
     max_dimension: int
     max_state_bytes: int
     purposes: tuple[str, ...]
+    max_example_numbers: int = 1 << 18
 
 
 def refuse_over_limits(charter: Charter, limits: StoreLimits) -> None:
@@ -41,10 +48,12 @@ def refuse_over_limits(charter: Charter, limits: StoreLimits) -> None:
 
     Raises:
         EpsilonClaimError: the charter promises less privacy loss than its phases cost.
+        CharterNotRunnableError: this version cannot compute what the charter plans.
         CharterExceedsLimitsError: with every limit that is exceeded, in one sentence.
     """
     check_promise(charter)
-    problems = list(_problems(charter, limits))
+    settings = _runnable(charter)
+    problems = list(_problems(charter, settings, limits))
     if problems:
         raise CharterExceedsLimitsError(
             f"This co-op's charter asks for more than this store allows: {'; '.join(problems)}.",
@@ -53,11 +62,23 @@ def refuse_over_limits(charter: Charter, limits: StoreLimits) -> None:
         )
 
 
-def _problems(charter: Charter, limits: StoreLimits) -> list[str]:
+def _runnable(charter: Charter) -> Settings:
+    try:
+        return check_plan(charter.plan)
+    except ModelsError as error:
+        raise CharterNotRunnableError(
+            f"This version of Highstreet cannot train what this co-op's charter plans: {error.what}",
+            next_step="Nothing was joined or sent. Update Highstreet, or ask the coordinator for another "
+            "charter.",
+        ) from error
+
+
+def _problems(charter: Charter, settings: Settings, limits: StoreLimits) -> list[str]:
     cost = claims_of(charter, delta=limits.delta).customer.epsilon
     largest = max(phase.dimension for phase in charter.plan.phases)
     foreign = sorted(set(charter.purposes) - set(limits.purposes))
     terms = charter.privacy
+    example = settings.candidates * settings.snapshots * len(FEATURES)
     found = [
         (
             max(cost, terms.epsilon) > limits.max_epsilon,
@@ -79,6 +100,11 @@ def _problems(charter: Charter, limits: StoreLimits) -> list[str]:
         (
             largest > limits.max_dimension,
             f"{largest} numbers in a phase, over the {limits.max_dimension} allowed",
+        ),
+        (
+            example > limits.max_example_numbers,
+            f"{example} numbers in a customer's training example, over the {limits.max_example_numbers} "
+            "allowed",
         ),
         (bool(foreign), f"the purposes {', '.join(foreign)}, which are not allowed here"),
     ]

@@ -31,6 +31,7 @@ class LimitsConfig(_Strict):
     max_phases: int = Field(default=24, ge=1, le=64)
     max_dimension: int = Field(default=1 << 20, ge=1, le=1 << 22)
     max_state_bytes: int = Field(default=32 << 20, ge=1024, le=256 << 20)
+    max_example_numbers: int = Field(default=1 << 18, ge=1, le=1 << 22)
     purposes: tuple[str, ...] = Field(default=(COOP_LEARNING,), max_length=16)
 
     def to_limits(self) -> StoreLimits:
@@ -95,10 +96,11 @@ delta = {limits.delta}
 period_days = {limits.period_days}
 # Fewest shops whose sums are used together.
 min_cohort_floor = {limits.min_cohort_floor}
-# Size of one training: rounds, numbers per round, bytes of a model.
+# Size of one training: rounds, numbers per round, bytes of a model, numbers kept in memory per customer.
 max_phases = {limits.max_phases}
 max_dimension = {limits.max_dimension}
 max_state_bytes = {limits.max_state_bytes}
+max_example_numbers = {limits.max_example_numbers}
 # What customers' data may be used for through a co-op, each customer's own answer permitting.
 purposes = [{purposes}]
 

@@ -16,25 +16,14 @@ import pytest  # noqa: E402
 
 from highstreet.audit.charter import COOP_LEARNING, Charter, CoopIdentity, PrivacyTerms  # noqa: E402
 from highstreet.audit.limits import StoreLimits  # noqa: E402
-from highstreet.models.plan import ModelPlan, PhaseKind, PhasePlan  # noqa: E402
-from highstreet.models.schema import FeatureSchema  # noqa: E402
+from highstreet.models.programme import default_plan  # noqa: E402
 from highstreet.server.home import CoopHome, Ports, ServerConfig  # noqa: E402
 
 
 def make_charter(**changes: object) -> Charter:
     """A charter of two phases that cost epsilon 1.07 at delta 1e-5; fields of Charter can be replaced."""
-    phases = tuple(
-        PhasePlan(
-            index=index,
-            name=name,
-            kind=PhaseKind.STATISTICS,
-            dimension=16,
-            clipping_norm=1.0,
-            noise_multiplier=5.0,
-        )
-        for index, name in enumerate(("popularity", "cooccurrence"))
-    )
-    plan = ModelPlan(schema=FeatureSchema(), rung="statistics-ranker", phases=phases, clients_per_store=75)
+    whole = default_plan(noise_multiplier=5.0)
+    plan = replace(whole, phases=tuple(replace(phase, noise_multiplier=5.0) for phase in whole.phases[:2]))
     charter = Charter(
         coop=CoopIdentity(id="ab" * 16, name="Hill Road", created="2026-11-22"),
         purposes=(COOP_LEARNING,),
