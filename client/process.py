@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 
+from highstreet.audit.limits import refuse_over_limits
 from highstreet.client.config import StoreConfig, read_config
 from highstreet.client.home import StoreHome
 from highstreet.client.identity import load_identity, node_key_file
@@ -70,6 +71,7 @@ def run_store(
 
 def _desk(home: StoreHome, membership: Membership, config: StoreConfig, ledger: Ledger) -> RoundDesk:
     charter, limits = load_charter(home), config.limits.to_limits()
+    refuse_over_limits(charter, limits)  # again: the owner may have tightened them, or updated the software
     budget = Budget(epsilon=limits.max_epsilon, delta=limits.delta, period_days=limits.period_days)
     agreement = Agreement(
         member_id=membership.member_id,

@@ -28,6 +28,7 @@ from highstreet.client.membership import load_charter, load_membership
 from highstreet.client.releases_seen import SeenRelease, last_seen, note_seen
 from highstreet.files import FileAccessError, make_private_folder, read_limited, write_private
 from highstreet.models.errors import ModelsError
+from highstreet.models.programme import check_state
 from highstreet.models.state import SharedState, StateLimits
 from highstreet.privacy.claims import TwoClaims
 from highstreet.protos import coop_pb2
@@ -96,7 +97,7 @@ def accept_release(home: StoreHome, signed: SignedDocument, model: bytes, *, max
         changed. FileAccessError: the disk is full; nothing changed.
     """
     manifest = _checked_manifest(home, signed, max_state_bytes)
-    state = _checked_model(manifest, model, max_state_bytes)
+    state = _checked_model(home, manifest, model, max_state_bytes)
     before = _pointer(home)
     folder = _folder(home, manifest.number)
     make_private_folder(home.releases)
@@ -136,7 +137,7 @@ def active_release(home: StoreHome) -> Release | None:
         model = read_limited(folder / "model.safetensors", limit_bytes=_MODEL_LIMIT_BYTES)
     except (AuditError, FileAccessError) as error:
         raise _refused(number, "its files on this computer are damaged") from error
-    return Release(manifest=manifest, state=_checked_model(manifest, model, _MODEL_LIMIT_BYTES))
+    return Release(manifest=manifest, state=_checked_model(home, manifest, model, _MODEL_LIMIT_BYTES))
 
 
 def roll_back(home: StoreHome) -> int:
@@ -219,13 +220,22 @@ def _number(release: SeenRelease) -> int:
     return release.number
 
 
-def _checked_model(manifest: Manifest, model: bytes, max_state_bytes: int) -> SharedState:
+def _checked_model(home: StoreHome, manifest: Manifest, model: bytes, max_state_bytes: int) -> SharedState:
+    """Return the model that was signed, if it is one that the charter's rounds could have given."""
     if len(model) != manifest.model_bytes or hashlib.sha256(model).hexdigest() != manifest.model_sha256:
         raise _refused(manifest.number, "its model file is not the one that was signed")
     try:
-        return SharedState.from_bytes(model, StateLimits(payload_bytes=max_state_bytes))
+        state = SharedState.from_bytes(model, StateLimits(payload_bytes=max_state_bytes))
     except ModelsError as error:
         raise _refused(manifest.number, "its model file cannot be read as a model") from error
+    plan = load_charter(home).plan
+    try:
+        check_state(plan, state, phases_done=len(plan.phases))
+    except ModelsError as error:
+        raise _refused(
+            manifest.number, "its model is not one that the charter's rounds could have given"
+        ) from error
+    return state
 
 
 def _collect(chunks: Iterable[coop_pb2.ReleaseChunk], *, limit_bytes: int) -> bytes:

@@ -25,6 +25,9 @@ from highstreet.client.join import join_coop
 from highstreet.client.membership import member_caller
 from highstreet.client.releases import Release, accept_release, active_release, fetch_release, roll_back
 from highstreet.files import DiskFullError
+from highstreet.models.expected_state import expected_arrays
+from highstreet.models.plan import ModelPlan
+from highstreet.models.programme import check_plan
 from highstreet.models.state import SharedState
 from highstreet.privacy.releases import Neighbouring
 from highstreet.protos import coop_pb2
@@ -41,8 +44,14 @@ def store(coop: Any, tmp_path: Path, limits: StoreLimits) -> StoreHome:
     return home
 
 
-def _state(value: float) -> SharedState:
-    return SharedState({"weights": np.full(8, value, dtype=np.float32)})
+def _state(plan: ModelPlan, value: float) -> SharedState:
+    """A state that all rounds of the plan could have given; `value` tells two apart."""
+    expected = expected_arrays(plan, check_plan(plan), phases_done=len(plan.phases))
+    arrays = {
+        name: np.clip(np.zeros(array.shape, array.dtype), array.low, array.high).astype(array.dtype)
+        for name, array in expected.items()
+    }
+    return SharedState({**arrays, "ranker/variance": np.array([float(value)])})
 
 
 def _publish(coop: Any, number: int) -> Manifest:
@@ -56,7 +65,7 @@ def _publish(coop: Any, number: int) -> Manifest:
     connection.close()
     candidate = Candidate(
         programme_id=programme_id,
-        state=_state(number),
+        state=_state(coop.home.charter().plan, number),
         rounds=2,
         participants=3,
         roster_sha256=bytes(32),
@@ -99,7 +108,7 @@ def test_a_new_release_is_fetched_once_and_used(coop: Any, store: StoreHome) -> 
     fetched = _fetch(store)
     assert fetched is not None
     assert fetched.manifest == manifest
-    assert fetched.state == _state(1)
+    assert fetched.state == _state(coop.home.charter().plan, 1)
     assert active_release(store) == fetched
     assert _fetch(store) is None
 
@@ -133,7 +142,7 @@ def test_a_large_release_comes_in_pieces(
     _publish(coop, 1)
     fetched = _fetch(store)
     assert fetched is not None
-    assert fetched.state == _state(1)
+    assert fetched.state == _state(coop.home.charter().plan, 1)
 
 
 def test_the_one_before_is_kept_and_older_ones_are_not(coop: Any, store: StoreHome) -> None:
@@ -144,7 +153,7 @@ def test_the_one_before_is_kept_and_older_ones_are_not(coop: Any, store: StoreHo
     assert roll_back(store) == 2
     active = active_release(store)
     assert active is not None
-    assert active.state == _state(2)
+    assert active.state == _state(coop.home.charter().plan, 2)
     assert _fetch(store) is None  # the one rolled back from does not come back by itself
     with pytest.raises(ReleaseRefusedError):
         roll_back(store)
@@ -340,10 +349,10 @@ def test_a_full_disk_keeps_the_one_in_use(
             _fetch(store)
     active = active_release(store)
     assert active is not None
-    assert active.state == _state(1)
+    assert active.state == _state(coop.home.charter().plan, 1)
     again = _fetch(store)
     assert again is not None
-    assert again.state == _state(2)
+    assert again.state == _state(coop.home.charter().plan, 2)
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "manifest.json"])
@@ -373,3 +382,29 @@ def test_a_member_that_left_gets_no_release(coop: Any, store: StoreHome) -> None
     fetch: Callable[[], Release | None] = lambda: _fetch(store)  # noqa: E731
     with pytest.raises(CoopRefusedError, match="not count this store as a member"):
         fetch()
+
+
+def test_a_signed_model_that_no_honest_round_could_give_is_refused(coop: Any, store: StoreHome) -> None:
+    plan = coop.home.charter().plan
+    honest = _state(plan, 1)
+    extreme = honest.updated({"ranker/weights": honest["ranker/weights"] + 1e12})
+    for state in (extreme, SharedState({"weights": np.zeros(8)})):
+        candidate = Candidate(
+            programme_id=f"{len(state):016x}",
+            state=state,
+            rounds=2,
+            participants=3,
+            roster_sha256=bytes(32),
+            evaluation={},
+        )
+        connection = connect(coop.home.database)
+        connection.execute(
+            "INSERT INTO programmes (programme_id, number, requested_at, state, charter_sha256)"
+            " VALUES (?, (SELECT coalesce(max(number), 0) + 1 FROM programmes), 0, 'finished', x'00')",
+            (candidate.programme_id,),
+        )
+        connection.close()
+        publish_release(coop.home, candidate, now=datetime.now(UTC))
+        with pytest.raises(ReleaseRefusedError, match="could have given"):
+            _fetch(store)
+        assert active_release(store) is None
