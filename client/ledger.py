@@ -35,7 +35,7 @@ from highstreet.client.ledger_file import (
     transaction,
 )
 from highstreet.privacy.accountant import Accountant, PldAccountant
-from highstreet.privacy.budget import Budget, Fit, StoreLimits, check_release, fit, window_start
+from highstreet.privacy.budget import Budget, Fit, SpendingLimits, check_release, fit, window_start
 from highstreet.privacy.errors import BudgetExhaustedError
 from highstreet.privacy.releases import GaussianRelease, customer_release
 
@@ -82,7 +82,7 @@ class Ledger:
         *,
         release: GaussianRelease,
         cohort: Sequence[str],
-        limits: StoreLimits,
+        limits: SpendingLimits,
         today: date,
         remaining: Sequence[GaussianRelease] = (),
     ) -> OpenedRound | AnsweredRound:
@@ -208,7 +208,7 @@ class Ledger:
         return event
 
     def _find(
-        self, key: RoundKey, cohort: Sequence[str], limits: StoreLimits, today: date
+        self, key: RoundKey, cohort: Sequence[str], limits: SpendingLimits, today: date
     ) -> OpenedRound | AnsweredRound | None:
         row = self._round(key)
         if row is None:

@@ -21,7 +21,7 @@ from highstreet.client.round_log import noted
 from highstreet.client.rounds import Agreement, RoundDesk
 from highstreet.client.service import ServiceStatus, StoreService, serve
 from highstreet.client.till import StoreTill
-from highstreet.privacy.budget import Budget, StoreLimits
+from highstreet.privacy.budget import Budget, SpendingLimits
 from highstreet.processes import ended_by_signals, reap, record, run_lock
 
 __all__ = ["run_store"]
@@ -81,7 +81,7 @@ def _desk(home: StoreHome, membership: Membership, config: StoreConfig, ledger: 
         knows_roster=Rosters(home, membership).knows,
         holds_to_day=ProgrammeDays(home.coop / "programme_days.json").holds,
     )
-    till = StoreTill(home=home, ledger=ledger, plan=charter.plan, limits=StoreLimits(budget=budget))
+    till = StoreTill(home=home, ledger=ledger, plan=charter.plan, limits=SpendingLimits(budget=budget))
     return RoundDesk(agreement, key=load_identity(home).signing, till=till)
 
 

@@ -28,7 +28,7 @@ from highstreet.client.shop_loader import load_shop
 from highstreet.client.vault import Vault
 from highstreet.models.plan import ModelPlan
 from highstreet.models.shop import ShopData
-from highstreet.privacy.budget import StoreLimits
+from highstreet.privacy.budget import SpendingLimits
 from highstreet.privacy.errors import BudgetExhaustedError, ReleaseRefusedError
 from highstreet.protos.rounds_pb2 import (
     REFUSAL_BUDGET,
@@ -58,7 +58,7 @@ class StoreTill:
     home: StoreHome
     ledger: Ledger
     plan: ModelPlan
-    limits: StoreLimits
+    limits: SpendingLimits
     today: Callable[[], date] = lambda: datetime.now(UTC).date()
 
     def given(self, request: RoundRequest, sha256: bytes) -> bytes | None:

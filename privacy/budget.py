@@ -9,7 +9,7 @@ from highstreet.privacy.accountant import Accountant
 from highstreet.privacy.errors import InvalidReleaseError, ReleaseRefusedError
 from highstreet.privacy.releases import GaussianRelease, Neighbouring, PrivacyUnit
 
-__all__ = ["Budget", "Fit", "StoreLimits", "check_release", "fit", "window_start"]
+__all__ = ["Budget", "Fit", "SpendingLimits", "check_release", "fit", "window_start"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +34,7 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StoreLimits:
+class SpendingLimits:
     """What the store has set itself; nothing that arrives from outside can relax it.
 
     Attributes:
@@ -56,7 +56,7 @@ class Fit:
     epsilon: float
 
 
-def check_release(release: GaussianRelease, limits: StoreLimits, *, rounds_in_period: int) -> None:
+def check_release(release: GaussianRelease, limits: SpendingLimits, *, rounds_in_period: int) -> None:
     """Refuse a release that is outside the store's own limits, whoever the customers are.
 
     Raises:
@@ -64,7 +64,7 @@ def check_release(release: GaussianRelease, limits: StoreLimits, *, rounds_in_pe
             steps in one, too little noise, or too many rounds.
 
     >>> from highstreet.privacy.releases import customer_release
-    >>> limits = StoreLimits(budget=Budget(epsilon=3.0, delta=1e-5, period_days=365))
+    >>> limits = SpendingLimits(budget=Budget(epsilon=3.0, delta=1e-5, period_days=365))
     >>> check_release(customer_release(noise_multiplier=5.0), limits, rounds_in_period=0)
     """
     one_sum = release.steps == 1 and release.contributions == 1

@@ -68,10 +68,10 @@ class ReleaseRefusedError(PrivacyError):
 
 
 class BudgetExhaustedError(PrivacyError):
-    """Taking part would bring the privacy loss of every customer over the budget.
+    """Taking part would bring a customer who took part in every release of the period over the budget.
 
     Attributes:
-        epsilon: the loss taking part would bring the least-spent customer to.
+        epsilon: the loss taking part would bring such a customer to.
         budget_epsilon: the budget, at the same delta.
         delta: the delta of both.
     """

@@ -23,7 +23,7 @@ from types import FrameType
 
 from highstreet.client import ledger, ledger_file
 from highstreet.client.ledger import AnsweredRound, Ledger, RoundKey
-from highstreet.privacy.budget import Budget, StoreLimits
+from highstreet.privacy.budget import Budget, SpendingLimits
 from highstreet.privacy.errors import BudgetExhaustedError
 from highstreet.privacy.gaussian import ClosedFormAccountant
 from highstreet.privacy.releases import customer_release
@@ -31,7 +31,7 @@ from highstreet.privacy.releases import customer_release
 TRACED = {ledger.__file__, ledger_file.__file__, sys.modules["highstreet.files"].__file__}
 CUSTOMERS = [f"customer {i}" for i in range(12)]
 RELEASE = customer_release(noise_multiplier=20.0)
-LIMITS = StoreLimits(
+LIMITS = SpendingLimits(
     budget=Budget(epsilon=20.0, delta=1e-5, period_days=365), least_noise_multiplier=1.0, most_rounds=10**6
 )
 LINES_A_ROUND = 420

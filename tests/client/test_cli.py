@@ -15,7 +15,7 @@ from highstreet.cli import main
 from highstreet.client.home import HOME_VARIABLE, StoreHome
 from highstreet.client.ledger import Ledger, RoundKey
 from highstreet.client.round_log import noted
-from highstreet.privacy.budget import Budget, StoreLimits
+from highstreet.privacy.budget import Budget, SpendingLimits
 from highstreet.privacy.releases import customer_release
 from highstreet.protos.rounds_pb2 import (
     REFUSAL_BUDGET,
@@ -182,7 +182,7 @@ def test_budget_says_what_was_spent_as_two_claims(capsys: pytest.CaptureFixture[
             RoundKey(programme_id="p", phase=0, request_sha256=bytes(32)),
             release=customer_release(noise_multiplier=4.0),
             cohort=("1", "2"),
-            limits=StoreLimits(budget=Budget(epsilon=3.0, delta=1e-5, period_days=365)),
+            limits=SpendingLimits(budget=Budget(epsilon=3.0, delta=1e-5, period_days=365)),
             today=today,
         )
     shown = Typed(capsys, "budget", "--home", home.root).out

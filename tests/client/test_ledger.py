@@ -25,7 +25,7 @@ from highstreet.client.errors import (
     RoundRepeatedError,
 )
 from highstreet.client.ledger import AnsweredRound, Ledger, OpenedRound, RoundKey
-from highstreet.privacy.budget import Budget, StoreLimits
+from highstreet.privacy.budget import Budget, SpendingLimits
 from highstreet.privacy.errors import BudgetExhaustedError, ReleaseRefusedError, UnsupportedReleaseError
 from highstreet.privacy.gaussian import ClosedFormAccountant
 from highstreet.privacy.releases import Neighbouring, customer_release
@@ -33,7 +33,7 @@ from highstreet.privacy.releases import Neighbouring, customer_release
 TODAY = date(2026, 3, 1)
 ONE = customer_release(noise_multiplier=5.0)  # epsilon 0.73 alone, 1.06 twice, 1.33 three times
 BUDGET = Budget(epsilon=1.2, delta=1e-5, period_days=365)  # so two fit, three do not
-LIMITS = StoreLimits(budget=BUDGET, least_noise_multiplier=1.0, most_rounds=100)
+LIMITS = SpendingLimits(budget=BUDGET, least_noise_multiplier=1.0, most_rounds=100)
 COHORT = ("anna", "bela", "cora")
 DRIVER = Path(__file__).with_name("ledger_kill_driver.py")
 

@@ -27,7 +27,7 @@ from highstreet.models.plan import ModelPlan
 from highstreet.models.programme import default_plan, initial_state
 from highstreet.models.schema import FeatureSchema
 from highstreet.models.shop import ShopData
-from highstreet.privacy.budget import Budget, StoreLimits
+from highstreet.privacy.budget import Budget, SpendingLimits
 from highstreet.protos.rounds_pb2 import REFUSAL_BUDGET, REFUSAL_REPEATED, RoundReply, RoundRequest
 from tests.client.conftest import NOW, tasteful_files
 
@@ -58,7 +58,7 @@ def ledger(home: StoreHome) -> Iterator[Ledger]:
 
 
 def _till(home: StoreHome, ledger: Ledger, *, epsilon: float = 3.0, plan: ModelPlan = PLAN) -> StoreTill:
-    limits = StoreLimits(budget=Budget(epsilon=epsilon, delta=1e-5, period_days=365))
+    limits = SpendingLimits(budget=Budget(epsilon=epsilon, delta=1e-5, period_days=365))
     return StoreTill(home=home, ledger=ledger, plan=plan, limits=limits, today=lambda: TODAY)
 
 

@@ -7,13 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from highstreet.privacy.accountant import epsilon
-from highstreet.privacy.budget import Budget, StoreLimits, check_release, fit, window_start
+from highstreet.privacy.budget import Budget, SpendingLimits, check_release, fit, window_start
 from highstreet.privacy.errors import InvalidReleaseError, ReleaseRefusedError, UnsupportedReleaseError
 from highstreet.privacy.gaussian import ClosedFormAccountant
 from highstreet.privacy.releases import Neighbouring, PrivacyUnit, customer_release
 
 BUDGET = Budget(epsilon=2.0, delta=1e-5, period_days=365)
-LIMITS = StoreLimits(budget=BUDGET, least_noise_multiplier=2.0, most_rounds=3)
+LIMITS = SpendingLimits(budget=BUDGET, least_noise_multiplier=2.0, most_rounds=3)
 ONE = customer_release(noise_multiplier=5.0)
 
 
