@@ -30,19 +30,6 @@ REFUSED_PROGRAMS = (
     "flwr-simulation",
 )
 _REFUSAL = b"#!/bin/sh\necho 'This store runs no app but its own.' >&2\nexit 64\n"
-# The SuperNode's own command hangs instead of ending when it cannot connect: its HTTP thread lives on.
-_SUPERNODE = """
-import os, sys, traceback
-from flwr.supernode.cli import flower_supernode
-try:
-    flower_supernode()
-except BaseException:
-    traceback.print_exc()
-finally:
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(1)
-"""
 _KEPT = ("HOME", "LANG", "LC_ALL", "TMPDIR", "TZ")
 
 
@@ -147,7 +134,7 @@ def _supernode_spec(settings: NodeSettings, *, address: str, secret: Path, path:
     words = [word for pair in arguments.items() for word in pair]
     return ChildSpec(
         name="supernode",
-        command=[sys.executable, "-c", _SUPERNODE, *words],
+        command=[sys.executable, "-m", "highstreet.client.supernode", *words],
         environment=_environment(settings, path=path),
         log=settings.logs / "supernode.log",
     )

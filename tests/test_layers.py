@@ -28,6 +28,7 @@ SHELL_ONLY = {"highstreet.files", "highstreet.logs", "highstreet.processes"}
 FLOWER_FILES = {
     "client/app.py",
     "client/shim.py",
+    "client/supernode.py",
     "server/app.py",
     "server/strategy.py",
     "server/superlink.py",

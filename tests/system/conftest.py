@@ -39,7 +39,7 @@ _PROGRAMS = (
     "flower-superlink",
     "flower-superexec",
     "flwr-serverapp",
-    "flower_supernode",
+    "highstreet.client.supernode",
     "highstreet.client.shim",
 )
 

@@ -87,13 +87,13 @@ def test_a_store_reaches_the_coordinator_through_its_node_and_listens_on_loopbac
 ) -> None:
     for shop in shops:
         children = coop.children_of(shop.process.pid)
-        node, port = children["flower_supernode"], coop.home.config().ports.fleet
+        node, port = children["highstreet.client.supernode"], coop.home.config().ports.fleet
         coop.until(lambda node=node, port=port: _connected_to(node, port), 60)
         listening = _listening({shop.process.pid, *children.values()})
         assert {address for address, _ in listening} == {"127.0.0.1"}
         assert shop.home.socket.stat().st_mode & 0o777 == 0o600
         assert shop.home.socket.parent.stat().st_mode & 0o777 == 0o700
-        environment = Path(f"/proc/{children['flower_supernode']}/environ").read_text()
+        environment = Path(f"/proc/{children['highstreet.client.supernode']}/environ").read_text()
         assert f"PATH={shop.home.run / 'node' / 'bin'}\0" in environment
 
 
