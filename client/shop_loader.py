@@ -86,7 +86,7 @@ def load_shop(
         only: of the cohort, only these row keys; all of it when None.
 
     Raises:
-        ForgedCohortError, CohortExpiredError, ClockSetBackError, InconsistentConsentLogError: nothing is
+        ForgedCohortError, CohortExpiredError, InconsistentConsentLogError: nothing is
         loaded.
     """
     with vault.read() as connection:

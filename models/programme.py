@@ -139,6 +139,11 @@ def check_plan(plan: ModelPlan) -> Settings:
     names = [phase.name for phase in plan.phases]
     if [name for name in dict.fromkeys(names)] != [name for name in _KINDS if name in names]:
         raise InvalidPlanError("The phases of the programme are not in their order.")
+    if "evaluation" in names and not settings.holdout_days:
+        raise InvalidPlanError(
+            "The programme has an evaluation phase, but no days are kept out of training for it.",
+            next_step="Set holdout_days to 1 or more, 14 for example, or leave the evaluation phase out.",
+        )
     return settings
 
 

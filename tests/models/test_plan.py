@@ -90,6 +90,7 @@ def test_a_plan_this_code_cannot_run_is_refused(small_plan):
         replace(small_plan, phases=(replace(first, dimension=3), *rest)),
         replace(small_plan, phases=(replace(first, sampling_rate=0.5), *rest)),
         replace(small_plan, phases=(replace(rest[0], index=0), replace(first, index=1), *rest[1:])),
+        replace(small_plan, params={**small_plan.params, "holdout_days": 0}),
     ]
     for plan in strange:
         with pytest.raises(InvalidPlanError):
