@@ -1,17 +1,20 @@
 """Local training: a shop goes on from the release on its own customers, without noise; nothing of it leaves.
 
-Two experts are fitted by the same code. The *co-op* expert computes its features from released statistics
-and starts
-from the released weights, held to them as strongly as the release is worth: its error variance, known from
-    its noise,
-is added to the variance between shops. The *alone* expert computes them from the shop's own statistics and
-starts from the public initial weights. How much of each is served is decided on the shop's own last weeks,
-so that a release that is mostly noise loses its say.
+Two experts are fitted by the same code. The *co-op* expert computes its features from released statistics and
+starts from the released weights, held to them as strongly as the release is worth: its error variance, known
+from its noise, is added to the variance between shops. The *alone* expert computes them from the shop's own
+statistics and starts from the public initial weights.
+
+Two questions are answered apart. How many of the first places go to products new to a customer is mostly the
+shop's own affair, and a co-op that knows its new products well tends to push them too far up. Which new
+products these are is what the co-op knows best. How much of each expert is served in either is decided on the
+shop's own last weeks, so that a release that is mostly noise loses its say.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,13 +29,18 @@ from highstreet.models.popularity import apply_popularity, popularity_rows
 from highstreet.models.schema import FeatureSchema
 from highstreet.models.settings import Settings
 from highstreet.models.shop import ShopData
-from highstreet.models.shop_view import SHOP_WEIGHTS, ShopView, shop_features, shop_view
+from highstreet.models.shop_view import SHOP_FEATURES, SHOP_WEIGHTS, ShopView, shop_features, shop_view
 from highstreet.models.state import SharedState
 
 __all__ = ["fit_alone", "fit_local"]
 
 _CHUNK = 64
-_SHARE_GRID = (0.0, 0.25, 0.5, 0.75, 1.0)
+_SHARE_GRID = np.array([0.0, 0.25, 0.5, 0.75, 1.0])
+#: The co-op's part in how many places go to new products, where a shop has too few customers to judge.
+_USUAL_PLACE_SHARE = 0.25
+#: Offset of a candidate that is out of the running.
+_NEVER = np.float32(-1e9)
+_IS_REPEAT = np.array([name.startswith("repeat/") for name in (*FEATURES, *SHOP_FEATURES)])
 
 
 def fit_local(
@@ -65,6 +73,43 @@ class _Window:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Judged:
+    """Customers of the last window, as experts fitted on the earlier ones see them.
+
+    Attributes:
+        examples: of the shop's own statistics; both experts have the same candidates and targets.
+        alone_scores, coop_scores: (b, 1, c), without offsets.
+    """
+
+    examples: Examples
+    alone_scores: NDArray[np.float64]
+    coop_scores: NDArray[np.float64]
+
+    @property
+    def novel(self) -> Examples:
+        """The same examples with only products new to the customer among the candidates."""
+        bought = (self.examples.features[..., _IS_REPEAT] != 0).any(axis=-1)
+        return replace(
+            self.examples,
+            offsets=np.where(bought, _NEVER, self.examples.offsets),
+            targets=np.where(bought, np.float32(0), self.examples.targets),
+        )
+
+
+def _pairs(
+    alone_windows: list[_Window],
+    alone_prior: WeightPrior,
+    coop_windows: list[_Window],
+    coop_prior: WeightPrior,
+) -> Iterator[_Judged]:
+    """Fit both experts on the earlier windows and let them score the last one."""
+    alone = fit_map([chunk for window in alone_windows[1:] for chunk in window.chunks], alone_prior)
+    coop = fit_map([chunk for window in coop_windows[1:] for chunk in window.chunks], coop_prior)
+    for own, shared in zip(alone_windows[0].chunks, coop_windows[0].chunks, strict=True):
+        yield _Judged(examples=own, alone_scores=own.features @ alone, coop_scores=shared.features @ coop)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Fit:
     schema: FeatureSchema
     settings: Settings
@@ -77,15 +122,16 @@ class _Fit:
         settings = self.settings
         alone_windows = [self._window(index, None) for index in range(settings.local_windows)]
         alone_prior = self._alone_prior()
-        alone = self._expert(None, alone_windows, alone_prior, share=1.0)
-        coop = Expert(statistics=SharedState(), weights=alone.weights, share=0.0)
+        alone = self._expert(None, alone_windows, alone_prior)
+        coop = Expert(statistics=SharedState(), weights=alone.weights, place_share=0.0, order_share=0.0)
         if release is not None:
             windows = [self._window(index, release) for index in range(settings.local_windows)]
             prior = self._coop_prior(release)
-            reluctance = self._reluctance(release)
-            share = self._coop_share(alone_windows, alone_prior, windows, prior, reluctance)
-            coop = self._expert(release, windows, prior, share=share)
-            alone = Expert(statistics=alone.statistics, weights=alone.weights, share=1.0 - share)
+            place, order = self._coop_shares(
+                _pairs(alone_windows, alone_prior, windows, prior), self._reliability(release)
+            )
+            coop = replace(self._expert(release, windows, prior), place_share=place, order_share=order)
+            alone = replace(alone, place_share=1.0 - place, order_share=1.0 - order)
         return PersonalModel(
             schema=self.schema,
             settings=settings,
@@ -171,42 +217,35 @@ class _Fit:
             targets=found.targets[kept],
         )
 
-    def _expert(
-        self, release: SharedState | None, windows: list[_Window], prior: WeightPrior, *, share: float
-    ) -> Expert:
+    def _expert(self, release: SharedState | None, windows: list[_Window], prior: WeightPrior) -> Expert:
         chunks = [chunk for window in windows for chunk in window.chunks]
         statistics = release if release is not None else self._own_statistics(self.shop.as_of)
-        return Expert(statistics=statistics, weights=fit_map(chunks, prior), share=share)
+        return Expert(statistics=statistics, weights=fit_map(chunks, prior), place_share=1.0, order_share=1.0)
 
-    def _coop_share(
-        self,
-        alone_windows: list[_Window],
-        alone_prior: WeightPrior,
-        coop_windows: list[_Window],
-        coop_prior: WeightPrior,
-        reluctance: NDArray[np.float64],
-    ) -> float:
-        """Fit both experts on the earlier windows; return the mixture that explains the last one best."""
-        alone = fit_map([chunk for window in alone_windows[1:] for chunk in window.chunks], alone_prior)
-        coop = fit_map([chunk for window in coop_windows[1:] for chunk in window.chunks], coop_prior)
-        losses = np.zeros(len(_SHARE_GRID))
-        for own, shared in zip(alone_windows[0].chunks, coop_windows[0].chunks, strict=True):
-            alone_scores, coop_scores = own.features @ alone, shared.features @ coop
-            for place, share in enumerate(_SHARE_GRID):
-                mixed = share * coop_scores + (1 - share) * alone_scores
-                losses[place] += losses_of_scores(mixed, own).sum()
-        return float(_SHARE_GRID[int(np.argmin(losses + reluctance))])
+    def _coop_shares(self, judged: Iterator[_Judged], reliability: float) -> tuple[float, float]:
+        """Return the co-op's part in places and in order that explain the shop's last window best.
 
-    def _reluctance(self, release: SharedState) -> NDArray[np.float64]:
-        """Loss the shop's data must overcome to move off the mixture that the release's known noise suggests.
-
-        All of a clean release is served, half of one that is nothing but noise: few customers cannot judge.
+        Each question has its own loss, over all products and over those new to the customer, and its own
+        reluctance: loss that the shop's data must overcome to move off what is usual, because few customers
+        cannot judge. Usual in the order is all of a clean release, and half of one that is nothing but noise.
         """
+        places, order = np.zeros(len(_SHARE_GRID)), np.zeros(len(_SHARE_GRID))
+        for each in judged:
+            for index, share in enumerate(_SHARE_GRID):
+                mixed = share * each.coop_scores + (1 - share) * each.alone_scores
+                places[index] += losses_of_scores(mixed, each.examples).sum()
+                order[index] += losses_of_scores(mixed, each.novel).sum()
+        reluctance = self.settings.share_prior
+        places += reluctance * (_SHARE_GRID - _USUAL_PLACE_SHARE) ** 2
+        order += reluctance * (_SHARE_GRID - 0.5 - 0.5 * reliability) ** 2
+        return float(_SHARE_GRID[np.argmin(places)]), float(_SHARE_GRID[np.argmin(order)])
+
+    def _reliability(self, release: SharedState) -> float:
+        """Return which part of what the release says of products here is not noise, in [0, 1]."""
         keys = np.unique(self.shop.catalogue.shared_key)
         observed = float(np.var(release["popularity/key"][keys])) if len(keys) else 0.0
         noise = float(release["popularity/key_stddev"][0]) ** 2
-        reliability = min(max(1.0 - noise / observed, 0.0), 1.0) if observed > 0 else 0.0
-        return self.settings.share_prior * (np.array(_SHARE_GRID) - 0.5 - 0.5 * reliability) ** 2
+        return min(max(1.0 - noise / observed, 0.0), 1.0) if observed > 0 else 0.0
 
     def _alone_prior(self) -> WeightPrior:
         mean = np.concatenate([INITIAL_WEIGHTS, SHOP_WEIGHTS])

@@ -19,7 +19,7 @@ from highstreet.models.state import SharedState
 
 __all__ = ["Expert", "PersonalModel"]
 
-_FORMAT = "highstreet-personal-1"
+_FORMAT = "highstreet-personal-2"
 _MAX_BYTES = 256 << 20
 
 
@@ -30,12 +30,20 @@ class Expert:
     Attributes:
         statistics: released state, or the shop's own statistics in the same form.
         weights: (f,), shared features first, the shop's own features after them.
-        share: part of this expert in the final score, in [0, 1]; shares add to 1.
+        place_share: part of this expert in the score that decides how many of the first places go to products
+            new to the customer, in [0, 1]; shares add to 1.
+        order_share: its part in the order among those new products; shares add to 1.
     """
 
     statistics: SharedState
     weights: NDArray[np.float64]
-    share: float
+    place_share: float
+    order_share: float
+
+    @property
+    def is_served(self) -> bool:
+        """Whether suggestions depend on this expert at all."""
+        return self.place_share > 0 or self.order_share > 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -45,7 +53,7 @@ class PersonalModel:
     Attributes:
         schema, settings: as in the plan it was fitted under.
         products: number of catalogue rows it was fitted for.
-        coop: the expert that starts from the release; its share is 0 when there is none.
+        coop: the expert that starts from the release; its shares are 0 when there is none.
         alone: the expert that knows only this shop.
         view: the shop's own statistics.
     """
@@ -62,7 +70,7 @@ class PersonalModel:
         arrays: dict[str, NDArray[np.floating]] = {}
         for name, expert in (("coop", self.coop), ("alone", self.alone)):
             arrays[f"{name}.weights"] = expert.weights
-            arrays[f"{name}.share"] = np.array([expert.share])
+            arrays[f"{name}.shares"] = np.array([expert.place_share, expert.order_share])
             arrays.update({f"{name}.statistics.{key}": expert.statistics[key] for key in expert.statistics})
         for field in _VIEW_FIELDS:
             arrays[f"view.{field}"] = np.atleast_1d(np.asarray(getattr(self.view, field), dtype=np.float32))
@@ -120,11 +128,13 @@ _VIEW_FIELDS = ("volume", "people", "customers", "directions", "strengths")
 
 def _expert(arrays: dict[str, NDArray[np.floating]], name: str) -> Expert:
     prefix = f"{name}.statistics."
+    place_share, order_share = arrays[f"{name}.shares"].tolist()
     statistics = {key.removeprefix(prefix): array for key, array in arrays.items() if key.startswith(prefix)}
     return Expert(
         statistics=SharedState(statistics),
         weights=arrays[f"{name}.weights"].astype(np.float64),
-        share=float(arrays[f"{name}.share"][0]),
+        place_share=place_share,
+        order_share=order_share,
     )
 
 

@@ -70,7 +70,7 @@ class Recommender:
         self._experts = [
             (expert, FeatureSpace(model.schema, model.settings, expert.statistics, shop.catalogue))
             for expert in (model.coop, model.alone)
-            if expert.share > 0
+            if expert.is_served
         ]
 
     def scores(self, rows: NDArray[np.integer]) -> FloatArray:
@@ -113,27 +113,24 @@ class Recommender:
 
     def _scores(self, past: Histories) -> FloatArray:
         everything = np.broadcast_to(np.arange(self.model.products), past.count.shape)
-        total = np.zeros(past.count.shape, dtype=np.float32)
+        places = np.zeros(past.count.shape, dtype=np.float32)
+        order = np.zeros_like(places)
         for expert, space in self._experts:
-            weights = expert.weights.astype(np.float32)
-            total += np.float32(expert.share) * (self._features(space, past, everything) @ weights)
-        return self._repeats_in_order(total, past)
+            scores = self._features(space, past, everything) @ expert.weights.astype(np.float32)
+            places += np.float32(expert.place_share) * scores
+            order += np.float32(expert.order_share) * scores
+        repeats = _handed_out(places, self._repeat_order(places, past), past.bought)
+        return _handed_out(repeats, order, ~past.bought)
 
-    def _repeats_in_order(self, scores: FloatArray, past: Histories) -> FloatArray:
-        """Order what a customer bought before by score and repeat rule together; the places stay the same.
+    def _repeat_order(self, scores: FloatArray, past: Histories) -> FloatArray:
+        """Score and repeat rule together; they order what a customer bought before.
 
         The rule is the log of how often, lately counting more. It says nothing about products new to the
-        customer, so these keep their scores, and the scores of the others are only handed out anew.
+        customer.
         """
         settings = self.model.settings
         rule = np.log(np.maximum(past.profile(settings.repeat_half_life_days), 1e-3))
-        blended = scores + np.float32(settings.repeat_weight) * rule
-        ordered = scores.copy()
-        for row, bought in enumerate(past.bought):
-            items = np.flatnonzero(bought)
-            best_first = items[np.argsort(-blended[row, items], kind="stable")]
-            ordered[row, best_first] = -np.sort(-scores[row, items])
-        return ordered
+        return np.asarray(scores + np.float32(settings.repeat_weight) * rule, dtype=np.float32)
 
     def _features(self, space: FeatureSpace, past: Histories, candidates: NDArray[np.integer]) -> FloatArray:
         settings = self.model.settings
@@ -187,7 +184,7 @@ class Recommender:
             people = int(self.model.view.people[item])
             return {"people": people} if people >= MINIMUM_PEOPLE else None
         if code is ReasonCode.POPULAR_IN_COOP:
-            return {} if self.model.coop.share > 0 else None
+            return {} if self.model.coop.order_share > 0 else None
         if code is ReasonCode.LIKES_CATEGORY:
             same = (catalogue.product_type == catalogue.product_type[item]) & (catalogue.product_type > 0)
             same |= (catalogue.category == catalogue.category[item]) & (catalogue.category > 0)
@@ -224,8 +221,27 @@ def recommend(
     return Recommender(model, shop).recommend(customer_row, k, novel_only=novel_only)
 
 
+def _handed_out(scores: FloatArray, order: FloatArray, chosen: NDArray[np.bool_]) -> FloatArray:
+    """Hand out the scores of the chosen products anew, the highest to the first in another order.
+
+    The places these products have among all products stay the same; which of them has which changes.
+
+    Args:
+        scores: (b, n).
+        order: (b, n); higher comes first.
+        chosen: (b, n).
+    """
+    handed = scores.copy()
+    for row, mask in enumerate(chosen):
+        items = np.flatnonzero(mask)
+        best_first = items[np.argsort(-order[row, items], kind="stable")]
+        handed[row, best_first] = -np.sort(-scores[row, items])
+    return handed
+
+
 def _weighted(expert: Expert, features: FloatArray) -> NDArray[np.float64]:
-    return np.asarray(expert.share * features * expert.weights)
+    """Return what each feature adds to the order among products new to a customer."""
+    return np.asarray(expert.order_share * features * expert.weights)
 
 
 _NAMES = (*FEATURES, *SHOP_FEATURES)

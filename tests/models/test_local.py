@@ -59,7 +59,7 @@ def test_a_personal_model_survives_its_bytes(model, shop):
 
 def test_damaged_bytes_are_refused(model):
     data = model.to_bytes()
-    for bad in (b"", data[:50], data[:-9], b"\x02" + data[1:], data.replace(b"personal-1", b"personal-9")):
+    for bad in (b"", data[:50], data[:-9], b"\x02" + data[1:], data.replace(b"personal-2", b"personal-9")):
         with pytest.raises(InvalidPersonalModelError):
             PersonalModel.from_bytes(bad)
 
@@ -71,7 +71,7 @@ def test_fitting_is_the_same_for_the_same_generator(small_plan, release, shop, m
 
 def test_without_a_release_the_shop_stands_alone(small_plan, shop):
     alone = fit_alone(small_plan, shop, generator=np.random.default_rng(1))
-    assert (alone.coop.share, alone.alone.share) == (0.0, 1.0)
+    assert (alone.coop.is_served, alone.alone.order_share) == (False, 1.0)
 
 
 def test_a_release_of_noise_loses_its_say(small_plan, release, shop_maker):
@@ -80,8 +80,8 @@ def test_a_release_of_noise_loses_its_say(small_plan, release, shop_maker):
     big = shop_maker(customers=60, seed=21)
     served = fit_local(small_plan, wrong, big, generator=np.random.default_rng(1))
     good = fit_local(small_plan, release, big, generator=np.random.default_rng(1))
-    assert served.coop.share == 0.0
-    assert good.coop.share > 0.0
+    assert not served.coop.is_served
+    assert good.coop.order_share > 0.0
 
 
 def test_a_noisier_release_is_held_less_tightly(small_plan, release, shop):
@@ -223,4 +223,27 @@ def test_the_repeat_rule_hands_out_the_same_places_anew(small_plan, shop):
         by_rule = rule[row, own][np.argsort(-after[row, own], kind="stable")]
         assert (np.diff(by_rule) <= 1e-6).all()
         changed += int((before[row, own] != after[row, own]).any())
+    assert changed
+
+
+def test_the_order_among_new_products_is_decided_apart_from_their_places(small_plan, release, shop):
+    fitted = fit_local(small_plan, release, shop, generator=np.random.default_rng(3))
+    rows = np.arange(len(shop.customer_ids))
+    bought = Timeline(shop).before(shop.as_of, rows, (30.0,)).bought
+
+    def scores(place: float, order: float):
+        coop = replace(fitted.coop, place_share=place, order_share=order)
+        alone = replace(fitted.alone, place_share=1 - place, order_share=1 - order)
+        return Recommender(replace(fitted, coop=coop, alone=alone), shop).scores(rows)
+
+    own, ours, both = scores(0.0, 0.0), scores(1.0, 1.0), scores(0.0, 1.0)
+    changed = 0
+    for row in rows:
+        new = ~bought[row]
+        # The shop's own model says which places new products get, the co-op which product gets which.
+        assert (both[row, ~new] == own[row, ~new]).all()
+        assert (np.sort(both[row, new]) == np.sort(own[row, new])).all()
+        order = np.argsort(-ours[row, new], kind="stable")
+        assert (np.diff(both[row, new][order]) <= 0).all()
+        changed += int((both[row] != own[row]).any())
     assert changed
