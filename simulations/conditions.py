@@ -63,7 +63,7 @@ OPPONENTS = (
     Condition(name="ease-pooled", title="EASE pooled (no privacy)", kind=Kind.OPPONENT),
     Condition(name="autoencoder", title="linear autoencoder pooled (no privacy)", kind=Kind.OPPONENT),
 )
-_ALONE = Condition(name="alone", title="each shop alone: its own best model", kind=Kind.ALONE)
+_ALONE = Condition(name="alone", title="each shop alone: its own best model", kind=Kind.ALONE, is_random=True)
 
 
 def conditions_for(epsilons: Iterable[float]) -> tuple[Condition, ...]:
@@ -85,7 +85,9 @@ def conditions_for(epsilons: Iterable[float]) -> tuple[Condition, ...]:
         for epsilon in epsilons
         for placement in (Placement.ONCE_IN_SUM, Placement.EVERY_STORE)
     ]
-    without = Condition(name="no-privacy", title="co-op prior + local, no privacy", kind=Kind.COOP)
+    without = Condition(
+        name="no-privacy", title="co-op prior + local, no privacy", kind=Kind.COOP, is_random=True
+    )
     return (*OPPONENTS, _ALONE, without, *private)
 
 

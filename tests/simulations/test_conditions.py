@@ -12,9 +12,10 @@ def test_every_epsilon_is_run_with_noise_in_the_sum_and_in_every_store():
     assert len(names) == len(set(names))
 
 
-def test_only_noisy_conditions_need_seeds():
+def test_only_what_is_trained_needs_seeds():
     for condition in conditions_for((1.0,)):
-        assert condition.is_random == (condition.epsilon is not None)
+        # Whatever is trained draws at random.
+        assert condition.is_random == (condition.kind is not Kind.OPPONENT)
         assert (condition.kind is Kind.OPPONENT) == (condition in OPPONENTS)
 
 

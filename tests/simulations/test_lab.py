@@ -57,9 +57,9 @@ def test_replay_goes_on_where_it_stopped_and_reports_everything(tmp_path, tables
         run_replay(request(tmp_path, tables), console=quiet())
     assert ran == ["store-popularity-seed1", "own-recency-seed1", "alone-seed1", "epsilon-3-in-sum-seed1"]
     paths = run_replay(request(tmp_path, tables), console=quiet())
-    assert ran[4:] == ["epsilon-3-in-sum-seed2"]
+    assert ran[4:] == ["alone-seed2", "epsilon-3-in-sum-seed2"]
     run_replay(request(tmp_path, tables), console=quiet())
-    assert len(ran) == 5
+    assert len(ran) == 6
     by_ending = {path.suffix: path.read_text(encoding="utf-8") for path in paths}
     rows = json.loads(by_ending[".json"])["rows"]
     assert [(row["condition"]["name"], row["seeds"]) for row in rows][-1] == ("epsilon-3-in-sum", 2)
