@@ -6,6 +6,9 @@ at any point the same request is opened again without spending twice: before the
 between the two nothing had been sent and the sum is computed anew with fresh noise, and after the reply the
 very same bytes are sent again.
 
+A store on a round's committee also helps to open the sum of one set of contributors, and never of another:
+two sums would give their difference away. `agree` writes the set; only then may anything be said of it.
+
 Whether a round is opened depends on the releases opened before and on nothing else, because the coordinator
 sees it: a decision that looked at who is in the cohort would be a release without noise.
 """
@@ -25,6 +28,7 @@ from highstreet.client.errors import LedgerError, LedgerRewoundError, RoundRepea
 from highstreet.client.ledger_entries import AnsweredRound, OpenedRound, RoundKey, Spending
 from highstreet.client.ledger_file import (
     Event,
+    agreement_digest,
     exposure_digest,
     last_event,
     open_ledger,
@@ -175,6 +179,56 @@ class Ledger:
             settle(self._connection, self._path)
             return stored
 
+    def agreed_set(self, key: RoundKey) -> bytes | None:
+        """Return the set of contributors this store agreed to, as a member of the round's committee.
+
+        Raises:
+            RoundRepeatedError: this phase was asked for by another request.
+            LedgerError: the ledger cannot be trusted or read.
+        """
+        with self._lock, transaction(self._connection, self._path):
+            self._latest()
+            self._round(key)
+            return self._agreed_set(key)
+
+    def agree(self, key: RoundKey, set_sha256: bytes) -> None:
+        """Record the set of contributors of a round; the same one again changes nothing.
+
+        Args:
+            key: of the round, contributed to or not.
+            set_sha256: names the set, 32 bytes.
+
+        Raises:
+            RoundRepeatedError: the phase was asked for by another request, or another set was agreed to.
+            LedgerError: the ledger cannot be trusted or written; nothing may be said of the set.
+        """
+        with self._lock:
+            with transaction(self._connection, self._path):
+                event = self._latest()
+                self._round(key)
+                agreed = self._agreed_set(key)
+                if agreed is None:
+                    values = (
+                        event.sequence + 1,
+                        key.programme_id,
+                        key.phase,
+                        key.request_sha256,
+                        set_sha256,
+                    )
+                    self._connection.execute(
+                        "INSERT INTO agreements VALUES (?, ?, ?, ?, ?, ?)",
+                        (*values, agreement_digest(event.digest, values)),
+                    )
+                elif not hmac.compare_digest(agreed, set_sha256):
+                    raise RoundRepeatedError(
+                        f"In phase {key.phase} of programme {key.programme_id} another set of contributors "
+                        "was agreed to; nothing was sent.",
+                        next_step="Ask the coordinator why it asks for two sums.",
+                    )
+                newest = last_event(self._connection)
+            self._seen = newest
+            settle(self._connection, self._path)
+
     def spending(self, budget: Budget, *, today: date) -> Spending:
         """Return what was spent in the period that ends today, for the shop's own eyes."""
         with self._lock, transaction(self._connection, self._path):
@@ -272,20 +326,32 @@ class Ledger:
         return fit([releases[sequence] for sequence in history], new, budget, self._accountant)
 
     def _round(self, key: RoundKey) -> tuple[int] | None:
-        """Return the round's sequence number; refuse another request for the same phase."""
+        """Return the number of a round that was paid for; refuse another request for the same phase."""
+        self._refuse_other_request(key, "rounds")
+        self._refuse_other_request(key, "agreements")
         row = self._connection.execute(
-            "SELECT sequence, request_sha256 FROM rounds WHERE programme_id = ? AND phase = ?",
+            "SELECT sequence FROM rounds WHERE programme_id = ? AND phase = ?", (key.programme_id, key.phase)
+        ).fetchone()
+        return None if row is None else (row[0],)
+
+    def _refuse_other_request(self, key: RoundKey, table: str) -> None:
+        row = self._connection.execute(
+            f"SELECT request_sha256 FROM {table} WHERE programme_id = ? AND phase = ?",  # noqa: S608 - a literal
             (key.programme_id, key.phase),
         ).fetchone()
-        if row is None:
-            return None
-        if not hmac.compare_digest(row[1], key.request_sha256):
+        if row is not None and not hmac.compare_digest(row[0], key.request_sha256):
             raise RoundRepeatedError(
                 f"Phase {key.phase} of programme {key.programme_id} was asked for before by another request; "
                 "nothing was sent.",
                 next_step="Ask the coordinator why it asks twice.",
             )
-        return (row[0],)
+
+    def _agreed_set(self, key: RoundKey) -> bytes | None:
+        row = self._connection.execute(
+            "SELECT set_sha256 FROM agreements WHERE programme_id = ? AND phase = ?",
+            (key.programme_id, key.phase),
+        ).fetchone()
+        return None if row is None else bytes(row[0])
 
     def _reply(self, sequence: int) -> bytes | None:
         row = self._connection.execute("SELECT reply FROM replies WHERE round = ?", (sequence,)).fetchone()

@@ -1,9 +1,10 @@
 """The ledger's file: opened only if it is whole, and never older than what was last known of it.
 
-Every event (a spend, a reply) is chained to the one before by SHA-256. A small file beside the database, the
-mark, holds the number and digest of the last event; it is written after the database and before anything is
-computed or sent. A database that is behind its mark was put back from an old copy, and is refused: it would
-forget what was spent. A copy of the whole folder put back at once is beyond what one machine can notice.
+Every event (a spend, a reply, a committee member's agreement) is chained to the one before by SHA-256. A
+small file beside the database, the mark, holds the number and digest of the last event; it is written after
+the database and before anything is computed or sent. A database that is behind its mark was put back from an
+old copy, and is refused: it would forget what was spent. A copy of the whole folder put back at once is
+beyond what one machine can notice.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from highstreet.files import make_private_folder, read_limited, sync_folder, wri
 
 __all__ = [
     "Event",
+    "agreement_digest",
     "exposure_digest",
     "last_event",
     "open_ledger",
@@ -121,7 +123,7 @@ def last_event(connection: sqlite3.Connection) -> Event:
     """Return the newest event, or the start of the chain."""
     row = connection.execute(
         "SELECT sequence, digest FROM rounds UNION ALL SELECT sequence, digest FROM replies "
-        "ORDER BY sequence DESC LIMIT 1"
+        "UNION ALL SELECT sequence, digest FROM agreements ORDER BY sequence DESC LIMIT 1"
     ).fetchone()
     return Event(*row) if row else Event(0, _start(connection))
 
@@ -130,7 +132,7 @@ def refuse_stray_exposures(connection: sqlite3.Connection) -> None:
     """Refuse a ledger in which somebody was exposed outside its rounds.
 
     The budget is held against all rounds of the period; that bounds every customer only while each one's
-    history is a part of them. By index only: an event's number is a round's or a reply's.
+    history is a part of them. By index only: an event's number is a round's, a reply's or an agreement's.
 
     Raises:
         LedgerUnreadableError: an exposure belongs to no round.
@@ -139,7 +141,8 @@ def refuse_stray_exposures(connection: sqlite3.Connection) -> None:
     (is_stray,) = connection.execute(
         "SELECT EXISTS (SELECT 1 FROM exposures WHERE sequence < 1)"
         " OR EXISTS (SELECT 1 FROM exposures WHERE sequence > ?)"
-        " OR EXISTS (SELECT 1 FROM replies CROSS JOIN exposures USING (sequence))",
+        " OR EXISTS (SELECT 1 FROM replies CROSS JOIN exposures USING (sequence))"
+        " OR EXISTS (SELECT 1 FROM agreements CROSS JOIN exposures USING (sequence))",
         (newest,),
     ).fetchone()
     if is_stray:
@@ -159,6 +162,11 @@ def round_digest(before: bytes, values: tuple[int | float | str | bytes, ...]) -
 def reply_digest(before: bytes, sequence: int, round_sequence: int, reply: bytes) -> bytes:
     """Chain a reply to the round it answers."""
     return _chain(before, "reply", (sequence, round_sequence, hashlib.sha256(reply).digest()))
+
+
+def agreement_digest(before: bytes, values: tuple[int | str | bytes, ...]) -> bytes:
+    """Chain an agreement: sequence, programme, phase, request, set of contributors."""
+    return _chain(before, "agreement", values)
 
 
 def mark_path(path: Path) -> Path:
@@ -255,16 +263,21 @@ def _verify(connection: sqlite3.Connection, mark: Event | None) -> None:
 
 def _recomputed(connection: sqlite3.Connection, digests: list[bytes]) -> Iterator[Event]:
     """Yield every event with the digest it should have; refuse the first that has another."""
-    rounds = connection.execute("SELECT * FROM rounds ORDER BY sequence").fetchall()
-    replies = connection.execute("SELECT sequence, round, reply, digest FROM replies ORDER BY sequence")
-    events = sorted([(row[0], True, row) for row in rounds] + [(row[0], False, row) for row in replies])
-    for sequence, is_round, row in events:
-        if is_round:
+    events = sorted(
+        (row[0], kind, row)
+        for kind in ("rounds", "replies", "agreements")
+        for row in connection.execute(f"SELECT * FROM {kind}").fetchall()  # noqa: S608 - from the line above
+    )
+    for sequence, kind, row in events:
+        is_same = True
+        if kind == "rounds":
             members = connection.execute("SELECT customer FROM exposures WHERE sequence = ?", (sequence,))
             is_same = exposure_digest([customer for (customer,) in members]) == row[7]
             digest = round_digest(digests[-1], row[:8])
+        elif kind == "replies":
+            digest = reply_digest(digests[-1], sequence, row[1], row[2])
         else:
-            is_same, digest = True, reply_digest(digests[-1], sequence, row[1], row[2])
+            digest = agreement_digest(digests[-1], row[:5])
         if not is_same or digest != row[-1]:
             raise LedgerUnreadableError(f"Entry {sequence} of the ledger was changed.", next_step=_RESTORE)
         yield Event(sequence, digest)

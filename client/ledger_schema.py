@@ -44,4 +44,19 @@ CREATE TRIGGER replies_stay BEFORE UPDATE ON replies BEGIN SELECT RAISE(ABORT, '
 CREATE TRIGGER replies_remain BEFORE DELETE ON replies BEGIN SELECT RAISE(ABORT, 'append only'); END;
 """
 
-MIGRATIONS: tuple[str, ...] = (_VERSION_1,)
+# The one set of contributors that this store, on a round's committee, agreed to open the sum of.
+_VERSION_2 = """
+CREATE TABLE agreements (
+    sequence INTEGER PRIMARY KEY,
+    programme_id TEXT NOT NULL,
+    phase INTEGER NOT NULL,
+    request_sha256 BLOB NOT NULL CHECK (length(request_sha256) = 32),
+    set_sha256 BLOB NOT NULL CHECK (length(set_sha256) = 32),
+    digest BLOB NOT NULL CHECK (length(digest) = 32),
+    UNIQUE (programme_id, phase)
+) STRICT;
+CREATE TRIGGER agreements_stay BEFORE UPDATE ON agreements BEGIN SELECT RAISE(ABORT, 'append only'); END;
+CREATE TRIGGER agreements_remain BEFORE DELETE ON agreements BEGIN SELECT RAISE(ABORT, 'append only'); END;
+"""
+
+MIGRATIONS: tuple[str, ...] = (_VERSION_1, _VERSION_2)

@@ -22,6 +22,7 @@ from pathlib import Path
 from types import FrameType
 
 from highstreet.client import ledger, ledger_file
+from highstreet.client.errors import RoundRepeatedError
 from highstreet.client.ledger import AnsweredRound, Ledger, RoundKey
 from highstreet.privacy.budget import Budget, SpendingLimits
 from highstreet.privacy.errors import BudgetExhaustedError
@@ -93,6 +94,23 @@ def answer(folder: Path, book: Ledger, phase: int, *, careless: bool) -> None:
             write_down(folder, "sent.log", {"phase": phase, "reply": reply.hex()})
         reply = book.store_reply(key, reply)
     write_down(folder, "sent.log", {"phase": phase, "reply": reply.hex()})
+    agree(folder, book, key, careless=careless)
+
+
+def agree(folder: Path, book: Ledger, key: RoundKey, *, careless: bool) -> None:
+    """Agree as a committee member does; the coordinator tries sets of its choice, again and again."""
+    wanted = bytes([random.randrange(3)]) * 32
+    entry = {"phase": key.phase, "set": wanted.hex()}
+    if careless:
+        write_down(folder, "agreed.log", entry)
+    try:
+        book.agree(key, wanted)
+    except RoundRepeatedError:
+        agreed = book.agreed_set(key)
+        assert agreed is not None
+        assert agreed != wanted
+        return
+    write_down(folder, "agreed.log", entry)
 
 
 def next_phase(folder: Path) -> int:

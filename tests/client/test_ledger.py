@@ -319,6 +319,7 @@ def spent(path, *, replies=True):
         open_round(ledger, key(phase))
         if replies:
             ledger.store_reply(key(phase), b"noisy %d" % phase)
+            ledger.agree(key(phase), bytes([7]) * 32)
     ledger.close()
 
 
@@ -408,6 +409,8 @@ EDITS = [
     "UPDATE replies SET reply = x'00'",
     "DELETE FROM replies WHERE round = 1",
     "UPDATE identity SET salt = zeroblob(32)",
+    "UPDATE agreements SET set_sha256 = zeroblob(32)",
+    "DELETE FROM agreements",
 ]
 
 
@@ -433,6 +436,8 @@ def test_an_edited_ledger_is_refused(path, edit):
         "DELETE FROM exposures",
         "DELETE FROM replies",
         "UPDATE replies SET reply = x'00'",
+        "UPDATE agreements SET set_sha256 = zeroblob(32)",
+        "DELETE FROM agreements",
     ],
 )
 def test_the_database_itself_holds_what_was_written(path, edit):
@@ -506,6 +511,41 @@ def test_an_oversized_reply_is_refused(book):
     open_round(book, key())
     with pytest.raises(LedgerError):
         book.store_reply(key(), bytes((64 << 20) + 1))
+
+
+def test_one_set_of_a_round_is_agreed_to(book, path):
+    assert book.agreed_set(key()) is None
+    book.agree(key(), bytes(32))
+    book.agree(key(), bytes(32))
+    with pytest.raises(RoundRepeatedError, match="another set"):
+        book.agree(key(), bytes([1]) * 32)
+    assert book.agreed_set(key()) == bytes(32)
+    book.close()
+    again = reopen(path)
+    assert again.agreed_set(key()) == bytes(32)
+    again.agree(key(phase=1), bytes([1]) * 32)
+    assert again.agreed_set(key(phase=1)) == bytes([1]) * 32
+    again.close()
+
+
+def test_a_phase_has_one_request_for_its_spend_and_its_sum(book):
+    open_round(book, key())
+    with pytest.raises(RoundRepeatedError, match="another request"):
+        book.agree(key(request=b"other"), bytes(32))
+    book.agree(key(phase=1), bytes(32))  # on the committee without a contribution
+    with pytest.raises(RoundRepeatedError, match="another request"):
+        open_round(book, key(phase=1, request=b"other"))
+    with pytest.raises(RoundRepeatedError, match="another request"):
+        book.agreed_set(key(phase=1, request=b"other"))
+    assert book.spending(BUDGET, today=TODAY).rounds == 1
+
+
+def test_an_agreement_is_on_disk_before_anything_is_said_of_it(book, path):
+    book.agree(key(), bytes(32))
+    other = sqlite3.connect(path)
+    assert other.execute("SELECT set_sha256 FROM agreements").fetchall() == [(bytes(32),)]
+    other.close()
+    assert json.loads(path.with_name("ledger.db.mark").read_bytes())["sequence"] == 1
 
 
 def test_what_a_killed_process_left_beside_the_ledger_is_swept_up(path):
@@ -595,9 +635,17 @@ def check_after_kills(folder, kills, seed, *how):
         assert {book._commit_to(name) for name in entry["customers"]} <= charged[entry["phase"]]
     for entry in sent:  # and only one reply was ever sent for a phase
         assert bytes.fromhex(entry["reply"]) == stored[entry["phase"]]
+    sets = {
+        phase: set_sha256.hex()
+        for phase, set_sha256 in book._connection.execute("SELECT phase, set_sha256 FROM agreements")
+    }
+    agreed = lines(folder / "agreed.log")
+    for entry in agreed:  # and only one set of contributors was ever agreed to
+        assert entry["set"] == sets[entry["phase"]]
     book.close()
     again = sum(entry["is_again"] for entry in computed)
     return {
+        "agreed": len(agreed),
         "killed inside": len(lines(folder / "kills.log")),
         "sent": len(sent),
         "spent in an earlier life": again,
@@ -609,6 +657,7 @@ def test_after_sixty_kills_nothing_is_under_counted_and_nothing_sent_twice_with_
     seen = check_after_kills(tmp_path, kills=60, seed=3)
     assert seen["killed inside"] >= 12
     assert seen["sent"] >= 12
+    assert seen["agreed"] >= 12
     assert seen["spent in an earlier life"] >= 1  # the gap between spend and reply was hit
 
 
