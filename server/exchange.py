@@ -16,7 +16,7 @@ from highstreet.server.errors import OddReplyError, ProgrammeFailedError
 from highstreet.server.membership import Member
 from highstreet.server.rounds import Decision, Refusal, Tally, read_reply
 
-__all__ = ["Carried", "Carrier", "hold_round"]
+__all__ = ["Carried", "Carrier", "Exchange", "hold_round"]
 
 _POLL_SECONDS = 0.4
 _RESEND_SECONDS = 60.0
@@ -46,8 +46,72 @@ class Carrier(Protocol):
         """Return what has come back for these tickets, each at most once."""
 
 
+class Exchange:
+    """Asks members over a carrier, again and again, until each has given an answer that is taken.
+
+    Args:
+        members: whom to ask.
+        carrier: between coordinator and nodes.
+        body: what to send to a member; None while there is nothing to send.
+        take: judges what came back from a member; whether it is the member's answer. Else it is asked again.
+    """
+
+    def __init__(
+        self,
+        members: Sequence[Member],
+        carrier: Carrier,
+        *,
+        body: Callable[[Member], bytes | None],
+        take: Callable[[Member, bytes], bool],
+    ) -> None:
+        self._carrier = carrier
+        self._body = body
+        self._take = take
+        self._silent = {member.member_id: _Silent(member) for member in members}
+
+    def settle(self, member_id: str) -> None:
+        """Ask a member no more: its answer is known."""
+        self._silent.pop(member_id, None)
+
+    def ask(self, now: float, *, until: float) -> None:
+        """Send to the silent members whose node is online and whose turn it is.
+
+        Args:
+            now: unix seconds.
+            until: how long the message is of use.
+        """
+        due = [silent for silent in self._silent.values() if now >= silent.ask_at]
+        online = self._carrier.online() if due else ()
+        reached = [
+            (silent, node, body)
+            for silent in due
+            if (node := silent.member.node_id) in online and node and (body := self._body(silent.member))
+        ]
+        if not reached:
+            return
+        seconds = max(1.0, until - now)
+        tickets = self._carrier.send([(node, body) for _, node, body in reached], seconds=seconds)
+        for (silent, _, _), ticket in zip(reached, tickets, strict=True):
+            if ticket is None:
+                silent.failed(now)
+            else:
+                silent.tickets.add(ticket)
+                silent.ask_at = now + _RESEND_SECONDS
+
+    def take_answers(self, now: float) -> None:
+        """Read what came back; ask again where it is no answer."""
+        tickets = {ticket: silent for silent in self._silent.values() for ticket in silent.tickets}
+        for carried in self._carrier.collect(tickets.keys()) if tickets else ():
+            silent = tickets[carried.ticket]
+            silent.tickets.discard(carried.ticket)
+            if carried.body is not None and self._take(silent.member, carried.body):
+                self.settle(silent.member.member_id)
+            else:
+                silent.failed(now)
+
+
 class _Silent:
-    """A store that has not answered yet: what is under way to it, and when to ask again."""
+    """A member that has not answered yet: what is under way to it, and when to ask again."""
 
     def __init__(self, member: Member) -> None:
         self.member = member
@@ -61,70 +125,37 @@ class _Silent:
         self.retry_seconds = min(2 * self.retry_seconds, _LONGEST_RETRY_SECONDS)
 
 
-class _Round:
-    """The state of one call of `hold_round`."""
+class _Judge:
+    """Judges the stores' replies in one round, and keeps those that are answers."""
 
-    def __init__(self, opened: OpenRound, tally: Tally, members: Sequence[Member], book: Checkpoints) -> None:
+    def __init__(
+        self, opened: OpenRound, tally: Tally, book: Checkpoints, clock: Callable[[], float]
+    ) -> None:
         signed = SignedRequest.FromString(opened.signed_request)
-        self.opened = opened
-        self.tally = tally
-        self.book = book
-        self.request = RoundRequest.FromString(signed.request)
-        self.sha256 = request_sha256(signed)
-        self.silent = {member.member_id: _Silent(member) for member in members}
+        self._opened = opened
+        self._tally = tally
+        self._book = book
+        self._clock = clock
+        self._request = RoundRequest.FromString(signed.request)
+        self._sha256 = request_sha256(signed)
 
-    def restore(self, now: float) -> None:
-        """Take the answers kept before a crash."""
-        for stored in self.book.replies(self.opened):
-            silent = self.silent.get(stored.member_id)
-            if silent is not None:
-                self._take(silent, stored.reply, now)
-
-    def ask(self, carrier: Carrier, now: float) -> None:
-        """Send the request to the silent stores whose node is online and whose turn it is."""
-        due = [silent for silent in self.silent.values() if now >= silent.ask_at]
-        online = carrier.online() if due else ()
-        reached = [(silent, node) for silent in due if (node := silent.member.node_id) in online and node]
-        if not reached:
-            return
-        bodies = [(node, self.opened.signed_request) for _, node in reached]
-        seconds = max(1.0, self.tally.deadline - now)
-        tickets = carrier.send(bodies, seconds=seconds)
-        for (silent, _), ticket in zip(reached, tickets, strict=True):
-            if ticket is None:
-                silent.failed(now)
-            else:
-                silent.tickets.add(ticket)
-                silent.ask_at = now + _RESEND_SECONDS
-
-    def take_answers(self, carrier: Carrier, now: float) -> None:
-        """Read what came back; keep what is an answer, ask again where it is not."""
-        tickets = {ticket: silent for silent in self.silent.values() for ticket in silent.tickets}
-        for carried in carrier.collect(tickets.keys()) if tickets else ():
-            silent = tickets[carried.ticket]
-            silent.tickets.discard(carried.ticket)
-            if carried.body is None or not self._take(silent, carried.body, now, save=True):
-                silent.failed(now)
-
-    def _take(self, silent: _Silent, body: bytes, now: float, *, save: bool = False) -> bool:
-        """Judge one reply; return whether the store has answered with it."""
-        member = silent.member
+    def take(self, member: Member, body: bytes, *, save: bool = True) -> bool:
+        """Return whether the store has answered with this; stored before it counts."""
         try:
-            answer = read_reply(body, request=self.request, request_sha256=self.sha256, member=member)
+            answer = read_reply(body, request=self._request, request_sha256=self._sha256, member=member)
         except OddReplyError as error:
             _LOG.warning(
-                "round %s: reply of %s dropped: %s", self.opened.round, member.member_id, error.reason
+                "round %s: reply of %s dropped: %s", self._opened.round, member.member_id, error.reason
             )
             return False
         refusal = answer.name if isinstance(answer, Refusal) else ""
         if isinstance(answer, Refusal):
-            _LOG.info("round %s: %s refuses: %s", self.opened.round, member.member_id, refusal)
+            _LOG.info("round %s: %s refuses: %s", self._opened.round, member.member_id, refusal)
             if not answer.is_final:
                 return False
         if save:
-            self.book.save_reply(self.opened, member.member_id, reply=body, refusal=refusal)
-        self.tally.add(member.member_id, answer, now=now)
-        self.silent.pop(member.member_id, None)
+            self._book.save_reply(self._opened, member.member_id, reply=body, refusal=refusal)
+        self._tally.add(member.member_id, answer, now=self._clock())
         return True
 
 
@@ -147,8 +178,13 @@ def hold_round(
     Raises:
         ProgrammeFailedError: the quorum did not come together.
     """
-    current = _Round(opened, tally, members, book)
-    current.restore(clock())
+    judge = _Judge(opened, tally, book, clock)
+    exchange = Exchange(members, carrier, body=lambda member: opened.signed_request, take=judge.take)
+    by_id = {member.member_id: member for member in members}
+    for stored in book.replies(opened):  # kept before a crash
+        member = by_id.get(stored.member_id)
+        if member is not None and judge.take(member, stored.reply, save=False):
+            exchange.settle(stored.member_id)
     while True:
         now = clock()
         decision = tally.decide(now=now)
@@ -158,7 +194,7 @@ def hold_round(
             raise ProgrammeFailedError(
                 tally.failure(phase.name), next_step="Ask the stores that are missing, then train again."
             )
-        current.ask(carrier, now)
-        current.take_answers(carrier, clock())
+        exchange.ask(now, until=tally.deadline)
+        exchange.take_answers(clock())
         if tally.decide(now=clock()) is Decision.WAIT:
             sleep(_POLL_SECONDS)

@@ -25,7 +25,7 @@ from highstreet.protos.rounds_pb2 import (
 from highstreet.server.checkpoints import Checkpoints, OpenRound
 from highstreet.server.database import connect
 from highstreet.server.errors import ProgrammeFailedError
-from highstreet.server.exchange import Carried, hold_round
+from highstreet.server.exchange import Carried, Exchange, hold_round
 from highstreet.server.membership import Member
 from highstreet.server.rounds import Tally
 
@@ -235,3 +235,47 @@ def test_a_closed_round_is_not_closed_again_with_another_state(book: Checkpoints
     book.close_round(opened, SharedState({"a": np.zeros(2)}), contributors=3)
     assert book.last_closed("p1") == (0, SharedState({"a": np.ones(2)}).to_bytes())
     assert book.contributors("p1") == (2,)
+
+
+def test_an_exchange_sends_each_member_its_own_message_once_there_is_one() -> None:
+    clock, stores = Clock(), [Store(1, "sum"), Store(2, "sum")]
+    ready: dict[str, bytes] = {"m1": _signed(1)}
+    taken: list[str] = []
+
+    def take(member: Member, body: bytes) -> bool:
+        taken.append(member.member_id)
+        return taken.count(member.member_id) > 1  # the first reply of each is no answer
+
+    exchange = Exchange(
+        [store.member for store in stores],
+        FakeCarrier(*stores),
+        body=lambda member: ready.get(member.member_id),
+        take=take,
+    )
+
+    def turn() -> None:
+        exchange.ask(clock(), until=1e6)
+        exchange.take_answers(clock())
+
+    turn()
+    assert taken == ["m1"]
+    ready["m2"] = _signed(2)
+    turn()  # m1's pause is not over
+    assert taken == ["m1", "m2"]
+    clock.now += 60
+    turn()
+    assert sorted(taken) == ["m1", "m1", "m2", "m2"]
+    clock.now += 600
+    turn()  # both have answered
+    assert len(taken) == 4
+    assert [store.asked[-1] for store in stores] == [_signed(1), _signed(2)]
+
+
+def test_an_exchange_asks_nobody_whose_answer_is_known() -> None:
+    store = Store(1, "sum")
+    exchange = Exchange(
+        [store.member], FakeCarrier(store), body=lambda member: _signed(1), take=lambda member, body: True
+    )
+    exchange.settle("m1")
+    exchange.ask(100.0, until=200.0)
+    assert store.asked == []
