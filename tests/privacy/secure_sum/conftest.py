@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,6 +26,8 @@ from highstreet.privacy.secure_sum import (
     choose_committee,
     contribute,
 )
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 
 def counting_entropy(label: str) -> Callable[[int], bytes]:
