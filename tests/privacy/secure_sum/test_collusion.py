@@ -140,11 +140,13 @@ def test_no_telling_gives_more_than_one_announced_sum(m, c):
     assert leaking(m, c, threshold(m, c)) is None
 
 
-@pytest.mark.parametrize(("m", "c"), [(3, 0), (4, 1), (5, 0), (5, 2), (6, 1), (7, 2)])
+@pytest.mark.parametrize(
+    ("m", "c"), [(m, c) for m, c in SIZES if m <= 7 and two_sets_only(m, c) < threshold(m, c)]
+)
 def test_two_t_over_m_plus_c_is_not_enough_against_three_sets(m, c):
-    """The twin: sets none of which can be opened still give away a mixture of two sums."""
-    assert two_sets_only(m, c) < threshold(m, c)
+    """The twin: sets none of which can be opened still give away a mixture of two sums; no smaller t does."""
     assert leaking(m, c, two_sets_only(m, c)) is not None
+    assert leaking(m, c, threshold(m, c) - 1) is not None
 
 
 def test_the_leak_of_three_sets_by_hand():
