@@ -314,9 +314,11 @@ def test_a_huge_sum_is_cut_and_not_refused():
 
 
 def test_single_precision_sums_are_divided_in_double_precision():
-    built = mechanism(dimension=1)
-    total = np.array([1000.1], dtype=np.float32)
-    assert built.encode(total)[0] == round(float(total[0]) / built.grid_step)
+    built = mechanism(dimension=100)
+    total = np.linspace(1000.1, 2000.2, 100, dtype=np.float32)
+    exact = [round(float(value) / built.grid_step) for value in total]
+    assert built.encode(total).tolist() == exact
+    assert np.rint(total / np.float32(built.grid_step)).tolist() != exact
 
 
 @pytest.mark.parametrize(
@@ -476,7 +478,7 @@ def test_the_privacy_loss_in_many_dimensions_is_the_gaussians(seed):
 
     assert abs(loss.mean() - size / 2) < 5 * math.sqrt(size / draws)
     assert abs(loss.var() / size - 1) < 5 * math.sqrt(2 / draws)
-    assert abs(loss.var() / (1.03 * size) - 1) > 5 * math.sqrt(2 / draws)  # the twin: 3 % less noise
+    assert abs(loss.var() / (1.05 * size) - 1) > 5 * math.sqrt(2 / draws)  # the twin: 5 % off
 
     # delta at epsilon 1, whose terms max(0, 1 - e^(epsilon - loss)) lie in [0, 1]
     terms = np.maximum(0, -np.expm1(1 - loss))
