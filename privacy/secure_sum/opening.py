@@ -31,7 +31,7 @@ from highstreet.privacy.secure_sum.limits import (
 from highstreet.privacy.secure_sum.round_context import RoundContext
 from highstreet.privacy.secure_sum.shamir import open_shares
 from highstreet.privacy.secure_sum.signatures import Signed, is_signed_by, sign
-from highstreet.protos.secure_sum_pb2 import SignedSumAnswer, SumAnswer, SumEntry, SumRequest
+from highstreet.protos.secure_sum_pb2 import SignedSumAnswer, SumAnswer, SumRequest
 
 __all__ = ["GivenAnswer", "OpenedSum", "Opening", "OpeningState"]
 
@@ -181,12 +181,10 @@ class Opening:
         )
         for contributor in announced:
             contribution = self._contributions[contributor]
-            request.entries.append(
-                SumEntry(
-                    header=contribution.header_bytes,
-                    signature=contribution.signature,
-                    box=contribution.boxes[position - 1],
-                )
+            request.entries.add(
+                header=contribution.header_bytes,
+                signature=contribution.signature,
+                box=contribution.boxes[position - 1],
             )
         return request.SerializeToString()
 
