@@ -10,7 +10,7 @@ ROOMS := audit client models privacy protos server simulations
 PACKAGES := $(addprefix -p highstreet.,$(ROOMS))
 DEMO_ARGS ?=
 
-.PHONY: help setup demo test test-slow lint format types protos protos-check wheel wheel-test lab clean
+.PHONY: help setup demo test test-slow lint format types protos protos-check wheel wheel-test lab audit clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -67,6 +67,9 @@ wheel-test: $(STAMP)  ## build the wheel, install it elsewhere, run the fast tes
 
 lab: $(STAMP)  ## the benchmark of docs/results over 108 stores (long; goes on where it stopped)
 	@$(BIN)/highstreet lab replay --out docs/results
+
+audit: $(STAMP)  ## attacks on the shipped training path; lower bounds on epsilon in docs/results (long)
+	@$(BIN)/highstreet lab audit --out docs/results
 
 clean:  ## remove what was built (not the co-ops under ~/.highstreet)
 	@rm -rf $(VENV) .types build dist *.egg-info .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis

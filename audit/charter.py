@@ -68,11 +68,15 @@ class RoundTerms:
         cohort_floor: fewest stores whose sums may be used together.
         quorum: smallest share of the members that must have answered, in (0, 1].
         deadline_seconds: how long a round stays open.
+        colluders: c, the most members that may work with the coordinator; below the cohort floor.
+        committee_size: most members that hold the shares of a round's sum, 3 to 9.
     """
 
     cohort_floor: int = 3
     quorum: float = 0.5
     deadline_seconds: int = 600
+    colluders: int = 1
+    committee_size: int = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +135,8 @@ class Charter:
                 "cohort_floor": self.rounds.cohort_floor,
                 "quorum": float(self.rounds.quorum),
                 "deadline_seconds": self.rounds.deadline_seconds,
+                "colluders": self.rounds.colluders,
+                "committee_size": self.rounds.committee_size,
             },
             "bias_limits": dict(self.bias_limits),
             "versions": {"charter": self.versions.charter, "rounds": self.versions.rounds},

@@ -6,9 +6,9 @@ import json
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from highstreet.audit.canonical import read_canonical
 from highstreet.audit.charter import Charter, CoopIdentity, FormatVersions, PrivacyTerms, RoundTerms
@@ -60,6 +60,17 @@ class _Rounds(_Strict):
     cohort_floor: int = Field(ge=2, le=10_000)
     quorum: float = Field(gt=0, le=1)
     deadline_seconds: int = Field(ge=5, le=7 * 86_400)
+    colluders: int = Field(ge=0, le=8)
+    committee_size: int = Field(ge=3, le=9)
+
+    @model_validator(mode="after")
+    def _outnumber_colluders(self) -> Self:
+        """Refuse a floor or a committee that colluders alone could fill."""
+        if self.cohort_floor <= self.colluders:
+            raise ValueError("cohort_floor must be more than colluders")
+        if self.committee_size <= self.colluders:
+            raise ValueError("committee_size must be more than colluders")
+        return self
 
 
 class _Versions(_Strict):
@@ -141,7 +152,9 @@ recomputes it, and so does every store before it joins. shops_per_person is the 
 person who is a customer of several member shops. noise = every_store: each store adds all of it itself.""",
     "rounds": """
 A round counts when at least cohort_floor stores and this share (quorum) of all members answered within
-deadline_seconds. It ends early when everybody has answered.""",
+deadline_seconds. It ends early when everybody has answered. colluders: how many members may work with the
+coordinator without learning anything; a store counts only members for whom more than that many vouch, or whom
+it has compared a code with itself. committee_size: most members that hold the shares of a sum, 3 to 9.""",
     "bias_limits": """
 Bounds a release must keep before it is used. Carried for the bias gate.""",
     "versions": """

@@ -9,11 +9,14 @@ __all__ = [
     "CharterError",
     "CharterExceedsLimitsError",
     "CharterNotRunnableError",
+    "CodeFormError",
     "EpsilonClaimError",
     "InvalidInviteError",
     "ManifestError",
+    "RosterError",
     "SignatureMismatchError",
     "UnreadableDocumentError",
+    "VouchingError",
 ]
 
 
@@ -47,6 +50,18 @@ class CharterNotRunnableError(AuditError):
 
 class ManifestError(AuditError):
     """A release's manifest cannot be read or contradicts the charter."""
+
+
+class RosterError(AuditError):
+    """A roster cannot be read, or names two members that cannot be told apart."""
+
+
+class VouchingError(AuditError):
+    """A step of an exchange of codes does not fit what came before it."""
+
+
+class CodeFormError(AuditError):
+    """What was typed is not a code of six digits."""
 
 
 class InvalidInviteError(AuditError):

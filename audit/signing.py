@@ -36,6 +36,7 @@ class SignatureKind(StrEnum):
     JOIN = "join"
     REQUEST = "request"
     REPLY = "reply"
+    VOUCH = "vouch"
 
 
 def sign(kind: SignatureKind, document: bytes, private_key: Ed25519PrivateKey) -> bytes:

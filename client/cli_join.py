@@ -61,6 +61,7 @@ def join(
     for line in claims_of(charter).lines():
         typer.echo(f"  one training costs at most {line}")
     typer.echo("Only customers who said yes are used; their records stay here. Next: highstreet store run")
+    typer.echo("Then, once, the other shops and this one vouch for each other: highstreet store members")
 
 
 def _code(words: list[str] | None) -> str:

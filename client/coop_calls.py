@@ -14,7 +14,7 @@ from highstreet.protos import coop_pb2, coop_pb2_grpc
 
 __all__ = ["FORMAT_VERSION", "CoopCaller", "document_from_wire"]
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 _MESSAGE_LIMIT_BYTES = 4 << 20
 _TIMEOUT_SECONDS = 30.0
 _Reply = TypeVar("_Reply")
@@ -36,7 +36,10 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     "COOP_REFUSAL_INVITE": ("The coordinator does not know this invitation, or not any more.", _ASK),
     "COOP_REFUSAL_INVITE_USED": ("This invitation was used by another store already.", _ASK),
     "COOP_REFUSAL_INVITE_EXPIRED": ("This invitation has expired.", _ASK),
-    "COOP_REFUSAL_TOO_MANY": ("Too many codes were tried that did not work.", "Wait a minute and try again."),
+    "COOP_REFUSAL_TOO_MANY": (
+        "The coordinator was asked too often in a short time.",
+        "Wait a minute and try again.",
+    ),
     "COOP_REFUSAL_ALREADY_MEMBER": (
         "The keys of this store are, or were, a member's.",
         "Join with the code that was used first, or `highstreet store leave` and join with new keys.",
@@ -51,6 +54,14 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "Try again in a minute; the same code stays good for this store.",
     ),
     "COOP_REFUSAL_CHARTER": ("The charter was changed while it was being read.", "Try again."),
+    "COOP_REFUSAL_NO_SUCH_MEMBER": (
+        "The other shop is not a member any more.",
+        "See who is: `highstreet store members`.",
+    ),
+    "COOP_REFUSAL_VOUCH": (
+        "The coordinator knows this shop, or the other, under other keys than this store does.",
+        "Ask the coordinator, and the other shop: `highstreet store members` shows the keys' state.",
+    ),
 }
 
 

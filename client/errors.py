@@ -24,7 +24,9 @@ __all__ = [
     "NotAMemberError",
     "NotJoinedError",
     "NothingToEvaluateError",
+    "PinnedKeyChangedError",
     "ReleaseRefusedError",
+    "RosterRefusedError",
     "RoundRefusedError",
     "RoundRepeatedError",
     "StoreConfigError",
@@ -38,6 +40,8 @@ __all__ = [
     "VaultFullError",
     "VaultTooNewError",
     "VaultUnreadableError",
+    "VouchRefusedError",
+    "WrongCodeError",
 ]
 
 
@@ -157,6 +161,22 @@ class CoopUnreachableError(ClientError):
 
 class NotJoinedError(ClientError):
     """This store is in no co-op."""
+
+
+class RosterRefusedError(ClientError):
+    """A roster is not one that this store may use; the one it has stays."""
+
+
+class PinnedKeyChangedError(RosterRefusedError):
+    """A roster changes the key of a member that this store has counted."""
+
+
+class VouchRefusedError(ClientError):
+    """This store does not begin, or go on with, comparing codes with a member; nothing was signed."""
+
+
+class WrongCodeError(VouchRefusedError):
+    """The code that was typed is not the one of this exchange; nothing was signed."""
 
 
 class ReleaseRefusedError(ClientError):

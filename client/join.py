@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 
-from highstreet.audit.canonical import read_canonical
 from highstreet.audit.charter import Charter
 from highstreet.audit.charter_format import from_document
+from highstreet.audit.errors import RosterError, UnreadableDocumentError
 from highstreet.audit.invite import Invite
 from highstreet.audit.limits import StoreLimits, refuse_over_limits
+from highstreet.audit.roster import read_roster
 from highstreet.audit.signing import (
-    DOCUMENT_LIMIT_BYTES,
     SignatureKind,
     SignedDocument,
     join_statement,
@@ -114,6 +114,7 @@ def _join_request(invite: Invite, identity: Identity, charter_sha256: bytes) -> 
         signing_public_key=identity.signing_public_key,
         node_public_key=identity.node_public_key,
         accepted_charter_sha256=charter_sha256,
+        encryption_public_key=identity.encryption_public_key,
     )
     statement = join_statement(
         FORMAT_VERSION.to_bytes(4, "big"),
@@ -123,6 +124,7 @@ def _join_request(invite: Invite, identity: Identity, charter_sha256: bytes) -> 
         request.signing_public_key,
         request.node_public_key,
         request.accepted_charter_sha256,
+        request.encryption_public_key,
     )
     request.possession_signature = sign(SignatureKind.JOIN, statement, identity.signing)
     return request
@@ -146,10 +148,8 @@ def _checked_papers(
     roster.verify(SignatureKind.ROSTER, key)
     if not is_member_id(reply.member_id):
         raise _odd("brings a member id that is none")
-    if not _is_on(roster, reply.member_id, identity.signing_public_key):
+    if not _is_on(roster, reply.member_id, identity):
         raise _odd("brings a roster without this store")
-    if not _has_printing_names(roster):
-        raise _odd("brings a roster with a name that cannot be shown")
     if not _is_ours(reply.client_certificate_pem, authority, identity):
         raise _odd("brings a certificate that is not for this store's key")
     if not (is_address(reply.member_address) and is_address(reply.superlink_address)):
@@ -162,20 +162,12 @@ def _checked_papers(
     )
 
 
-def _is_on(roster: SignedDocument, member_id: str, signing_public_key: bytes) -> bool:
-    members = read_canonical(roster.document, limit_bytes=DOCUMENT_LIMIT_BYTES).get("members")
-    wanted = (member_id, signing_public_key.hex())
-    return isinstance(members, list) and any(
-        isinstance(member, dict) and (member.get("member_id"), member.get("signing_public_key")) == wanted
-        for member in members
-    )
-
-
-def _has_printing_names(roster: SignedDocument) -> bool:
-    members = read_canonical(roster.document, limit_bytes=DOCUMENT_LIMIT_BYTES).get("members")
-    return isinstance(members, list) and all(
-        isinstance(member, dict) and str(member.get("name", "")).isprintable() for member in members
-    )
+def _is_on(signed: SignedDocument, member_id: str, identity: Identity) -> bool:
+    try:
+        entry = read_roster(signed.document).member(member_id)
+    except (RosterError, UnreadableDocumentError) as error:
+        raise _odd("brings a roster that cannot be used") from error
+    return entry is not None and identity.is_named_by(entry)
 
 
 def _is_ours(certificate_pem: bytes, authority_pem: bytes, identity: Identity) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from highstreet.audit.charter import Charter
 from highstreet.audit.charter_format import from_document
+from highstreet.audit.errors import CharterError
 from highstreet.audit.signing import SignatureKind, SignedDocument
 from highstreet.client.coop_calls import CoopCaller
 from highstreet.client.errors import NotJoinedError, StoreConfigError
@@ -127,7 +128,14 @@ def load_charter(home: StoreHome) -> Charter:
         raise StoreConfigError(
             "The charter on disk is not the one this store agreed to.", next_step="Restore it from a backup."
         )
-    return from_document(signed.document)
+    try:
+        return from_document(signed.document)
+    except CharterError as error:
+        raise StoreConfigError(
+            "The charter this store agreed to is of another version of Highstreet.",
+            next_step="Leave with `highstreet store leave` and join with a new code; customers, their "
+            "answers and the record of the budget stay.",
+        ) from error
 
 
 def read_signed(home: StoreHome, name: str) -> SignedDocument:

@@ -1,4 +1,4 @@
-"""`highstreet store run`: the store service, its Flower node and the watch for releases, as one process."""
+"""`highstreet store run`: store service, Flower node, watches for releases and vouches, as one process."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from highstreet.client.round_log import noted
 from highstreet.client.rounds import Agreement, RoundDesk
 from highstreet.client.service import ServiceStatus, StoreService, serve
 from highstreet.client.till import StoreTill
+from highstreet.client.vouch_watch import watching_vouches
 from highstreet.privacy.budget import Budget, SpendingLimits
 from highstreet.processes import ended_by_signals, reap, record, run_lock
 
@@ -62,6 +63,7 @@ def run_store(
         node.start()
         record(home.run / _CHILDREN, node.children)
         stack.enter_context(_watching_releases(home, status, ending))
+        stack.enter_context(watching_vouches(home, ending))
         on_ready()
         while not ending.wait(_TICK_SECONDS):
             if node.keep_alive():

@@ -1,27 +1,44 @@
-"""Which rosters a store knows: those signed by its coordinator that name this store, newest kept on disk."""
+"""The rosters this store has accepted: its coordinator's, its own keys in them, no pinned key changed."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 
-from highstreet.audit.canonical import read_canonical
 from highstreet.audit.errors import AuditError
-from highstreet.audit.signing import DOCUMENT_LIMIT_BYTES, SignatureKind, SignedDocument
-from highstreet.client.coop_calls import document_from_wire
-from highstreet.client.errors import ClientError
+from highstreet.audit.roster import Roster, read_roster
+from highstreet.audit.signing import SignatureKind, SignedDocument
+from highstreet.audit.vouches import Vouch
+from highstreet.client.coop_calls import CoopCaller, document_from_wire
+from highstreet.client.errors import ClientError, RosterRefusedError
 from highstreet.client.home import StoreHome
+from highstreet.client.identity import load_identity
+from highstreet.client.locking import held
 from highstreet.client.membership import Membership, member_caller, read_signed
-from highstreet.files import write_private
+from highstreet.client.pinned_members import refuse_changed
+from highstreet.files import make_private_folder, read_limited, write_private
 from highstreet.protos import coop_pb2
 
-__all__ = ["Rosters", "fetch_roster"]
+__all__ = ["Rosters", "ServedRoster", "accept_roster", "fetch_roster", "known_roster", "newest_roster"]
 
 _LOG = logging.getLogger("highstreet.rounds")
+_LIMIT_BYTES = 4 << 20
+#: Older rosters that rounds under way may still name.
+_KEPT = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServedRoster:
+    """What the coordinator serves: a signed roster and the vouches it has, none of it checked."""
+
+    roster: SignedDocument
+    vouches: tuple[Vouch, ...] = ()
 
 
 class Rosters:
-    """The roster on disk, those seen since, and a way to ask for the newest.
+    """The rosters on disk, and a way to ask for the newest.
 
     Args:
         home: the store's folder.
@@ -34,47 +51,110 @@ class Rosters:
     ) -> None:
         self._home = home
         self._membership = membership
-        self._fetch = fetch or (lambda: fetch_roster(home))
-        held = read_signed(home, "roster.json")
-        self._number = self._checked_number(held)
-        self._known = {held.sha256()}
+        self._fetch = fetch or (lambda: _fetch_alone(home))
+        newest_roster(home, membership)
 
     def knows(self, sha256: bytes) -> bool:
-        """Whether a hash names a roster known here, the coordinator's newest asked for when it is not."""
-        if sha256 not in self._known:
+        """Whether a hash names a roster accepted here, the coordinator's newest asked for when it is not."""
+        if known_roster(self._home, self._membership, sha256) is None:
             try:
-                self._take(self._fetch())
+                accept_roster(self._home, self._membership, self._fetch())
             except (ClientError, AuditError) as error:
                 _LOG.warning("no newer roster: %s", error.what)
-        return sha256 in self._known
-
-    def _take(self, roster: SignedDocument) -> None:
-        number = self._checked_number(roster)
-        if number > self._number:
-            write_private(self._home.coop / "roster.json", roster.to_file_bytes())
-            self._number = number
-            self._known.add(roster.sha256())
-
-    def _checked_number(self, roster: SignedDocument) -> int:
-        """Return the roster's number when it is signed, of this co-op and names this store; else -1."""
-        roster.verify(SignatureKind.ROSTER, self._membership.coordinator_key)
-        content = read_canonical(roster.document, limit_bytes=DOCUMENT_LIMIT_BYTES)
-        members, number = content.get("members"), content.get("number")
-        named = isinstance(members, list) and any(
-            isinstance(member, dict) and member.get("member_id") == self._membership.member_id
-            for member in members
-        )
-        is_ours = content.get("coop_id") == self._membership.coop_id and named
-        return number if is_ours and isinstance(number, int) else -1
+        return known_roster(self._home, self._membership, sha256) is not None
 
 
-def fetch_roster(home: StoreHome) -> SignedDocument:
-    """Ask the coordinator for the roster as of now.
+def accept_roster(home: StoreHome, membership: Membership, signed: SignedDocument) -> Roster:
+    """Take a roster that was served, if it may be used, and return the newest this store has.
+
+    An older one than that changes nothing. The one it replaces is kept beside it, for rounds that name it.
+
+    Raises:
+        SignatureMismatchError, RosterError: it is not the coordinator's, or not a roster.
+        RosterRefusedError: it is of another co-op, without this store under its own keys, or another of the
+            same number as the newest.
+        PinnedKeyChangedError: it changes a key of a member that counted here.
+    """
+    roster = _checked(home, membership, signed)
+    with held(home.coop / "rosters.lock"):
+        newest = read_signed(home, "roster.json")
+        held_roster = _checked(home, membership, newest)
+        if signed.document == newest.document or roster.number < held_roster.number:
+            return held_roster
+        if roster.number == held_roster.number:
+            raise RosterRefusedError(
+                f"The coordinator has served two different rosters of one number, {roster.number}.",
+                next_step="Compare the output of `highstreet store members` with other shops.",
+            )
+        refuse_changed(home, roster)
+        _keep(home, newest)
+        write_private(home.coop / "roster.json", signed.to_file_bytes())
+    return roster
+
+
+def newest_roster(home: StoreHome, membership: Membership) -> Roster:
+    """Return the newest roster accepted, its signature checked again.
+
+    Raises:
+        SignatureMismatchError, RosterError, RosterRefusedError: the file is not what was accepted.
+    """
+    return _checked(home, membership, read_signed(home, "roster.json"))
+
+
+def known_roster(home: StoreHome, membership: Membership, sha256: bytes) -> Roster | None:
+    """Return the accepted roster with this SHA-256 of its document; None: not one of this store's."""
+    places = [home.coop / "roster.json", _kept_file(home, sha256)]
+    for path in places:
+        if path.exists():
+            signed = SignedDocument.from_file_bytes(read_limited(path, limit_bytes=_LIMIT_BYTES))
+            if signed.sha256() == sha256:
+                return _checked(home, membership, signed)
+    return None
+
+
+def fetch_roster(caller: CoopCaller) -> ServedRoster:
+    """Ask the coordinator for the roster as of now and the vouches between its members.
 
     Raises:
         CoopUnreachableError, CoopRefusedError: no answer, or a refusal.
     """
+    reply = caller.call(lambda stub, timeout: stub.GetRoster(coop_pb2.RosterRequest(), timeout=timeout))
+    vouches = tuple(
+        Vouch(voucher_id=each.voucher_id, subject_id=each.subject_id, signature=each.signature)
+        for each in reply.vouches
+    )
+    return ServedRoster(roster=document_from_wire(reply.roster), vouches=vouches)
+
+
+def _fetch_alone(home: StoreHome) -> SignedDocument:
     with member_caller(home) as caller:
-        return document_from_wire(
-            caller.call(lambda stub, timeout: stub.GetRoster(coop_pb2.RosterRequest(), timeout=timeout))
+        return fetch_roster(caller).roster
+
+
+def _checked(home: StoreHome, membership: Membership, signed: SignedDocument) -> Roster:
+    """Return a roster that is signed, of this co-op, and names this store with the keys it holds."""
+    signed.verify(SignatureKind.ROSTER, membership.coordinator_key)
+    roster = read_roster(signed.document)
+    own = roster.member(membership.member_id)
+    if roster.coop_id != membership.coop_id:
+        raise RosterRefusedError("The roster is of another co-op.", next_step="Ask the coordinator.")
+    if own is None or not load_identity(home).is_named_by(own):
+        raise RosterRefusedError(
+            "The roster does not name this store, or names it under keys that are not its own.",
+            next_step="Ask the coordinator; if this folder was restored from a backup, leave with "
+            "`highstreet store leave` and join with a new code.",
         )
+    return roster
+
+
+def _keep(home: StoreHome, signed: SignedDocument) -> None:
+    folder = home.coop / "rosters"
+    make_private_folder(folder)
+    write_private(_kept_file(home, signed.sha256()), signed.to_file_bytes())
+    kept = sorted(folder.glob("*.json"), key=lambda path: path.stat().st_mtime_ns)
+    for path in kept[:-_KEPT]:
+        path.unlink(missing_ok=True)
+
+
+def _kept_file(home: StoreHome, sha256: bytes) -> Path:
+    return home.coop / "rosters" / f"{sha256.hex()}.json"

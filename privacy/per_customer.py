@@ -1,8 +1,10 @@
-"""Clipped sums of per-customer gradients, by Opacus.
+"""Clipped sums of per-customer gradients, by Opacus; by ghost norms where a module has item tables.
 
 One example is one customer's whole history, so Opacus' per-example clipping is the per-customer clip. Opacus'
 GradSampleModule gives the per-example gradients and its DPOptimizer clips and adds them; the optimizer never
-adds noise and never steps: the noise is `mechanism`'s, and the step is the coordinator's.
+adds noise and never steps: the noise is `mechanism`'s, and the step is the coordinator's. Embeddings,
+embedding bags and shared parameters, for which Opacus makes a table per customer, crashes or gives a wrong
+norm, go through `ghost`.
 """
 
 from __future__ import annotations
@@ -24,6 +26,8 @@ from highstreet.privacy.errors import (
     NonFiniteRowsError,
     UnsupportedModuleError,
 )
+from highstreet.privacy.ghost import clip_and_sum
+from highstreet.privacy.ghost.layers import refuse_layer
 from highstreet.privacy.summing import compensated_sum
 
 __all__ = ["batch_rows", "clipped_gradient_sum"]
@@ -68,7 +72,7 @@ def clipped_gradient_sum(
 
     Raises:
         UnsupportedModuleError: per-customer gradients of this module would be wrong: buffers or layers that
-            mix customers, shared parameters, padding indices, parameters the loss does not reach.
+            mix customers, parameters used outside a layer or not reached by the loss.
         InvalidRowsError: the module has another dimension, or the loss is not one number per customer.
         NonFiniteRowsError: a gradient holds NaN or infinity.
         InvalidReleaseError: the clipping norm is not a positive number.
@@ -78,14 +82,37 @@ def clipped_gradient_sum(
     """
     if not (np.isfinite(clipping_norm) and clipping_norm > 0):
         raise InvalidReleaseError("The clipping norm must be a positive number.")
-    _refuse_unsupported(module)
+    for part in module.modules():
+        refuse_layer(part)
     trainable = sum(p.numel() for p in module.parameters() if p.requires_grad)
     if trainable != dimension:
         raise InvalidRowsError(
             f"The module has {trainable} trainable parameters; its phase declares {dimension}."
         )
+    if _has_tables(module):
+        ghost = _GhostCopy(module, clipping_norm)
+        return compensated_sum((ghost.sum_of(loss, batch) for batch in batches), dimension=dimension)
     with _OpacusCopy(module, clipping_norm) as engine:
         return compensated_sum((engine.sum_of(loss, batch) for batch in batches), dimension=dimension)
+
+
+class _GhostCopy:
+    """A double-precision copy of a module whose gradients are never made customer by customer."""
+
+    def __init__(self, module: nn.Module, clipping_norm: float) -> None:
+        self._private = copy.deepcopy(module).double().train()
+        self._clipping_norm = clipping_norm
+
+    def sum_of(self, loss: Loss, batch: Batch) -> tuple[int, NDArray[np.float64]]:
+        """Return the number of customers of a physical batch and the sum of their clipped gradients."""
+        customers = len(batch[0])
+        if customers == 0:
+            return 0, np.zeros(sum(p.numel() for p in self._private.parameters() if p.requires_grad))
+        total = clip_and_sum(self._private, loss, _in_double(batch), clipping_norm=self._clipping_norm)
+        if total.examples != customers:
+            raise InvalidRowsError("A loss must be one number per customer.")
+        parts = [each.to_dense().reshape(-1) for each in total.gradients.values()]
+        return customers, torch.cat(parts).numpy()
 
 
 class _OpacusCopy:
@@ -118,7 +145,7 @@ class _OpacusCopy:
         if customers == 0:
             return 0, np.zeros(sum(p.numel() for p in self._parameters))
         self._optimizer.zero_grad(set_to_none=True)
-        inputs, *targets = (t.double() if t.is_floating_point() else t for t in batch)
+        inputs, *targets = _in_double(batch)
         with torch.enable_grad(), warnings.catch_warnings():
             # torch warns that inputs need no gradient whenever full backward hooks are used; that is intended
             # here.
@@ -142,25 +169,12 @@ class _OpacusCopy:
                 raise UnsupportedModuleError("A parameter has no gradient for each customer.")
 
 
-def _refuse_unsupported(module: nn.Module) -> None:
-    """Refuse what Opacus 1.6 gets wrong without saying so; see docs/pitfalls and the tests."""
+def _has_tables(module: nn.Module) -> bool:
+    """Whether Opacus 1.6 would crash, take a table per customer, or be wrong without saying so."""
     named = [p for _, p in module.named_parameters(remove_duplicate=False)]
-    if len({id(p) for p in named}) != len(named):
-        raise UnsupportedModuleError(
-            "A parameter is used under two names; its per-customer norm would be wrong."
-        )
-    for part in module.modules():
-        if getattr(part, "padding_idx", None) is not None:
-            raise UnsupportedModuleError(
-                "An embedding has a padding index; its per-customer norm would be wrong."
-            )
-        if isinstance(part, nn.EmbeddingBag):
-            raise UnsupportedModuleError(
-                "Opacus cannot take gradients of an embedding bag; sum an embedding."
-            )
-        if isinstance(part, nn.modules.batchnorm._BatchNorm):
-            raise UnsupportedModuleError("Batch normalisation mixes customers.")
-        if getattr(part, "max_norm", None) is not None:
-            raise UnsupportedModuleError(
-                "An embedding that renormalises itself is changed by the forward pass."
-            )
+    shared = len({id(p) for p in named}) != len(named)
+    return shared or any(isinstance(part, nn.Embedding | nn.EmbeddingBag) for part in module.modules())
+
+
+def _in_double(batch: Batch) -> Batch:
+    return tuple(t.double() if t.is_floating_point() else t for t in batch)

@@ -22,6 +22,15 @@ class CoopRefusal(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     COOP_REFUSAL_NO_RELEASE: _ClassVar[CoopRefusal]
     COOP_REFUSAL_UNAVAILABLE: _ClassVar[CoopRefusal]
     COOP_REFUSAL_CHARTER: _ClassVar[CoopRefusal]
+    COOP_REFUSAL_NO_SUCH_MEMBER: _ClassVar[CoopRefusal]
+    COOP_REFUSAL_VOUCH: _ClassVar[CoopRefusal]
+
+class VouchingStep(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    VOUCHING_STEP_UNSPECIFIED: _ClassVar[VouchingStep]
+    VOUCHING_STEP_OFFER: _ClassVar[VouchingStep]
+    VOUCHING_STEP_ANSWER: _ClassVar[VouchingStep]
+    VOUCHING_STEP_OPENING: _ClassVar[VouchingStep]
 COOP_REFUSAL_UNSPECIFIED: CoopRefusal
 COOP_REFUSAL_VERSION: CoopRefusal
 COOP_REFUSAL_UNREADABLE: CoopRefusal
@@ -35,6 +44,12 @@ COOP_REFUSAL_NOT_A_MEMBER: CoopRefusal
 COOP_REFUSAL_NO_RELEASE: CoopRefusal
 COOP_REFUSAL_UNAVAILABLE: CoopRefusal
 COOP_REFUSAL_CHARTER: CoopRefusal
+COOP_REFUSAL_NO_SUCH_MEMBER: CoopRefusal
+COOP_REFUSAL_VOUCH: CoopRefusal
+VOUCHING_STEP_UNSPECIFIED: VouchingStep
+VOUCHING_STEP_OFFER: VouchingStep
+VOUCHING_STEP_ANSWER: VouchingStep
+VOUCHING_STEP_OPENING: VouchingStep
 
 class SignedDocument(_message.Message):
     __slots__ = ("kind", "document", "signature")
@@ -65,7 +80,7 @@ class HelloReply(_message.Message):
     def __init__(self, format_version: _Optional[int] = ..., software_version: _Optional[str] = ..., coop_id: _Optional[str] = ..., coop_name: _Optional[str] = ...) -> None: ...
 
 class JoinRequest(_message.Message):
-    __slots__ = ("format_version", "invite_id", "invite_secret", "certificate_request_der", "signing_public_key", "node_public_key", "possession_signature", "accepted_charter_sha256")
+    __slots__ = ("format_version", "invite_id", "invite_secret", "certificate_request_der", "signing_public_key", "node_public_key", "possession_signature", "accepted_charter_sha256", "encryption_public_key")
     FORMAT_VERSION_FIELD_NUMBER: _ClassVar[int]
     INVITE_ID_FIELD_NUMBER: _ClassVar[int]
     INVITE_SECRET_FIELD_NUMBER: _ClassVar[int]
@@ -74,6 +89,7 @@ class JoinRequest(_message.Message):
     NODE_PUBLIC_KEY_FIELD_NUMBER: _ClassVar[int]
     POSSESSION_SIGNATURE_FIELD_NUMBER: _ClassVar[int]
     ACCEPTED_CHARTER_SHA256_FIELD_NUMBER: _ClassVar[int]
+    ENCRYPTION_PUBLIC_KEY_FIELD_NUMBER: _ClassVar[int]
     format_version: int
     invite_id: str
     invite_secret: bytes
@@ -82,7 +98,8 @@ class JoinRequest(_message.Message):
     node_public_key: bytes
     possession_signature: bytes
     accepted_charter_sha256: bytes
-    def __init__(self, format_version: _Optional[int] = ..., invite_id: _Optional[str] = ..., invite_secret: _Optional[bytes] = ..., certificate_request_der: _Optional[bytes] = ..., signing_public_key: _Optional[bytes] = ..., node_public_key: _Optional[bytes] = ..., possession_signature: _Optional[bytes] = ..., accepted_charter_sha256: _Optional[bytes] = ...) -> None: ...
+    encryption_public_key: bytes
+    def __init__(self, format_version: _Optional[int] = ..., invite_id: _Optional[str] = ..., invite_secret: _Optional[bytes] = ..., certificate_request_der: _Optional[bytes] = ..., signing_public_key: _Optional[bytes] = ..., node_public_key: _Optional[bytes] = ..., possession_signature: _Optional[bytes] = ..., accepted_charter_sha256: _Optional[bytes] = ..., encryption_public_key: _Optional[bytes] = ...) -> None: ...
 
 class JoinReply(_message.Message):
     __slots__ = ("member_id", "client_certificate_pem", "ca_certificate_pem", "charter", "roster", "coordinator_public_key", "superlink_address", "member_address")
@@ -109,6 +126,68 @@ class CharterRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class RosterRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class RosterReply(_message.Message):
+    __slots__ = ("roster", "vouches")
+    ROSTER_FIELD_NUMBER: _ClassVar[int]
+    VOUCHES_FIELD_NUMBER: _ClassVar[int]
+    roster: SignedDocument
+    vouches: _containers.RepeatedCompositeFieldContainer[Vouch]
+    def __init__(self, roster: _Optional[_Union[SignedDocument, _Mapping]] = ..., vouches: _Optional[_Iterable[_Union[Vouch, _Mapping]]] = ...) -> None: ...
+
+class Vouch(_message.Message):
+    __slots__ = ("voucher_id", "subject_id", "signature")
+    VOUCHER_ID_FIELD_NUMBER: _ClassVar[int]
+    SUBJECT_ID_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    voucher_id: str
+    subject_id: str
+    signature: bytes
+    def __init__(self, voucher_id: _Optional[str] = ..., subject_id: _Optional[str] = ..., signature: _Optional[bytes] = ...) -> None: ...
+
+class VouchingMessage(_message.Message):
+    __slots__ = ("member_id", "step", "commitment", "nonce")
+    MEMBER_ID_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    COMMITMENT_FIELD_NUMBER: _ClassVar[int]
+    NONCE_FIELD_NUMBER: _ClassVar[int]
+    member_id: str
+    step: VouchingStep
+    commitment: bytes
+    nonce: bytes
+    def __init__(self, member_id: _Optional[str] = ..., step: _Optional[_Union[VouchingStep, str]] = ..., commitment: _Optional[bytes] = ..., nonce: _Optional[bytes] = ...) -> None: ...
+
+class SendVouchingReply(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class FetchVouchingRequest(_message.Message):
+    __slots__ = ("after",)
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    after: int
+    def __init__(self, after: _Optional[int] = ...) -> None: ...
+
+class FetchVouchingReply(_message.Message):
+    __slots__ = ("messages", "last", "roster_number", "vouch_number")
+    MESSAGES_FIELD_NUMBER: _ClassVar[int]
+    LAST_FIELD_NUMBER: _ClassVar[int]
+    ROSTER_NUMBER_FIELD_NUMBER: _ClassVar[int]
+    VOUCH_NUMBER_FIELD_NUMBER: _ClassVar[int]
+    messages: _containers.RepeatedCompositeFieldContainer[VouchingMessage]
+    last: int
+    roster_number: int
+    vouch_number: int
+    def __init__(self, messages: _Optional[_Iterable[_Union[VouchingMessage, _Mapping]]] = ..., last: _Optional[int] = ..., roster_number: _Optional[int] = ..., vouch_number: _Optional[int] = ...) -> None: ...
+
+class PutVouchRequest(_message.Message):
+    __slots__ = ("vouch",)
+    VOUCH_FIELD_NUMBER: _ClassVar[int]
+    vouch: Vouch
+    def __init__(self, vouch: _Optional[_Union[Vouch, _Mapping]] = ...) -> None: ...
+
+class PutVouchReply(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 

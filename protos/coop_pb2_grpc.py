@@ -52,7 +52,22 @@ class CoopStub:
         self.GetRoster = channel.unary_unary(
                 '/highstreet.v1.Coop/GetRoster',
                 request_serializer=coop__pb2.RosterRequest.SerializeToString,
-                response_deserializer=coop__pb2.SignedDocument.FromString,
+                response_deserializer=coop__pb2.RosterReply.FromString,
+                _registered_method=True)
+        self.SendVouching = channel.unary_unary(
+                '/highstreet.v1.Coop/SendVouching',
+                request_serializer=coop__pb2.VouchingMessage.SerializeToString,
+                response_deserializer=coop__pb2.SendVouchingReply.FromString,
+                _registered_method=True)
+        self.FetchVouching = channel.unary_unary(
+                '/highstreet.v1.Coop/FetchVouching',
+                request_serializer=coop__pb2.FetchVouchingRequest.SerializeToString,
+                response_deserializer=coop__pb2.FetchVouchingReply.FromString,
+                _registered_method=True)
+        self.PutVouch = channel.unary_unary(
+                '/highstreet.v1.Coop/PutVouch',
+                request_serializer=coop__pb2.PutVouchRequest.SerializeToString,
+                response_deserializer=coop__pb2.PutVouchReply.FromString,
                 _registered_method=True)
         self.LatestRelease = channel.unary_unary(
                 '/highstreet.v1.Coop/LatestRelease',
@@ -98,6 +113,25 @@ class CoopServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SendVouching(self, request, context):
+        """Two members compare a code (docs/adr/0014): the coordinator carries what their stores say, and can read it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def FetchVouching(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PutVouch(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def LatestRelease(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -137,7 +171,22 @@ def add_CoopServicer_to_server(servicer, server):
             'GetRoster': grpc.unary_unary_rpc_method_handler(
                     servicer.GetRoster,
                     request_deserializer=coop__pb2.RosterRequest.FromString,
-                    response_serializer=coop__pb2.SignedDocument.SerializeToString,
+                    response_serializer=coop__pb2.RosterReply.SerializeToString,
+            ),
+            'SendVouching': grpc.unary_unary_rpc_method_handler(
+                    servicer.SendVouching,
+                    request_deserializer=coop__pb2.VouchingMessage.FromString,
+                    response_serializer=coop__pb2.SendVouchingReply.SerializeToString,
+            ),
+            'FetchVouching': grpc.unary_unary_rpc_method_handler(
+                    servicer.FetchVouching,
+                    request_deserializer=coop__pb2.FetchVouchingRequest.FromString,
+                    response_serializer=coop__pb2.FetchVouchingReply.SerializeToString,
+            ),
+            'PutVouch': grpc.unary_unary_rpc_method_handler(
+                    servicer.PutVouch,
+                    request_deserializer=coop__pb2.PutVouchRequest.FromString,
+                    response_serializer=coop__pb2.PutVouchReply.SerializeToString,
             ),
             'LatestRelease': grpc.unary_unary_rpc_method_handler(
                     servicer.LatestRelease,
@@ -262,7 +311,88 @@ class Coop:
             target,
             '/highstreet.v1.Coop/GetRoster',
             coop__pb2.RosterRequest.SerializeToString,
-            coop__pb2.SignedDocument.FromString,
+            coop__pb2.RosterReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SendVouching(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/highstreet.v1.Coop/SendVouching',
+            coop__pb2.VouchingMessage.SerializeToString,
+            coop__pb2.SendVouchingReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FetchVouching(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/highstreet.v1.Coop/FetchVouching',
+            coop__pb2.FetchVouchingRequest.SerializeToString,
+            coop__pb2.FetchVouchingReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PutVouch(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/highstreet.v1.Coop/PutVouch',
+            coop__pb2.PutVouchRequest.SerializeToString,
+            coop__pb2.PutVouchReply.FromString,
             options,
             channel_credentials,
             insecure,

@@ -40,6 +40,7 @@ def read_application(request: coop_pb2.JoinRequest) -> Application:
         request.signing_public_key,
         request.node_public_key,
         request.accepted_charter_sha256,
+        request.encryption_public_key,
     )
     try:
         verify(SignatureKind.JOIN, statement, request.possession_signature, request.signing_public_key)
@@ -53,6 +54,7 @@ def read_application(request: coop_pb2.JoinRequest) -> Application:
             serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
         ),
         signing_public_key=request.signing_public_key,
+        encryption_public_key=request.encryption_public_key,
         node_public_key=node_public_key,
     )
 
@@ -63,6 +65,7 @@ def _has_form(request: coop_pb2.JoinRequest) -> bool:
         and len(request.invite_secret) == 32
         and 0 < len(request.certificate_request_der) <= _REQUEST_LIMIT_BYTES
         and len(request.signing_public_key) == 32
+        and len(request.encryption_public_key) == 32
         and 0 < len(request.node_public_key) <= _NODE_KEY_LIMIT_BYTES
         and len(request.possession_signature) == 64
         and len(request.accepted_charter_sha256) == 32

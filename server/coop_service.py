@@ -19,22 +19,26 @@ import grpc
 import structlog
 
 from highstreet import __version__
+from highstreet.audit.canonical import canonical_json
+from highstreet.audit.roster import Roster, read_roster
 from highstreet.audit.signing import SignatureKind, SignedDocument
+from highstreet.audit.vouches import Vouch
 from highstreet.protos import coop_pb2, coop_pb2_grpc
 from highstreet.server.application import read_application
 from highstreet.server.database import connect
 from highstreet.server.departures import release_nodes
-from highstreet.server.errors import JoinRefusedError, MembershipError, ServerError
+from highstreet.server.errors import JoinRefusedError, MembershipError, ServerError, VouchingRefusedError
 from highstreet.server.home import CoopHome
 from highstreet.server.membership import Member, claim, complete, leave, member_by_serial, roster
 from highstreet.server.pki import Authority, certificate_serial
 from highstreet.server.refusals import refusal_name, refuse
 from highstreet.server.releases import latest_manifest, release_file
-from highstreet.server.throttle import FailureThrottle
+from highstreet.server.throttle import Throttle
+from highstreet.server.vouching import current_vouches, letters_for, post, put_vouch, state
 
 __all__ = ["FORMAT_VERSION", "CoopDesk", "JoinService", "MemberService"]
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 _CHUNK_BYTES = 1 << 20
 _log = structlog.get_logger(__name__)
 
@@ -68,11 +72,15 @@ class CoopDesk:
         value = roster(connection, self.home.charter().coop.id)
         return SignedDocument.create(SignatureKind.ROSTER, value, self.home.coordinator_key())
 
+    def read_roster(self, connection: sqlite3.Connection) -> Roster:
+        """Return who is in now, as a store would read it."""
+        return read_roster(canonical_json(roster(connection, self.home.charter().coop.id)))
+
 
 class JoinService(coop_pb2_grpc.CoopServicer):
     """Hello, GetCharter and Join, for whoever can reach the port; other calls are not implemented here."""
 
-    def __init__(self, desk: CoopDesk, throttle: FailureThrottle) -> None:
+    def __init__(self, desk: CoopDesk, throttle: Throttle) -> None:
         self._desk = desk
         self._throttle = throttle
 
@@ -99,7 +107,7 @@ class JoinService(coop_pb2_grpc.CoopServicer):
             member = self._admit(request)
         except JoinRefusedError as error:
             if error.refusal in _SUSPICIOUS:
-                self._throttle.failed(peer)
+                self._throttle.count(peer)
             _log.info("join refused", reason=refusal_name(error.refusal))
             refuse(context, error.refusal)
         except (ServerError, OSError, sqlite3.Error) as error:
@@ -139,10 +147,11 @@ class JoinService(coop_pb2_grpc.CoopServicer):
 
 
 class MemberService(coop_pb2_grpc.CoopServicer):
-    """Charter, roster, releases and leaving, for current members only."""
+    """Charter, roster, vouching, releases and leaving, for current members only."""
 
-    def __init__(self, desk: CoopDesk) -> None:
+    def __init__(self, desk: CoopDesk, letters: Throttle) -> None:
         self._desk = desk
+        self._letters = letters
 
     def Hello(  # noqa: N802
         self, request: coop_pb2.HelloRequest, context: grpc.ServicerContext
@@ -159,11 +168,70 @@ class MemberService(coop_pb2_grpc.CoopServicer):
 
     def GetRoster(  # noqa: N802
         self, request: coop_pb2.RosterRequest, context: grpc.ServicerContext
-    ) -> coop_pb2.SignedDocument:
-        """Give the roster as of now."""
+    ) -> coop_pb2.RosterReply:
+        """Give the roster as of now, and the vouches between its members."""
         self._member(context)
         with closing(connect(self._desk.home.database)) as connection:
-            return _to_wire(self._desk.signed_roster(connection))
+            signed, vouches = self._desk.signed_roster(connection), current_vouches(connection)
+        wire = [
+            coop_pb2.Vouch(voucher_id=each.voucher_id, subject_id=each.subject_id, signature=each.signature)
+            for each in vouches
+        ]
+        return coop_pb2.RosterReply(roster=_to_wire(signed), vouches=wire)
+
+    def SendVouching(  # noqa: N802
+        self, request: coop_pb2.VouchingMessage, context: grpc.ServicerContext
+    ) -> coop_pb2.SendVouchingReply:
+        """Keep a message of the caller's store for another's."""
+        member = self._member(context)
+        self._count_letter(member, context)
+        try:
+            with closing(connect(self._desk.home.database)) as connection:
+                post(connection, request, sender=member.member_id, now=self._desk.now())
+        except VouchingRefusedError as error:
+            refuse(context, error.refusal)
+        return coop_pb2.SendVouchingReply()
+
+    def FetchVouching(  # noqa: N802
+        self, request: coop_pb2.FetchVouchingRequest, context: grpc.ServicerContext
+    ) -> coop_pb2.FetchVouchingReply:
+        """Give the caller what others' stores sent it, and say whether roster or vouches have changed."""
+        member = self._member(context)
+        with closing(connect(self._desk.home.database)) as connection:
+            letters = letters_for(connection, member.member_id, after=request.after, now=self._desk.now())
+            numbers = state(connection)
+        return coop_pb2.FetchVouchingReply(
+            messages=[
+                coop_pb2.VouchingMessage(
+                    member_id=letter.sender,
+                    step=cast("coop_pb2.VouchingStep", letter.step),
+                    commitment=letter.commitment,
+                    nonce=letter.nonce,
+                )
+                for letter in letters
+            ],
+            last=letters[-1].number if letters else request.after,
+            roster_number=numbers.roster_number,
+            vouch_number=numbers.vouch_number,
+        )
+
+    def PutVouch(  # noqa: N802
+        self, request: coop_pb2.PutVouchRequest, context: grpc.ServicerContext
+    ) -> coop_pb2.PutVouchReply:
+        """Keep the caller's vouch for another member."""
+        member = self._member(context)
+        self._count_letter(member, context)
+        vouch = Vouch(
+            voucher_id=request.vouch.voucher_id,
+            subject_id=request.vouch.subject_id,
+            signature=request.vouch.signature,
+        )
+        try:
+            with closing(connect(self._desk.home.database)) as connection:
+                put_vouch(connection, vouch, self._desk.read_roster(connection), sender=member.member_id)
+        except VouchingRefusedError as error:
+            refuse(context, error.refusal)
+        return coop_pb2.PutVouchReply()
 
     def LatestRelease(  # noqa: N802
         self, request: coop_pb2.LatestReleaseRequest, context: grpc.ServicerContext
@@ -195,6 +263,11 @@ class MemberService(coop_pb2_grpc.CoopServicer):
         member = self._member(context)
         end_membership(self._desk, member.member_id)
         return coop_pb2.LeaveReply()
+
+    def _count_letter(self, member: Member, context: grpc.ServicerContext) -> None:
+        if not self._letters.is_open(member.member_id):
+            refuse(context, coop_pb2.COOP_REFUSAL_TOO_MANY)
+        self._letters.count(member.member_id)
 
     def _member(self, context: grpc.ServicerContext) -> Member:
         """Return the current member who calls; anybody else is refused."""

@@ -85,6 +85,30 @@ _MIGRATIONS = (
     ALTER TABLE programmes ADD COLUMN as_of_day INTEGER NOT NULL DEFAULT 0;
     UPDATE programmes SET as_of_day = requested_at / 86400;
     """,
+    # A roster names every member's encryption key. Memberships from before have none and end: those stores
+    # join anew, as they have to anyway, since their charter names neither colluders nor committee.
+    """
+    ALTER TABLE members ADD COLUMN encryption_public_key BLOB NOT NULL DEFAULT x'';
+    UPDATE members SET left_at = CAST(strftime('%s', 'now') AS INTEGER) WHERE left_at IS NULL;
+    CREATE UNIQUE INDEX member_encryption_keys ON members (encryption_public_key) WHERE left_at IS NULL;
+    CREATE TABLE vouching_messages (
+        number     INTEGER PRIMARY KEY AUTOINCREMENT,
+        sender     TEXT NOT NULL REFERENCES members (member_id),
+        recipient  TEXT NOT NULL REFERENCES members (member_id),
+        step       INTEGER NOT NULL,
+        commitment BLOB NOT NULL,
+        nonce      BLOB NOT NULL,
+        sent_at    INTEGER NOT NULL,
+        UNIQUE (sender, recipient, step)
+    ) STRICT;
+    CREATE TABLE vouches (
+        number    INTEGER PRIMARY KEY AUTOINCREMENT,
+        voucher   TEXT NOT NULL REFERENCES members (member_id),
+        subject   TEXT NOT NULL REFERENCES members (member_id),
+        signature BLOB NOT NULL,
+        UNIQUE (voucher, subject)
+    ) STRICT;
+    """,
 )
 
 

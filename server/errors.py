@@ -19,6 +19,7 @@ __all__ = [
     "ServerError",
     "SettingsError",
     "SuperLinkError",
+    "VouchingRefusedError",
 ]
 
 
@@ -48,6 +49,16 @@ class InviteRefusedError(ServerError):
 
 class JoinRefusedError(ServerError):
     """A store cannot join; what it is told is the refusal's name and nothing else."""
+
+    refusal: int
+
+    def __init__(self, refusal: int, what: str) -> None:
+        super().__init__(what)
+        self.refusal = refusal
+
+
+class VouchingRefusedError(ServerError):
+    """A vouching message or a vouch is not taken; the member is told the refusal's name and nothing else."""
 
     refusal: int
 

@@ -12,12 +12,14 @@ from highstreet.protos import coop_pb2_grpc
 from highstreet.server.coop_service import CoopDesk, JoinService, MemberService
 from highstreet.server.errors import PortBusyError
 from highstreet.server.refusals import QuietFailures
-from highstreet.server.throttle import FailureThrottle
+from highstreet.server.throttle import Throttle
 from highstreet.server.tls import require_tls_1_3
 
 __all__ = ["CoopServers", "require_tls_1_3", "serve_coop"]
 
 _MESSAGE_LIMIT_BYTES = 4 << 20
+#: Vouching messages and vouches of one member. A person compares codes with a few others in a minute.
+_LETTERS_A_MINUTE = 300
 _OPTIONS = [
     ("grpc.so_reuseport", 0),  # without it a second coordinator would share the port in silence
     ("grpc.max_receive_message_length", _MESSAGE_LIMIT_BYTES),
@@ -59,10 +61,10 @@ def serve_coop(desk: CoopDesk, *, listen: str, join_port: int, member_port: int)
     members = grpc.ssl_server_credentials(
         [pair], root_certificates=home.ca_certificate.read_bytes(), require_client_auth=True
     )
+    letters = Throttle(time.monotonic, per_peer=_LETTERS_A_MINUTE, in_all=20 * _LETTERS_A_MINUTE)
     join_server, member_server = _server("join", 4), _server("members", 8)
-    throttle = FailureThrottle(time.monotonic)
-    coop_pb2_grpc.add_CoopServicer_to_server(JoinService(desk, throttle), join_server)  # type: ignore[no-untyped-call]  # generated
-    coop_pb2_grpc.add_CoopServicer_to_server(MemberService(desk), member_server)  # type: ignore[no-untyped-call]  # generated
+    coop_pb2_grpc.add_CoopServicer_to_server(JoinService(desk, Throttle(time.monotonic)), join_server)  # type: ignore[no-untyped-call]  # generated
+    coop_pb2_grpc.add_CoopServicer_to_server(MemberService(desk, letters), member_server)  # type: ignore[no-untyped-call]  # generated
     bound_join = _bind(join_server, listen, join_port, anybody)
     bound_members = _bind(member_server, listen, member_port, members)
     servers = (join_server, member_server)

@@ -16,6 +16,7 @@ import sqlite3
 from dataclasses import dataclass
 
 from highstreet.audit.invite import SEED_BYTES, Invite
+from highstreet.audit.roster import FORMAT_VERSION
 from highstreet.audit.signing import join_statement
 from highstreet.protos import coop_pb2
 from highstreet.server.database import transaction
@@ -32,6 +33,7 @@ __all__ = [
     "member_by_serial",
     "record_invite",
     "roster",
+    "roster_number",
 ]
 
 _NAME_LIMIT = 64
@@ -45,6 +47,7 @@ class Member:
         member_id: 16 hex digits; the name of its client certificate.
         name: what the coordinator called it when inviting.
         signing_public_key: raw Ed25519.
+        encryption_public_key: raw X25519.
         node_public_key: P-256, OpenSSH form.
         node_id: the SuperLink's id of its Flower node; None until it is registered.
         certificate_pem: its client certificate.
@@ -54,6 +57,7 @@ class Member:
     member_id: str
     name: str
     signing_public_key: bytes
+    encryption_public_key: bytes
     node_public_key: bytes
     node_id: int | None
     certificate_pem: bytes
@@ -70,6 +74,7 @@ class Application:
         request_der: PKCS #10 request for the client certificate.
         tls_public_key: the DER key in that request.
         signing_public_key: raw Ed25519.
+        encryption_public_key: raw X25519.
         node_public_key: P-256, OpenSSH form.
     """
 
@@ -78,11 +83,14 @@ class Application:
     request_der: bytes
     tls_public_key: bytes
     signing_public_key: bytes
+    encryption_public_key: bytes
     node_public_key: bytes
 
     def keys_sha256(self) -> bytes:
-        """Name the three keys together: what a claimed invitation is bound to."""
-        fields = join_statement(self.tls_public_key, self.signing_public_key, self.node_public_key)
+        """Name the four keys together: what a claimed invitation is bound to."""
+        fields = join_statement(
+            self.tls_public_key, self.signing_public_key, self.encryption_public_key, self.node_public_key
+        )
         return hashlib.sha256(fields).digest()
 
 
@@ -156,12 +164,14 @@ def claim(
         moment = datetime.datetime.fromtimestamp(now, datetime.UTC)
         certificate = pem(authority.issue_member(application.request_der, member_id, now=moment))
         connection.execute(
-            "INSERT INTO members (member_id, name, signing_public_key, node_public_key, keys_sha256,"
-            " certificate_serial, certificate_pem, claimed_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO members (member_id, name, signing_public_key, encryption_public_key,"
+            " node_public_key, keys_sha256, certificate_serial, certificate_pem, claimed_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 member_id,
                 invite["name"],
                 application.signing_public_key,
+                application.encryption_public_key,
                 application.node_public_key,
                 application.keys_sha256(),
                 certificate_serial(certificate),
@@ -236,19 +246,30 @@ def roster(connection: sqlite3.Connection, coop_id: str) -> dict[str, object]:
 
     Its number counts joins and departures, so a store never accepts an older roster than one it has seen.
     """
-    (number,) = connection.execute(
-        "SELECT count(joined_at) + count(CASE WHEN joined_at IS NOT NULL THEN left_at END) FROM members"
-    ).fetchone()
     members = [
         {
             "member_id": member.member_id,
             "name": member.name,
             "signing_public_key": member.signing_public_key.hex(),
+            "encryption_public_key": member.encryption_public_key.hex(),
             "joined_at": member.joined_at,
         }
         for member in current_members(connection)
     ]
-    return {"format_version": 1, "coop_id": coop_id, "number": number, "members": members}
+    return {
+        "format_version": FORMAT_VERSION,
+        "coop_id": coop_id,
+        "number": roster_number(connection),
+        "members": members,
+    }
+
+
+def roster_number(connection: sqlite3.Connection) -> int:
+    """Return the number of the roster as of now."""
+    (number,) = connection.execute(
+        "SELECT count(joined_at) + count(CASE WHEN joined_at IS NOT NULL THEN left_at END) FROM members"
+    ).fetchone()
+    return int(number)
 
 
 def _matching_invite(connection: sqlite3.Connection, application: Application) -> sqlite3.Row:
@@ -275,9 +296,10 @@ def _claimed_before(
 def _refuse_known_keys(connection: sqlite3.Connection, application: Application) -> None:
     # A node's key works for one membership: the SuperLink does not take it again after it was refused once.
     known = connection.execute(
-        "SELECT 1 FROM members WHERE (left_at IS NULL AND signing_public_key = ?)"
+        "SELECT 1 FROM members WHERE (left_at IS NULL AND (signing_public_key = ?"
+        " OR encryption_public_key = ?))"
         " OR ((left_at IS NULL OR joined_at IS NOT NULL) AND node_public_key = ?)",
-        (application.signing_public_key, application.node_public_key),
+        (application.signing_public_key, application.encryption_public_key, application.node_public_key),
     ).fetchone()
     if known:
         raise JoinRefusedError(coop_pb2.COOP_REFUSAL_ALREADY_MEMBER, "These keys are or were a member's.")

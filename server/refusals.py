@@ -31,6 +31,8 @@ _STATUS: dict[int, grpc.StatusCode] = {
     coop_pb2.COOP_REFUSAL_NO_RELEASE: grpc.StatusCode.NOT_FOUND,
     coop_pb2.COOP_REFUSAL_UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
     coop_pb2.COOP_REFUSAL_CHARTER: grpc.StatusCode.FAILED_PRECONDITION,
+    coop_pb2.COOP_REFUSAL_NO_SUCH_MEMBER: grpc.StatusCode.NOT_FOUND,
+    coop_pb2.COOP_REFUSAL_VOUCH: grpc.StatusCode.INVALID_ARGUMENT,
 }
 
 

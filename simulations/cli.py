@@ -99,6 +99,24 @@ def replay_command(  # noqa: PLR0913  typer reads options from parameters
     )
 
 
+@lab_app.command("audit")
+def audit_command(
+    out: Annotated[Path, typer.Option(help="Folder for the report.")],
+    short: Annotated[bool, typer.Option("--short", help="A few minutes instead of an hour.")] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Of shops, canaries and coins, not of the noise.")] = 1,
+) -> None:
+    """Attack the shipped training path and compare what is proven with what is claimed.
+
+    Gaussian canaries, one-run audits, membership inference by likelihood ratio and leak tests on
+    transcripts, at epsilon 1, 3, 8 and with the noise off. Ends with 1 when a bound is above its claim or a
+    leak is not found.
+    """
+    from highstreet.simulations.audits.command import run_audit
+
+    if not run_audit(out, short=short, seed=seed):
+        raise typer.Exit(1)
+
+
 @lab_app.command("schema")
 def schema_command() -> None:
     """Print the columns of the tables that `lab replay --data` reads."""

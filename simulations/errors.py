@@ -5,6 +5,7 @@ from __future__ import annotations
 from highstreet.errors import HighstreetError
 
 __all__ = [
+    "InvalidAuditError",
     "InvalidSplitError",
     "InvalidTableError",
     "MissingExtraError",
@@ -41,3 +42,7 @@ class UnknownConditionError(SimulationsError):
 
 class UnreadableResultsError(SimulationsError):
     """A results folder holds something the lab did not write, or cannot be written."""
+
+
+class InvalidAuditError(SimulationsError):
+    """An audit was described by numbers that prove nothing."""

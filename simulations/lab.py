@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -20,6 +19,7 @@ from highstreet.simulations.journey import load_journey
 from highstreet.simulations.judging import units_of
 from highstreet.simulations.newcomers import NEWCOMER_CUSTOMERS, with_newcomers
 from highstreet.simulations.protocol import Federation, Protocol, Split, build_federation, parse_weeks
+from highstreet.simulations.provenance import commit as commit_of_the_code
 from highstreet.simulations.replay import Job, jobs_for, replay
 from highstreet.simulations.replay_report import RunFacts, machine, write_reports
 from highstreet.simulations.replay_tables import tables_of_summary
@@ -57,7 +57,7 @@ class Request:
 def run_replay(request: Request, *, console: Console | None = None) -> list[Path]:
     """Run what is not finished yet, write reports after each result, and return the reports' paths."""
     screen = console or Console(stderr=True)
-    commit = _commit()  # of the code that is loaded now; the tree may move on during a long run
+    commit = commit_of_the_code()  # of the code that is loaded now; the tree may move on during a long run
     protocol = _protocol(request)
     conditions = choose(conditions_for(request.epsilons), request.conditions)
     schema = FeatureSchema()
@@ -194,26 +194,3 @@ def _progress(screen: Console) -> Progress:
         TimeElapsedColumn(),
         console=screen,
     )
-
-
-def _commit() -> str:
-    """The commit of the source tree, with a plus sign when the code that counts differs from it."""
-    root = Path(__file__).resolve().parent.parent
-    watched = ("models", "privacy", "client/contribution.py", "server/aggregation.py", "simulations")
-    try:
-        head = _git(root, "rev-parse", "--short=10", "HEAD")
-        dirty = _git(root, "status", "--porcelain", "--untracked-files=no", "--", *watched)
-    except (OSError, subprocess.SubprocessError):
-        return "unknown (not a git checkout)"
-    return head + ("+" if dirty else "")
-
-
-def _git(root: Path, *words: str) -> str:
-    result = subprocess.run(  # noqa: S603  fixed words, no shell
-        ["git", "-C", str(root), *words],  # noqa: S607  whichever git the researcher has
-        check=True,
-        capture_output=True,
-        text=True,
-        timeout=20,
-    )
-    return result.stdout.strip()

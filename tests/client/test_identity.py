@@ -38,6 +38,16 @@ def test_a_key_that_is_missing_is_made_and_the_others_stay(home: StoreHome) -> N
     assert again.tls_key_pem != first.tls_key_pem
 
 
+def test_a_folder_from_before_encryption_keys_gets_one_when_it_is_next_read(home: StoreHome) -> None:
+    first = load_or_make_identity(home)
+    (home.keys / "encryption.key").unlink()
+    later = load_identity(home)
+    assert later.signing_public_key == first.signing_public_key
+    assert later.encryption_public_key != first.encryption_public_key
+    assert load_identity(home).encryption_public_key == later.encryption_public_key
+    assert stat.S_IMODE((home.keys / "encryption.key").stat().st_mode) == 0o600
+
+
 def test_the_node_key_is_what_flower_reads(home: StoreHome) -> None:
     identity = load_or_make_identity(home)
     private = serialization.load_ssh_private_key(node_key_file(home).read_bytes(), password=None)
@@ -47,9 +57,10 @@ def test_the_node_key_is_what_flower_reads(home: StoreHome) -> None:
     assert private.public_key() == public
 
 
-def test_three_jobs_have_three_keys(home: StoreHome) -> None:
+def test_four_jobs_have_four_keys(home: StoreHome) -> None:
     identity = load_or_make_identity(home)
     assert identity.tls.private_numbers() != identity.node.private_numbers()
+    assert identity.signing.private_bytes_raw() != identity.encryption.private_bytes_raw()
     assert "PrivateKey" not in repr(identity)
 
 
@@ -59,7 +70,7 @@ def test_the_certificate_request_names_nobody(home: StoreHome) -> None:
     assert request.subject.rfc4514_string() == "CN=store"
 
 
-@pytest.mark.parametrize("name", ["tls.key", "signing.key", "node.key"])
+@pytest.mark.parametrize("name", ["tls.key", "signing.key", "encryption.key", "node.key"])
 def test_a_damaged_key_is_said_and_not_replaced(home: StoreHome, name: str) -> None:
     load_or_make_identity(home)
     (home.keys / name).write_text("not a key")

@@ -75,7 +75,7 @@ def test_one_code_is_all_a_store_needs(coop: Any, store: StoreHome, limits: Stor
     assert list(coop.nodes) == [load_identity(store).node_public_key]
     with member_caller(store) as caller:
         roster = caller.call(lambda stub, timeout: stub.GetRoster(coop_pb2.RosterRequest(), timeout=timeout))
-    assert joined.membership.member_id.encode() in roster.document
+    assert joined.membership.member_id.encode() in roster.roster.document
 
 
 def test_private_keys_stay_and_are_for_the_owner_only(
@@ -95,7 +95,11 @@ def test_private_keys_stay_and_are_for_the_owner_only(
     scalars = [
         key.private_numbers().private_value.to_bytes(32, "big") for key in (identity.tls, identity.node)
     ]
-    for secret in [*scalars, identity.signing.private_bytes_raw()]:
+    for secret in [
+        *scalars,
+        identity.signing.private_bytes_raw(),
+        identity.encryption.private_bytes_raw(),
+    ]:
         assert len(sent) == 1
         assert secret not in sent[0]
     for path in [store.keys, *store.keys.iterdir(), store.coop, *store.coop.iterdir()]:
@@ -287,7 +291,7 @@ def test_a_charter_over_the_stores_limits_does_not_use_up_the_code(
     join_coop(store, code, limits, now=_now())  # the owner changed their mind, not the coordinator
 
 
-@pytest.mark.parametrize("failing_write", range(8))
+@pytest.mark.parametrize("failing_write", range(9))
 def test_a_join_cut_short_at_any_write_is_repeated_with_the_same_code(
     coop: Any,
     store: StoreHome,
@@ -399,7 +403,7 @@ def test_a_roster_with_a_name_that_acts_on_a_terminal_is_not_believed(
         return check(reply, *rest)
 
     monkeypatch.setattr(join_module, "_checked_papers", renamed)
-    with pytest.raises(UntrustedCoordinatorError, match="cannot be shown"):
+    with pytest.raises(UntrustedCoordinatorError, match="cannot be used"):
         join_coop(store, coop.invite("Corner Shop"), limits, now=_now())
 
 

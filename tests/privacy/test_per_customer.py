@@ -50,6 +50,24 @@ class UsedTwice(nn.Module):
         return self.out(self.inner(torch.tanh(self.inner(inputs)))).squeeze(-1)
 
 
+class Bag(nn.Module):
+    def __init__(self, **options):
+        super().__init__()
+        self.bag, self.out = nn.EmbeddingBag(7, 3, **options), nn.Linear(3, 4)
+
+    def forward(self, inputs):
+        return self.out(self.bag(inputs))
+
+
+class TiedByHand(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embedding = nn.Embedding(7, 3)
+
+    def forward(self, inputs):
+        return self.embedding(inputs).mean(dim=1) @ self.embedding.weight[:4].T
+
+
 class Tied(nn.Module):
     def __init__(self):
         super().__init__()
@@ -57,7 +75,7 @@ class Tied(nn.Module):
         self.out.weight = self.embedding.weight
 
     def forward(self, inputs):
-        return self.out(self.embedding(inputs).mean(dim=1))
+        return self.out(self.embedding(inputs).mean(dim=1))[:, :4]
 
 
 class PartlyFrozen(nn.Module):
@@ -119,6 +137,10 @@ MODULES = [
     pytest.param(PartlyFrozen, DENSE, id="a frozen layer"),
     pytest.param(normed, DENSE, id="layer norm"),
     pytest.param(Embedded, TOKENS, id="embedding"),
+    pytest.param(lambda: Embedded(padding_idx=0), TOKENS, id="padded embedding"),
+    pytest.param(lambda: Bag(mode="sum"), TOKENS, id="embedding bag"),
+    pytest.param(lambda: Bag(mode="mean", padding_idx=2), TOKENS, id="padded embedding bag"),
+    pytest.param(Tied, TOKENS, id="tied embeddings"),
 ]
 
 
@@ -195,10 +217,10 @@ def test_it_works_where_gradients_are_switched_off_around_it():
 @pytest.mark.parametrize(
     ("build", "inputs"),
     [
-        pytest.param(lambda: Embedded(padding_idx=0), TOKENS, id="padding index"),
+        pytest.param(TiedByHand, TOKENS, id="a table tied by hand"),
+        pytest.param(lambda: Embedded(scale_grad_by_freq=True), TOKENS, id="gradients scaled by the batch"),
         pytest.param(lambda: Embedded(max_norm=1.0), TOKENS, id="self-normalising embedding"),
-        pytest.param(lambda: nn.EmbeddingBag(7, 4, mode="sum"), TOKENS, id="embedding bag"),
-        pytest.param(Tied, TOKENS, id="tied embeddings"),
+        pytest.param(lambda: Bag(mode="max"), TOKENS, id="embedding bag of mode max"),
         pytest.param(lambda: nn.Sequential(nn.BatchNorm1d(4), nn.Linear(5, 1)), DENSE, id="batch norm"),
         pytest.param(
             lambda: nn.Sequential(nn.BatchNorm1d(4, track_running_stats=False), nn.Linear(5, 1)),

@@ -15,6 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from highstreet.audit.invite import Invite
 from highstreet.audit.signing import SignatureKind, join_statement, sign
@@ -32,10 +33,22 @@ from highstreet.server.listening import serve_coop
 from highstreet.server.pki import Authority, key_pem, pem
 
 UTC = datetime.UTC
-MEMBER_CALLS = ["GetCharter", "GetRoster", "LatestRelease", "DownloadRelease", "Leave"]
+MEMBER_CALLS = [
+    "GetCharter",
+    "GetRoster",
+    "SendVouching",
+    "FetchVouching",
+    "PutVouch",
+    "LatestRelease",
+    "DownloadRelease",
+    "Leave",
+]
 _REQUESTS = {
     "GetCharter": coop_pb2.CharterRequest(),
     "GetRoster": coop_pb2.RosterRequest(),
+    "SendVouching": coop_pb2.VouchingMessage(),
+    "FetchVouching": coop_pb2.FetchVouchingRequest(),
+    "PutVouch": coop_pb2.PutVouchRequest(),
     "LatestRelease": coop_pb2.LatestReleaseRequest(),
     "DownloadRelease": coop_pb2.DownloadReleaseRequest(number=1),
     "Leave": coop_pb2.LeaveRequest(),
@@ -90,7 +103,7 @@ def _certified(authority: Authority, *, now: datetime.datetime | None = None) ->
     return key_pem(key), pem(certificate)
 
 
-@pytest.mark.parametrize("name", ["GetCharter", "GetRoster", "LatestRelease"])
+@pytest.mark.parametrize("name", ["GetCharter", "GetRoster", "FetchVouching", "LatestRelease"])
 def test_a_member_is_answered(coop: Any, store: StoreHome, name: str) -> None:
     with _own_channel(coop, store) as channel:
         assert _call(channel, name) is not None
@@ -163,7 +176,7 @@ def test_an_expired_client_certificate_is_refused_by_tls(coop: Any) -> None:
 def test_plaintext_is_refused(coop: Any, port: str) -> None:
     number = getattr(coop.home.config().ports, port)
     channel = grpc.insecure_channel(f"127.0.0.1:{number}")
-    request = coop_pb2.HelloRequest(format_versions=[1])
+    request = coop_pb2.HelloRequest(format_versions=[2])
     assert _refused(channel, "Hello", request)[0] is grpc.StatusCode.UNAVAILABLE
 
 
@@ -209,12 +222,12 @@ def test_a_client_that_expects_another_name_does_not_connect(coop: Any) -> None:
     assert _refused(channel, "Hello", coop_pb2.HelloRequest())[0] is grpc.StatusCode.UNAVAILABLE
 
 
-@pytest.mark.parametrize("name", ["GetRoster", "LatestRelease", "DownloadRelease", "Leave"])
+@pytest.mark.parametrize("name", [name for name in MEMBER_CALLS if name != "GetCharter"])
 def test_the_join_port_serves_joining_only(coop: Any, name: str) -> None:
     assert _refused(_join_channel(coop), name)[0] is grpc.StatusCode.UNIMPLEMENTED
 
 
-@pytest.mark.parametrize(("versions", "agreed"), [([1], 1), ([9, 1], 1), ([9], 0), ([], 0)])
+@pytest.mark.parametrize(("versions", "agreed"), [([2], 2), ([9, 2], 2), ([1], 0), ([], 0)])
 def test_hello_agrees_on_a_version_or_says_none(coop: Any, versions: list[int], agreed: int) -> None:
     with _join_channel(coop) as channel:
         reply = _call(channel, "Hello", coop_pb2.HelloRequest(format_versions=versions))
@@ -224,13 +237,14 @@ def test_hello_agrees_on_a_version_or_says_none(coop: Any, versions: list[int], 
 def _application(coop: Any, code: str, identity: Identity, **changes: Any) -> coop_pb2.JoinRequest:
     invite = Invite.from_code(code)
     request = coop_pb2.JoinRequest(
-        format_version=1,
+        format_version=2,
         invite_id=invite.invite_id,
         invite_secret=invite.secret,
         certificate_request_der=identity.certificate_request(),
         signing_public_key=identity.signing_public_key,
         node_public_key=identity.node_public_key,
         accepted_charter_sha256=coop.home.charter().sha256(),
+        encryption_public_key=identity.encryption_public_key,
     )
     for name, value in changes.items():
         setattr(request, name, value)
@@ -242,6 +256,7 @@ def _application(coop: Any, code: str, identity: Identity, **changes: Any) -> co
         request.signing_public_key,
         request.node_public_key,
         request.accepted_charter_sha256,
+        request.encryption_public_key,
     )
     request.possession_signature = sign(SignatureKind.JOIN, statement, identity.signing)
     return request
@@ -251,6 +266,7 @@ def _fresh_identity() -> Identity:
     return Identity(
         tls=ec.generate_private_key(ec.SECP256R1()),
         signing=Ed25519PrivateKey.generate(),
+        encryption=X25519PrivateKey.generate(),
         node=ec.generate_private_key(ec.SECP256R1()),
     )
 
@@ -258,7 +274,7 @@ def _fresh_identity() -> Identity:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"format_version": 2}, "COOP_REFUSAL_VERSION"),
+        ({"format_version": 1}, "COOP_REFUSAL_VERSION"),
         ({"invite_secret": bytes(32)}, "COOP_REFUSAL_INVITE"),
         ({"invite_id": "00" * 8}, "COOP_REFUSAL_INVITE"),
         ({"invite_id": "x" * 65}, "COOP_REFUSAL_UNREADABLE"),
@@ -268,6 +284,7 @@ def _fresh_identity() -> Identity:
         ({"node_public_key": b"ssh-ed25519 AAAA"}, "COOP_REFUSAL_UNREADABLE"),
         ({"node_public_key": b"-----BEGIN PUBLIC KEY-----"}, "COOP_REFUSAL_UNREADABLE"),
         ({"signing_public_key": bytes(31)}, "COOP_REFUSAL_UNREADABLE"),
+        ({"encryption_public_key": b""}, "COOP_REFUSAL_UNREADABLE"),
         ({"signing_public_key": bytes(range(32))}, "COOP_REFUSAL_POSSESSION"),
         ({"accepted_charter_sha256": bytes(32)}, "COOP_REFUSAL_CHARTER"),
     ],
@@ -284,6 +301,12 @@ def test_a_join_that_is_not_in_order_is_refused_and_spends_nothing(
 def test_a_request_changed_after_signing_is_refused(coop: Any) -> None:
     request = _application(coop, coop.invite("Corner Shop"), _fresh_identity())
     request.node_public_key = _fresh_identity().node_public_key
+    assert _refused(_join_channel(coop), "Join", request)[1] == "COOP_REFUSAL_POSSESSION"
+
+
+def test_an_encryption_key_put_in_place_of_the_stores_is_refused(coop: Any) -> None:
+    request = _application(coop, coop.invite("Corner Shop"), _fresh_identity())
+    request.encryption_public_key = _fresh_identity().encryption_public_key
     assert _refused(_join_channel(coop), "Join", request)[1] == "COOP_REFUSAL_POSSESSION"
 
 
@@ -331,11 +354,11 @@ def _break(name: str) -> Callable[..., Any]:
     return broken
 
 
-@pytest.mark.parametrize("name", ["GetRoster", "LatestRelease", "DownloadRelease", "Leave"])
+@pytest.mark.parametrize("name", [name for name in MEMBER_CALLS if name != "GetCharter"])
 def test_an_unforeseen_failure_reaches_a_member_without_a_word(
     coop: Any, store: StoreHome, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    for part in ("roster", "latest_manifest", "release_file", "leave"):
+    for part in ("roster", "latest_manifest", "release_file", "leave", "post", "letters_for"):
         monkeypatch.setattr(coop_service, part, _break(part))
     assert _refused(_own_channel(coop, store), name) == _UNAVAILABLE
 
@@ -345,9 +368,9 @@ def test_an_unforeseen_failure_reaches_a_stranger_without_a_word(
     coop: Any, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     requests = {
-        "Hello": coop_pb2.HelloRequest(format_versions=[1]),
+        "Hello": coop_pb2.HelloRequest(format_versions=[2]),
         "GetCharter": coop_pb2.CharterRequest(),
-        "Join": coop_pb2.JoinRequest(format_version=1),
+        "Join": coop_pb2.JoinRequest(format_version=2),
     }
     monkeypatch.setattr(CoopHome, "charter", _break("charter"))
     monkeypatch.setattr(CoopHome, "signed_charter", _break("charter"))

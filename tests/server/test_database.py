@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from highstreet.server.database import connect, transaction
+from highstreet.server.database import _MIGRATIONS, connect, transaction
 from highstreet.server.errors import DatabaseError
+from highstreet.server.membership import current_members
 
 
 def test_a_new_database_is_private_and_fully_synchronous(tmp_path: Path) -> None:
@@ -49,14 +50,37 @@ def test_only_one_programme_can_be_active(tmp_path: Path) -> None:
 
 def test_a_programme_of_an_older_file_keeps_the_day_it_was_asked_for(tmp_path: Path) -> None:
     path = tmp_path / "coop.db"
-    connection = connect(path, create=True)
+    connection = _old_file(path, version=1)
     connection.execute(
-        "INSERT INTO programmes VALUES ('a', 1, ?, NULL, 'finished', '', x'00', 0)", (86_400 * 9 + 5,)
+        "INSERT INTO programmes VALUES ('a', 1, ?, NULL, 'finished', '', x'00')", (86_400 * 9 + 5,)
     )
-    connection.execute("ALTER TABLE programmes DROP COLUMN as_of_day")
-    connection.execute("PRAGMA user_version = 1")
+    connection.commit()
     connection.close()
     assert connect(path).execute("SELECT as_of_day FROM programmes").fetchone()[0] == 9
+
+
+def test_memberships_without_an_encryption_key_end_with_the_update(tmp_path: Path) -> None:
+    path = tmp_path / "coop.db"
+    connection = _old_file(path, version=2)
+    connection.execute(
+        "INSERT INTO members VALUES ('a', 'A', x'01', x'02', x'03', 7, 's', x'04', 5, 6, NULL)"
+    )
+    connection.execute(
+        "INSERT INTO members VALUES ('b', 'B', x'05', x'06', x'07', 8, 't', x'08', 5, 6, NULL)"
+    )
+    connection.commit()
+    connection.close()
+    updated = connect(path)
+    assert current_members(updated) == []
+    assert [row["name"] for row in updated.execute("SELECT name FROM members ORDER BY name")] == ["A", "B"]
+
+
+def _old_file(path: Path, *, version: int) -> sqlite3.Connection:
+    connection = sqlite3.connect(path)
+    for script in _MIGRATIONS[:version]:
+        connection.executescript(script)
+    connection.execute(f"PRAGMA user_version = {version}")
+    return connection
 
 
 def test_a_missing_database_is_not_made_anew(tmp_path: Path) -> None:

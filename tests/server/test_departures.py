@@ -19,10 +19,11 @@ def database(coop_home: CoopHome) -> Iterator[sqlite3.Connection]:
     # Who stays, who left, who left without a node, and a claim that was given up.
     for mark, node, joined, left in ((1, 11, 5, None), (2, 12, 5, 9), (3, None, 5, 9), (4, 14, None, 9)):
         connection.execute(
-            "INSERT INTO members (member_id, name, signing_public_key, node_public_key, keys_sha256, node_id,"
+            "INSERT INTO members (member_id, name, signing_public_key, encryption_public_key,"
+            " node_public_key, keys_sha256, node_id,"
             " certificate_serial, certificate_pem, claimed_at, joined_at, left_at)"
-            " VALUES (?, ?, ?, ?, x'00', ?, ?, x'00', 1, ?, ?)",
-            (f"m{mark}", f"shop {mark}", bytes([mark]), bytes([mark]), node, str(mark), joined, left),
+            " VALUES (?, ?, ?, ?, ?, x'00', ?, ?, x'00', 1, ?, ?)",
+            (f"m{mark}", f"shop {mark}", *[bytes([mark])] * 3, node, str(mark), joined, left),
         )
     yield connection
     connection.close()

@@ -61,6 +61,7 @@ class Store:
             member_id=f"m{number}",
             name=f"shop {number}",
             signing_public_key=self.key.public_key().public_bytes_raw(),
+            encryption_public_key=b"",
             node_public_key=b"",
             node_id=number,
             certificate_pem=b"",
@@ -137,10 +138,11 @@ def book(tmp_path: Path) -> Checkpoints:
         )
         for number in range(1, 5):
             connection.execute(
-                "INSERT INTO members (member_id, name, signing_public_key, node_public_key, keys_sha256,"
+                "INSERT INTO members (member_id, name, signing_public_key,"
+                " encryption_public_key, node_public_key, keys_sha256,"
                 " certificate_serial, certificate_pem, claimed_at, joined_at)"
-                " VALUES (?, ?, ?, ?, x'00', ?, x'00', 1, 1)",
-                (f"m{number}", f"shop {number}", bytes([number]), bytes([number]), str(number)),
+                " VALUES (?, ?, ?, ?, ?, x'00', ?, x'00', 1, 1)",
+                (f"m{number}", f"shop {number}", *[bytes([number])] * 3, str(number)),
             )
         yield Checkpoints(connection, clock=lambda: 100.0)
 

@@ -66,6 +66,7 @@ def _application(invite: Invite, mark: int = 1) -> Application:
         request_der=request.public_bytes(serialization.Encoding.DER),
         tls_public_key=public,
         signing_public_key=bytes([mark]) * 32,
+        encryption_public_key=bytes([mark + 100]) * 32,
         node_public_key=b"node %d" % mark,
     )
 
@@ -117,7 +118,9 @@ def test_another_store_cannot_use_a_used_code(database: sqlite3.Connection) -> N
     assert _refusal(database, _application(invite, 2)) == coop_pb2.COOP_REFUSAL_INVITE_USED
 
 
-@pytest.mark.parametrize("key", ["tls_public_key", "signing_public_key", "node_public_key"])
+@pytest.mark.parametrize(
+    "key", ["tls_public_key", "signing_public_key", "encryption_public_key", "node_public_key"]
+)
 def test_one_other_key_is_another_store(database: sqlite3.Connection, key: str) -> None:
     application = _application(_invite(database))
     claim(database, AUTHORITY, application, now=NOW)

@@ -113,13 +113,15 @@ class Coordinator:
         with closing(connect(self.database, create=True)) as connection:
             for number, key in enumerate(KEYS, start=1):
                 connection.execute(
-                    "INSERT INTO members (member_id, name, signing_public_key, node_public_key, keys_sha256,"
-                    " node_id, certificate_serial, certificate_pem, claimed_at, joined_at)"
-                    " VALUES (?, ?, ?, ?, x'00', ?, ?, x'00', 1, 1)",
+                    "INSERT INTO members (member_id, name, signing_public_key,"
+                    " encryption_public_key, node_public_key, keys_sha256, node_id,"
+                    " certificate_serial, certificate_pem, claimed_at, joined_at)"
+                    " VALUES (?, ?, ?, ?, ?, x'00', ?, ?, x'00', 1, 1)",
                     (
                         f"m{number}",
                         f"shop {number}",
                         key.public_key().public_bytes_raw(),
+                        bytes([number]),
                         bytes([number]),
                         number,
                         str(number),

@@ -62,6 +62,7 @@ def _member(key: Ed25519PrivateKey = STORE, member_id: str = "m1") -> Member:
         member_id=member_id,
         name=member_id,
         signing_public_key=key.public_key().public_bytes_raw(),
+        encryption_public_key=b"",
         node_public_key=b"",
         node_id=1,
         certificate_pem=b"",

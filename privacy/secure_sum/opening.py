@@ -1,0 +1,280 @@
+"""The opening: the coordinator collects contributions, announces one set and opens its sum."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from google.protobuf.message import DecodeError
+from numpy.typing import NDArray
+
+from highstreet.privacy.secure_sum.announced_set import announcement, set_sha256
+from highstreet.privacy.secure_sum.contribution import OpenedContribution, open_contribution
+from highstreet.privacy.secure_sum.errors import (
+    BelowFloorError,
+    InconsistentAnswersError,
+    InvalidRoundError,
+    MissingAnswersError,
+    OpeningStateError,
+    SumRefusal,
+    SumRefusedError,
+)
+from highstreet.privacy.secure_sum.field import FieldVector, centre, from_bytes
+from highstreet.privacy.secure_sum.limits import (
+    ANSWER_LIMIT_BYTES,
+    FORMAT_VERSION,
+    SUM_REQUEST_LIMIT_BYTES,
+)
+from highstreet.privacy.secure_sum.round_context import RoundContext
+from highstreet.privacy.secure_sum.shamir import open_shares
+from highstreet.privacy.secure_sum.signatures import Signed, is_signed_by, sign
+from highstreet.protos.secure_sum_pb2 import SignedSumAnswer, SumAnswer, SumRequest
+
+__all__ = ["GivenAnswer", "OpenedSum", "Opening", "OpeningState"]
+
+
+class OpeningState(StrEnum):
+    """Where the opening of a round stands."""
+
+    COLLECTING = "collecting"
+    ANNOUNCED = "announced"
+
+
+@dataclass(frozen=True, slots=True)
+class GivenAnswer:
+    """What a committee member said.
+
+    Attributes:
+        member_id: who.
+        refusal: None when it answered; else the code, UNAVAILABLE for codes not known here.
+    """
+
+    member_id: str
+    refusal: SumRefusal | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenedSum:
+    """A sum, and what is known of how it came about.
+
+    Attributes:
+        values: shape (d,), int64, in -field.HALF .. field.HALF: the sum of the contributors' vectors mod p.
+        contributors: ids, in order.
+        answers: how many committee members' answers went into it or checked it.
+        wrong: members whose answers contradict all others; empty does not mean checked, see `is_checked`.
+        is_checked: whether there were more answers than the threshold, so that a single wrong answer or a
+            malformed sharing would have been noticed.
+    """
+
+    values: NDArray[np.int64]
+    contributors: tuple[str, ...]
+    answers: int
+    wrong: tuple[str, ...]
+    is_checked: bool
+
+
+class Opening:
+    """The coordinator's side of one round: COLLECTING contributions, then ANNOUNCED and collecting answers.
+
+    After a crash, feed it the recorded contributions, the recorded set and the recorded answers again: each
+    step is deterministic, and giving the same message twice changes nothing.
+    """
+
+    def __init__(self, context: RoundContext) -> None:
+        self._context = context
+        self._contributions: dict[str, OpenedContribution] = {}
+        self._announced: tuple[str, ...] | None = None
+        self._coordinator_key: Ed25519PrivateKey | None = None
+        self._answers: dict[int, FieldVector] = {}
+        self._refusals: dict[str, SumRefusal] = {}
+
+    @property
+    def state(self) -> OpeningState:
+        """Whether the set was announced."""
+        return OpeningState.COLLECTING if self._announced is None else OpeningState.ANNOUNCED
+
+    @property
+    def contributors(self) -> tuple[str, ...]:
+        """Ids of the announced set; of all contributions so far while there is none."""
+        return tuple(sorted(self._contributions)) if self._announced is None else self._announced
+
+    @property
+    def refusals(self) -> dict[str, SumRefusal]:
+        """Members who refused and have not answered since."""
+        return dict(self._refusals)
+
+    @property
+    def missing_answers(self) -> int:
+        """How many answers are missing before the sum can be opened."""
+        return max(0, self._context.committee.threshold - len(self._answers))
+
+    @property
+    def set_sha256(self) -> bytes:
+        """Hash of the announced set.
+
+        Raises:
+            OpeningStateError: none was announced.
+        """
+        return set_sha256(self._contributions[one].header.sha256 for one in self._announced_set())
+
+    def add_contribution(self, body: bytes) -> str:
+        """Take in a contribution; return its contributor's id.
+
+        Raises:
+            SumRefusedError: see `open_contribution`; REPEATED_CONTRIBUTOR for a second, different one.
+            OpeningStateError: a set was announced; the contribution comes too late.
+        """
+        if self._announced is not None:
+            raise OpeningStateError("A set was already announced; the contribution came too late.")
+        opened = open_contribution(body, self._context)
+        known = self._contributions.setdefault(opened.header.contributor_id, opened)
+        if known.header.sha256 != opened.header.sha256:
+            raise SumRefusedError(SumRefusal.REPEATED_CONTRIBUTOR)
+        return opened.header.contributor_id
+
+    def announce(self, signing_key: Ed25519PrivateKey, contributors: Collection[str] | None = None) -> bytes:
+        """Settle the one set of this round; return its hash. Record it before a sum request is sent.
+
+        Args:
+            signing_key: the coordinator's.
+            contributors: ids, each of which contributed; everybody who did when None.
+
+        Raises:
+            BelowFloorError: too few.
+            OpeningStateError: another set was announced, or somebody in it did not contribute.
+            InvalidRoundError: the key is not the one the stores know.
+        """
+        if signing_key.public_key().public_bytes_raw() != self._context.coordinator_public_key:
+            raise InvalidRoundError("The key is not the one that signed the round's request.")
+        wanted = self.contributors if contributors is None else tuple(sorted(set(contributors)))
+        if self._announced not in (None, wanted):
+            raise OpeningStateError("Another set was already announced; committee members answer once.")
+        if not set(wanted) <= self._contributions.keys():
+            raise OpeningStateError("A set names a store whose contribution is not here.")
+        if len(wanted) < self._context.floor:
+            raise BelowFloorError(contributions=len(wanted), floor=self._context.floor)
+        self._announced, self._coordinator_key = wanted, signing_key
+        return self.set_sha256
+
+    def sum_request(self, member_id: str) -> bytes:
+        """Return the announced set as one committee member gets it: headers, signatures and its own boxes.
+
+        Raises:
+            OpeningStateError: no set was announced.
+            InvalidRoundError: the member has no seat, or the request is over the limit.
+        """
+        announced = self._announced_set()
+        position = self._context.committee.position(member_id)
+        if position is None or self._coordinator_key is None:
+            raise InvalidRoundError("A sum request is for a member of the committee only.")
+        if len(announced) * self._context.box_bytes(position) > SUM_REQUEST_LIMIT_BYTES:
+            raise InvalidRoundError("The boxes of the set are over the limit of a sum request.")
+        signed = announcement(self._context.request_sha256, member_id, self.set_sha256)
+        request = SumRequest(
+            format_version=FORMAT_VERSION,
+            request_sha256=self._context.request_sha256,
+            member_id=member_id,
+            signature=sign(Signed.SUM_REQUEST, signed, self._coordinator_key),
+        )
+        for contributor in announced:
+            contribution = self._contributions[contributor]
+            request.entries.add(
+                header=contribution.header_bytes,
+                signature=contribution.signature,
+                box=contribution.boxes[position - 1],
+            )
+        return request.SerializeToString()
+
+    def add_answer(self, body: bytes) -> GivenAnswer:
+        """Take in a committee member's answer or refusal.
+
+        Raises:
+            SumRefusedError: UNREADABLE, VERSION, NOT_ON_COMMITTEE, MEMBER_SIGNATURE, OTHER_REQUEST,
+                OTHER_SET, ANSWER_SIZE, SHARE_RANGE, REPEATED_ANSWER. What was taken in before stays.
+            OpeningStateError: no set was announced.
+        """
+        announced = self.set_sha256
+        message, position = self._read_answer(body)
+        if message.WhichOneof("outcome") == "refusal":
+            return self._take_refusal(message)
+        if message.set_sha256 != announced:
+            raise SumRefusedError(SumRefusal.OTHER_SET)
+        if len(message.values) != 4 * self._context.dimension:
+            raise SumRefusedError(SumRefusal.ANSWER_SIZE)
+        share = from_bytes(message.values, dimension=self._context.dimension)
+        if not np.array_equal(self._answers.setdefault(position, share), share):
+            raise SumRefusedError(SumRefusal.REPEATED_ANSWER)
+        self._refusals.pop(message.member_id, None)
+        return GivenAnswer(message.member_id, None)
+
+    def open(self) -> OpenedSum:
+        """Open the sum from the answers given so far; more answers may be added and it be opened again.
+
+        Raises:
+            MissingAnswersError: fewer answers than the threshold.
+            InconsistentAnswersError: they contradict each other and the wrong ones cannot be told.
+            OpeningStateError: no set was announced.
+        """
+        contributors = self._announced_set()
+        threshold = self._context.committee.threshold
+        count = len(self._answers)
+        if count < threshold:
+            raise MissingAnswersError(answers=count, threshold=threshold)
+        opened = open_shares(self._answers, threshold=threshold)
+        if opened is None:
+            raise InconsistentAnswersError(answers=count, missing=self._missing_to_find_one_more())
+        seats = self._context.committee.members
+        return OpenedSum(
+            values=centre(opened.secret),
+            contributors=contributors,
+            answers=count,
+            wrong=tuple(seats[position - 1].member_id for position in sorted(opened.wrong)),
+            is_checked=count > threshold,
+        )
+
+    def _announced_set(self) -> tuple[str, ...]:
+        if self._announced is None:
+            raise OpeningStateError("No set was announced yet.")
+        return self._announced
+
+    def _missing_to_find_one_more(self) -> int:
+        surplus = len(self._answers) - self._context.committee.threshold
+        missing = 2 - surplus % 2
+        seats = len(self._context.committee.members)
+        return missing if len(self._answers) + missing <= seats else 0
+
+    def _take_refusal(self, message: SumAnswer) -> GivenAnswer:
+        try:
+            code = SumRefusal(message.refusal)
+        except ValueError:
+            code = SumRefusal.UNAVAILABLE
+        position = self._context.committee.position(message.member_id)
+        if position not in self._answers:
+            self._refusals[message.member_id] = code
+        return GivenAnswer(message.member_id, code)
+
+    def _read_answer(self, body: bytes) -> tuple[SumAnswer, int]:
+        """Return an answer that a committee member signed for this request, and its position."""
+        if len(body) > ANSWER_LIMIT_BYTES:
+            raise SumRefusedError(SumRefusal.UNREADABLE)
+        try:
+            signed = SignedSumAnswer.FromString(body)
+            message = SumAnswer.FromString(signed.answer)
+        except DecodeError:
+            raise SumRefusedError(SumRefusal.UNREADABLE) from None
+        if message.format_version != FORMAT_VERSION:
+            raise SumRefusedError(SumRefusal.VERSION)
+        position = self._context.committee.position(message.member_id)
+        if position is None:
+            raise SumRefusedError(SumRefusal.NOT_ON_COMMITTEE)
+        key = self._context.committee.members[position - 1].signing_public_key
+        if not is_signed_by(key, Signed.SUM_ANSWER, signed.answer, signed.signature):
+            raise SumRefusedError(SumRefusal.MEMBER_SIGNATURE)
+        if message.request_sha256 != self._context.request_sha256:
+            raise SumRefusedError(SumRefusal.OTHER_REQUEST)
+        if message.WhichOneof("outcome") is None:
+            raise SumRefusedError(SumRefusal.UNREADABLE)
+        return message, position

@@ -1,0 +1,219 @@
+"""Ways from the stores' clipped sums to the coordinator, and what an attacker sees on each.
+
+Every path runs the shipped mechanism of its kind. What is seen comes in the unit of the phase's sum.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from highstreet.client.contribution import phase_mechanism
+from highstreet.models.plan import ModelPlan, PhasePlan
+from highstreet.models.programme import apply_sum
+from highstreet.models.state import SharedState
+from highstreet.privacy.mechanism import GaussianMechanism
+from highstreet.privacy.noise import NoiseSource
+from highstreet.privacy.shared_noise import DistributedMechanism
+from highstreet.server.aggregation import close_phase, decode_values, encode_values
+
+__all__ = ["EveryStore", "OnceInSum", "Path", "Seen", "SharedNoise"]
+
+Vector = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Seen:
+    """What came of one phase.
+
+    Attributes:
+        state: after the phase.
+        views: what the attacker sees, one vector per view, in the unit of the sum.
+        noise_multiplier: least stddev of the noise in a view, in clipping norms; 0 without noise.
+    """
+
+    state: SharedState
+    views: tuple[Vector, ...]
+    noise_multiplier: float
+
+
+class Path(Protocol):
+    """How sums travel. `name` is printed; `view_of` says in which view a store's sum is."""
+
+    @property
+    def name(self) -> str:
+        """Name the path in a table."""
+        ...
+
+    def view_of(self, store: int) -> int:
+        """Return the index of the view that holds this store's sum."""
+        ...
+
+    def close(
+        self,
+        plan: ModelPlan,
+        phase: PhasePlan,
+        state: SharedState,
+        sums: Sequence[Vector],
+        *,
+        source: NoiseSource,
+    ) -> Seen:
+        """Add noise as the phase says (none when its multiplier is 0), send, and close the phase."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EveryStore:
+    """Every store adds the full noise and sends its integers as bytes; the coordinator sees each."""
+
+    name: str = "noise in every store"
+
+    def view_of(self, store: int) -> int:
+        """Return the store: it is seen on its own."""
+        return store
+
+    def close(
+        self,
+        plan: ModelPlan,
+        phase: PhasePlan,
+        state: SharedState,
+        sums: Sequence[Vector],
+        *,
+        source: NoiseSource,
+    ) -> Seen:
+        """See Path."""
+        mechanism = _grid_of(phase)
+        if phase.noise_multiplier > 0:
+            sent = [encode_values(mechanism.privatise(each, source=source)) for each in sums]
+        else:
+            sent = [encode_values(mechanism.encode(each)) for each in sums]
+        received = [decode_values(each, dimension=phase.dimension) for each in sent]
+        if phase.noise_multiplier > 0:
+            state = close_phase(plan, phase, state, received)
+        else:
+            total = mechanism.decode(np.sum(received, axis=0, dtype=np.int64))
+            state = apply_sum(plan, phase, state, total, stores=len(sums), noise_stddev=0.0)
+        return Seen(
+            state=state,
+            views=tuple(mechanism.decode(each) for each in received),
+            noise_multiplier=_in_clipping_norms(phase, mechanism),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnceInSum:
+    """Only the sum over stores is seen, and one mechanism's noise is in it, added centrally."""
+
+    name: str = "noise once in the sum"
+
+    def view_of(self, store: int) -> int:
+        """Return 0: there is one view."""
+        return 0
+
+    def close(
+        self,
+        plan: ModelPlan,
+        phase: PhasePlan,
+        state: SharedState,
+        sums: Sequence[Vector],
+        *,
+        source: NoiseSource,
+    ) -> Seen:
+        """See Path."""
+        mechanism = _grid_of(phase)
+        integers: NDArray[np.int64] = np.sum(
+            [mechanism.encode(each) for each in sums], axis=0, dtype=np.int64
+        )
+        if phase.noise_multiplier > 0:
+            integers = integers + mechanism.noise(source)
+        noisy = mechanism.decode(integers)
+        stated = mechanism.noise_stddev if phase.noise_multiplier > 0 else 0.0
+        return Seen(
+            state=apply_sum(plan, phase, state, noisy, stores=len(sums), noise_stddev=stated),
+            views=(noisy,),
+            noise_multiplier=_in_clipping_norms(phase, mechanism),
+        )
+
+
+def _plain_sum(addends: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
+    total: NDArray[np.int64] = np.sum(addends, axis=0, dtype=np.int64)
+    return total
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SharedNoise:
+    """Every store adds a share of discrete Gaussian noise; only the sum modulo p is seen.
+
+    The first `colluders` stores tell the attacker what they added; the attacker takes their noise out. The
+    floor is the number of stores, so that what is left is exactly the noise promised.
+
+    Attributes:
+        colluders: c.
+        name: printed.
+        add: how the stores' integers are added up: plainly, or by `secure_sums.SecureSums.add`.
+    """
+
+    colluders: int = 1
+    name: str = "shares of noise, plain sum"
+    add: Callable[[Sequence[NDArray[np.int64]]], NDArray[np.int64]] = _plain_sum
+
+    def view_of(self, store: int) -> int:
+        """Return 0: there is one view."""
+        return 0
+
+    def close(
+        self,
+        plan: ModelPlan,
+        phase: PhasePlan,
+        state: SharedState,
+        sums: Sequence[Vector],
+        *,
+        source: NoiseSource,
+    ) -> Seen:
+        """See Path."""
+        mechanism = self.mechanism(plan, phase, stores=len(sums))
+        encoded = [mechanism.encode(each) for each in sums]
+        silent = phase.noise_multiplier == 0
+        addends = encoded if silent else [mechanism.share(each, source=source) for each in sums]
+        total = self.add(addends)
+        colluding = range(self.colluders)
+        told = np.sum([encoded[store] - addends[store] for store in colluding], axis=0, dtype=np.int64)
+        stddev = 0.0 if silent else mechanism.noise_stddev(contributors=len(sums))
+        honest = math.sqrt((len(sums) - self.colluders) / len(sums))
+        return Seen(
+            state=apply_sum(
+                plan, phase, state, mechanism.decode(total), stores=len(sums), noise_stddev=stddev
+            ),
+            views=(mechanism.decode(total + told),),
+            noise_multiplier=stddev * honest / phase.clipping_norm,
+        )
+
+    def mechanism(self, plan: ModelPlan, phase: PhasePlan, *, stores: int) -> DistributedMechanism:
+        """Return the mechanism of a phase; without noise, the grid of multiplier 1."""
+        return DistributedMechanism(
+            dimension=phase.dimension,
+            clipping_norm=phase.clipping_norm,
+            noise_multiplier=phase.noise_multiplier or 1.0,
+            floor=stores,
+            colluders=self.colluders,
+            stores=stores,
+            clients_per_store=plan.clients_per_store,
+        )
+
+
+def _grid_of(phase: PhasePlan) -> GaussianMechanism:
+    """Return the phase's mechanism; without noise, the grid of multiplier 1, used for `encode` alone."""
+    if phase.noise_multiplier > 0:
+        return phase_mechanism(phase)
+    return GaussianMechanism(
+        dimension=phase.dimension, clipping_norm=phase.clipping_norm, noise_multiplier=1.0
+    )
+
+
+def _in_clipping_norms(phase: PhasePlan, mechanism: GaussianMechanism) -> float:
+    return mechanism.noise_stddev / phase.clipping_norm if phase.noise_multiplier > 0 else 0.0

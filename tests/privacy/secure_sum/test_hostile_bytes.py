@@ -1,0 +1,92 @@
+"""Altered messages: refused with a code, or without any effect; never another error, never another sum."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+
+from highstreet.privacy.secure_sum import SumRefusedError, open_contribution
+
+CASES = 1500
+
+
+def altered(generator, body):
+    """Flip, overwrite, cut out, put in, copy or cut off, once or a few times."""
+    body = bytearray(body)
+    for _ in range(generator.choice((1, 1, 2, 4, 16))):
+        at = generator.randrange(len(body)) if body else 0
+        kind = generator.randrange(5)
+        if kind == 0 and body:
+            body[at] ^= 1 << generator.randrange(8)
+        elif kind == 1:
+            del body[at : at + generator.randrange(1, 40)]
+        elif kind == 2:
+            body[at:at] = generator.randbytes(generator.randrange(1, 40))
+        elif kind == 3 and body:
+            other, length = generator.randrange(len(body)), generator.randrange(1, 80)
+            body[at : at + length] = body[other : other + length]
+        else:
+            del body[at:]
+    return bytes(body)
+
+
+@pytest.fixture
+def announced(made_up_round):
+    made_up = made_up_round(dimension=3)
+    made = made_up.contributions()
+    return made_up, made, made_up.announced(made)
+
+
+def passing(cases):
+    """Run every case; count those that were not refused."""
+    passed = 0
+    for case in cases:
+        try:
+            case()
+        except SumRefusedError:
+            continue
+        passed += 1
+    return passed
+
+
+def test_altered_contributions_are_refused_or_the_same(announced):
+    made_up, made, _ = announced
+    one, generator = made_up.ids[0], random.Random(1)  # noqa: S311 - reproducible cases
+    whole = open_contribution(made[one].body, made_up.context)
+
+    def case():
+        opened = open_contribution(altered(generator, made[one].body), made_up.context)
+        assert (opened.header, opened.boxes) == (whole.header, whole.boxes)
+
+    assert passing([case] * CASES) < CASES / 10
+
+
+def test_altered_sum_requests_are_refused_or_the_same(announced):
+    made_up, made, opening = announced
+    one, generator = made_up.seats[0], random.Random(2)  # noqa: S311 - reproducible cases
+    seat, keys, request = made_up.seat(one, made), made_up.keys[one], opening.sum_request(one)
+    whole = seat.prepare(request, keys).release(lambda announced, body: None)
+
+    def case():
+        prepared = seat.prepare(altered(generator, request), keys)
+        assert prepared.release(lambda announced, body: None) == whole
+
+    assert passing([case] * CASES) < CASES / 10
+
+
+def test_altered_answers_never_change_the_sum(announced):
+    made_up, made, opening = announced
+    generator = random.Random(3)  # noqa: S311 - reproducible cases
+    answers = [made_up.answer(one, opening, made) for one in made_up.seats]
+
+    def case():
+        opening.add_answer(altered(generator, generator.choice(answers)))
+
+    assert passing([case] * CASES) < CASES / 10
+    for answer in answers:
+        opening.add_answer(answer)
+    opened = opening.open()
+    assert np.array_equal(opened.values, sum(made_up.vector(one) for one in made_up.ids))
+    assert opened.wrong == ()
