@@ -57,7 +57,7 @@ class PrivacyTerms:
     neighbouring: Neighbouring = Neighbouring.ADD_OR_REMOVE
     period_days: int = 365
     shops_per_person: int = 4
-    noise: NoisePlacement = NoisePlacement.EVERY_STORE
+    noise: NoisePlacement = NoisePlacement.ONCE_IN_SUM
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

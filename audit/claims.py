@@ -50,8 +50,8 @@ def check_promise(charter: Charter) -> TwoClaims:
         raise CharterError("The charter's privacy_unit must be customer_at_store.")
     if terms.neighbouring is not Neighbouring.ADD_OR_REMOVE:
         raise CharterError("The charter's neighbouring relation must be add_or_remove.")
-    if terms.noise is not NoisePlacement.EVERY_STORE:
-        raise CharterError("The charter's noise must be every_store; no other placement is built yet.")
+    if terms.noise is not NoisePlacement.ONCE_IN_SUM:
+        raise CharterError("The charter's noise must be once_in_sum: stores only take part in secure sums.")
     if COOP_LEARNING not in charter.purposes:
         raise CharterError(f"The charter's purposes must hold {COOP_LEARNING}: its programme is that.")
     claims = claims_of(charter)

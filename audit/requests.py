@@ -8,11 +8,12 @@ import re
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from google.protobuf.message import DecodeError
 
+from highstreet.audit.charter import Charter
 from highstreet.audit.errors import UnreadableDocumentError
 from highstreet.audit.signing import SignatureKind, sign, verify
 from highstreet.models.plan import PhasePlan
-from highstreet.privacy.mechanism import GaussianMechanism
 from highstreet.privacy.releases import Neighbouring, PrivacyUnit
+from highstreet.privacy.shared_noise import DistributedMechanism
 from highstreet.protos.rounds_pb2 import ReleaseSpec, RoundReply, RoundRequest, SignedReply, SignedRequest
 
 __all__ = [
@@ -26,31 +27,47 @@ __all__ = [
     "release_spec",
     "request_sha256",
     "seal_reply",
-    "seal_request",
+    "sign_request",
 ]
 
 FORMAT_VERSION = 1
 MESSAGE_LIMIT_BYTES = 64 << 20
-MECHANISM = "grid-gaussian"
+MECHANISM = "distributed-discrete-gaussian"
 _PHASE = re.compile(r"[a-z0-9_]{1,64}")
 #: As `coop train` and `coop init` make them.
 _PROGRAMME_ID = re.compile(r"[0-9a-f]{16}")
 _COOP_ID = re.compile(r"[0-9a-f]{32}")
+_MEMBER_ID = re.compile(r"[0-9a-f]{16}")
 _HASH_BYTES = 32
+_MAX_PARTICIPANTS = 1024
 
 
-def mechanism_of(phase: PhasePlan) -> GaussianMechanism:
-    """Return the mechanism a store uses for a phase; coordinator and store derive the same one."""
-    return GaussianMechanism(
+def mechanism_of(phase: PhasePlan, charter: Charter, *, participants: int) -> DistributedMechanism:
+    """Return the mechanism of a phase: the coordinator and every store derive the same one.
+
+    Args:
+        phase: of the charter's plan.
+        charter: says the floor, the colluders and how many customers a store may have.
+        participants: stores that may contribute to the sum.
+
+    Raises:
+        InvalidReleaseError: the phase has no noise, or so many stores' sums have no room in one.
+    """
+    terms = charter.rounds
+    return DistributedMechanism(
         dimension=phase.dimension,
         clipping_norm=phase.clipping_norm,
         noise_multiplier=phase.noise_multiplier,
+        floor=terms.cohort_floor,
+        colluders=terms.colluders,
+        stores=participants,
+        clients_per_store=charter.plan.clients_per_store,
     )
 
 
-def release_spec(phase: PhasePlan) -> ReleaseSpec:
+def release_spec(phase: PhasePlan, charter: Charter, *, participants: int) -> ReleaseSpec:
     """Describe the release of a phase as it is announced, before anything is spent."""
-    mechanism = mechanism_of(phase)
+    mechanism = mechanism_of(phase, charter, participants=participants)
     return ReleaseSpec(
         mechanism=MECHANISM,
         clipping_norm=phase.clipping_norm,
@@ -60,6 +77,8 @@ def release_spec(phase: PhasePlan) -> ReleaseSpec:
         neighbouring=Neighbouring.ADD_OR_REMOVE.value,
         dimension=phase.dimension,
         grid_step=mechanism.grid_step,
+        share_log2_stddev=mechanism.share_log2_stddev,
+        colluders=charter.rounds.colluders,
     )
 
 
@@ -68,11 +87,10 @@ def request_sha256(signed_request: SignedRequest) -> bytes:
     return hashlib.sha256(signed_request.request).digest()
 
 
-def seal_request(request: RoundRequest, key: Ed25519PrivateKey) -> bytes:
-    """Return a request as it travels: deterministic bytes and the coordinator's signature."""
+def sign_request(request: RoundRequest, key: Ed25519PrivateKey) -> SignedRequest:
+    """Return a request as deterministic bytes with the coordinator's signature."""
     content = request.SerializeToString(deterministic=True)
-    signature = sign(SignatureKind.REQUEST, content, key)
-    return SignedRequest(request=content, signature=signature).SerializeToString(deterministic=True)
+    return SignedRequest(request=content, signature=sign(SignatureKind.REQUEST, content, key))
 
 
 def open_request(signed_request: SignedRequest, *, coordinator_public_key: bytes) -> RoundRequest:
@@ -108,6 +126,11 @@ def refuse_odd_sizes(request: RoundRequest) -> None:
         raise UnreadableDocumentError("A round request holds a name that is not one.")
     if any(len(value) != _HASH_BYTES for value in hashes):
         raise UnreadableDocumentError("A round request holds a hash that is not one.")
+    names = list(request.participants)
+    if not 1 <= len(names) <= _MAX_PARTICIPANTS or names != sorted(set(names)):
+        raise UnreadableDocumentError("A round request does not list its participants once, in order.")
+    if any(_MEMBER_ID.fullmatch(name) is None for name in names):
+        raise UnreadableDocumentError("A round request lists a participant whose id is not one.")
 
 
 def seal_reply(reply: RoundReply, key: Ed25519PrivateKey) -> bytes:

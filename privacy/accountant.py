@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, Protocol
 
+from highstreet.privacy.discreteness import EPSILON_EXTRA_LIMIT
 from highstreet.privacy.errors import InvalidReleaseError, UnsupportedReleaseError
 from highstreet.privacy.releases import GaussianRelease, Neighbouring
 
@@ -26,6 +27,9 @@ _TOLERANCE = 2.0**-11
 #: Below this noise multiplier, of one release per contribution or of all together, the answer is infinity:
 #: such releases protect nobody (epsilon above 1,000), and their distributions would fill the memory.
 _LEAST_NOISE = 0.02
+
+#: Part of delta kept for the discreteness of the noise; with EPSILON_EXTRA_LIMIT it covers 1,024 releases.
+_DISCRETE_DELTA = 2.0**-9
 
 #: (noise multiplier, sampling rate, contributions) -> steps
 _Programme = tuple[tuple[tuple[float, float, int], int], ...]
@@ -44,6 +48,9 @@ class PldAccountant:
 
     def epsilon(self, releases: Iterable[GaussianRelease], *, delta: float) -> float:
         """Return an upper bound on epsilon at this delta, for all releases together.
+
+        What is charged is Gaussian noise, plus what discrete noise in its place may cost at most: 2^-20 of
+        epsilon a release, and 2^-9 of delta for up to 1,024 of them (`discreteness`).
 
         The order of releases makes no difference, adaptive choices included (Gaussian and Poisson-subsampled
         Gaussian mechanisms compose adaptively under their dominating pairs).
@@ -64,7 +71,9 @@ class PldAccountant:
         >>> round(PldAccountant().epsilon([customer_release(noise_multiplier=5.0)], delta=1e-5), 3)
         0.726
         """
-        return _epsilon_of(accountable(releases, delta=delta), float(delta))
+        counted = list(releases)
+        gaussian = _epsilon_of(accountable(counted, delta=delta), float(delta) * (1 - _DISCRETE_DELTA))
+        return gaussian + EPSILON_EXTRA_LIMIT * sum(release.steps for release in counted)
 
 
 def epsilon(releases: Iterable[GaussianRelease], *, delta: float) -> float:

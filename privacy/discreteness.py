@@ -46,8 +46,10 @@ from dataclasses import dataclass
 
 from highstreet.privacy.errors import InvalidReleaseError
 
-__all__ = ["Departure", "departure"]
+__all__ = ["EPSILON_EXTRA_LIMIT", "Departure", "departure"]
 
+#: What discreteness adds to the epsilon of one release of `DistributedMechanism` at most; accountants add it.
+EPSILON_EXTRA_LIMIT = 2.0**-20
 #: Probability of the outcomes left out of the comparison, per release.
 _OUTSIDE = 2.0**-80
 

@@ -56,9 +56,9 @@ class DistributedMechanism:
 
     Guarantee: the sum of what `share` returns at `floor` or more stores, of which at most `colluders` tell
     their own addend, is a Gaussian release with `noise_multiplier`, for adding or removing one customer of a
-    store that does not collude, up to `departure`, which claims must add. It is seen only as a sum, modulo
-    2^31 - 1, by everybody outside the store (the secure sum's part), and stores that do not collude draw
-    their shares from SecureNoise (the caller's part: `require_secure`). What changes with the customer is
+    store that does not collude, up to `departure`, which `PldAccountant` adds. It is seen only as a sum,
+    modulo 2^31 - 1, by everybody outside the store (the secure sum's part), and stores that do not collude
+    draw their shares from SecureNoise (the caller's part: `require_secure`). What changes with the customer is
     the clipped sum of one store, by at most clipping_norm (1 + ROUNDING_SLACK), as `clipped_row_sum` and
     `clipped_gradient_sum` promise.
 
@@ -85,7 +85,7 @@ class DistributedMechanism:
     wraps around p = 2^31 - 1. Privacy does not depend on it.
 
     The grid. b is the smallest at which rounding costs at most 2^-9 of the clipping norm, and is such that
-    epsilon_extra of the departure stays below 2^-12. A fine grid leaves less room for the sum itself: where
+    epsilon_extra of the departure stays below 2^-20. A fine grid leaves less room for the sum itself: where
     a store would not have room for 4 clients_per_store customers that all contribute clipping_norm to one
     coordinate, the grid is made coarser, so that rounding costs up to a quarter of the clipping norm, which
     the noise makes up for; and beyond that the numbers are refused. Only +, -, *, / and square roots of
@@ -298,11 +298,12 @@ def _rounding(dimension: int) -> float:
 
 
 def _least_log2_stddev(dimension: int) -> int:
-    """Return the smallest b for which 4^(2b) >= 2^16 d.
+    """Return the smallest b for which 4^(2b) >= 2^24 d.
 
-    Then 2 d eta < 2^-12: up to d = 2^24 the comparison's u is below 12.1, so that eta < 8 / 4^(2b).
+    Then 2 d eta < 2^-20 = EPSILON_EXTRA_LIMIT: up to d = 2^24 the comparison's u is below 12.1, so that
+    eta < 8 / 4^(2b).
     """
-    return -(-(16 + dimension.bit_length()) // 4)
+    return -(-(24 + dimension.bit_length()) // 4)
 
 
 def _centred(integers: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -1,7 +1,8 @@
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from collections.abc import Mapping as _Mapping
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
@@ -20,6 +21,7 @@ class RefusalCode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REFUSAL_DEADLINE: _ClassVar[RefusalCode]
     REFUSAL_BUDGET: _ClassVar[RefusalCode]
     REFUSAL_UNAVAILABLE: _ClassVar[RefusalCode]
+    REFUSAL_PARTICIPANTS: _ClassVar[RefusalCode]
 REFUSAL_UNSPECIFIED: RefusalCode
 REFUSAL_UNREADABLE: RefusalCode
 REFUSAL_VERSION: RefusalCode
@@ -32,9 +34,10 @@ REFUSAL_REPEATED: RefusalCode
 REFUSAL_DEADLINE: RefusalCode
 REFUSAL_BUDGET: RefusalCode
 REFUSAL_UNAVAILABLE: RefusalCode
+REFUSAL_PARTICIPANTS: RefusalCode
 
 class ReleaseSpec(_message.Message):
-    __slots__ = ("mechanism", "clipping_norm", "noise_multiplier", "sampling_rate", "privacy_unit", "neighbouring", "dimension", "grid_step")
+    __slots__ = ("mechanism", "clipping_norm", "noise_multiplier", "sampling_rate", "privacy_unit", "neighbouring", "dimension", "grid_step", "share_log2_stddev", "colluders")
     MECHANISM_FIELD_NUMBER: _ClassVar[int]
     CLIPPING_NORM_FIELD_NUMBER: _ClassVar[int]
     NOISE_MULTIPLIER_FIELD_NUMBER: _ClassVar[int]
@@ -43,6 +46,8 @@ class ReleaseSpec(_message.Message):
     NEIGHBOURING_FIELD_NUMBER: _ClassVar[int]
     DIMENSION_FIELD_NUMBER: _ClassVar[int]
     GRID_STEP_FIELD_NUMBER: _ClassVar[int]
+    SHARE_LOG2_STDDEV_FIELD_NUMBER: _ClassVar[int]
+    COLLUDERS_FIELD_NUMBER: _ClassVar[int]
     mechanism: str
     clipping_norm: float
     noise_multiplier: float
@@ -51,10 +56,12 @@ class ReleaseSpec(_message.Message):
     neighbouring: str
     dimension: int
     grid_step: float
-    def __init__(self, mechanism: _Optional[str] = ..., clipping_norm: _Optional[float] = ..., noise_multiplier: _Optional[float] = ..., sampling_rate: _Optional[float] = ..., privacy_unit: _Optional[str] = ..., neighbouring: _Optional[str] = ..., dimension: _Optional[int] = ..., grid_step: _Optional[float] = ...) -> None: ...
+    share_log2_stddev: int
+    colluders: int
+    def __init__(self, mechanism: _Optional[str] = ..., clipping_norm: _Optional[float] = ..., noise_multiplier: _Optional[float] = ..., sampling_rate: _Optional[float] = ..., privacy_unit: _Optional[str] = ..., neighbouring: _Optional[str] = ..., dimension: _Optional[int] = ..., grid_step: _Optional[float] = ..., share_log2_stddev: _Optional[int] = ..., colluders: _Optional[int] = ...) -> None: ...
 
 class RoundRequest(_message.Message):
-    __slots__ = ("format_version", "coop_id", "programme_id", "round", "phase", "charter_sha256", "roster_sha256", "schema_sha256", "state_sha256", "cohort_floor", "opened_unix_seconds", "deadline_unix_seconds", "release", "state", "as_of_day")
+    __slots__ = ("format_version", "coop_id", "programme_id", "round", "phase", "charter_sha256", "roster_sha256", "schema_sha256", "state_sha256", "cohort_floor", "opened_unix_seconds", "deadline_unix_seconds", "release", "as_of_day", "participants")
     FORMAT_VERSION_FIELD_NUMBER: _ClassVar[int]
     COOP_ID_FIELD_NUMBER: _ClassVar[int]
     PROGRAMME_ID_FIELD_NUMBER: _ClassVar[int]
@@ -68,8 +75,8 @@ class RoundRequest(_message.Message):
     OPENED_UNIX_SECONDS_FIELD_NUMBER: _ClassVar[int]
     DEADLINE_UNIX_SECONDS_FIELD_NUMBER: _ClassVar[int]
     RELEASE_FIELD_NUMBER: _ClassVar[int]
-    STATE_FIELD_NUMBER: _ClassVar[int]
     AS_OF_DAY_FIELD_NUMBER: _ClassVar[int]
+    PARTICIPANTS_FIELD_NUMBER: _ClassVar[int]
     format_version: int
     coop_id: str
     programme_id: str
@@ -83,9 +90,9 @@ class RoundRequest(_message.Message):
     opened_unix_seconds: int
     deadline_unix_seconds: int
     release: ReleaseSpec
-    state: bytes
     as_of_day: int
-    def __init__(self, format_version: _Optional[int] = ..., coop_id: _Optional[str] = ..., programme_id: _Optional[str] = ..., round: _Optional[int] = ..., phase: _Optional[str] = ..., charter_sha256: _Optional[bytes] = ..., roster_sha256: _Optional[bytes] = ..., schema_sha256: _Optional[bytes] = ..., state_sha256: _Optional[bytes] = ..., cohort_floor: _Optional[int] = ..., opened_unix_seconds: _Optional[int] = ..., deadline_unix_seconds: _Optional[int] = ..., release: _Optional[_Union[ReleaseSpec, _Mapping]] = ..., state: _Optional[bytes] = ..., as_of_day: _Optional[int] = ...) -> None: ...
+    participants: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, format_version: _Optional[int] = ..., coop_id: _Optional[str] = ..., programme_id: _Optional[str] = ..., round: _Optional[int] = ..., phase: _Optional[str] = ..., charter_sha256: _Optional[bytes] = ..., roster_sha256: _Optional[bytes] = ..., schema_sha256: _Optional[bytes] = ..., state_sha256: _Optional[bytes] = ..., cohort_floor: _Optional[int] = ..., opened_unix_seconds: _Optional[int] = ..., deadline_unix_seconds: _Optional[int] = ..., release: _Optional[_Union[ReleaseSpec, _Mapping]] = ..., as_of_day: _Optional[int] = ..., participants: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class SignedRequest(_message.Message):
     __slots__ = ("request", "signature")
@@ -95,15 +102,41 @@ class SignedRequest(_message.Message):
     signature: bytes
     def __init__(self, request: _Optional[bytes] = ..., signature: _Optional[bytes] = ...) -> None: ...
 
+class RoundMessage(_message.Message):
+    __slots__ = ("contribute", "agree", "open")
+    CONTRIBUTE_FIELD_NUMBER: _ClassVar[int]
+    AGREE_FIELD_NUMBER: _ClassVar[int]
+    OPEN_FIELD_NUMBER: _ClassVar[int]
+    contribute: ContributeStep
+    agree: SumStep
+    open: SumStep
+    def __init__(self, contribute: _Optional[_Union[ContributeStep, _Mapping]] = ..., agree: _Optional[_Union[SumStep, _Mapping]] = ..., open: _Optional[_Union[SumStep, _Mapping]] = ...) -> None: ...
+
+class ContributeStep(_message.Message):
+    __slots__ = ("request", "state")
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    request: SignedRequest
+    state: bytes
+    def __init__(self, request: _Optional[_Union[SignedRequest, _Mapping]] = ..., state: _Optional[bytes] = ...) -> None: ...
+
+class SumStep(_message.Message):
+    __slots__ = ("request", "message")
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    request: SignedRequest
+    message: bytes
+    def __init__(self, request: _Optional[_Union[SignedRequest, _Mapping]] = ..., message: _Optional[bytes] = ...) -> None: ...
+
 class RoundReply(_message.Message):
-    __slots__ = ("format_version", "coop_id", "programme_id", "round", "request_sha256", "member_id", "values", "refusal")
+    __slots__ = ("format_version", "coop_id", "programme_id", "round", "request_sha256", "member_id", "contribution", "refusal")
     FORMAT_VERSION_FIELD_NUMBER: _ClassVar[int]
     COOP_ID_FIELD_NUMBER: _ClassVar[int]
     PROGRAMME_ID_FIELD_NUMBER: _ClassVar[int]
     ROUND_FIELD_NUMBER: _ClassVar[int]
     REQUEST_SHA256_FIELD_NUMBER: _ClassVar[int]
     MEMBER_ID_FIELD_NUMBER: _ClassVar[int]
-    VALUES_FIELD_NUMBER: _ClassVar[int]
+    CONTRIBUTION_FIELD_NUMBER: _ClassVar[int]
     REFUSAL_FIELD_NUMBER: _ClassVar[int]
     format_version: int
     coop_id: str
@@ -111,9 +144,9 @@ class RoundReply(_message.Message):
     round: int
     request_sha256: bytes
     member_id: str
-    values: bytes
+    contribution: bytes
     refusal: RefusalCode
-    def __init__(self, format_version: _Optional[int] = ..., coop_id: _Optional[str] = ..., programme_id: _Optional[str] = ..., round: _Optional[int] = ..., request_sha256: _Optional[bytes] = ..., member_id: _Optional[str] = ..., values: _Optional[bytes] = ..., refusal: _Optional[_Union[RefusalCode, str]] = ...) -> None: ...
+    def __init__(self, format_version: _Optional[int] = ..., coop_id: _Optional[str] = ..., programme_id: _Optional[str] = ..., round: _Optional[int] = ..., request_sha256: _Optional[bytes] = ..., member_id: _Optional[str] = ..., contribution: _Optional[bytes] = ..., refusal: _Optional[_Union[RefusalCode, str]] = ...) -> None: ...
 
 class SignedReply(_message.Message):
     __slots__ = ("reply", "signature")

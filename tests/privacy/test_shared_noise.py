@@ -15,6 +15,7 @@ from scipy.stats import norm
 from highstreet.privacy import shared_noise
 from highstreet.privacy.accountant import epsilon as accounted_epsilon
 from highstreet.privacy.discrete_gaussian import discrete_gaussians
+from highstreet.privacy.discreteness import EPSILON_EXTRA_LIMIT
 from highstreet.privacy.errors import (
     InvalidReleaseError,
     InvalidRowsError,
@@ -78,8 +79,8 @@ def test_rounding_room_and_departure_are_as_the_docstring_says(built):
     assert built.rounding_share <= 0.251  # a quarter, times the slack of the clipping norm
     assert built.capacity_customers >= 4 * built.clients_per_store
     assert built.capacity_customers <= built.largest_sum * built.grid_step / built.clipping_norm
-    assert 0 < built.departure.epsilon_extra < 2.0**-12
-    assert built.departure.delta_extra(epsilon=20.0, delta=1e-5) < 1e-5 * 2.0**-12
+    assert 0 < built.departure.epsilon_extra < EPSILON_EXTRA_LIMIT
+    assert built.departure.delta_extra(epsilon=20.0, delta=1e-5) < 1e-5 * 2.0**-19
 
 
 @given(mechanisms())
