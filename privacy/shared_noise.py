@@ -58,8 +58,8 @@ class DistributedMechanism:
     their own addend, is a Gaussian release with `noise_multiplier`, for adding or removing one customer of a
     store that does not collude, up to `departure`, which `PldAccountant` adds. It is seen only as a sum,
     modulo 2^31 - 1, by everybody outside the store (the secure sum's part), and stores that do not collude
-    draw their shares from SecureNoise (the caller's part: `require_secure`). What changes with the customer is
-    the clipped sum of one store, by at most clipping_norm (1 + ROUNDING_SLACK), as `clipped_row_sum` and
+    draw their shares from SecureNoise (the caller's part: `require_secure`). What changes with the customer
+    is the clipped sum of one store, by at most clipping_norm (1 + ROUNDING_SLACK), as `clipped_row_sum` and
     `clipped_gradient_sum` promise.
 
     Proof of the sensitivity. Let S and S' be the store's sums, g the grid step, d the dimension. `encode`
