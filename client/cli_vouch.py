@@ -98,7 +98,9 @@ class _Comparison:
         self._name = printable(self._other.name)
 
     def run(self, given: str | None, show_code: bool) -> None:
+        """Go as far as this side can; see `vouch` for the arguments."""
         from highstreet.audit.vouching import Role, read_code
+        from highstreet.client.errors import VouchRefusedError
 
         code = None if given is None else read_code(sys.stdin.read(100) if given == "-" else given)
         kept = self._ready(may_begin=code is None)
@@ -109,6 +111,11 @@ class _Comparison:
             self._tell_first(exchange, alone=show_code)
             if show_code:
                 return
+        if show_code and code is None and not kept.is_confirmed:
+            raise VouchRefusedError(
+                f"{self._other.name} has begun: this shop's code is shown after theirs was typed.",
+                next_step="Give their code too, or - to read it from standard input.",
+            )
         if not kept.is_confirmed:
             code = code or self._ask()
             exchange = self._compare(code, asks_again=given is None)

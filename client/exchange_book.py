@@ -28,6 +28,7 @@ WRONG_CODES_A_DAY = 3
 #: Exchanges with all members together, for a coordinator that invents one after the other.
 _EXCHANGES_IN_ALL = 40
 _DAY_SECONDS = 86_400
+_DECLINED_LIMIT = 100
 _LIMIT_BYTES = 4 << 20
 
 
@@ -56,12 +57,14 @@ class ExchangeBook:
         wrong: (unix seconds, member id, name) of each code that did not fit.
         odd: (unix seconds, member id, name) of each exchange that another's store began with other keys than
             the roster here names, or for other keys than this store's.
+        declined: (unix seconds, commitment in hex) of each offer that gave way to one of this store's own.
     """
 
     kept: dict[str, Kept] = field(default_factory=dict)
     codes: list[tuple[int, str, str, str]] = field(default_factory=list)
     wrong: list[tuple[int, str, str]] = field(default_factory=list)
     odd: list[tuple[int, str, str]] = field(default_factory=list)
+    declined: list[tuple[int, str]] = field(default_factory=list)
 
     def forget_old(self, now: int) -> None:
         """Drop what is over a day old; a clock set back drops nothing."""
@@ -73,6 +76,7 @@ class ExchangeBook:
         self.codes = [each for each in self.codes if now - each[0] < _DAY_SECONDS]
         self.wrong = [each for each in self.wrong if now - each[0] < _DAY_SECONDS]
         self.odd = [each for each in self.odd if now - each[0] < _DAY_SECONDS]
+        self.declined = [each for each in self.declined if now - each[0] < _DAY_SECONDS][-_DECLINED_LIMIT:]
 
     def tries_left(self, member: Member) -> int:
         """Return how many codes may still be typed wrong with this member today."""
@@ -107,8 +111,9 @@ class ExchangeBook:
         self.codes.append((now, other.member_id, other.name, exchange.commitment.hex()))
 
     def has_had(self, commitment: bytes) -> bool:
-        """Say whether codes were fixed in this exchange: it is never answered again."""
-        return any(each[3] == commitment.hex() for each in self.codes)
+        """Say whether an offer was answered, or declined: it is not answered again."""
+        name = commitment.hex()
+        return any(each[3] == name for each in self.codes) or any(each[1] == name for each in self.declined)
 
 
 def read_book(home: StoreHome, *, now: int) -> ExchangeBook:
@@ -163,6 +168,7 @@ def _to_json(book: ExchangeBook) -> bytes:
         for each in book.kept.values()
     ]
     plain = {"exchanges": exchanges, "codes": book.codes, "wrong": book.wrong, "odd": book.odd}
+    plain["declined"] = book.declined
     return json.dumps(plain, indent=1, ensure_ascii=False).encode()
 
 
@@ -188,4 +194,5 @@ def _from_json(data: bytes) -> ExchangeBook:
         codes=[(int(at), str(who), str(name), str(which)) for at, who, name, which in plain["codes"]],
         wrong=[(int(at), str(who), str(name)) for at, who, name in plain["wrong"]],
         odd=[(int(at), str(who), str(name)) for at, who, name in plain["odd"]],
+        declined=[(int(at), str(which)) for at, which in plain["declined"]],
     )

@@ -230,7 +230,8 @@ class VouchDesk:
             return
         crossed = kept is not None and kept.exchange.role is Role.INITIATOR and not kept.exchange.is_complete
         if crossed and self._membership.member_id < other.member_id:
-            return  # both began at once: theirs gives way
+            book.declined.append((self._now(), commitment.hex()))  # both began at once: theirs gives way
+            return
         book.refuse_more(other)
         answered = answer(
             self._membership.coop_id, self._own(), other, commitment, entropy=self._entropy, now=self._now()

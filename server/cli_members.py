@@ -32,19 +32,34 @@ def invite(
 
 
 def members(ctx: typer.Context, home: HomeOption = None) -> None:
-    """List who is in."""
+    """List who is in, who vouches for each, and for how many of the others it counts.
+
+    Shops vouch for each other themselves (highstreet store vouch); nothing here can do it for them.
+    """
     from rich.console import Console
 
+    from highstreet.audit.roster import fewest_pairs, trusted_members
     from highstreet.server.database import connect
     from highstreet.server.membership import current_members
     from highstreet.server.status import members_table
+    from highstreet.server.vouching import current_edges
 
-    with closing(connect(open_home(ctx, home).database)) as connection:
-        found = current_members(connection)
+    opened = open_home(ctx, home)
+    charter = opened.charter()
+    with closing(connect(opened.database)) as connection:
+        found, edges = current_members(connection), current_edges(connection, charter.coop.id)
     if not found:
         typer.echo("No shop has joined yet. Invite one: highstreet coop invite NAME")
         return
-    Console().print(members_table(found))
+    colluders = charter.rounds.colluders
+    Console().print(members_table(found, edges, colluders=colluders))
+    ids = [member.member_id for member in found]
+    if any(len(trusted_members(ids, edges, me=me, colluders=colluders)) < len(ids) for me in ids):
+        calls = len(fewest_pairs(ids, colluders=colluders))
+        typer.echo(
+            f"Not every shop counts for every other yet. {calls} calls between owners are enough: all "
+            f"compare codes with the same {min(colluders + 1, len(ids) - 1)} (highstreet store members)."
+        )
 
 
 def remove(

@@ -66,12 +66,15 @@ def status(ctx: typer.Context, home: HomeOption = None) -> None:
     from highstreet.server.programmes import latest_programme, round_summaries
     from highstreet.server.releases import all_manifests
     from highstreet.server.status import members_table, releases_table, rounds_table
+    from highstreet.server.vouching import current_edges
 
     opened = open_home(ctx, home)
     charter, console = opened.charter(), Console()
     typer.echo(f"{charter.coop.name}, in {opened.root}; stores join at {opened.config().join_address}.")
     with closing(connect(opened.database)) as connection:
-        console.print(members_table(current_members(connection)))
+        edges = current_edges(connection, charter.coop.id)
+        colluders = charter.rounds.colluders
+        console.print(members_table(current_members(connection), edges, colluders=colluders))
         latest = latest_programme(connection)
         if latest is None:
             typer.echo("No training yet. Ask for one: highstreet coop train --wait")

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from highstreet.audit.manifest import Manifest
+from highstreet.audit.roster import Edge, trusted_members
 from highstreet.audit.scorecard import RANKINGS
 from highstreet.server.membership import Member
 from highstreet.server.programmes import RoundSummary
@@ -19,11 +20,29 @@ __all__ = ["evaluation_table", "members_table", "releases_table", "rounds_table"
 _PARTS = {"all": "all", "novel": "new"}
 
 
-def members_table(members: Sequence[Member]) -> Table:
-    """Show who is in and since when."""
-    table = Table("shop", "member id", "joined", title="Members", title_justify="left")
+def members_table(members: Sequence[Member], edges: frozenset[Edge], *, colluders: int) -> Table:
+    """Show who is in and since when, who vouches for each, and for how many of the others it counts.
+
+    Args:
+        members: in the order to show.
+        edges: the vouches that hold between them.
+        colluders: c of the charter.
+    """
+    table = Table(
+        "shop", "member id", "joined", "vouched for by", "counts for", title="Members", title_justify="left"
+    )
+    ids = [member.member_id for member in members]
+    trusted = {me: trusted_members(ids, edges, me=me, colluders=colluders) for me in ids}
     for member in members:
-        table.add_row(Text(member.name), member.member_id, _day(member.joined_at))
+        vouchers = [each.name for each in members if (each.member_id, member.member_id) in edges]
+        counting = sum(member.member_id in trusted[me] for me in ids if me != member.member_id)
+        table.add_row(
+            Text(member.name),
+            member.member_id,
+            _day(member.joined_at),
+            Text(", ".join(vouchers)),
+            f"{counting} of {len(ids) - 1}",
+        )
     return table
 
 

@@ -10,14 +10,15 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from highstreet.audit.roster import Roster
-from highstreet.audit.vouches import Vouch, holds
+from highstreet.audit.canonical import canonical_json
+from highstreet.audit.roster import Edge, Roster, read_roster
+from highstreet.audit.vouches import Vouch, holds, verified_edges
 from highstreet.protos import coop_pb2
 from highstreet.server.database import transaction
 from highstreet.server.errors import VouchingRefusedError
-from highstreet.server.membership import current_members, roster_number
+from highstreet.server.membership import current_members, roster, roster_number
 
-__all__ = ["Letter", "State", "current_vouches", "letters_for", "post", "put_vouch", "state"]
+__all__ = ["Letter", "State", "current_edges", "current_vouches", "letters_for", "post", "put_vouch", "state"]
 
 _DAY_SECONDS = 86_400
 _VOUCHES_LIMIT = 256
@@ -121,6 +122,12 @@ def current_vouches(connection: sqlite3.Connection) -> Sequence[Vouch]:
         for row in rows
         if row["voucher"] in members and row["subject"] in members
     ]
+
+
+def current_edges(connection: sqlite3.Connection, coop_id: str) -> frozenset[Edge]:
+    """Return the vouches that hold between current members, as (voucher, subject)."""
+    document = canonical_json(roster(connection, coop_id))
+    return verified_edges(read_roster(document), current_vouches(connection))
 
 
 def state(connection: sqlite3.Connection) -> State:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,13 +15,19 @@ from highstreet.models.schema import FeatureSchema
 from highstreet.models.shop import ShopData
 from highstreet.privacy.noise import NoiseSource, SecureNoise
 from highstreet.simulations.audits import one_run, operating_points
-from highstreet.simulations.audits.canaries import BasketCanaries, Canaries, DirectionCanaries
+from highstreet.simulations.audits.canaries import (
+    BasketCanaries,
+    Canaries,
+    DirectionCanaries,
+    random_directions,
+)
 from highstreet.simulations.audits.exposure import Exposure, expose, joint_scores, matched_scores
 from highstreet.simulations.audits.findings import Bound, Noise, Reading
 from highstreet.simulations.audits.gaussian_bounds import epsilon_of, separation
 from highstreet.simulations.audits.made_up import made_up_shops
-from highstreet.simulations.audits.membership import Ratios, Target, likelihood_ratios
+from highstreet.simulations.audits.membership import Ratios, customer_ratios, worst_case_ratios
 from highstreet.simulations.audits.one_run import Guesses
+from highstreet.simulations.audits.operating_points import counted, rate_at_low_false_positives
 from highstreet.simulations.audits.paths import EveryStore, OnceInSum, Path, SharedNoise
 from highstreet.simulations.audits.plans import SMALL_PARAMS, SMALL_SCHEMA, claimed_plan, with_noise_share
 from highstreet.simulations.audits.secure_sums import SecureSums, share_of_a_colluder
@@ -48,6 +54,7 @@ _BOUNDS_BESIDES = 5
 _PATHS = 3
 #: Of the audits that run the programme many times.
 _SMALL_STORES, _SMALL_CUSTOMERS = 3, 4
+_TARGETS = 24
 
 Step = Callable[[str], None]
 
@@ -59,7 +66,8 @@ class Size:
     Attributes:
         stores, customers: shops, and customers of each besides canaries.
         canaries: with directions of their own; baskets: with purchases.
-        trials: runs of a likelihood-ratio audit.
+        runs: of a likelihood-ratio audit of worst-case customers, each with several of them.
+        customer_runs: of one of an ordinary customer.
         item_rounds, attribute_rounds: transcripts read.
         schema, params: of the runs with many canaries; audits of many runs always use the small ones.
     """
@@ -68,7 +76,8 @@ class Size:
     customers: int
     canaries: int
     baskets: int
-    trials: int
+    runs: int
+    customer_runs: int
     item_rounds: int
     attribute_rounds: int
     schema: FeatureSchema
@@ -78,11 +87,12 @@ class Size:
 FULL = Size(
     stores=5,
     customers=20,
-    canaries=2000,
+    canaries=1200,
     baskets=1000,
-    trials=400,
-    item_rounds=150,
-    attribute_rounds=2000,
+    runs=25,
+    customer_runs=60,
+    item_rounds=60,
+    attribute_rounds=1000,
     schema=FeatureSchema(),
     params={},
 )
@@ -92,7 +102,8 @@ SHORT = Size(
     customers=6,
     canaries=200,
     baskets=60,
-    trials=40,
+    runs=8,
+    customer_runs=20,
     item_rounds=40,
     attribute_rounds=200,
     schema=SMALL_SCHEMA,
@@ -129,7 +140,7 @@ def bounds(
         for path in _paths(size.stores):
             yield from bench.canaries(path)
         for path in _paths(_SMALL_STORES):
-            yield from bench.membership(path)
+            yield from bench.worst_case(path)
         yield from bench.baskets(OnceInSum())
         yield from bench.customer(OnceInSum())
 
@@ -168,7 +179,7 @@ class _Level:
 
     def canaries(self, path: Path) -> list[Bound]:
         """Gaussian canaries and one-run audits: three conclusions from one run."""
-        canaries = DirectionCanaries(self.size.canaries, seed=self.seed)
+        canaries = DirectionCanaries(self.size.canaries, directions=random_directions(self.seed))
         started = time.monotonic()
         run = self._run(path, canaries, rare=0)
         matched, joint = matched_scores(run), joint_scores(run)
@@ -192,16 +203,34 @@ class _Level:
         scores = joint_scores(run)
         return self._one_run(run, scores, "rare baskets", time.monotonic() - started)
 
-    def membership(self, path: Path) -> list[Bound]:
-        """Likelihood-ratio inference on a worst-case customer."""
-        canaries = DirectionCanaries(1, seed=self.seed)
-        target = Target.canary(self._small_shops(), canaries)
-        return self._likelihood(path, target, "worst-case customer")
+    def worst_case(self, path: Path) -> list[Bound]:
+        """Likelihood-ratio inference on customers who add all that clipping allows."""
+        self.step(f"likelihood ratio, worst-case customers, {path.name}, epsilon {self.claimed:g}")
+        started = time.monotonic()
+        ratios = worst_case_ratios(
+            self._plan(SMALL_SCHEMA, dict(SMALL_PARAMS)),
+            self._small_shops(),
+            targets=_TARGETS,
+            path=path,
+            runs=self.size.runs,
+            seed=self.seed,
+            source=self.noise,
+        )
+        return self._ratio_bounds(path, ratios, "worst-case customer", _TARGETS, time.monotonic() - started)
 
     def customer(self, path: Path) -> list[Bound]:
-        """Likelihood-ratio inference on an ordinary customer; one run tells of that customer only."""
-        target = Target.customer(self._small_shops(), 0, BasketCanaries(0))
-        return self._likelihood(path, target, "ordinary customer")
+        """Likelihood-ratio inference on an ordinary customer; it tells of that customer only."""
+        self.step(f"likelihood ratio, ordinary customer, {path.name}, epsilon {self.claimed:g}")
+        started = time.monotonic()
+        ratios = customer_ratios(
+            self._plan(SMALL_SCHEMA, dict(SMALL_PARAMS)),
+            self._small_shops(),
+            path=path,
+            runs=self.size.customer_runs,
+            seed=self.seed,
+            source=self.noise,
+        )
+        return self._ratio_bounds(path, ratios, "ordinary customer", 1, time.monotonic() - started)
 
     def _run(self, path: Path, canaries: Canaries, *, rare: int) -> Exposure:
         size = self.size
@@ -252,58 +281,45 @@ class _Level:
             )
         return found
 
-    def _likelihood(self, path: Path, target: Target, who: str) -> list[Bound]:
-        self.step(f"likelihood ratio, {who}, {path.name}, epsilon {self.claimed:g}")
-        started = time.monotonic()
-        plan = self._plan(SMALL_SCHEMA, dict(SMALL_PARAMS))
-        ratios = likelihood_ratios(
-            plan,
-            target,
-            path=path,
-            trials=self.size.trials,
-            coins=np.random.default_rng([self.seed, 2]),
-            source=self.noise,
+    def _ratio_bounds(
+        self, path: Path, ratios: Ratios, who: str, targets: int, seconds: float
+    ) -> list[Bound]:
+        inside, outside = ratios.inside, ratios.outside
+        apart = separation(inside, outside, alpha=self.alpha)
+        middle = counted(inside, outside, threshold=0.0)
+        # The threshold is chosen on one half of the trials and judged on the other.
+        threshold = float(outside[: len(outside) // 2].max())
+        sure = counted(inside[len(inside) // 2 :], outside[len(outside) // 2 :], threshold=threshold)
+        rate = rate_at_low_false_positives(inside, outside, rate=0.01)
+        note = (
+            f"{len(inside)} trials in, {len(outside)} out; TPR {rate:.2f} at FPR 0.01; separation "
+            f"{apart.estimate:.3g}, known {ratios.mu:.3g}"
         )
-        return self._ratio_bounds(path, ratios, who, time.monotonic() - started)
-
-    def _ratio_bounds(self, path: Path, ratios: Ratios, who: str, seconds: float) -> list[Bound]:
-        apart = separation(ratios.inside, ratios.outside, alpha=self.alpha)
-        half_in, half_out = len(ratios.inside) // 2, len(ratios.outside) // 2
-        middle = operating_points.counted(ratios.inside, ratios.outside, threshold=0.0)
-        # The threshold is chosen on one half of the runs and judged on the other.
-        sure = operating_points.counted(
-            ratios.inside[half_in:],
-            ratios.outside[half_out:],
-            threshold=float(ratios.outside[:half_out].max()),
+        fit = self._bound(
+            f"likelihood ratio, {who}, fit",
+            path,
+            estimate=epsilon_of(apart.estimate, delta=DELTA),
+            bound=epsilon_of(apart.low, delta=DELTA),
+            canaries=targets,
+            runs=ratios.runs,
+            seconds=seconds,
+            note=note,
         )
-        rate = operating_points.rate_at_low_false_positives(ratios.inside, ratios.outside, rate=0.01)
-        rows = (
-            ("fit", epsilon_of(apart.estimate, delta=DELTA), epsilon_of(apart.low, delta=DELTA)),
-            (
-                "counted errors, Gaussian trade-off",
-                None,
-                operating_points.gaussian_epsilon_bound(middle, delta=DELTA, alpha=self.alpha),
-            ),
-            (
-                "counted errors, (epsilon, delta)",
-                None,
-                operating_points.epsilon_bound(sure, delta=DELTA, alpha=self.alpha),
-            ),
-        )
-        note = f"TPR {rate:.2f} at FPR 0.01; separation known {ratios.mu:.3g}"
-        return [
-            self._bound(
-                f"likelihood ratio, {who}, {words}",
-                path,
-                estimate=estimate,
-                bound=bound,
-                canaries=1,
-                runs=self.size.trials,
-                seconds=seconds,
-                note=note,
+        found = [fit]
+        for words, errors, bound in (
+            ("Gaussian trade-off", middle, operating_points.gaussian_epsilon_bound),
+            ("(epsilon, delta)", sure, operating_points.epsilon_bound),
+        ):
+            perfect = replace(errors, missed=0, alarms=0)
+            counted_bound = replace(
+                fit,
+                audit=f"likelihood ratio, {who}, counted errors, {words}",
+                estimate=None,
+                bound=bound(errors, delta=DELTA, alpha=self.alpha),
+                ceiling=bound(perfect, delta=DELTA, alpha=self.alpha),
             )
-            for words, estimate, bound in rows
-        ]
+            found.append(counted_bound)
+        return found
 
     def _bound(  # noqa: PLR0913  one argument per column of the table
         self,

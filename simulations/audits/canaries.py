@@ -14,7 +14,7 @@ customers; inside `streams()` these two answer with the canaries' rows and examp
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Protocol
 from unittest.mock import patch
@@ -29,13 +29,24 @@ from highstreet.models.shop import ShopData
 from highstreet.models.state import SharedState
 from highstreet.privacy.clipping import clip_rows
 from highstreet.simulations.audits.made_up import AS_OF, PRODUCTS, with_customers
+from highstreet.simulations.errors import InvalidAuditError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from highstreet.models.ranker import GradientTask
 
-__all__ = ["BasketCanaries", "Canaries", "DirectionCanaries"]
+__all__ = [
+    "BasketCanaries",
+    "Canaries",
+    "DirectionCanaries",
+    "Directions",
+    "orthogonal_directions",
+    "random_directions",
+]
+
+#: (phase, canaries' numbers) -> unit vectors (n, dimension), the same whenever asked.
+Directions = Callable[[PhasePlan, Sequence[int]], NDArray[np.float32]]
 
 _PREFIX = "canary "
 #: Length of a canary's row before clipping, in clipping norms.
@@ -65,12 +76,47 @@ class Canaries(Protocol):
         ...
 
 
-class DirectionCanaries:
-    """Canaries with a direction of their own in every phase, uniform on the sphere."""
+def random_directions(seed: int) -> Directions:
+    """Return independent directions, uniform on the sphere: nearly orthogonal in many dimensions."""
 
-    def __init__(self, count: int, *, seed: int) -> None:
+    def draw(phase: PhasePlan, numbers: Sequence[int]) -> NDArray[np.float32]:
+        rows = np.empty((len(numbers), phase.dimension), dtype=np.float32)
+        for row, number in zip(rows, numbers, strict=True):
+            generator = np.random.default_rng([seed, phase.index, number])
+            generator.standard_normal(out=row, dtype=np.float32)
+            row /= np.linalg.norm(row)
+        return rows
+
+    return draw
+
+
+def orthogonal_directions(count: int, *, seed: int) -> Directions:
+    """Return `count` directions that are orthogonal in every phase; no phase may have fewer dimensions.
+
+    The noise along orthogonal directions is independent, so canaries in one run are independent trials.
+    """
+    found: dict[int, NDArray[np.float32]] = {}
+
+    def draw(phase: PhasePlan, numbers: Sequence[int]) -> NDArray[np.float32]:
+        if phase.dimension < count:
+            raise InvalidAuditError(
+                f"No {count} directions are orthogonal in the {phase.dimension} dimensions of {phase.name}."
+            )
+        if phase.index not in found:
+            generator = np.random.default_rng([seed, phase.index])
+            basis, _ = np.linalg.qr(generator.standard_normal((phase.dimension, count)))
+            found[phase.index] = np.ascontiguousarray(basis.T, dtype=np.float32)
+        return found[phase.index][list(numbers)]
+
+    return draw
+
+
+class DirectionCanaries:
+    """Canaries with a direction of their own in every phase; see `random_directions`."""
+
+    def __init__(self, count: int, *, directions: Directions) -> None:
         self.count = count
-        self._seed = seed
+        self.directions = directions
 
     def join(self, shop: ShopData, numbers: Sequence[int]) -> ShopData:
         """Return the shop with these canaries as its last customers; they have no purchases."""
@@ -91,15 +137,6 @@ class DirectionCanaries:
     ) -> NDArray[np.float32]:
         """Return the directions: what is left of a canary after clipping."""
         return self.directions(phase, numbers)
-
-    def directions(self, phase: PhasePlan, numbers: Sequence[int]) -> NDArray[np.float32]:
-        """Return unit vectors (n, dimension); those of one canary in two phases are independent."""
-        rows = np.empty((len(numbers), phase.dimension), dtype=np.float32)
-        for row, number in zip(rows, numbers, strict=True):
-            generator = np.random.default_rng([self._seed, phase.index, number])
-            generator.standard_normal(out=row, dtype=np.float32)
-            row /= np.linalg.norm(row)
-        return rows
 
     @contextmanager
     def _patched(self) -> Iterator[None]:

@@ -19,7 +19,7 @@ from highstreet.simulations.replay_report import machine
 
 __all__ = ["run_audit"]
 
-_SOUND = {Verdict.BELOW, Verdict.FOUND, Verdict.FOUND_IN_PART}
+_SOUND = {Verdict.BELOW, Verdict.FOUND, Verdict.AT_CEILING, Verdict.TOO_SMALL}
 
 
 def run_audit(
@@ -82,7 +82,8 @@ def _facts(size: Size, head: str) -> AuditFacts:
         size=(
             f"{size.stores} shops of {size.customers} customers besides {size.canaries} canaries with random "
             f"directions, or {size.baskets} with baskets, each in by a fair coin. Likelihood ratios: "
-            f"{size.trials} runs of the whole programme each, over a small feature space."
+            f"{size.runs} runs of the whole programme with several targets each, {size.customer_runs} with "
+            f"an ordinary customer, over a small feature space."
         ),
     )
 

@@ -17,7 +17,16 @@ from highstreet.privacy.noise import NoiseSource
 from highstreet.simulations.audits.canaries import Canaries
 from highstreet.simulations.audits.paths import Path
 
-__all__ = ["Exposure", "PhaseExposure", "expose", "joint_scores", "matched_scores", "store_of"]
+__all__ = [
+    "LEAST_NOISE",
+    "Exposure",
+    "PhaseExposure",
+    "expose",
+    "joint_scores",
+    "likelihood_scores",
+    "matched_scores",
+    "store_of",
+]
 
 #: Stands in for no noise, in clipping norms: about what rounding to the grid leaves.
 LEAST_NOISE = 1e-3
@@ -132,6 +141,22 @@ def matched_scores(run: Exposure) -> NDArray[np.float64]:
             if vectors is not None:
                 weight = 1 / (seen.noise_multiplier**2 + crowd / seen.phase.dimension)
                 scores[numbers] += weight * (vectors @ seen.residuals[view]).astype(np.float64)
+    return scores
+
+
+def likelihood_scores(run: Exposure) -> NDArray[np.float64]:
+    """Return the log-likelihood ratio of each canary, in against out, for canaries that are orthogonal.
+
+    A sum over phases of (u'r - 1/2) / z^2, with u the canary's vector of length 1, r what was seen and z the
+    noise multiplier. Orthogonal canaries do not enter each other's.
+    """
+    scores = np.zeros(run.canaries.count)
+    for view, numbers in _by_view(run).items():
+        for seen in run.phases:
+            vectors = _vectors(run, seen, numbers)
+            if vectors is not None:
+                found = (vectors @ seen.residuals[view]).astype(np.float64) - 0.5
+                scores[numbers] += found / seen.noise_multiplier**2
     return scores
 
 

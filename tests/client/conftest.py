@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -12,6 +13,8 @@ import pytest
 from highstreet.client.home import StoreHome
 from highstreet.client.importing.importer import Importer, ImportResult
 from highstreet.client.vault import Vault
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
