@@ -143,7 +143,7 @@ def test_neighbouring_sums_stay_within_the_sensitivity_after_cutting_and_roundin
 
 def test_no_pair_on_a_fine_lattice_of_two_coordinates_exceeds_the_sensitivity():
     """Exhaustively: every place within a step in sixteenths, every direction in 128ths of a turn."""
-    built = mechanism(dimension=2, stores=200, clients_per_store=5000, noise_multiplier=0.25)
+    built = mechanism(dimension=2, stores=200, clients_per_store=1200, noise_multiplier=0.25)
     places = np.arange(16) / 16 * built.grid_step
     turns = np.arange(128) / 128 * 2 * np.pi
     ones = np.stack(np.meshgrid(places, places), axis=-1).reshape(-1, 2)
