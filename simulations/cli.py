@@ -59,7 +59,7 @@ def replay_command(  # noqa: PLR0913  typer reads options from parameters
     ] = None,
     epsilon: Annotated[
         list[float] | None,
-        typer.Option(help="Privacy at delta 1e-5; repeat for several. Default 1 and 3."),
+        typer.Option(help="Privacy at delta 1e-5; repeat for several (1, 2, 3, 8). Default 1 and 3."),
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, max=100, help="Seeds of each noisy condition.")] = 5,
     condition: Annotated[
@@ -76,6 +76,13 @@ def replay_command(  # noqa: PLR0913  typer reads options from parameters
         int | None,
         typer.Option(min=0, help="Judge shops that only join now, with so many weeks of past."),
     ] = None,
+    floor: Annotated[
+        int | None,
+        typer.Option(min=3, help="Fewest shops whose sum is opened. Default 80 % of them, rounded up."),
+    ] = None,
+    colluders: Annotated[
+        int, typer.Option(min=0, help="Shops that may work with the coordinator; the noise allows for it.")
+    ] = 1,
 ) -> None:
     """Run, resume and report a replay."""
     from highstreet.simulations.lab import Request, run_replay
@@ -95,6 +102,8 @@ def replay_command(  # noqa: PLR0913  typer reads options from parameters
             catalogue_size=catalogue_size,
             link=link,
             newcomers=newcomers,
+            floor=floor,
+            colluders=colluders,
         )
     )
 

@@ -11,6 +11,7 @@ __all__ = [
     "MissingExtraError",
     "SampleFolderError",
     "SimulationsError",
+    "TooFewStoresError",
     "UnknownConditionError",
     "UnreadableResultsError",
 ]
@@ -34,6 +35,10 @@ class InvalidSplitError(SimulationsError):
 
 class SampleFolderError(SimulationsError):
     """The folder for the sample co-op cannot be used."""
+
+
+class TooFewStoresError(SimulationsError):
+    """A co-op is too small for the secure sum it should hold."""
 
 
 class UnknownConditionError(SimulationsError):

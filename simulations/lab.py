@@ -12,8 +12,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from highstreet.audit.charter import RoundTerms
 from highstreet.models.schema import FeatureSchema
-from highstreet.simulations.conditions import Condition, choose, conditions_for
+from highstreet.simulations.conditions import Condition, Placement, choose, conditions_for
 from highstreet.simulations.errors import InvalidSplitError
 from highstreet.simulations.journey import load_journey
 from highstreet.simulations.judging import units_of
@@ -24,6 +25,7 @@ from highstreet.simulations.replay import Job, jobs_for, replay
 from highstreet.simulations.replay_report import RunFacts, machine, write_reports
 from highstreet.simulations.replay_tables import tables_of_summary
 from highstreet.simulations.results import ResultsFolder
+from highstreet.simulations.secure_sums import round_terms
 from highstreet.simulations.summary import summarise
 from highstreet.simulations.tables import load_tables
 
@@ -52,6 +54,8 @@ class Request:
     catalogue_size: int
     link: str
     newcomers: int | None = None
+    floor: int | None = None
+    colluders: int = 1
 
 
 def run_replay(request: Request, *, console: Console | None = None) -> list[Path]:
@@ -73,7 +77,9 @@ def run_replay(request: Request, *, console: Console | None = None) -> list[Path
     slug = _slug(federation, request)
     folder = ResultsFolder(request.out / "runs" / slug)
     folder.save_units(units_of(federation))
-    jobs = jobs_for(federation, conditions, seeds=request.seeds)
+    jobs = jobs_for(
+        federation, conditions, seeds=request.seeds, rounds=_rounds(request, federation, conditions)
+    )
     missing = [job for job in jobs if not folder.is_finished(job)]
     screen.print(f"{len(jobs) - len(missing)} of {len(jobs)} results are there; {len(missing)} to run.")
     paths = _report(request, federation, conditions, jobs, folder, slug, commit)
@@ -92,6 +98,13 @@ def run_replay(request: Request, *, console: Console | None = None) -> list[Path
     _show(request, federation, conditions, jobs, folder, screen)
     screen.print("Reports: " + ", ".join(map(str, paths)))
     return paths
+
+
+def _rounds(request: Request, federation: Federation, conditions: Sequence[Condition]) -> RoundTerms | None:
+    """Return how secure sums are held, where there are any; refused before hours were spent on others."""
+    if not any(condition.placement is Placement.ONCE_IN_SUM for condition in conditions):
+        return None
+    return round_terms(len(federation.training), floor=request.floor, colluders=request.colluders)
 
 
 def _protocol(request: Request) -> Protocol:
@@ -129,6 +142,8 @@ def _slug(federation: Federation, request: Request) -> str:
     parts += [request.link] if request.link != "gtin" else []
     parts += [f"{request.stores}shops"] if request.stores else []
     parts += [f"newcomers{request.newcomers}"] if request.newcomers is not None else []
+    parts += [f"floor{request.floor}"] if request.floor is not None else []
+    parts += [f"colluders{request.colluders}"] if request.colluders != 1 else []
     return "-".join(parts)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 __all__ = ["commit"]
 
-_WATCHED = ("models", "privacy", "client/contribution.py", "server/aggregation.py", "simulations")
+_WATCHED = ("models", "privacy", "client/contribution.py", "simulations")
 
 
 def commit() -> str:

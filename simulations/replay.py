@@ -16,7 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 import highstreet
-from highstreet.client.contribution import phase_release
+from highstreet.audit.charter import RoundTerms
+from highstreet.audit.claims import releases_of
+from highstreet.audit.sums import committee_terms
 from highstreet.models.local import fit_alone, fit_local
 from highstreet.models.plan import ModelPlan
 from highstreet.models.schema import FeatureSchema
@@ -28,6 +30,7 @@ from highstreet.simulations.conditions import DELTA, Condition, Kind, Placement
 from highstreet.simulations.judging import judge
 from highstreet.simulations.opponents import judge_opponent
 from highstreet.simulations.protocol import Federation, LabStore
+from highstreet.simulations.secure_sums import phase_mechanism
 from highstreet.simulations.training import FirstSums, plan_for, train
 
 __all__ = ["STORES_PER_PERSON", "Job", "Outcome", "jobs_for", "replay"]
@@ -40,8 +43,9 @@ _CODE = {
     Kind.COOP: (
         "models",
         "privacy",
+        "privacy/secure_sum",
         "client/contribution.py",
-        "server/aggregation.py",
+        "simulations/secure_sums.py",
         "simulations/training.py",
     ),
 }
@@ -61,11 +65,13 @@ class Job:
         condition: what is run.
         seed: of noise, sampling and local training.
         fingerprint: of everything the result depends on; another fingerprint, another result.
+        rounds: how its secure sums are held; None without any.
     """
 
     condition: Condition
     seed: int
     fingerprint: str
+    rounds: RoundTerms | None = None
 
     @property
     def name(self) -> str:
@@ -81,7 +87,7 @@ class Outcome:
         values: (units, metrics), see judging.METRICS.
         seconds: it took.
         claims: what a private condition promises, two lines; none without privacy.
-        details: public numbers of the plan that was run.
+        details: public numbers of the plan and the secure sums that were run.
     """
 
     values: NDArray[np.float64]
@@ -90,15 +96,32 @@ class Outcome:
     details: dict[str, object]
 
 
-def jobs_for(federation: Federation, conditions: Sequence[Condition], *, seeds: int) -> list[Job]:
-    """List the jobs in an order that shows something early: opponents, alone, then seed after seed."""
+def jobs_for(
+    federation: Federation,
+    conditions: Sequence[Condition],
+    *,
+    seeds: int,
+    rounds: RoundTerms | None = None,
+) -> list[Job]:
+    """List the jobs in an order that shows something early: opponents, alone, then seed after seed.
+
+    Args:
+        federation: shops and protocol.
+        conditions: what is run.
+        seeds: of each condition that draws at random.
+        rounds: how secure sums are held; needed where the noise is added in them.
+    """
     data = _data_digest(federation)
-    fingerprints = {each.name: _fingerprint(each, data) for each in conditions}
     steady = [each for each in conditions if not each.is_random]
     random = [each for each in conditions if each.is_random]
     pairs = [(each, 1) for each in steady]
     pairs += [(each, seed) for seed in range(1, seeds + 1) for each in random]
-    return [Job(condition=each, seed=seed, fingerprint=fingerprints[each.name]) for each, seed in pairs]
+    jobs = []
+    for condition, seed in pairs:
+        terms = rounds if condition.placement is Placement.ONCE_IN_SUM else None
+        fingerprint = _fingerprint(condition, data, terms)
+        jobs.append(Job(condition=condition, seed=seed, fingerprint=fingerprint, rounds=terms))
+    return jobs
 
 
 def replay(
@@ -128,7 +151,8 @@ def replay(
             plan = plans[condition.epsilon]
             release = _release(federation, plan, job, first_sums, step)
             values = _judge_shops(federation, plan, release, job, step)
-            claims, details = _claims(plan, condition), _details(plan, condition)
+            claims = _claims(plan, condition)
+            details = _details(plan, job, stores=len(federation.training))
         seconds = time.perf_counter() - started
         yield job, Outcome(values=values, seconds=seconds, claims=claims, details=details)
 
@@ -145,6 +169,7 @@ def _release(
         seed=job.seed,
         first_sums=first_sums,
         step=step,
+        rounds=job.rounds,
     )
 
 
@@ -168,9 +193,8 @@ def _judge_shops(
 def _claims(plan: ModelPlan, condition: Condition) -> tuple[str, ...]:
     if condition.placement is Placement.NOBODY:
         return ()
-    releases = [phase_release(phase) for phase in plan.phases]
     both = two_claims(
-        releases,
+        releases_of(plan),
         delta=DELTA,
         stores_per_person=STORES_PER_PERSON,
         placement=_PLACEMENTS[condition.placement],
@@ -178,10 +202,10 @@ def _claims(plan: ModelPlan, condition: Condition) -> tuple[str, ...]:
     return both.lines()
 
 
-def _details(plan: ModelPlan, condition: Condition) -> dict[str, object]:
-    if condition.kind is not Kind.COOP:
+def _details(plan: ModelPlan, job: Job, *, stores: int) -> dict[str, object]:
+    if job.condition.kind is not Kind.COOP:
         return {}
-    return {
+    details: dict[str, object] = {
         "rung": plan.rung,
         "messages_per_store": len(plan.phases),
         "clients_per_store": plan.clients_per_store,
@@ -191,10 +215,29 @@ def _details(plan: ModelPlan, condition: Condition) -> dict[str, object]:
             for phase in plan.phases
         ],
     }
+    if job.rounds is not None:
+        details["secure_sum"] = _secure_sum_details(plan, job.rounds, stores=stores)
+    return details
 
 
-def _fingerprint(condition: Condition, data: str) -> str:
-    digest = hashlib.sha256(f"{condition} {data}".encode())
+def _secure_sum_details(plan: ModelPlan, rounds: RoundTerms, *, stores: int) -> dict[str, object]:
+    """Say how the sums were held, and how much more noise than promised they carry; all shops contributed."""
+    terms = committee_terms(rounds)
+    phase = plan.phases[0]
+    mechanism = phase_mechanism(plan, phase, rounds, stores=stores)
+    reached = mechanism.noise_multiplier_with(contributors=stores, colluders=rounds.colluders)
+    return {
+        "contributors": stores,
+        "floor": rounds.cohort_floor,
+        "colluders": rounds.colluders,
+        "committee": terms.seats(stores),
+        "threshold": terms.threshold(terms.seats(stores)),
+        "surplus": reached / phase.noise_multiplier,
+    }
+
+
+def _fingerprint(condition: Condition, data: str, rounds: RoundTerms | None) -> str:
+    digest = hashlib.sha256(f"{condition} {data} {rounds}".encode())
     for source in _sources(_CODE[condition.kind]):
         digest.update(source.read_bytes())
     return digest.hexdigest()
@@ -205,7 +248,8 @@ def _sources(places: Sequence[str]) -> Iterator[Path]:
     for place in places:
         room, _, rest = place.partition("/")
         folder = Path(str(getattr(__import__(f"highstreet.{room}"), room).__path__[0]))
-        yield from ([folder / rest] if rest else sorted(folder.glob("*.py")))
+        place_in = folder / rest
+        yield from (sorted(place_in.glob("*.py")) if place_in.is_dir() else [place_in])
 
 
 def _data_digest(federation: Federation) -> str:

@@ -155,12 +155,30 @@ def _worse(summary: Summary) -> Table:
 
 
 def _privacy(summary: Summary) -> Table:
-    rows = [(row.condition.title, *row.claims) for row in summary.rows if row.claims]
+    rows = [(row.condition.title, *row.claims, _noise(row)) for row in summary.rows if row.claims]
     return Table(
         title="What is promised",
-        words="Both guarantees of each private condition, for the whole programme.",
-        head=("condition", "a customer", "a person"),
+        words=(
+            "Both guarantees of each private condition, for the whole programme. With the noise in the sum, "
+            "every shop adds a share of it, and the shares of the floor, less those of the colluders, make "
+            "what is promised; what more shops add is surplus: noise in the figures above that no guarantee "
+            "counts on. All messages of the secure sum were made, sealed, opened and checked as in a real "
+            "co-op."
+        ),
+        head=("condition", "a customer", "a person", "noise in a round's sum"),
         rows=tuple(rows),
+    )
+
+
+def _noise(row: Row) -> str:
+    """Say how the sums came to their noise."""
+    found = row.details.get("secure_sum")
+    if not isinstance(found, dict):
+        return "every shop's own, whole"
+    return (
+        f"shares of {found['contributors']} shops; floor {found['floor']}, up to {found['colluders']} "
+        f"colluding, committee of {found['committee']} of which {found['threshold']} open; "
+        f"{found['surplus']:.2f} times what is promised"
     )
 
 

@@ -32,6 +32,7 @@ class Row:
         seeds: number of seeds finished.
         seconds: per seed, on average.
         claims: privacy, in words.
+        details: public numbers of the plan and the secure sums, of the first seed.
         means: by metric, with errors clustered by person.
         seed_deviation: standard deviation of the mean over seeds, by metric; NaN with one seed.
         against: rival name -> metric -> paired difference.
@@ -44,6 +45,7 @@ class Row:
     seeds: int
     seconds: float
     claims: tuple[str, ...]
+    details: Mapping[str, object]
     means: Mapping[str, Estimate]
     seed_deviation: Mapping[str, float]
     against: Mapping[str, Mapping[str, Estimate]]
@@ -94,6 +96,7 @@ def _row(
         seeds=len(runs),
         seconds=float(np.mean([run.seconds for run in runs])),
         claims=runs[0].claims,
+        details=runs[0].details,
         means={metric: clustered_mean(_column(own, metric).mean(axis=0), units.person) for metric in METRICS},
         seed_deviation={metric: _seed_deviation(own, metric) for metric in METRICS},
         against=against,

@@ -1,35 +1,42 @@
 """Training in one process: the stores' and the coordinator's own code, without the network between them.
 
-Each store's sum comes from `client.contribution.clipped_sum`, the state moves by `server.aggregation` and
-`models.programme.apply_sum`. Three ways of adding noise:
+A store's sum comes from `client.contribution.clipped_sum`, the state moves by `models.programme.apply_sum`.
+Three ways of adding noise:
 
-- every store its own, as real stores do: integers through the mechanism, added up by the coordinator's
-`close_phase`; - once in the sum, as a secure sum would: stores' integers without noise are added up and one
-  mechanism's noise comes on top, here centrally;
+- once in the sum, as a co-op does: every store adds its share of the noise, shares out what comes of it to a
+  committee, and only the sum is opened (`secure_sums`);
+- every store its own, for comparison only: each sum carries the whole noise and is seen by the coordinator;
 - none, which is no mechanism at all.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from highstreet.client.contribution import clipped_sum, phase_mechanism, phase_release
+from highstreet.audit.charter import RoundTerms
+from highstreet.audit.claims import releases_of
+from highstreet.client.contribution import clipped_sum
 from highstreet.models.plan import ModelPlan, PhasePlan
 from highstreet.models.programme import apply_sum, default_plan, initial_state
 from highstreet.models.schema import FeatureSchema
 from highstreet.models.shop import ShopData
 from highstreet.models.state import SharedState
 from highstreet.privacy.calibration import calibrate_noise_multiplier
+from highstreet.privacy.mechanism import GaussianMechanism
 from highstreet.privacy.noise import SeededNoise
-from highstreet.server.aggregation import close_phase
 from highstreet.simulations.conditions import DELTA, Placement
+from highstreet.simulations.secure_sums import OneProcessCoop, phase_mechanism, round_terms
 
 __all__ = ["FirstSums", "plan_for", "train"]
 
 Step = Callable[[str, int, int], None]
+#: Adds the stores' sums of a phase up: the sum with its noise, and the noise's stddev per coordinate in it.
+_Adder = Callable[[PhasePlan, Sequence[NDArray[np.float64]], SeededNoise], tuple[NDArray[np.float64], float]]
 FirstSums = dict[tuple[str, int], NDArray[np.float64]]
 
 
@@ -41,8 +48,7 @@ def plan_for(schema: FeatureSchema, epsilon: float | None) -> ModelPlan:
     if epsilon is None:
         return default_plan(schema, noise_multiplier=0.0)
     shape = default_plan(schema, noise_multiplier=1.0)
-    releases = [phase_release(phase) for phase in shape.phases]
-    factor = calibrate_noise_multiplier(releases, epsilon=epsilon, delta=DELTA)
+    factor = calibrate_noise_multiplier(list(releases_of(shape)), epsilon=epsilon, delta=DELTA)
     return default_plan(schema, noise_multiplier=factor)
 
 
@@ -54,6 +60,7 @@ def train(
     seed: int,
     first_sums: FirstSums,
     step: Step,
+    rounds: RoundTerms | None = None,
 ) -> SharedState:
     """Run every phase over every shop and return the last state, which is what a release holds.
 
@@ -65,7 +72,12 @@ def train(
         first_sums: clipped sums of the first phase by plan and shop, filled and reused: they depend on no
             noise.
         step: told (phase, shops done, shops) as work goes on.
+        rounds: how secure sums are held; `round_terms` of so many shops when None.
+
+    Raises:
+        TooFewStoresError: the noise is to be added in the sum, and there are too few shops for one.
     """
+    add = _adder(plan, placement, rounds, stores=len(shops))
     state = initial_state(plan)
     for phase in plan.phases:
         source = SeededNoise(_mixed(seed, phase.index))
@@ -73,7 +85,8 @@ def train(
         for index, shop in enumerate(shops):
             sums.append(_store_sum(plan, phase, state, shop, index, source, first_sums))
             step(f"{phase.name} {phase.index + 1}/{len(plan.phases)}", index + 1, len(shops))
-        state = _close(plan, phase, state, sums, placement=placement, source=source)
+        total, noise_stddev = add(phase, sums, source)
+        state = apply_sum(plan, phase, state, total, stores=len(sums), noise_stddev=noise_stddev)
     return state
 
 
@@ -94,24 +107,42 @@ def _store_sum(
     return first_sums[key]
 
 
-def _close(
-    plan: ModelPlan,
-    phase: PhasePlan,
-    state: SharedState,
-    sums: Sequence[NDArray[np.float64]],
-    *,
-    placement: Placement,
-    source: SeededNoise,
-) -> SharedState:
+def _adder(plan: ModelPlan, placement: Placement, rounds: RoundTerms | None, *, stores: int) -> _Adder:
     if placement is Placement.NOBODY:
-        total = np.sum(sums, axis=0)
-        return apply_sum(plan, phase, state, total, stores=len(sums), noise_stddev=0.0)
-    mechanism = phase_mechanism(phase)
+        return _plain_sum
     if placement is Placement.EVERY_STORE:
-        return close_phase(plan, phase, state, [mechanism.privatise(each, source=source) for each in sums])
-    integers = np.sum([mechanism.encode(each) for each in sums], axis=0, dtype=np.int64)
-    noisy = mechanism.decode(integers + mechanism.noise(source))
-    return apply_sum(plan, phase, state, noisy, stores=len(sums), noise_stddev=mechanism.noise_stddev)
+        return _sum_of_noisy_sums
+    terms = rounds or round_terms(stores)
+    coop = OneProcessCoop(stores, terms)
+
+    def secure_sum(
+        phase: PhasePlan, sums: Sequence[NDArray[np.float64]], source: SeededNoise
+    ) -> tuple[NDArray[np.float64], float]:
+        mechanism = phase_mechanism(plan, phase, terms, stores=stores)
+        addends = {index: partial(mechanism.share, each, source=source) for index, each in enumerate(sums)}
+        opened = coop.add(addends, round_number=phase.index, dimension=phase.dimension)
+        return mechanism.decode(opened.values), mechanism.noise_stddev(contributors=len(opened.contributors))
+
+    return secure_sum
+
+
+def _plain_sum(
+    _phase: PhasePlan, sums: Sequence[NDArray[np.float64]], _source: SeededNoise
+) -> tuple[NDArray[np.float64], float]:
+    return np.sum(sums, axis=0), 0.0
+
+
+def _sum_of_noisy_sums(
+    phase: PhasePlan, sums: Sequence[NDArray[np.float64]], source: SeededNoise
+) -> tuple[NDArray[np.float64], float]:
+    """Add up sums that each carry the whole noise of the phase."""
+    mechanism = GaussianMechanism(
+        dimension=phase.dimension,
+        clipping_norm=phase.clipping_norm,
+        noise_multiplier=phase.noise_multiplier,
+    )
+    total = np.sum([mechanism.privatise(each, source=source) for each in sums], axis=0, dtype=np.int64)
+    return mechanism.decode(total), mechanism.noise_stddev * math.sqrt(len(sums))
 
 
 def _mixed(seed: int, phase: int) -> int:

@@ -12,6 +12,11 @@ def test_every_epsilon_is_run_with_noise_in_the_sum_and_in_every_store():
     assert len(names) == len(set(names))
 
 
+def test_any_epsilon_can_be_asked_for():
+    names = [condition.name for condition in conditions_for((1.0, 2.0, 3.0, 8.0))]
+    assert names[-8::2] == ["epsilon-1-in-sum", "epsilon-2-in-sum", "epsilon-3-in-sum", "epsilon-8-in-sum"]
+
+
 def test_only_what_is_trained_needs_seeds():
     for condition in conditions_for((1.0,)):
         # Whatever is trained draws at random.

@@ -5,7 +5,7 @@ from journeys import made_up_tables
 from rich.console import Console
 
 from highstreet.simulations import lab
-from highstreet.simulations.errors import InvalidSplitError, UnreadableResultsError
+from highstreet.simulations.errors import InvalidSplitError, TooFewStoresError, UnreadableResultsError
 from highstreet.simulations.lab import Request, run_replay
 
 
@@ -66,6 +66,8 @@ def test_replay_goes_on_where_it_stopped_and_reports_everything(tmp_path, tables
     assert set(rows[-1]["against"]) == {"store-popularity", "own-recency", "alone"}
     assert "a person who shops in up to" in by_ending[".md"]
     assert "given as canonical tables" in by_ending[".md"]
+    assert "shares of 3 shops; floor 3, up to 1 colluding, committee of 3" in by_ending[".md"]
+    assert rows[-1]["details"]["secure_sum"]["surplus"] == pytest.approx(1.0, rel=1e-6)
     assert by_ending[".html"].count("<svg") == 3
     assert "http" not in by_ending[".html"].split("<body>")[0]
 
@@ -91,6 +93,23 @@ def test_fewer_shops_are_taken_from_all_sizes(tmp_path, tables):
     paths = run_replay(request(tmp_path, tables, stores=2, conditions=("popularity",)), console=quiet())
     assert json.loads(paths[1].read_text())["facts"]["shops"] == 2
     assert paths[0].name == "made-up-fit8-predict9-10-2shops.md"
+
+
+def test_other_terms_of_the_secure_sum_are_another_result(tmp_path, tables):
+    def fingerprint(**changes):
+        paths = run_replay(
+            request(tmp_path, tables, conditions=("epsilon-3-in-sum",), **changes), console=quiet()
+        )
+        notes = (tmp_path / "out" / "runs" / paths[0].stem).rglob("epsilon-3-in-sum-seed1.json")
+        return json.loads(next(notes).read_text())["fingerprint"]
+
+    assert fingerprint(seeds=1) != fingerprint(seeds=1, colluders=2)
+
+
+def test_too_few_shops_for_a_secure_sum_are_refused_before_anything_is_run(tmp_path, tables):
+    with pytest.raises(TooFewStoresError, match="2 shops"):
+        run_replay(request(tmp_path, tables, stores=2), console=quiet())
+    assert not list((tmp_path / "out").rglob("*-seed1.json"))
 
 
 def test_unknown_link_is_refused(tmp_path, tables):

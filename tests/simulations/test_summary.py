@@ -8,12 +8,20 @@ from highstreet.simulations.results import Finished
 from highstreet.simulations.summary import summarise
 
 UNITS = 60
+CLAIMS = ("epsilon 3.00 for a customer", "epsilon 9.00 for a person")
+HELD = {"contributors": 6, "floor": 5, "colluders": 1, "committee": 6, "threshold": 4, "surplus": 1.118}
 
 
 def finished(condition, seed, level):
     values = np.full((UNITS, len(METRICS)), level) + 0.01 * np.sin(np.arange(UNITS))[:, None]
     return Finished(
-        condition=condition, seed=seed, values=values, seconds=2.0, commit="abc", claims=(), details={}
+        condition=condition,
+        seed=seed,
+        values=values,
+        seconds=2.0,
+        commit="abc",
+        claims=CLAIMS if condition.startswith("epsilon") else (),
+        details={"secure_sum": HELD} if condition.endswith("in-sum") else {},
     )
 
 
@@ -60,3 +68,15 @@ def test_tables_mark_intervals_above_zero(summary):
     against = next(table for table in tables_of_summary(summary) if table.title == "Against alone")
     assert against.rows[0][1].endswith("*")
     assert "| condition |" in against.markdown()
+
+
+def test_promises_say_who_adds_the_noise_and_how_much_of_it_is_surplus(summary):
+    promised = next(table for table in tables_of_summary(summary) if table.title == "What is promised")
+    assert promised.rows == (
+        (
+            "co-op prior + local, epsilon 3, noise once in the sum",
+            *CLAIMS,
+            "shares of 6 shops; floor 5, up to 1 colluding, committee of 6 of which 4 open; "
+            "1.12 times what is promised",
+        ),
+    )

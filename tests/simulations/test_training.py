@@ -2,21 +2,28 @@ import numpy as np
 import pytest
 from journeys import made_up_federation
 
-from highstreet.client.contribution import phase_release
+from highstreet.audit.claims import releases_of
 from highstreet.models.schema import FeatureSchema
 from highstreet.privacy.accountant import epsilon as epsilon_of
 from highstreet.simulations import training
 from highstreet.simulations.conditions import DELTA, Placement
+from highstreet.simulations.errors import TooFewStoresError
+from highstreet.simulations.secure_sums import round_terms
 from highstreet.simulations.training import plan_for, train
+
+STORES = 3
 
 
 def silent(_words, _done, _total):
     return None
 
 
+RUN = {"placement": Placement.ONCE_IN_SUM, "seed": 1, "first_sums": {}, "step": silent}
+
+
 @pytest.fixture(scope="module")
 def shops():
-    return [store.shop for store in made_up_federation(stores=2, households=5).stores]
+    return [store.shop for store in made_up_federation(stores=STORES, households=5).stores]
 
 
 @pytest.fixture(scope="module")
@@ -31,8 +38,7 @@ def released(shops):
 
 
 def test_programme_at_an_epsilon_costs_that_epsilon():
-    releases = [phase_release(phase) for phase in plan_for(FeatureSchema(), 3.0).phases]
-    spent = epsilon_of(releases, delta=DELTA)
+    spent = epsilon_of(releases_of(plan_for(FeatureSchema(), 3.0)), delta=DELTA)
     assert 2.98 < spent <= 3.0
 
 
@@ -40,7 +46,25 @@ def test_noise_in_every_store_is_more_noise_than_once_in_the_sum(released):
     stated = {placement: float(state["popularity/key_stddev"][0]) for placement, state in released.items()}
     assert stated[Placement.NOBODY] == 0
     ratio = stated[Placement.EVERY_STORE] / stated[Placement.ONCE_IN_SUM]
-    assert ratio == pytest.approx(np.sqrt(2), rel=1e-3)  # two stores
+    rounds = round_terms(STORES)
+    # Three whole noises, against three shares of which two make a whole one. Grids differ by 0.4 % at most.
+    assert ratio == pytest.approx(np.sqrt(rounds.cohort_floor - rounds.colluders), rel=4e-3)
+
+
+def test_noise_stated_in_the_release_is_the_noise_in_the_sum(shops):
+    plan = plan_for(FeatureSchema(), 3.0)
+    stated = [
+        float(train(plan, shops, **RUN, rounds=round_terms(STORES, colluders=c))["popularity/key_stddev"][0])
+        for c in (0, 1, 2)
+    ]
+    # All three contribute; the fewer are honest at the floor, the larger is each one's share.
+    assert stated[1] / stated[0] == pytest.approx(np.sqrt(3 / 2), rel=4e-3)
+    assert stated[2] / stated[0] == pytest.approx(np.sqrt(3), rel=4e-3)
+
+
+def test_two_shops_cannot_add_the_noise_in_the_sum(shops):
+    with pytest.raises(TooFewStoresError, match="2 shops"):
+        train(plan_for(FeatureSchema(), 3.0), shops[:2], **RUN)
 
 
 def test_same_seed_gives_the_same_release_and_another_seed_another(shops, released):
