@@ -100,7 +100,16 @@ class VouchDesk:
             key = (vouch.voucher_id, vouch.subject_id, vouch.signature)
             if vouch.voucher_id == own and (own, vouch.subject_id) in edges and key not in there:
                 self._put(vouch)
+        self._close_finished(edges)
         return roster, edges
+
+    def _close_finished(self, edges: frozenset[Edge]) -> None:
+        """Forget exchanges after which both sides have signed: nobody waits for their codes any more."""
+        own = self._membership.member_id
+        with opened_book(self._home, now=self._now()) as book:
+            for member_id, kept in list(book.kept.items()):
+                if kept.is_confirmed and {(own, member_id), (member_id, own)} <= edges:
+                    del book.kept[member_id]
 
     def begin(self, other: Member) -> Exchange:
         """Begin an exchange with a member, or go on with the one under way.

@@ -15,6 +15,8 @@ from highstreet.simulations.demo.command import demo
 __all__ = ["demo", "lab_app", "sample_app"]
 
 lab_app = typer.Typer(no_args_is_help=True, help="For researchers: whole federations in one process.")
+_bench_app = typer.Typer(no_args_is_help=True, help="Speed and memory, always as ratios in one run.")
+lab_app.add_typer(_bench_app, name="bench")
 sample_app = typer.Typer(no_args_is_help=True, help="The sample co-op: files to try things with.")
 
 _REPLAY_HELP = """Let a whole co-op learn and be judged in one process, with the code real stores run.
@@ -124,6 +126,34 @@ def audit_command(
 
     if not run_audit(out, short=short, seed=seed):
         raise typer.Exit(1)
+
+
+@_bench_app.callback()
+def _bench() -> None:
+    """Speed and memory, always as ratios in one run."""
+
+
+@_bench_app.command("private-step")
+def private_step_command(
+    out: Annotated[Path, typer.Option(help="Folder for private-step.json and private-step.md.")],
+    items: Annotated[
+        list[int] | None, typer.Option(min=2, help="Items; repeat for several. Default 2,000 to 200,000.")
+    ] = None,
+    turns: Annotated[int, typer.Option(min=2, help="Timed steps of each method.")] = 11,
+    memory_limit: Annotated[float, typer.Option(min=1, help="GB; a method that needs more is skipped.")] = 16,
+) -> None:
+    """Time a private training step on item tables against the same step without privacy, and Opacus."""
+    from highstreet.simulations.bench.private_step import ITEMS, run_bench
+
+    paths = run_bench(
+        out,
+        items=items or ITEMS,
+        turns=turns,
+        memory_limit_bytes=int(memory_limit * 1e9),
+        say=lambda line: typer.echo(line, err=True),
+    )
+    for path in paths:
+        typer.echo(path)
 
 
 @lab_app.command("schema")

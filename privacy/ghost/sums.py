@@ -18,6 +18,9 @@ from highstreet.privacy.ghost.terms import OuterTerms, RowTerms, Terms
 
 __all__ = ["ClippedSum", "GradientSum", "weighted_sum"]
 
+#: Rows written out at a time.
+_ROWS = 1 << 12
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class GradientSum:
@@ -25,21 +28,21 @@ class GradientSum:
 
     Attributes:
         shape: of the parameter. A vector counts as a matrix of one column.
+        dtype: of the sum.
         products: pairs (left, right), shapes (n, rows) and (n, columns), adding left^T right.
-        index: (n,), ascending, rows that `values` are added to; a row may come several times.
-        values: (n, columns).
+        rows: terms of single rows, weighted, ordered by row; one for each use of a table.
         dense: added as it is, or None; shape (rows, columns).
     """
 
     shape: torch.Size
+    dtype: torch.dtype
     products: tuple[tuple[Tensor, Tensor], ...]
-    index: Tensor
-    values: Tensor
+    rows: tuple[RowTerms, ...]
     dense: Tensor | None
 
     @property
     def is_sparse(self) -> bool:
-        """Whether rows not in `index` are zero."""
+        """Whether rows that no term names are zero."""
         return not self.products and self.dense is None
 
     def add_rows(self, block: Tensor, *, start: int, factor: float = 1.0) -> None:
@@ -49,13 +52,15 @@ class GradientSum:
             block.addmm_(left[:, start:stop].T, right, alpha=factor)
         if self.dense is not None:
             block.add_(self.dense[start:stop], alpha=factor)
-        first, last = torch.searchsorted(self.index, torch.tensor([start, stop])).tolist()
-        if last > first:
-            block.index_add_(0, self.index[first:last] - start, self.values[first:last], alpha=factor)
+        for terms in self.rows:
+            first, last = torch.searchsorted(terms.index, torch.tensor([start, stop])).tolist()
+            for some in _slices(first, last):
+                values = terms.vectors[terms.vector[some]].mul_(terms.coefficient[some].unsqueeze(1))
+                block.index_add_(0, terms.index[some] - start, values, alpha=factor)
 
     def to_dense(self) -> Tensor:
         """Return the whole sum in the parameter's shape."""
-        whole = torch.zeros(self.shape, dtype=self.values.dtype)
+        whole = torch.zeros(self.shape, dtype=self.dtype)
         self.add_rows(_as_matrix(whole), start=0)
         return whole
 
@@ -83,26 +88,38 @@ def weighted_sum(terms: Sequence[Terms], weights: Tensor, shape: torch.Size) -> 
         weights: (b,), one for each example.
         shape: of the parameter.
     """
-    products, index, values = [], [], []
+    products, rows = [], []
     dense: Tensor | None = None
-    columns = shape[1:].numel() if len(shape) > 1 else 1
     for each in terms:
         if isinstance(each, OuterTerms):
             scaled = each.right * weights.to(each.right.dtype)[:, None, None]
             products.append((each.left.flatten(end_dim=1), scaled.flatten(end_dim=1)))
         elif isinstance(each, RowTerms):
-            factor = each.coefficient * weights.to(each.coefficient.dtype)[each.example]
-            index.append(each.index)
-            values.append(each.vectors[each.vector] * factor.unsqueeze(1))
+            rows.append(_weighted_rows(each, weights))
         else:
-            dense = _plus(
-                dense, _as_matrix(torch.tensordot(weights.to(each.gradients.dtype), each.gradients, 1))
-            )
-    rows = torch.cat(index) if index else torch.zeros(0, dtype=torch.int64)
-    order = torch.argsort(rows, stable=True)
-    kind = _dtype(terms)
-    added = torch.cat(values)[order] if values else torch.zeros(0, columns, dtype=kind)
-    return GradientSum(shape=shape, products=tuple(products), index=rows[order], values=added, dense=dense)
+            sums = torch.tensordot(weights.to(each.gradients.dtype), each.gradients, 1)
+            dense = _plus(dense, _as_matrix(sums))
+    return GradientSum(
+        shape=shape, dtype=_dtype(terms), products=tuple(products), rows=tuple(rows), dense=dense
+    )
+
+
+def _weighted_rows(terms: RowTerms, weights: Tensor) -> RowTerms:
+    """Return the terms times their examples' weights, ordered by row."""
+    index, order = torch.sort(terms.index, stable=True)
+    example = terms.example[order]
+    return RowTerms(
+        example=example,
+        index=index,
+        vector=terms.vector[order],
+        coefficient=terms.coefficient[order] * weights.to(terms.coefficient.dtype)[example],
+        vectors=terms.vectors,
+    )
+
+
+def _slices(first: int, last: int) -> list[slice]:
+    """Cut a range into pieces whose rows stay in a processor's cache."""
+    return [slice(at, min(at + _ROWS, last)) for at in range(first, last, _ROWS)]
 
 
 def _as_matrix(tensor: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import itertools
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from highstreet.audit.canonical import canonical_json
@@ -37,11 +37,13 @@ def _as_defined(ids: list[str], edges: frozenset[Edge], me: str, colluders: int)
         counted |= more
 
 
+@settings(deadline=None)
 @given(EDGES, IDS, st.integers(0, 3))
 def test_it_is_the_fixpoint_of_the_two_rules(edges: frozenset[Edge], me: str, colluders: int) -> None:
     assert trusted_members(ALL, edges, me=me, colluders=colluders) == _as_defined(ALL, edges, me, colluders)
 
 
+@settings(deadline=None)
 @given(EDGES, IDS, st.integers(0, 3), st.randoms(use_true_random=False))
 def test_the_order_of_members_and_vouches_does_not_matter(
     edges: frozenset[Edge], me: str, colluders: int, shuffle: Any
@@ -53,6 +55,7 @@ def test_the_order_of_members_and_vouches_does_not_matter(
     assert found == trusted_members(ALL, edges, me=me, colluders=colluders)
 
 
+@settings(deadline=None)
 @given(EDGES, EDGES, IDS, st.integers(0, 3))
 def test_a_vouch_never_costs_anybody_their_place(
     edges: frozenset[Edge], more: frozenset[Edge], me: str, colluders: int
@@ -62,6 +65,7 @@ def test_a_vouch_never_costs_anybody_their_place(
     assert trusted_members(ALL, edges, me=me, colluders=colluders + 1) <= before
 
 
+@settings(deadline=None)
 @given(
     st.integers(0, 3).flatmap(
         lambda c: st.tuples(st.just(c), st.sets(st.integers(1, 5).map(str), max_size=c))

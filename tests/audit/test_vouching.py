@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from highstreet.audit.canonical import canonical_json
@@ -46,6 +46,7 @@ def _run(
     return first, second.take_opening(first.own_nonce)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10**5))
 def test_both_codes_fit_when_nothing_was_changed(seed: int) -> None:
     first, second = _run(seed=seed)

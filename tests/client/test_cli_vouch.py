@@ -60,6 +60,8 @@ def test_two_scripts_vouch_with_three_commands(terminal: Terminal, shops: list[S
     status, _, err = terminal(corner, "vouch", "Mill Lane")
     assert status == 0
     assert "Nothing is left to do" in err
+    assert "Nobody waits" in terminal(mill, "vouch")[1]
+    assert "Nothing is left to do" in terminal(mill, "vouch", "Corner Shop")[2]
 
 
 def test_an_owner_is_led_through_the_call(terminal: Terminal, shops: list[Store]) -> None:

@@ -440,6 +440,7 @@ def test_an_old_exchange_played_back_is_not_answered_again(
 
     lying("FetchVouching", listen)
     compare(ann, bob)
+    bob.tend()
     before = read_book(bob.home, now=int(time.time()))
 
     def replay(asking: str, reply: coop_pb2.FetchVouchingReply) -> coop_pb2.FetchVouchingReply:
@@ -453,6 +454,7 @@ def test_an_old_exchange_played_back_is_not_answered_again(
     bob.restart()
     bob.tend()
     assert read_book(bob.home, now=int(time.time())) == before
+    assert [each[3] for each in before.codes] == [heard[0].commitment.hex()]
 
 
 def test_invented_stores_that_vouch_for_each_other_do_not_count(

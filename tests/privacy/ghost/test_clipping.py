@@ -333,7 +333,7 @@ def test_the_gradient_of_a_table_holds_no_row_nobody_touched():
     total = clip_and_sum(module, loss, (ITEMS, ITEMS), clipping_norm=1.0)
     gradient = total.gradients[module.bag.weight]
     assert gradient.is_sparse
-    assert set(gradient.index.tolist()) == set(ITEMS[ITEMS >= 0].tolist())
+    assert set(gradient.rows[0].index.tolist()) == set(ITEMS[ITEMS >= 0].tolist())
     assert not total.gradients[module.out.weight].is_sparse
 
 
