@@ -19,13 +19,11 @@ from highstreet.privacy.discreteness import Departure, departure
 from highstreet.privacy.errors import InvalidReleaseError, InvalidRowsError, NonFiniteRowsError
 from highstreet.privacy.noise import NoiseSource
 from highstreet.privacy.releases import GaussianRelease, customer_release
+from highstreet.privacy.secure_sum.field import HALF, MODULUS
 from highstreet.privacy.summing import ROUNDING_SLACK
 
 __all__ = ["DistributedMechanism"]
 
-#: Order of the field the sum is taken in, and the largest integer it can hold with a sign.
-_PRIME = 2**31 - 1
-_LARGEST = (_PRIME - 1) // 2
 #: Share of the clipping norm that rounding may cost: as wanted, and at most.
 _WANTED_ROUNDING = 2.0**-9
 _MOST_ROUNDING = 2.0**-2
@@ -128,7 +126,7 @@ class DistributedMechanism:
             and math.isfinite(self.clipping_norm)
             and 2.0**-500 < self.clipping_norm < 2.0**500
             and 0 < self.noise_multiplier <= _MAX_NOISE_MULTIPLIER
-            and 0 <= self.colluders < self.floor <= self.stores <= _LARGEST
+            and 0 <= self.colluders < self.floor <= self.stores <= HALF
             and self.clients_per_store > 0
         )
         if not sound:
@@ -269,7 +267,7 @@ class DistributedMechanism:
         if rounding > _MOST_ROUNDING * room:
             return None
         step = self.clipping_norm * (1 + ROUNDING_SLACK) / room * (1 + _ARITHMETIC_SLACK)
-        largest = max(0, (_LARGEST - self._noise_room(b)) // self.stores)
+        largest = max(0, (HALF - self._noise_room(b)) // self.stores)
         return _Grid(
             share_log2_stddev=b,
             grid_step=step,
@@ -308,4 +306,4 @@ def _least_log2_stddev(dimension: int) -> int:
 
 def _centred(integers: NDArray[np.int64]) -> NDArray[np.int64]:
     """Reduce modulo p to -(p - 1) / 2 .. (p - 1) / 2."""
-    return (integers % _PRIME + _LARGEST) % _PRIME - _LARGEST
+    return (integers % MODULUS + HALF) % MODULUS - HALF

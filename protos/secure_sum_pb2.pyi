@@ -37,6 +37,13 @@ class SumRefusalCode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     SUM_REFUSAL_REPEATED_ANSWER: _ClassVar[SumRefusalCode]
     SUM_REFUSAL_ANSWER_SIZE: _ClassVar[SumRefusalCode]
     SUM_REFUSAL_UNAVAILABLE: _ClassVar[SumRefusalCode]
+    SUM_REFUSAL_FEW_AGREEMENTS: _ClassVar[SumRefusalCode]
+    SUM_REFUSAL_REPEATED_AGREEMENT: _ClassVar[SumRefusalCode]
+    SUM_REFUSAL_AGREEMENT_SEAT: _ClassVar[SumRefusalCode]
+    SUM_REFUSAL_AGREEMENT_SIGNATURE: _ClassVar[SumRefusalCode]
+    SUM_REFUSAL_AGREEMENT_REQUEST: _ClassVar[SumRefusalCode]
+    SUM_REFUSAL_AGREEMENT_COMMITTEE: _ClassVar[SumRefusalCode]
+    SUM_REFUSAL_AGREEMENT_SET: _ClassVar[SumRefusalCode]
 SUM_REFUSAL_UNSPECIFIED: SumRefusalCode
 SUM_REFUSAL_UNREADABLE: SumRefusalCode
 SUM_REFUSAL_VERSION: SumRefusalCode
@@ -65,6 +72,13 @@ SUM_REFUSAL_OTHER_SET: SumRefusalCode
 SUM_REFUSAL_REPEATED_ANSWER: SumRefusalCode
 SUM_REFUSAL_ANSWER_SIZE: SumRefusalCode
 SUM_REFUSAL_UNAVAILABLE: SumRefusalCode
+SUM_REFUSAL_FEW_AGREEMENTS: SumRefusalCode
+SUM_REFUSAL_REPEATED_AGREEMENT: SumRefusalCode
+SUM_REFUSAL_AGREEMENT_SEAT: SumRefusalCode
+SUM_REFUSAL_AGREEMENT_SIGNATURE: SumRefusalCode
+SUM_REFUSAL_AGREEMENT_REQUEST: SumRefusalCode
+SUM_REFUSAL_AGREEMENT_COMMITTEE: SumRefusalCode
+SUM_REFUSAL_AGREEMENT_SET: SumRefusalCode
 
 class ContributionHeader(_message.Message):
     __slots__ = ("format_version", "coop_id", "request_sha256", "contributor_id", "committee_sha256", "dimension", "ephemeral_public_key", "box_sha256")
@@ -96,6 +110,52 @@ class Contribution(_message.Message):
     boxes: _containers.RepeatedScalarFieldContainer[bytes]
     def __init__(self, header: _Optional[bytes] = ..., signature: _Optional[bytes] = ..., boxes: _Optional[_Iterable[bytes]] = ...) -> None: ...
 
+class SumHeader(_message.Message):
+    __slots__ = ("header", "signature")
+    HEADER_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    header: bytes
+    signature: bytes
+    def __init__(self, header: _Optional[bytes] = ..., signature: _Optional[bytes] = ...) -> None: ...
+
+class SumAgreementRequest(_message.Message):
+    __slots__ = ("format_version", "request_sha256", "member_id", "headers", "signature")
+    FORMAT_VERSION_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_SHA256_FIELD_NUMBER: _ClassVar[int]
+    MEMBER_ID_FIELD_NUMBER: _ClassVar[int]
+    HEADERS_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    format_version: int
+    request_sha256: bytes
+    member_id: str
+    headers: _containers.RepeatedCompositeFieldContainer[SumHeader]
+    signature: bytes
+    def __init__(self, format_version: _Optional[int] = ..., request_sha256: _Optional[bytes] = ..., member_id: _Optional[str] = ..., headers: _Optional[_Iterable[_Union[SumHeader, _Mapping]]] = ..., signature: _Optional[bytes] = ...) -> None: ...
+
+class SumAgreement(_message.Message):
+    __slots__ = ("format_version", "request_sha256", "member_id", "committee_sha256", "set_sha256", "refusal")
+    FORMAT_VERSION_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_SHA256_FIELD_NUMBER: _ClassVar[int]
+    MEMBER_ID_FIELD_NUMBER: _ClassVar[int]
+    COMMITTEE_SHA256_FIELD_NUMBER: _ClassVar[int]
+    SET_SHA256_FIELD_NUMBER: _ClassVar[int]
+    REFUSAL_FIELD_NUMBER: _ClassVar[int]
+    format_version: int
+    request_sha256: bytes
+    member_id: str
+    committee_sha256: bytes
+    set_sha256: bytes
+    refusal: SumRefusalCode
+    def __init__(self, format_version: _Optional[int] = ..., request_sha256: _Optional[bytes] = ..., member_id: _Optional[str] = ..., committee_sha256: _Optional[bytes] = ..., set_sha256: _Optional[bytes] = ..., refusal: _Optional[_Union[SumRefusalCode, str]] = ...) -> None: ...
+
+class SignedSumAgreement(_message.Message):
+    __slots__ = ("agreement", "signature")
+    AGREEMENT_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    agreement: bytes
+    signature: bytes
+    def __init__(self, agreement: _Optional[bytes] = ..., signature: _Optional[bytes] = ...) -> None: ...
+
 class SumEntry(_message.Message):
     __slots__ = ("header", "signature", "box")
     HEADER_FIELD_NUMBER: _ClassVar[int]
@@ -107,18 +167,20 @@ class SumEntry(_message.Message):
     def __init__(self, header: _Optional[bytes] = ..., signature: _Optional[bytes] = ..., box: _Optional[bytes] = ...) -> None: ...
 
 class SumRequest(_message.Message):
-    __slots__ = ("format_version", "request_sha256", "member_id", "entries", "signature")
+    __slots__ = ("format_version", "request_sha256", "member_id", "entries", "signature", "agreements")
     FORMAT_VERSION_FIELD_NUMBER: _ClassVar[int]
     REQUEST_SHA256_FIELD_NUMBER: _ClassVar[int]
     MEMBER_ID_FIELD_NUMBER: _ClassVar[int]
     ENTRIES_FIELD_NUMBER: _ClassVar[int]
     SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    AGREEMENTS_FIELD_NUMBER: _ClassVar[int]
     format_version: int
     request_sha256: bytes
     member_id: str
     entries: _containers.RepeatedCompositeFieldContainer[SumEntry]
     signature: bytes
-    def __init__(self, format_version: _Optional[int] = ..., request_sha256: _Optional[bytes] = ..., member_id: _Optional[str] = ..., entries: _Optional[_Iterable[_Union[SumEntry, _Mapping]]] = ..., signature: _Optional[bytes] = ...) -> None: ...
+    agreements: _containers.RepeatedCompositeFieldContainer[SignedSumAgreement]
+    def __init__(self, format_version: _Optional[int] = ..., request_sha256: _Optional[bytes] = ..., member_id: _Optional[str] = ..., entries: _Optional[_Iterable[_Union[SumEntry, _Mapping]]] = ..., signature: _Optional[bytes] = ..., agreements: _Optional[_Iterable[_Union[SignedSumAgreement, _Mapping]]] = ...) -> None: ...
 
 class SumAnswer(_message.Message):
     __slots__ = ("format_version", "request_sha256", "member_id", "set_sha256", "values", "refusal")

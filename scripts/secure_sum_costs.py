@@ -56,11 +56,11 @@ class Clock:
 
     def table(self) -> str:
         """Return a line per step: median seconds of processor and clock, mean megabytes of its message."""
-        lines = [f"{'step':<30}{'times':>6}{'processor s':>13}{'clock s':>9}{'MB':>9}"]
+        lines = [f"{'step':<30}{'times':>6}{'processor s':>13}{'clock s':>9}{'MB':>10}"]
         for name, seconds in self.seconds.items():
             lines.append(
                 f"{name:<30}{len(seconds):>6}{statistics.median(self.processor_seconds[name]):>13.3f}"
-                f"{statistics.median(seconds):>9.3f}{statistics.mean(self.sizes.get(name, [0])) / 1e6:>9.3f}"
+                f"{statistics.median(seconds):>9.3f}{statistics.mean(self.sizes.get(name, [0])) / 1e6:>10.4f}"
             )
         return "\n".join(lines)
 
@@ -114,13 +114,23 @@ def _run(context: RoundContext, keys: dict[str, MemberKeys]) -> Clock:
         clock.sizes.setdefault("store: contribute", []).append(len(made.body))
         clock.time("coordinator: check one", partial(opening.add_contribution, made.body))
     opening.announce(_COORDINATOR)
-    for number, member in enumerate(context.committee.members, start=1):
-        one = member.member_id
+    seats = {
+        member.member_id: CommitteeSeat(
+            context=context, member_id=member.member_id, own_header_sha256=headers[member.member_id]
+        )
+        for member in context.committee.members
+    }
+    for one, seat in seats.items():
+        request = clock.time("coordinator: ask to agree", partial(opening.agreement_request, one))
+        agreed = clock.time("member: agree", partial(seat.agree, request, keys[one]))
+        agreement = agreed.release(lambda announced: None)
+        clock.sizes.setdefault("member: agree", []).append(len(agreement))
+        clock.time("coordinator: take an agreement", partial(opening.add_agreement, agreement))
+    for number, (one, seat) in enumerate(seats.items(), start=1):
         kind = "seed seat" if number < context.committee.threshold else "vector seat"
         request = clock.time(f"coordinator: ask, {kind}", partial(opening.sum_request, one))
-        seat = CommitteeSeat(context=context, member_id=one, own_header_sha256=headers[one])
         prepared = clock.time(f"member: answer, {kind}", partial(seat.prepare, request, keys[one]))
-        answer = prepared.release(lambda announced, body: None)
+        answer = prepared.release(lambda announced: None)
         clock.sizes.setdefault(f"member: answer, {kind}", []).append(len(answer))
         clock.time("coordinator: take an answer", partial(opening.add_answer, answer))
         if opening.missing_answers == 0:

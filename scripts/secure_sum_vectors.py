@@ -31,10 +31,32 @@ from highstreet.privacy.secure_sum.keystream import expand_seed
 VECTORS = Path(__file__).resolve().parent.parent / "docs" / "secure-sum" / "vectors.json"
 #: Word 561 of its keystream is p with the highest bit cleared, and is dropped.
 SEED_WITH_A_DROPPED_WORD = hashlib.sha256(b"highstreet dropped word 931843").digest()
+#: The first `late` seats are away when the set is agreed to, and answer all the same.
 SHAPES = (
-    {"members": 4, "committee_size": 3, "colluders": 1, "floor": 3, "contributors": 3},
-    {"members": 7, "committee_size": 5, "colluders": 1, "floor": 3, "contributors": 5},
-    {"members": 9, "committee_size": 9, "colluders": 2, "floor": 4, "contributors": 4},
+    {
+        "members": 4,
+        "committee_size": 3,
+        "colluders": 1,
+        "floor": 3,
+        "contributors": 3,
+        "late": 0,
+    },
+    {
+        "members": 7,
+        "committee_size": 5,
+        "colluders": 1,
+        "floor": 3,
+        "contributors": 5,
+        "late": 0,
+    },
+    {
+        "members": 9,
+        "committee_size": 9,
+        "colluders": 2,
+        "floor": 4,
+        "contributors": 4,
+        "late": 3,
+    },
 )
 INTEGERS = (
     [0, 1, -1, HALF, -HALF, 123_456_789],
@@ -129,17 +151,28 @@ def _round(number: int, shape: dict[str, int]) -> dict[str, Any]:
             }
         )
     announced = opening.announce(coordinator)
-    answers = []
-    for member in committee.members:
-        request = opening.sum_request(member.member_id)
-        seat = CommitteeSeat(
+    seats = {
+        member.member_id: CommitteeSeat(
             context=context,
             member_id=member.member_id,
             own_header_sha256=headers.get(member.member_id),
         )
-        answer = seat.prepare(request, keys[member.member_id]).release(lambda announced, body: None)
+        for member in committee.members
+    }
+    agreements = []
+    for member_id in list(seats)[shape["late"] :]:
+        request = opening.agreement_request(member_id)
+        agreement = seats[member_id].agree(request, keys[member_id]).release(lambda announced: None)
+        opening.add_agreement(agreement)
+        agreements.append(
+            {"member_id": member_id, "agreement_request": request.hex(), "agreement": agreement.hex()}
+        )
+    answers = []
+    for member_id, seat in seats.items():
+        request = opening.sum_request(member_id)
+        answer = seat.prepare(request, keys[member_id]).release(lambda announced: None)
         opening.add_answer(answer)
-        answers.append({"member_id": member.member_id, "sum_request": request.hex(), "answer": answer.hex()})
+        answers.append({"member_id": member_id, "sum_request": request.hex(), "answer": answer.hex()})
     return {
         **draw,
         **terms,
@@ -160,6 +193,7 @@ def _round(number: int, shape: dict[str, int]) -> dict[str, Any]:
         "committee_sha256": committee.sha256().hex(),
         "contributions": contributions,
         "set_sha256": announced.hex(),
+        "agreements": agreements,
         "answers": answers,
         "sum": opening.open().values.tolist(),
     }

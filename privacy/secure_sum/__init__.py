@@ -7,7 +7,7 @@ from highstreet.privacy.secure_sum.contribution import (
     open_contribution,
 )
 from highstreet.privacy.secure_sum.errors import SumRefusal, SumRefusedError
-from highstreet.privacy.secure_sum.member import CommitteeSeat, MemberKeys, PreparedAnswer
+from highstreet.privacy.secure_sum.member import CommitteeSeat, MemberKeys, PreparedReply
 from highstreet.privacy.secure_sum.opening import OpenedSum, Opening
 from highstreet.privacy.secure_sum.round_context import RoundContext
 from highstreet.privacy.secure_sum.terms import (
@@ -29,7 +29,7 @@ __all__ = [
     "OpenedContribution",
     "OpenedSum",
     "Opening",
-    "PreparedAnswer",
+    "PreparedReply",
     "RoundContext",
     "SumRefusal",
     "SumRefusedError",

@@ -12,6 +12,7 @@ __all__ = [
     "InvalidRoundError",
     "InvalidTermsError",
     "InvalidVectorError",
+    "MissingAgreementsError",
     "MissingAnswersError",
     "OpeningStateError",
     "SecureSumError",
@@ -50,6 +51,21 @@ class SumRefusal(IntEnum):
     REPEATED_ANSWER = 25
     ANSWER_SIZE = 26
     UNAVAILABLE = 27
+    FEW_AGREEMENTS = 28
+    REPEATED_AGREEMENT = 29
+    AGREEMENT_SEAT = 30
+    AGREEMENT_SIGNATURE = 31
+    AGREEMENT_REQUEST = 32
+    AGREEMENT_COMMITTEE = 33
+    AGREEMENT_SET = 34
+
+    @classmethod
+    def received(cls, number: int) -> SumRefusal:
+        """Return the code of a number that arrived; UNAVAILABLE for one that is not known here."""
+        try:
+            return cls(number)
+        except ValueError:
+            return cls.UNAVAILABLE
 
 
 _FACTS = {
@@ -59,7 +75,7 @@ _FACTS = {
     SumRefusal.OTHER_REQUEST: "the message belongs to another request",
     SumRefusal.NOT_ADDRESSED: "the message is meant for another committee member",
     SumRefusal.FLOOR: "the set holds fewer contributors than the floor",
-    SumRefusal.SECOND_SET: "another set was already answered in this round",
+    SumRefusal.SECOND_SET: "this store agreed to another set in this round",
     SumRefusal.UNKNOWN_CONTRIBUTOR: "a contributor is no counted member of the roster",
     SumRefusal.REPEATED_CONTRIBUTOR: "a contributor comes twice",
     SumRefusal.CONTRIBUTOR_SIGNATURE: "a contributor did not sign its header",
@@ -80,6 +96,13 @@ _FACTS = {
     SumRefusal.REPEATED_ANSWER: "a committee member gave two different answers",
     SumRefusal.ANSWER_SIZE: "an answer has the wrong size",
     SumRefusal.UNAVAILABLE: "the store cannot answer now",
+    SumRefusal.FEW_AGREEMENTS: "too few committee members agreed to the set",
+    SumRefusal.REPEATED_AGREEMENT: "a committee member's agreement comes twice",
+    SumRefusal.AGREEMENT_SEAT: "an agreement comes from a member who has no seat on the committee",
+    SumRefusal.AGREEMENT_SIGNATURE: "a committee member did not sign its agreement",
+    SumRefusal.AGREEMENT_REQUEST: "an agreement belongs to another request",
+    SumRefusal.AGREEMENT_COMMITTEE: "an agreement is of another committee",
+    SumRefusal.AGREEMENT_SET: "an agreement is to another set than the announced one",
 }
 
 
@@ -112,7 +135,7 @@ class InvalidVectorError(SecureSumError):
 
 
 class OpeningStateError(SecureSumError):
-    """A step of the opening was taken out of order: a set is announced once, answers come after it."""
+    """A step of the opening was taken out of order: contributions, one set, agreements, answers."""
 
 
 class BelowFloorError(SecureSumError):
@@ -129,6 +152,21 @@ class BelowFloorError(SecureSumError):
             next_step="Wait for more contributions, or let the round lapse.",
         )
         self.missing = floor - contributions
+
+
+class MissingAgreementsError(SecureSumError):
+    """Too few committee members have agreed to the set for any of them to give its share of the sum.
+
+    Attributes:
+        missing: how many more agreements are needed.
+    """
+
+    def __init__(self, *, agreements: int, threshold: int) -> None:
+        super().__init__(
+            f"{agreements} committee members agreed to the set; {threshold} must before one will answer.",
+            next_step="Wait for more agreements.",
+        )
+        self.missing = threshold - agreements
 
 
 class MissingAnswersError(SecureSumError):

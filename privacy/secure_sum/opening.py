@@ -1,4 +1,4 @@
-"""The opening: the coordinator collects contributions, announces one set and opens its sum."""
+"""The opening: the coordinator collects contributions, has one set agreed to and opens its sum."""
 
 from __future__ import annotations
 
@@ -8,32 +8,30 @@ from enum import StrEnum
 
 import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
+from highstreet.privacy.secure_sum.agreement import Agreement, open_agreement
 from highstreet.privacy.secure_sum.announced_set import announcement, set_sha256
+from highstreet.privacy.secure_sum.answer import read_answer
 from highstreet.privacy.secure_sum.contribution import OpenedContribution, open_contribution
 from highstreet.privacy.secure_sum.errors import (
     BelowFloorError,
     InconsistentAnswersError,
     InvalidRoundError,
+    MissingAgreementsError,
     MissingAnswersError,
     OpeningStateError,
     SumRefusal,
     SumRefusedError,
 )
 from highstreet.privacy.secure_sum.field import FieldVector, centre, from_bytes
-from highstreet.privacy.secure_sum.limits import (
-    ANSWER_LIMIT_BYTES,
-    FORMAT_VERSION,
-    SUM_REQUEST_LIMIT_BYTES,
-)
+from highstreet.privacy.secure_sum.limits import FORMAT_VERSION, SUM_REQUEST_LIMIT_BYTES
 from highstreet.privacy.secure_sum.round_context import RoundContext
 from highstreet.privacy.secure_sum.shamir import open_shares
-from highstreet.privacy.secure_sum.signatures import Signed, is_signed_by, sign
-from highstreet.protos.secure_sum_pb2 import SignedSumAnswer, SumAnswer, SumRequest
+from highstreet.privacy.secure_sum.signatures import Signed, sign
+from highstreet.protos.secure_sum_pb2 import SumAgreementRequest, SumRequest
 
-__all__ = ["GivenAnswer", "OpenedSum", "Opening", "OpeningState"]
+__all__ = ["GivenReply", "OpenedSum", "Opening", "OpeningState"]
 
 
 class OpeningState(StrEnum):
@@ -41,15 +39,16 @@ class OpeningState(StrEnum):
 
     COLLECTING = "collecting"
     ANNOUNCED = "announced"
+    AGREED = "agreed"
 
 
 @dataclass(frozen=True, slots=True)
-class GivenAnswer:
-    """What a committee member said.
+class GivenReply:
+    """What a committee member said to an agreement request or a sum request.
 
     Attributes:
         member_id: who.
-        refusal: None when it answered; else the code, UNAVAILABLE for codes not known here.
+        refusal: None when it agreed or answered; else the code, UNAVAILABLE for codes not known here.
     """
 
     member_id: str
@@ -77,10 +76,14 @@ class OpenedSum:
 
 
 class Opening:
-    """The coordinator's side of one round: COLLECTING contributions, then ANNOUNCED and collecting answers.
+    """The coordinator's side of one round.
 
-    After a crash, feed it the recorded contributions, the recorded set and the recorded answers again: each
-    step is deterministic, and giving the same message twice changes nothing.
+    COLLECTING contributions; ANNOUNCED and collecting agreements to the set; AGREED, once t members did, and
+    collecting answers. The t agreements that came first go out with the sum requests; later ones change
+    nothing.
+
+    After a crash, feed it the recorded contributions, set, agreements and answers again, in the order they
+    came: each step is deterministic, and giving the same message twice changes nothing.
     """
 
     def __init__(self, context: RoundContext) -> None:
@@ -88,13 +91,16 @@ class Opening:
         self._contributions: dict[str, OpenedContribution] = {}
         self._announced: tuple[str, ...] | None = None
         self._coordinator_key: Ed25519PrivateKey | None = None
+        self._agreements: dict[int, Agreement] = {}
         self._answers: dict[int, FieldVector] = {}
         self._refusals: dict[str, SumRefusal] = {}
 
     @property
     def state(self) -> OpeningState:
-        """Whether the set was announced."""
-        return OpeningState.COLLECTING if self._announced is None else OpeningState.ANNOUNCED
+        """Whether the set was announced, and agreed to by t members."""
+        if self._announced is None:
+            return OpeningState.COLLECTING
+        return OpeningState.ANNOUNCED if self.missing_agreements else OpeningState.AGREED
 
     @property
     def contributors(self) -> tuple[str, ...]:
@@ -103,8 +109,13 @@ class Opening:
 
     @property
     def refusals(self) -> dict[str, SumRefusal]:
-        """Members who refused and have not answered since."""
+        """Members who refused and have neither agreed nor answered since."""
         return dict(self._refusals)
+
+    @property
+    def missing_agreements(self) -> int:
+        """How many agreements are missing before a member answers."""
+        return max(0, self._context.committee.threshold - len(self._agreements))
 
     @property
     def missing_answers(self) -> int:
@@ -136,7 +147,7 @@ class Opening:
         return opened.header.contributor_id
 
     def announce(self, signing_key: Ed25519PrivateKey, contributors: Collection[str] | None = None) -> bytes:
-        """Settle the one set of this round; return its hash. Record it before a sum request is sent.
+        """Settle the one set of this round; return its hash. Record it before an agreement request is sent.
 
         Args:
             signing_key: the coordinator's.
@@ -151,7 +162,7 @@ class Opening:
             raise InvalidRoundError("The key is not the one that signed the round's request.")
         wanted = self.contributors if contributors is None else tuple(sorted(set(contributors)))
         if self._announced not in (None, wanted):
-            raise OpeningStateError("Another set was already announced; committee members answer once.")
+            raise OpeningStateError("Another set was already announced; committee members agree to one.")
         if not set(wanted) <= self._contributions.keys():
             raise OpeningStateError("A set names a store whose contribution is not here.")
         if len(wanted) < self._context.floor:
@@ -159,25 +170,65 @@ class Opening:
         self._announced, self._coordinator_key = wanted, signing_key
         return self.set_sha256
 
-    def sum_request(self, member_id: str) -> bytes:
-        """Return the announced set as one committee member gets it: headers, signatures and its own boxes.
+    def agreement_request(self, member_id: str) -> bytes:
+        """Return the announced set as one committee member is asked to agree to it: headers and signatures.
 
         Raises:
             OpeningStateError: no set was announced.
-            InvalidRoundError: the member has no seat, or the request is over the limit.
+            InvalidRoundError: the member has no seat.
         """
         announced = self._announced_set()
-        position = self._context.committee.position(member_id)
-        if position is None or self._coordinator_key is None:
-            raise InvalidRoundError("A sum request is for a member of the committee only.")
+        self._position(member_id)
+        request = SumAgreementRequest(
+            format_version=FORMAT_VERSION,
+            request_sha256=self._context.request_sha256,
+            member_id=member_id,
+            signature=self._announcement(Signed.SUM_AGREEMENT_REQUEST, member_id),
+        )
+        for contributor in announced:
+            contribution = self._contributions[contributor]
+            request.headers.add(header=contribution.header_bytes, signature=contribution.signature)
+        return request.SerializeToString()
+
+    def add_agreement(self, body: bytes) -> GivenReply:
+        """Take in a committee member's agreement or its refusal to agree.
+
+        Raises:
+            SumRefusedError: see `open_agreement`; AGREEMENT_SET. What was taken in before stays.
+            OpeningStateError: no set was announced.
+        """
+        announced = self.set_sha256
+        agreement = open_agreement(body, self._context)
+        if agreement.refusal is not None:
+            if agreement.position not in self._agreements:
+                self._refusals[agreement.member_id] = agreement.refusal
+            return GivenReply(agreement.member_id, agreement.refusal)
+        if agreement.set_sha256 != announced:
+            raise SumRefusedError(SumRefusal.AGREEMENT_SET)
+        if agreement.position not in self._agreements:
+            self._agreements[agreement.position] = agreement
+            self._refusals.pop(agreement.member_id, None)
+        return GivenReply(agreement.member_id, None)
+
+    def sum_request(self, member_id: str) -> bytes:
+        """Return the agreed set as one committee member gets it: headers, its own boxes and t agreements.
+
+        Any member may be asked, also one that has not agreed: it was away, and may be there now.
+
+        Raises:
+            OpeningStateError: no set was announced.
+            MissingAgreementsError: fewer agreements than the threshold.
+            InvalidRoundError: the member has no seat, or the request is over the limit.
+        """
+        announced = self._agreed_set()
+        position = self._position(member_id)
         if len(announced) * self._context.box_bytes(position) > SUM_REQUEST_LIMIT_BYTES:
             raise InvalidRoundError("The boxes of the set are over the limit of a sum request.")
-        signed = announcement(self._context.request_sha256, member_id, self.set_sha256)
         request = SumRequest(
             format_version=FORMAT_VERSION,
             request_sha256=self._context.request_sha256,
             member_id=member_id,
-            signature=sign(Signed.SUM_REQUEST, signed, self._coordinator_key),
+            signature=self._announcement(Signed.SUM_REQUEST, member_id),
         )
         for contributor in announced:
             contribution = self._contributions[contributor]
@@ -186,20 +237,27 @@ class Opening:
                 signature=contribution.signature,
                 box=contribution.boxes[position - 1],
             )
+        for agreement in list(self._agreements.values())[: self._context.committee.threshold]:
+            request.agreements.add(agreement=agreement.content, signature=agreement.signature)
         return request.SerializeToString()
 
-    def add_answer(self, body: bytes) -> GivenAnswer:
+    def add_answer(self, body: bytes) -> GivenReply:
         """Take in a committee member's answer or refusal.
 
         Raises:
             SumRefusedError: UNREADABLE, VERSION, NOT_ON_COMMITTEE, MEMBER_SIGNATURE, OTHER_REQUEST,
                 OTHER_SET, ANSWER_SIZE, SHARE_RANGE, REPEATED_ANSWER. What was taken in before stays.
             OpeningStateError: no set was announced.
+            MissingAgreementsError: nobody was asked yet.
         """
+        self._agreed_set()
         announced = self.set_sha256
-        message, position = self._read_answer(body)
+        message, position = read_answer(body, self._context)
         if message.WhichOneof("outcome") == "refusal":
-            return self._take_refusal(message)
+            code = SumRefusal.received(message.refusal)
+            if position not in self._answers:
+                self._refusals[message.member_id] = code
+            return GivenReply(message.member_id, code)
         if message.set_sha256 != announced:
             raise SumRefusedError(SumRefusal.OTHER_SET)
         if len(message.values) != 4 * self._context.dimension:
@@ -208,7 +266,7 @@ class Opening:
         if not np.array_equal(self._answers.setdefault(position, share), share):
             raise SumRefusedError(SumRefusal.REPEATED_ANSWER)
         self._refusals.pop(message.member_id, None)
-        return GivenAnswer(message.member_id, None)
+        return GivenReply(message.member_id, None)
 
     def open(self) -> OpenedSum:
         """Open the sum from the answers given so far; more answers may be added and it be opened again.
@@ -240,41 +298,29 @@ class Opening:
             raise OpeningStateError("No set was announced yet.")
         return self._announced
 
+    def _agreed_set(self) -> tuple[str, ...]:
+        announced = self._announced_set()
+        if self.missing_agreements:
+            raise MissingAgreementsError(
+                agreements=len(self._agreements), threshold=self._context.committee.threshold
+            )
+        return announced
+
+    def _position(self, member_id: str) -> int:
+        position = self._context.committee.position(member_id)
+        if position is None:
+            raise InvalidRoundError("A committee member is asked, and nobody else.")
+        return position
+
+    def _announcement(self, kind: Signed, member_id: str) -> bytes:
+        """Return the coordinator's signature that announces the set to one member."""
+        if self._coordinator_key is None:
+            raise OpeningStateError("No set was announced yet.")
+        signed = announcement(self._context.request_sha256, member_id, self.set_sha256)
+        return sign(kind, signed, self._coordinator_key)
+
     def _missing_to_find_one_more(self) -> int:
         surplus = len(self._answers) - self._context.committee.threshold
         missing = 2 - surplus % 2
         seats = len(self._context.committee.members)
         return missing if len(self._answers) + missing <= seats else 0
-
-    def _take_refusal(self, message: SumAnswer) -> GivenAnswer:
-        try:
-            code = SumRefusal(message.refusal)
-        except ValueError:
-            code = SumRefusal.UNAVAILABLE
-        position = self._context.committee.position(message.member_id)
-        if position not in self._answers:
-            self._refusals[message.member_id] = code
-        return GivenAnswer(message.member_id, code)
-
-    def _read_answer(self, body: bytes) -> tuple[SumAnswer, int]:
-        """Return an answer that a committee member signed for this request, and its position."""
-        if len(body) > ANSWER_LIMIT_BYTES:
-            raise SumRefusedError(SumRefusal.UNREADABLE)
-        try:
-            signed = SignedSumAnswer.FromString(body)
-            message = SumAnswer.FromString(signed.answer)
-        except DecodeError:
-            raise SumRefusedError(SumRefusal.UNREADABLE) from None
-        if message.format_version != FORMAT_VERSION:
-            raise SumRefusedError(SumRefusal.VERSION)
-        position = self._context.committee.position(message.member_id)
-        if position is None:
-            raise SumRefusedError(SumRefusal.NOT_ON_COMMITTEE)
-        key = self._context.committee.members[position - 1].signing_public_key
-        if not is_signed_by(key, Signed.SUM_ANSWER, signed.answer, signed.signature):
-            raise SumRefusedError(SumRefusal.MEMBER_SIGNATURE)
-        if message.request_sha256 != self._context.request_sha256:
-            raise SumRefusedError(SumRefusal.OTHER_REQUEST)
-        if message.WhichOneof("outcome") is None:
-            raise SumRefusedError(SumRefusal.UNREADABLE)
-        return message, position

@@ -58,12 +58,12 @@ class CommitteeTerms:
         return min(self.committee_size, members)
 
     def threshold(self, seats: int) -> int:
-        """Return t, the fewest answers that open a sum: the smallest t with 3t > 2m + c.
+        """Return t, the fewest agreements to a set and answers that open its sum: smallest with 2t > m + c.
 
-        With that, whatever sets a coordinator announces to whom, it and c members learn one announced sum at
-        most (docs/secure-sum.md, section 4, theorem 2). 2t > m + c follows: no two sets can both be opened.
-        It alone would not do: with m = 4, c = 1, t = 3 three sets, none of which can be opened, give away
-        three times one sum plus another.
+        With that at most one set of contributors gathers t agreements, as honest members agree once; and
+        t > c, so that colluders alone open nothing (docs/secure-sum.md, section 4). Without agreements it
+        would not do: with m = 4, c = 1, t = 3 three sets, none of which can be opened, give away three times
+        one sum plus another.
 
         Args:
             seats: m.
@@ -73,13 +73,13 @@ class CommitteeTerms:
 
         >>> terms = CommitteeTerms(committee_size=9, colluders=1, floor=3)
         >>> [terms.threshold(seats) for seats in range(3, 10)]
-        [3, 4, 4, 5, 6, 6, 7]
+        [3, 3, 4, 4, 5, 5, 6]
         """
         if not self.colluders < seats <= MAX_COMMITTEE:
             raise InvalidTermsError(
                 f"A committee of {seats} cannot stand {self.colluders} colluding members."
             )
-        return (2 * seats + self.colluders) // 3 + 1
+        return (seats + self.colluders) // 2 + 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +152,7 @@ class Committee:
 
     Attributes:
         members: at positions 1 .. m, in this order.
-        threshold: answers t that open the sum.
+        threshold: agreements t on a set, and answers t that open its sum.
     """
 
     members: tuple[Member, ...]

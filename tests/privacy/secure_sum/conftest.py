@@ -116,6 +116,13 @@ class MadeUpRound:
         opening.announce(COORDINATOR_KEY)
         return opening
 
+    def agreed(self, made: Mapping[str, MadeContribution], ids: Iterable[str] | None = None) -> Opening:
+        """An announced opening to which some members agreed, the whole committee unless said otherwise."""
+        opening = self.announced(made)
+        for one in self.seats if ids is None else ids:
+            opening.add_agreement(self.agreement(one, opening, made))
+        return opening
+
     def seat(self, member_id: str, made: Mapping[str, MadeContribution]) -> CommitteeSeat:
         own = made.get(member_id)
         return CommitteeSeat(
@@ -124,9 +131,13 @@ class MadeUpRound:
             own_header_sha256=None if own is None else own.header_sha256,
         )
 
+    def agreement(self, member_id: str, opening: Opening, made: Mapping[str, MadeContribution]) -> bytes:
+        request = opening.agreement_request(member_id)
+        return self.seat(member_id, made).agree(request, self.keys[member_id]).release(lambda announced: None)
+
     def answer(self, member_id: str, opening: Opening, made: Mapping[str, MadeContribution]) -> bytes:
         prepared = self.seat(member_id, made).prepare(opening.sum_request(member_id), self.keys[member_id])
-        return prepared.release(lambda announced, body: None)
+        return prepared.release(lambda announced: None)
 
 
 def make_round(

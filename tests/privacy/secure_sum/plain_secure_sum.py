@@ -185,7 +185,7 @@ def interpolated(points, at):
 
 
 def threshold(m, c):
-    return min(t for t in range(1, m + 1) if 3 * t > 2 * m + c)
+    return min(t for t in range(1, m + 1) if 2 * t > m + c)
 
 
 def sha256(*parts):

@@ -79,11 +79,16 @@ def test_only_a_counted_member_contributes_under_its_own_key(made_up):
             contribute(made_up.context, vector, member_id=member_id, signing_key=key)
 
 
-def test_every_committee_can_carry_the_largest_dimension(made_up_round):
+def test_three_vectors_of_the_largest_dimension_fit_and_five_of_most_others(made_up_round):
+    def fits(m, c, dimension):
+        context = made_up_round(n=m, m=m, c=c, floor=max(3, c + 1), dimension=dimension).context
+        return sum(context.box_bytes(x) for x in range(1, m + 1)) < CONTRIBUTION_LIMIT_BYTES - 2048
+
     for m in range(3, 10):
         for c in range(m):
-            context = made_up_round(n=m, m=m, c=c, floor=max(3, c + 1), dimension=MAX_DIMENSION).context
-            assert sum(context.box_bytes(x) for x in range(1, m + 1)) < CONTRIBUTION_LIMIT_BYTES - 2048
+            vectors = m - (m + c) // 2
+            assert fits(m, c, MAX_DIMENSION) == (vectors <= 3)
+            assert fits(m, c, 3_350_000)
 
 
 def test_a_round_of_too_many_coordinates_is_none(made_up_round):

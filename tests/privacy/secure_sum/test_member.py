@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -9,19 +8,24 @@ import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from highstreet.privacy.secure_sum import CommitteeSeat, CountedMembers, SumRefusal, SumRefusedError
+from highstreet.privacy.secure_sum import CommitteeSeat, CountedMembers, SumRefusal, SumRefusedError, member
+from highstreet.privacy.secure_sum.agreement import signed_agreement
 from highstreet.privacy.secure_sum.announced_set import announcement, set_sha256
 from highstreet.privacy.secure_sum.contribution import Header
-from highstreet.privacy.secure_sum.errors import InvalidRoundError, MissingAnswersError
+from highstreet.privacy.secure_sum.errors import InvalidRoundError
 from highstreet.privacy.secure_sum.member import MemberKeys, SeatState
 from highstreet.privacy.secure_sum.sealing import seal
 from highstreet.privacy.secure_sum.signatures import Signed, sign
 from highstreet.protos.secure_sum_pb2 import (
     Contribution,
     ContributionHeader,
+    SignedSumAgreement,
     SignedSumAnswer,
+    SumAgreement,
+    SumAgreementRequest,
     SumAnswer,
     SumEntry,
+    SumHeader,
     SumRefusalCode,
     SumRequest,
 )
@@ -35,6 +39,7 @@ class Attack:
     coordinator_key: object
     make_round: Callable[..., object]
     position: int = 1
+    stage: str = "answer"
 
     def __post_init__(self):
         self.made = self.made_up.contributions()
@@ -53,19 +58,48 @@ class Attack:
     def entries(self):
         return [self.entry(made.body) for made in self.made.values()]
 
-    def request(self, entries=None, *, key=None, **changes):
+    def request(self, entries=None, *, key=None, agreements=None, **changes):
+        """What the coordinator asks in this stage: to agree, or with agreements of t members to answer."""
         entries = self.entries() if entries is None else entries
         request_sha256 = self.made_up.context.request_sha256
-        announced = set_sha256(hashlib.sha256(entry.header).digest() for entry in entries)
+        announced = self.hash_of(entries)
         signed = announcement(request_sha256, self.member_id, announced)
-        fields = {
-            "format_version": 1,
-            "request_sha256": request_sha256,
-            "member_id": self.member_id,
-            "entries": entries,
-            "signature": sign(Signed.SUM_REQUEST, signed, key or self.coordinator_key),
-        }
-        return SumRequest(**{**fields, **changes}).SerializeToString()
+        fields = {"format_version": 1, "request_sha256": request_sha256, "member_id": self.member_id}
+        if self.stage == "agree":
+            message, kind = SumAgreementRequest, Signed.SUM_AGREEMENT_REQUEST
+            fields["headers"] = [SumHeader(header=one.header, signature=one.signature) for one in entries]
+        else:
+            message, kind = SumRequest, Signed.SUM_REQUEST
+            fields["entries"] = entries
+            fields["agreements"] = self.agreements(announced) if agreements is None else agreements
+        fields["signature"] = sign(kind, signed, key or self.coordinator_key)
+        return message(**{**fields, **changes}).SerializeToString()
+
+    def hash_of(self, entries):
+        return set_sha256(hashlib.sha256(entry.header).digest() for entry in entries)
+
+    def agreement(self, one, announced, *, signer=None, **changes):
+        """An agreement in a member's name, changed and signed by whoever."""
+        keys = self.made_up.keys
+        body = signed_agreement(self.made_up.context, one, keys[signer or one].signing, announced)
+        message = SumAgreement.FromString(SignedSumAgreement.FromString(body).agreement)
+        for name, value in changes.items():
+            setattr(message, name, value)
+        content = message.SerializeToString(deterministic=True)
+        return SignedSumAgreement(
+            agreement=content, signature=sign(Signed.SUM_AGREEMENT, content, keys[signer or one].signing)
+        )
+
+    def agreements(self, announced, count=None):
+        """Of the first t seats, this one's among them: it agrees to whatever the coordinator likes."""
+        count = self.made_up.committee.threshold if count is None else count
+        return [self.agreement(one, announced) for one in self.made_up.seats[:count]]
+
+    def with_last_agreement(self, change):
+        """The request for all contributors, the last of its t agreements replaced by another."""
+        announced = self.hash_of(self.entries())
+        last = self.made_up.seats[self.made_up.committee.threshold - 1]
+        return self.request(agreements=[*self.agreements(announced)[:-1], change(last, announced)])
 
     def replacing_one(self, entry):
         """The entries, one other contributor's replaced."""
@@ -105,8 +139,10 @@ class Attack:
         box = seal(share, label, ephemeral_key=ephemeral)
         return self.forged(box=box, ephemeral_public_key=header.ephemeral_public_key)
 
-    def prepare(self, sum_request, seat=None):
-        return (seat or self.seat).prepare(sum_request, self.made_up.keys[self.member_id])
+    def prepare(self, request, seat=None):
+        seat = seat or self.seat
+        step = seat.agree if self.stage == "agree" else seat.prepare
+        return step(request, self.made_up.keys[self.member_id])
 
     def code(self, sum_request, seat=None):
         with pytest.raises(SumRefusedError) as refused:
@@ -220,7 +256,68 @@ def replace_position(attack, position):
     return Attack(attack.made_up, attack.coordinator_key, attack.make_round, position)
 
 
-ATTACKS = {
+def an_agreement_forged(attack):
+    other = attack.others[0]
+    return attack.code(
+        attack.with_last_agreement(lambda one, announced: attack.agreement(one, announced, signer=other))
+    )
+
+
+def an_agreement_of_a_stranger(attack):
+    return attack.code(
+        attack.with_last_agreement(
+            lambda one, announced: attack.agreement(one, announced, member_id="f" * 16)
+        )
+    )
+
+
+def an_agreement_of_a_member_without_a_seat(attack):
+    standing = next(one for one in attack.made_up.ids if one not in attack.made_up.seats)
+    return attack.code(
+        attack.with_last_agreement(lambda one, announced: attack.agreement(standing, announced))
+    )
+
+
+def an_agreement_of_another_round(attack):
+    return attack.code(
+        attack.with_last_agreement(
+            lambda one, announced: attack.agreement(one, announced, request_sha256=bytes(32))
+        )
+    )
+
+
+def an_agreement_of_another_committee(attack):
+    return attack.code(
+        attack.with_last_agreement(
+            lambda one, announced: attack.agreement(one, announced, committee_sha256=bytes(32))
+        )
+    )
+
+
+def an_agreement_to_another_set(attack):
+    other = attack.hash_of(attack.entries()[1:])
+    return attack.code(attack.with_last_agreement(lambda one, announced: attack.agreement(one, other)))
+
+
+def a_refusal_for_an_agreement(attack):
+    return attack.code(
+        attack.with_last_agreement(lambda one, announced: attack.agreement(one, SumRefusal.UNAVAILABLE))
+    )
+
+
+def one_agreement_too_few(attack):
+    announced = attack.hash_of(attack.entries())
+    few = attack.agreements(announced, attack.made_up.committee.threshold - 1)
+    return attack.code(attack.request(agreements=few))
+
+
+def the_same_seat_counted_twice(attack):
+    first = attack.made_up.seats[0]
+    return attack.code(attack.with_last_agreement(lambda one, announced: attack.agreement(first, announced)))
+
+
+#: What can be wrong with an announced set, before a box is opened: refused at either stage.
+SET_ATTACKS = {
     truncated: SumRefusal.UNREADABLE,
     another_version: SumRefusal.VERSION,
     announced_by_somebody_else: SumRefusal.COORDINATOR_SIGNATURE,
@@ -237,12 +334,26 @@ ATTACKS = {
     of_another_dimension: SumRefusal.DIMENSION,
     own_contribution_replaced: SumRefusal.OWN_CONTRIBUTION,
     one_digest_too_few: SumRefusal.BOX_COUNT,
+    a_key_of_low_order: SumRefusal.LOW_ORDER_KEY,
+}
+BOX_ATTACKS = {
     a_box_of_another_size: SumRefusal.BOX_SIZE,
     boxes_of_two_contributors_swapped: SumRefusal.BOX_DIGEST,
-    a_key_of_low_order: SumRefusal.LOW_ORDER_KEY,
     a_box_of_noise: SumRefusal.BOX_SEAL,
     a_share_outside_the_field: SumRefusal.SHARE_RANGE,
 }
+AGREEMENT_ATTACKS = {
+    an_agreement_forged: SumRefusal.AGREEMENT_SIGNATURE,
+    an_agreement_of_a_stranger: SumRefusal.AGREEMENT_SEAT,
+    an_agreement_of_a_member_without_a_seat: SumRefusal.AGREEMENT_SEAT,
+    an_agreement_of_another_round: SumRefusal.AGREEMENT_REQUEST,
+    an_agreement_of_another_committee: SumRefusal.AGREEMENT_COMMITTEE,
+    an_agreement_to_another_set: SumRefusal.AGREEMENT_SET,
+    a_refusal_for_an_agreement: SumRefusal.AGREEMENT_SET,
+    one_agreement_too_few: SumRefusal.FEW_AGREEMENTS,
+    the_same_seat_counted_twice: SumRefusal.REPEATED_AGREEMENT,
+}
+ATTACKS = {**SET_ATTACKS, **BOX_ATTACKS, **AGREEMENT_ATTACKS}
 
 
 @pytest.fixture
@@ -257,8 +368,63 @@ def attack(made_up_round, coordinator_key):
     ("attempt", "code"), ATTACKS.items(), ids=lambda value: getattr(value, "__name__", "")
 )
 def test_each_attack_is_refused_with_a_code_of_its_own(attack, attempt, code):
-    assert attack.prepare(attack.request()).seat.state is SeatState.ANSWERED  # unchanged, it is answered
+    assert attack.prepare(attack.request()).seat.state is SeatState.AGREED  # unchanged, it is answered
     assert attempt(attack) is code
+
+
+@pytest.mark.parametrize(
+    ("attempt", "code"), SET_ATTACKS.items(), ids=lambda value: getattr(value, "__name__", "")
+)
+def test_no_member_agrees_to_a_set_it_would_not_answer(attack, attempt, code):
+    attack.stage = "agree"
+    assert attack.prepare(attack.request()).seat.state is SeatState.AGREED  # unchanged, it is agreed to
+    assert attempt(attack) is code
+
+
+@pytest.mark.parametrize("attempt", AGREEMENT_ATTACKS)
+def test_a_member_that_skips_the_agreements_answers_each_of_these(attack, attempt, monkeypatch):
+    """The twin: nothing else refuses them."""
+    monkeypatch.setattr(member, "check_agreements", lambda *args, **kwargs: None)
+    with pytest.raises(pytest.fail.Exception, match="DID NOT RAISE"):
+        attempt(attack)
+
+
+def test_a_request_of_one_stage_is_none_of_the_other(attack):
+    answer = attack.request()
+    keys = attack.made_up.keys[attack.member_id]
+    for step, request in ((attack.seat.agree, answer), (attack.seat.prepare, asked_to_agree(attack))):
+        with pytest.raises(SumRefusedError) as refused:
+            step(request, keys)
+        assert refused.value.code in (SumRefusal.COORDINATOR_SIGNATURE, SumRefusal.UNREADABLE)
+
+
+def asked_to_agree(attack, entries=None):
+    attack.stage = "agree"
+    request = attack.request(entries)
+    attack.stage = "answer"
+    return request
+
+
+def test_a_member_is_bound_by_its_agreement_and_by_an_answer_it_gave_without_one(attack):
+    keys = attack.made_up.keys[attack.member_id]
+    fewer = attack.entries_without(attack.others[0])
+    agreed = attack.seat.agree(asked_to_agree(attack), keys).seat
+    away = attack.seat.prepare(attack.request(), keys).seat
+    assert agreed == away  # one that was away until then has agreed by answering
+    for seat in (agreed, away):
+        for step, request in (
+            (seat.agree, asked_to_agree(attack, fewer)),
+            (seat.prepare, attack.request(fewer)),
+        ):
+            with pytest.raises(SumRefusedError) as refused:
+                step(request, keys)
+            assert refused.value.code is SumRefusal.SECOND_SET
+        assert (
+            seat.agree(asked_to_agree(attack), keys).seat == seat.prepare(attack.request(), keys).seat == seat
+        )
+    # The twin: a seat that forgot agrees to the second set and answers it.
+    assert attack.seat.agree(asked_to_agree(attack, fewer), keys).seat != agreed
+    assert attack.seat.prepare(attack.request(fewer), keys).seat != agreed
 
 
 def test_every_code_a_member_can_give_is_tried():
@@ -291,7 +457,7 @@ def test_a_contribution_in_the_name_of_a_store_that_sent_none_is_refused(attack)
     silent = replace(attack.seat, own_header_sha256=None)
     assert attack.code(attack.request(), silent) is SumRefusal.OWN_CONTRIBUTION
     without = attack.request(attack.entries_without(attack.member_id))
-    assert attack.prepare(without, silent).seat.state is SeatState.ANSWERED
+    assert attack.prepare(without, silent).seat.state is SeatState.AGREED
 
 
 def test_a_stranger_with_keys_of_its_own_is_refused(attack, made_up_round):
@@ -302,40 +468,46 @@ def test_a_stranger_with_keys_of_its_own_is_refused(attack, made_up_round):
     assert attack.code(attack.replacing_one(attack.entry(stranger.body))) is SumRefusal.UNKNOWN_CONTRIBUTOR
 
 
-def test_the_same_set_asked_again_gets_the_same_bytes_in_any_order(attack):
+@pytest.mark.parametrize("stage", ["agree", "answer"])
+def test_the_same_set_asked_again_gets_the_same_bytes_in_any_order(attack, stage):
+    attack.stage = stage
     prepared = attack.prepare(attack.request())
-    first = prepared.release(lambda announced, body: None)
+    first = prepared.release(lambda announced: None)
     again = attack.prepare(attack.request(attack.entries()[::-1]), prepared.seat)
-    assert again.release(lambda announced, body: None) == first
+    assert again.release(lambda announced: None) == first
 
 
-def test_a_seat_restored_after_a_crash_answers_no_other_set(attack):
+@pytest.mark.parametrize("stage", ["agree", "answer"])
+def test_a_seat_restored_after_a_crash_is_bound_to_its_set(attack, stage):
+    attack.stage = stage
     kept = []
-    attack.prepare(attack.request()).release(lambda announced, body: kept.append(announced))
+    attack.prepare(attack.request()).release(kept.append)
     restored = CommitteeSeat(
         context=attack.made_up.context,
         member_id=attack.member_id,
         own_header_sha256=attack.made[attack.member_id].header_sha256,
-        answered_set_sha256=kept[0],
+        agreed_set_sha256=kept[0],
     )
     other = attack.request(attack.entries_without(attack.others[0]))
     assert attack.code(other, restored) is SumRefusal.SECOND_SET
-    # The twin: a seat that forgot answers both, which is why the record comes first.
-    assert attack.prepare(other).seat.answered_set_sha256 != kept[0]
+    # The twin: a seat that forgot takes both, which is why the record comes first.
+    assert attack.prepare(other).seat.agreed_set_sha256 != kept[0]
 
 
-def test_an_answer_comes_out_only_after_its_record(attack):
+@pytest.mark.parametrize("stage", ["agree", "answer"])
+def test_a_reply_comes_out_only_after_its_record(attack, stage):
+    attack.stage = stage
     prepared = attack.prepare(attack.request())
     assert "_body" not in repr(prepared)
 
-    def full_disk(announced, body):
+    def full_disk(announced):
         raise OSError("disk full")
 
     with pytest.raises(OSError, match="disk full"):
         prepared.release(full_disk)
     recorded = []
-    body = prepared.release(lambda *record: recorded.append(record))
-    assert recorded == [(prepared.seat.answered_set_sha256, body)]
+    assert prepared.release(recorded.append)
+    assert recorded == [prepared.seat.agreed_set_sha256]
 
 
 def test_a_refusal_says_a_code_and_nothing_else(attack):
@@ -349,6 +521,16 @@ def test_a_refusal_says_a_code_and_nothing_else(attack):
         "refusal",
     ]
     assert answer.refusal == SumRefusal.FLOOR
+    body = attack.seat.agreement_refusal(SumRefusal.FLOOR, keys)
+    agreement = SumAgreement.FromString(SignedSumAgreement.FromString(body).agreement)
+    assert [field.name for field, _ in agreement.ListFields()] == [
+        "format_version",
+        "request_sha256",
+        "member_id",
+        "committee_sha256",
+        "refusal",
+    ]
+    assert agreement.refusal == SumRefusal.FLOOR
 
 
 def test_a_seat_is_for_members_of_the_committee_with_their_own_keys(attack):
@@ -358,45 +540,13 @@ def test_a_seat_is_for_members_of_the_committee_with_their_own_keys(attack):
         attack.made_up.seat(standing, attack.made)
     own, other = attack.made_up.keys[seated[0]], attack.made_up.keys[seated[1]]
     for keys in (other, MemberKeys(own.signing, other.encryption), MemberKeys(other.signing, own.encryption)):
-        with pytest.raises(InvalidRoundError):
-            attack.seat.prepare(attack.request(), keys)
+        for step in (
+            lambda keys: attack.seat.prepare(attack.request(), keys),
+            lambda keys: attack.seat.agree(asked_to_agree(attack), keys),
+            lambda keys: attack.seat.refusal(SumRefusal.FLOOR, keys),
+            lambda keys: attack.seat.agreement_refusal(SumRefusal.FLOOR, keys),
+        ):
+            with pytest.raises(InvalidRoundError):
+                step(keys)
     with pytest.raises(InvalidRoundError):
-        replace(attack.seat, answered_set_sha256=b"short")
-
-
-def opens(opening):
-    try:
-        opening.open()
-    except MissingAnswersError:
-        return False
-    return True
-
-
-def test_no_two_sets_are_opened_however_the_committee_is_split(made_up_round):
-    """m = 5, c = 1, real seats: each honest member is told of one of two sets, the colluder answers both."""
-    made_up = made_up_round(dimension=1)
-    made = made_up.contributions()
-    without_one = {one: made[one] for one in made_up.ids[1:]}
-    openings = (made_up.announced(made), made_up.announced(without_one))
-    answers = [{one: made_up.answer(one, opening, made) for one in made_up.seats} for opening in openings]
-    colluder, *honest = made_up.seats
-
-    def opened(split):
-        told = [made_up.announced(made), made_up.announced(without_one)]
-        for k in (0, 1):
-            told[k].add_answer(answers[k][colluder])
-            for one, choice in zip(honest, split, strict=True):
-                if choice == k:
-                    told[k].add_answer(answers[k][one])
-        return [opens(opening) for opening in told]
-
-    results = [opened(split) for split in itertools.product((0, 1), repeat=4)]
-    assert not any(all(result) for result in results)
-    assert results[0] == [True, False]  # the twin: told of one set, they open it
-    # The twin: with a majority of three, a split in halves opens both sets.
-    made_up.context = replace(made_up.context, committee=replace(made_up.committee, threshold=3))
-    made = made_up.contributions()
-    without_one = {one: made[one] for one in made_up.ids[1:]}
-    openings = (made_up.announced(made), made_up.announced(without_one))
-    answers = [{one: made_up.answer(one, opening, made) for one in made_up.seats} for opening in openings]
-    assert opened((0, 0, 1, 1)) == [True, True]
+        replace(attack.seat, agreed_set_sha256=b"short")

@@ -8,21 +8,22 @@ from highstreet.privacy.secure_sum.errors import (
     BelowFloorError,
     InconsistentAnswersError,
     InvalidRoundError,
+    MissingAgreementsError,
     MissingAnswersError,
     OpeningStateError,
 )
 from highstreet.privacy.secure_sum.opening import OpeningState
 from highstreet.privacy.secure_sum.signatures import Signed, sign
-from highstreet.protos.secure_sum_pb2 import SignedSumAnswer, SumAnswer
+from highstreet.protos.secure_sum_pb2 import SignedSumAgreement, SignedSumAnswer, SumAgreement, SumAnswer
 
 
 class Answered:
-    """A round whose set is announced, with every committee member's answer at hand."""
+    """A round whose set is agreed to, with every committee member's answer at hand."""
 
     def __init__(self, made_up):
         self.made_up = made_up
         self.made = made_up.contributions()
-        self.opening = made_up.announced(self.made)
+        self.opening = made_up.agreed(self.made)
         self.answers = {one: made_up.answer(one, self.opening, self.made) for one in made_up.seats}
         self.total = sum(made_up.vector(one) for one in made_up.ids)
 
@@ -57,8 +58,8 @@ def answered(made_up_round):
 
 @pytest.fixture
 def large(made_up_round):
-    """m = 9, c = 0, t = 7: two surplus answers."""
-    return Answered(made_up_round(n=9, m=9, c=0))
+    """m = 9, c = 4, t = 7: two surplus answers."""
+    return Answered(made_up_round(n=9, m=9, c=4, floor=5))
 
 
 def test_the_sum_opens_with_t_answers_and_says_how_many_are_missing_before(answered):
@@ -96,7 +97,7 @@ def test_with_one_surplus_answer_a_lie_stops_the_round(answered):
 def test_with_two_surplus_answers_the_liar_is_named_and_the_sum_is_right(large):
     seats = large.made_up.seats
     for position in (0, 6, 8):
-        opening = large.made_up.announced(large.made)
+        opening = large.made_up.agreed(large.made)
         for one in seats[:8]:
             opening.add_answer(large.wrong(one) if one == seats[position] else large.answers[one])
         if position < 8:  # one surplus answer of two
@@ -139,6 +140,92 @@ def test_answers_that_are_not_the_committees_own_for_this_set_are_refused(answer
     assert answered.code(answered.wrong(first)) is SumRefusal.REPEATED_ANSWER
     answered.opening.add_answer(answered.answers[first])  # the same again changes nothing
     assert answered.opening.missing_answers == 3
+
+
+class Announced:
+    """A round of six whose set is announced to a committee of five; every member's agreement is at hand."""
+
+    def __init__(self, made_up):
+        self.made_up = made_up
+        self.made = made_up.contributions()
+        self.opening = made_up.announced(self.made)
+        self.agreements = {one: made_up.agreement(one, self.opening, self.made) for one in made_up.seats}
+
+    def changed(self, whose, *, signer=None, **changes):
+        """A member's agreement, changed and signed again by whoever."""
+        message = SumAgreement.FromString(SignedSumAgreement.FromString(self.agreements[whose]).agreement)
+        for name, value in changes.items():
+            setattr(message, name, value)
+        content = message.SerializeToString(deterministic=True)
+        signature = sign(Signed.SUM_AGREEMENT, content, self.made_up.keys[signer or whose].signing)
+        return SignedSumAgreement(agreement=content, signature=signature).SerializeToString()
+
+    def code(self, body):
+        with pytest.raises(SumRefusedError) as refused:
+            self.opening.add_agreement(body)
+        return refused.value.code
+
+
+@pytest.fixture
+def announced(made_up_round):
+    return Announced(made_up_round(n=6))
+
+
+def test_agreements_that_are_not_the_committees_own_to_this_set_are_refused(announced, made_up_round):
+    first, second, *_ = announced.made_up.seats
+    standing = next(one for one in announced.made_up.ids if one not in announced.made_up.seats)
+    nothing = SignedSumAgreement(
+        agreement=b"\x08\x01", signature=bytes(64)
+    ).SerializeToString()  # a version and no outcome
+    attacks = [
+        (announced.agreements[first][:-1], SumRefusal.UNREADABLE),
+        (announced.agreements[first] + bytes([0x7A, 100]) + bytes(100), SumRefusal.UNREADABLE),
+        (nothing, SumRefusal.UNREADABLE),
+        (announced.changed(first, format_version=2), SumRefusal.VERSION),
+        (announced.changed(first, member_id="f" * 16), SumRefusal.AGREEMENT_SEAT),
+        (announced.changed(first, member_id=standing, signer=standing), SumRefusal.AGREEMENT_SEAT),
+        (announced.changed(first, signer=second), SumRefusal.AGREEMENT_SIGNATURE),
+        (announced.changed(first, member_id=second), SumRefusal.AGREEMENT_SIGNATURE),
+        (announced.changed(first, request_sha256=bytes(32)), SumRefusal.AGREEMENT_REQUEST),
+        (announced.changed(first, committee_sha256=bytes(32)), SumRefusal.AGREEMENT_COMMITTEE),
+        (announced.changed(first, set_sha256=bytes(32)), SumRefusal.AGREEMENT_SET),
+    ]
+    for body, code in attacks:
+        assert announced.code(body) is code
+    assert announced.opening.missing_agreements == 4
+    announced.opening.add_agreement(announced.agreements[first])
+    announced.opening.add_agreement(announced.agreements[first])  # the same again changes nothing
+    assert announced.opening.missing_agreements == 3
+
+
+def test_a_set_is_agreed_once_t_members_agree_and_late_ones_change_nothing(announced):
+    *four, last = announced.made_up.seats
+    for k, one in enumerate(four):
+        assert announced.opening.state is OpeningState.ANNOUNCED
+        with pytest.raises(MissingAgreementsError) as missing:
+            announced.opening.sum_request(last)
+        assert missing.value.missing == announced.opening.missing_agreements == 4 - k
+        announced.opening.add_agreement(announced.agreements[one])
+    assert announced.opening.state is OpeningState.AGREED
+    before = {one: announced.opening.sum_request(one) for one in announced.made_up.seats}
+    announced.opening.add_agreement(announced.agreements[last])
+    assert {one: announced.opening.sum_request(one) for one in announced.made_up.seats} == before
+
+
+def test_a_refusal_to_agree_is_kept_until_the_member_agrees(announced):
+    first = announced.made_up.seats[0]
+    seat, keys = announced.made_up.seat(first, announced.made), announced.made_up.keys[first]
+    refusal = seat.agreement_refusal(SumRefusal.UNAVAILABLE, keys)
+    given = announced.opening.add_agreement(refusal)
+    assert (given.member_id, given.refusal) == (first, SumRefusal.UNAVAILABLE)
+    assert announced.opening.refusals == {first: SumRefusal.UNAVAILABLE}
+    assert announced.opening.missing_agreements == 4
+    for body in (announced.agreements[first], refusal):  # what it refused before does not undo its agreement
+        announced.opening.add_agreement(body)
+        assert announced.opening.refusals == {}
+    assert announced.opening.missing_agreements == 3
+    future = announced.changed(announced.made_up.seats[1], refusal=999)
+    assert announced.opening.add_agreement(future).refusal is SumRefusal.UNAVAILABLE
 
 
 def test_an_answer_in_another_members_name_is_refused(answered):
@@ -201,6 +288,8 @@ def test_steps_out_of_order_are_refused(made_up_round, coordinator_key):
     opening = made_up.opening(made)
     for step in (
         opening.open,
+        lambda: opening.agreement_request(made_up.seats[0]),
+        lambda: opening.add_agreement(b""),
         lambda: opening.sum_request(made_up.seats[0]),
         lambda: opening.add_answer(b""),
         lambda: opening.announce(coordinator_key, made_up.ids),  # the fifth did not contribute
@@ -210,8 +299,14 @@ def test_steps_out_of_order_are_refused(made_up_round, coordinator_key):
     with pytest.raises(InvalidRoundError):
         opening.announce(made_up.keys[made_up.ids[0]].signing)
     opening.announce(coordinator_key)
-    with pytest.raises(InvalidRoundError):
-        opening.sum_request("f" * 16)
+    for step in (lambda: opening.sum_request(made_up.seats[0]), lambda: opening.add_answer(b"")):
+        with pytest.raises(MissingAgreementsError):
+            step()
+    for one in made_up.seats:
+        opening.add_agreement(made_up.agreement(one, opening, made))
+    for ask in (opening.agreement_request, opening.sum_request):
+        with pytest.raises(InvalidRoundError):
+            ask("f" * 16)
 
 
 def test_a_second_contribution_of_one_store_is_refused_and_the_first_one_stays(made_up_round):
@@ -229,6 +324,9 @@ def test_a_second_contribution_of_one_store_is_refused_and_the_first_one_stays(m
 def test_an_opening_rebuilt_after_a_crash_goes_on(answered, coordinator_key):
     rebuilt = answered.made_up.opening(answered.made)
     assert rebuilt.announce(coordinator_key) == answered.opening.set_sha256
+    for one in answered.made_up.seats:
+        assert rebuilt.agreement_request(one) == answered.opening.agreement_request(one)
+        rebuilt.add_agreement(answered.made_up.agreement(one, rebuilt, answered.made))
     for one in answered.made_up.seats:
         assert rebuilt.sum_request(one) == answered.opening.sum_request(one)
         rebuilt.add_answer(answered.answers[one])

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from highstreet.privacy.secure_sum.errors import MissingAnswersError
+from highstreet.privacy.secure_sum.errors import MissingAgreementsError, MissingAnswersError
 from highstreet.privacy.secure_sum.field import HALF
 
 
@@ -29,14 +32,58 @@ def test_the_sum_is_exact_whoever_contributes_and_whoever_of_m_minus_t_vanishes(
     limit = HALF // len(contributors)
     vectors = {one: np.array([random.randint(-limit, limit) for _ in range(d)]) for one in contributors}
     made = {one: made_up.contribution(one, vector) for one, vector in vectors.items()}
-    opening = made_up.announced(made)
-    for one in random.sample(made_up.seats, context.committee.threshold):
+    t = context.committee.threshold
+    opening, seats = made_up.announced(made), {one: made_up.seat(one, made) for one in made_up.seats}
+
+    def reply(step, one, request):
+        prepared = getattr(seats[one], step)(request, made_up.keys[one])
+        seats[one] = prepared.seat
+        return prepared.release(lambda announced: None)
+
+    there, there_later = (random.sample(made_up.seats, random.randint(t, len(seats))) for _ in range(2))
+    for one in there:
+        with contextlib.suppress(MissingAgreementsError):  # those beyond t come after it is agreed
+            opening.sum_request(one)
+            assert opening.missing_agreements == 0
+        opening.add_agreement(reply("agree", one, opening.agreement_request(one)))
+    for one in there_later[:t]:
         with pytest.raises(MissingAnswersError):
             opening.open()
-        opening.add_answer(made_up.answer(one, opening, made))
+        opening.add_answer(reply("prepare", one, opening.sum_request(one)))
+    opening.open()
+    for one in there_later[t:]:
+        opening.add_answer(reply("prepare", one, opening.sum_request(one)))
     opened = opening.open()
     assert np.array_equal(opened.values, sum(vectors.values()))
     assert opened.contributors == tuple(sorted(contributors))
+
+
+def test_any_two_of_six_may_vanish_before_they_agree_and_any_two_before_they_answer(made_up_round):
+    """m = 6, c = 1, t = 4: every choice of the two, at each stage apart."""
+    made_up = made_up_round(n=6, m=6, dimension=1)
+    made = made_up.contributions()
+    total = sum(made_up.vector(one) for one in made_up.ids)
+    announced = made_up.announced(made)
+    agreements = {one: made_up.agreement(one, announced, made) for one in made_up.seats}
+    for there in itertools.combinations(made_up.seats, 4):
+        opening = made_up.announced(made)
+        for one in there:
+            opening.add_agreement(agreements[one])
+        answers = {one: made_up.answer(one, opening, made) for one in made_up.seats}
+        for there_later in itertools.combinations(made_up.seats, 4):
+            opening = made_up.announced(made)
+            for one in there:
+                opening.add_agreement(agreements[one])
+            for one in there_later:
+                opening.add_answer(answers[one])
+            assert np.array_equal(opening.open().values, total)
+    # The twin: with three of them missing it does not go on.
+    opening = made_up.announced(made)
+    for one in made_up.seats[:3]:
+        opening.add_agreement(agreements[one])
+    with pytest.raises(MissingAgreementsError) as missing:
+        opening.sum_request(made_up.seats[0])
+    assert missing.value.missing == opening.missing_agreements == 1
 
 
 def test_the_ends_of_the_field_come_back_and_beyond_them_the_sum_wraps(made_up_round):
@@ -51,7 +98,7 @@ def test_the_ends_of_the_field_come_back_and_beyond_them_the_sum_wraps(made_up_r
         second: made_up.contribution(second, over),
         third: made_up.contribution(third, zeros),
     }
-    opening = made_up.announced(made)
+    opening = made_up.agreed(made)
     for one in made_up.seats:
         opening.add_answer(made_up.answer(one, opening, made))
     assert opening.open().values.tolist() == [HALF, -HALF, -HALF, HALF]
@@ -72,7 +119,7 @@ def test_a_sharing_of_too_high_a_degree_is_noticed_by_a_surplus_answer(made_up_r
     true_sharing = contribution.complete_shares
     monkeypatch.setattr(contribution, "complete_shares", malformed)
     made[made_up.ids[0]] = made_up.contribution(made_up.ids[0])
-    opening = made_up.announced(made)
+    opening = made_up.agreed(made)
     for one in made_up.seats[:4]:
         opening.add_answer(made_up.answer(one, opening, made))
     opening.open()
@@ -85,7 +132,7 @@ def test_a_round_of_a_million_coordinates_goes_through_in_seconds(made_up_round)
     """The parts that work piece by piece meet at their seams: every coordinate is compared."""
     made_up = made_up_round(n=3, m=3, c=1, dimension=1_000_003)
     made = made_up.contributions()
-    opening = made_up.announced(made)
+    opening = made_up.agreed(made)
     for one in made_up.seats:
         opening.add_answer(made_up.answer(one, opening, made))
     assert np.array_equal(opening.open().values, sum(made_up.vector(one) for one in made_up.ids))

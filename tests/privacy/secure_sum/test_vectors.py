@@ -120,19 +120,43 @@ class PlainRound:
         signature = plain.signed(b"contribution", self.parties[contributor_id].signing, header)
         return header, signature, boxes
 
-    def sum_request(self, contributions, position):
+    def announcement(self, kind, contributions, position):
+        """Hash of the set, and the fields of a request but for what it says of each contributor."""
         member_id = self.seats[position - 1].encode()
         headers = [header for header, _, _ in contributions.values()]
         announced = plain.sha256(*sorted(plain.sha256(header) for header in headers))
         key = raw(self.published["coordinator_private_key"])
-        signature = plain.signed(b"sum-request", key, self.request_sha256 + member_id + announced)
+        signature = plain.signed(kind, key, self.request_sha256 + member_id + announced)
+        return announced, [(1, 1), (2, self.request_sha256), (3, member_id)], (5, signature)
+
+    def agreement_request(self, contributions, position):
+        _, first, last = self.announcement(b"sum-agreement-request", contributions, position)
         entries = [
-            plain.encoded((1, header), (2, entry_signature), (3, boxes[position - 1]))
-            for _, (header, entry_signature, boxes) in sorted(contributions.items())
+            plain.encoded((1, header), (2, signature))
+            for _, (header, signature, _) in sorted(contributions.items())
         ]
-        return announced, plain.encoded(
-            (1, 1), (2, self.request_sha256), (3, member_id), (4, entries), (5, signature)
+        return plain.encoded(*first, (4, entries), last)
+
+    def agreement(self, announced, position):
+        member_id = self.seats[position - 1]
+        content = plain.encoded(
+            (1, 1),
+            (2, self.request_sha256),
+            (3, member_id.encode()),
+            (4, self.committee_sha256),
+            (5, announced),
         )
+        signature = plain.signed(b"sum-agreement", self.parties[member_id].signing, content)
+        return plain.encoded((1, content), (2, signature))
+
+    def sum_request(self, contributions, agreements, position):
+        announced, first, last = self.announcement(b"sum-request", contributions, position)
+        entries = [
+            plain.encoded((1, header), (2, signature), (3, boxes[position - 1]))
+            for _, (header, signature, boxes) in sorted(contributions.items())
+        ]
+        body = plain.encoded(*first, (4, entries), last, (6, agreements[: self.threshold]))
+        return announced, body
 
     def share_of_the_sum(self, contributions, position):
         """Opened from the boxes with the member's own key, not taken from what the contributors shared."""
@@ -174,9 +198,15 @@ def test_the_second_implementation_makes_the_published_messages_byte_for_byte(pu
         header, signature, boxes = contributions[one["contributor_id"]]
         assert plain.sha256(header).hex() == one["header_sha256"]
         assert plain.encoded((1, header), (2, signature), (3, boxes)).hex() == one["contribution"]
+    agreements = []
+    for one in published["agreements"]:
+        position = again.seats.index(one["member_id"]) + 1
+        assert again.agreement_request(contributions, position).hex() == one["agreement_request"]
+        agreements.append(again.agreement(raw(published["set_sha256"]), position))
+        assert agreements[-1].hex() == one["agreement"]
     shares = {}
     for position, one in enumerate(published["answers"], start=1):
-        announced, request = again.sum_request(contributions, position)
+        announced, request = again.sum_request(contributions, agreements, position)
         assert announced.hex() == published["set_sha256"]
         assert request.hex() == one["sum_request"]
         shares[position] = again.share_of_the_sum(contributions, position)
