@@ -60,9 +60,9 @@ def answer_through(socket: Path, body: bytes) -> bytes:
     ]
     with grpc.insecure_channel(f"unix:{socket}", options=options) as channel:
         grpc.channel_ready_future(channel).result(timeout=_CONNECT_SECONDS)
-        request = AnswerRequest(format_version=1, signed_request=body)
+        request = AnswerRequest(format_version=1, message=body)
         stub = StoreStub(channel)  # type: ignore[no-untyped-call]  # generated
-        return bytes(stub.Answer(request, timeout=_ANSWER_SECONDS).signed_reply)
+        return bytes(stub.Answer(request, timeout=_ANSWER_SECONDS).answer)
 
 
 def unavailable(code: RefusalCode = REFUSAL_UNAVAILABLE) -> bytes:

@@ -16,6 +16,12 @@ if TYPE_CHECKING:
 
 __all__ = ["budget", "rounds", "status"]
 
+_LEFT = {
+    "contribution": "noised sums, split among the shops of the committee",
+    "agreement": "an agreement on whose sums are added up",
+    "share of the sum": "one share of the sum of all, which says nothing alone",
+}
+
 AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
 
 
@@ -58,7 +64,8 @@ def rounds(ctx: typer.Context, as_json: AsJson = False, home: HomeOption = None)
         when = datetime.fromtimestamp(note.at, tz=UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
         which = f"round {note.round} ({printable(note.phase)})" if note.phase else "a message"
         if note.outcome == "sent":
-            typer.echo(f"{when}  {which}: {note.reply_bytes:,} bytes of noised sums left.")
+            what = _LEFT.get(note.what, printable(note.what))
+            typer.echo(f"{when}  {which}: {note.reply_bytes:,} bytes left: {what}.")
         else:
             why = printable(note.reason)
             typer.echo(f"{when}  {which} refused: {why}. No sums left ({note.reply_bytes:,} bytes).")
@@ -103,6 +110,11 @@ def _show_budget(found: BudgetStatus) -> None:
         typer.echo("    counted as for a customer who took part in every round, so a refusal tells of nobody")
     for line in found.claims:
         typer.echo(f"    {line}")
+    if found.colluders is not None:
+        typer.echo(
+            "    against everybody outside this shop, as long as no more than "
+            f"{found.colluders} of the other shops work with the coordinator"
+        )
     typer.echo(
         f"    limit of this shop: epsilon {found.limit_epsilon:g}, delta {found.delta:g} for a customer of it"
     )

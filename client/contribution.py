@@ -1,8 +1,8 @@
-"""What one store adds to a round: the one path of the store service and the lab, and later of the secure sum.
+"""What one store puts into a round's secure sum: the one path of the store service and the lab.
 
 Sample the customers, take each one's clipped row or gradient, add them up (`clipped_sum`); put the sum on the
-grid and add noise (`contribute`). Nothing here reads a clock, a file or a ledger: the caller has spent the
-budget before.
+grid and add this store's share of the noise (`contribute`). Nothing here reads a clock, a file or a ledger:
+the caller has spent the budget before, and shares what comes out among the round's committee.
 """
 
 from __future__ import annotations
@@ -18,17 +18,16 @@ from highstreet.models.programme import customer_rows, gradient_task
 from highstreet.models.shop import ShopData
 from highstreet.models.state import SharedState
 from highstreet.privacy.clipping import clipped_row_sum
-from highstreet.privacy.mechanism import GaussianMechanism
 from highstreet.privacy.noise import NoiseSource, SecureNoise, SeededNoise, require_secure
 from highstreet.privacy.per_customer import batch_rows, clipped_gradient_sum
 from highstreet.privacy.releases import GaussianRelease, customer_release
 from highstreet.privacy.sampling import poisson_sample
+from highstreet.privacy.shared_noise import DistributedMechanism
 
 __all__ = [
     "Rehearsal",
     "clipped_sum",
     "contribute",
-    "phase_mechanism",
     "phase_release",
     "rehearse",
     "sum_over",
@@ -42,55 +41,59 @@ class Rehearsal:
     values: NDArray[np.int64]
 
 
-def phase_mechanism(phase: PhasePlan) -> GaussianMechanism:
-    """Return the mechanism of a phase; a phase without noise has none.
-
-    Raises:
-        InvalidReleaseError: the phase's noise multiplier is 0 or out of range.
-    """
-    return GaussianMechanism(
-        dimension=phase.dimension,
-        clipping_norm=phase.clipping_norm,
-        noise_multiplier=phase.noise_multiplier,
-    )
-
-
 def phase_release(phase: PhasePlan) -> GaussianRelease:
     """Describe a phase for the accountant and the ledger: one sum about a customer of one store."""
     return customer_release(noise_multiplier=phase.noise_multiplier, sampling_rate=phase.sampling_rate)
 
 
 def contribute(
-    plan: ModelPlan, phase: PhasePlan, state: SharedState, shop: ShopData, *, noise: SecureNoise
+    plan: ModelPlan,
+    phase: PhasePlan,
+    state: SharedState,
+    shop: ShopData,
+    *,
+    mechanism: DistributedMechanism,
+    noise: SecureNoise,
 ) -> NDArray[np.int64]:
-    """Return what leaves the store in one phase: noisy integers, each within 32 bits.
+    """Return what this store puts into the secure sum of one phase: integers with its share of the noise.
 
-    Guarantee: `phase_release(phase)`, for a customer of this store added or removed, against everybody
-    outside the store. Assumes that every row and gradient depends on its own customer's data and public
-    values only.
+    Guarantee: that of `DistributedMechanism` with `phase_release(phase)`, for a customer of this store added
+    or removed, when it is seen in a sum of at least `mechanism.floor` stores only. Alone it has less noise
+    than promised: it must not leave this store but as a contribution to the secure sum. Assumes that every
+    row and gradient depends on its own customer's data and public values only.
 
     Args:
         plan: the programme.
         phase: the phase asked for.
         state: the released state to start from.
         shop: the customers whose spend is on record, and no others.
+        mechanism: of the phase and the round's participants (`audit.requests.mechanism_of`).
         noise: of the sample and of the noise.
 
     Returns:
-        int64, shape (phase.dimension,), in steps of `phase_mechanism(phase).grid_step`.
+        int64, shape (phase.dimension,), in steps of `mechanism.grid_step`, modulo 2^31 - 1, centred.
 
     Raises:
         SeededNoiseError: the noise is anything but SecureNoise.
-        PrivacyError: the phase has no noise, or a customer's values are not finite or of the wrong shape.
+        PrivacyError: a customer's values are not finite or of the wrong shape.
     """
-    return _noisy(plan, phase, state, shop, require_secure(noise))
+    secure = require_secure(noise)
+    return mechanism.share(clipped_sum(plan, phase, state, shop, source=secure), source=secure)
 
 
 def rehearse(
-    plan: ModelPlan, phase: PhasePlan, state: SharedState, shop: ShopData, *, noise: SeededNoise
+    plan: ModelPlan,
+    phase: PhasePlan,
+    state: SharedState,
+    shop: ShopData,
+    *,
+    mechanism: DistributedMechanism,
+    noise: SeededNoise,
 ) -> Rehearsal:
     """Do what `contribute` does with reproducible noise; the result is of a type that nobody sends."""
-    return Rehearsal(values=_noisy(plan, phase, state, shop, noise))
+    return Rehearsal(
+        values=mechanism.share(clipped_sum(plan, phase, state, shop, source=noise), source=noise)
+    )
 
 
 def clipped_sum(
@@ -98,7 +101,7 @@ def clipped_sum(
 ) -> NDArray[np.float64]:
     """Sample the customers of a phase and return the sum of what they contribute, without noise.
 
-    Not private: for a mechanism, a secure sum, or the lab.
+    Not private: for a mechanism, or the lab.
 
     Args:
         plan: the programme.
@@ -140,10 +143,3 @@ def sum_over(plan: ModelPlan, phase: PhasePlan, state: SharedState, shop: ShopDa
         dimension=phase.dimension,
         clipping_norm=phase.clipping_norm,
     )
-
-
-def _noisy(
-    plan: ModelPlan, phase: PhasePlan, state: SharedState, shop: ShopData, source: NoiseSource
-) -> NDArray[np.int64]:
-    mechanism = phase_mechanism(phase)
-    return mechanism.privatise(clipped_sum(plan, phase, state, shop, source=source), source=source)

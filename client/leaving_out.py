@@ -20,6 +20,7 @@ from highstreet.models.plan import ModelPlan, PhasePlan
 from highstreet.models.shop import ShopData
 from highstreet.models.state import SharedState
 from highstreet.privacy.noise import SecureNoise
+from highstreet.privacy.shared_noise import DistributedMechanism
 
 __all__ = ["computable", "contribute_regardless"]
 
@@ -27,26 +28,31 @@ _LOG = logging.getLogger("highstreet.rounds")
 
 
 def contribute_regardless(
-    plan: ModelPlan, phase: PhasePlan, state: SharedState, shop: ShopData
+    plan: ModelPlan,
+    phase: PhasePlan,
+    state: SharedState,
+    shop: ShopData,
+    *,
+    mechanism: DistributedMechanism,
 ) -> NDArray[np.int64]:
-    """Return what leaves the store in one phase, whatever is in the customers' histories.
+    """Return what this store puts into the sum of one phase, whatever is in the customers' histories.
 
     Guarantee: that of `contribute`. Whether it raises depends on the plan, the state and this computer, not
     on whose histories the shop holds: what fails for some customers is computed without those, and what fails
     for all is computed over nobody. The first attempt left nothing, and the second draws its own sample and
-    noise, so what leaves is distributed as if those customers were not there.
+    noise, so what comes out is distributed as if those customers were not there.
 
     Raises:
         Exception: it cannot be computed over nobody either.
     """
     try:
-        return contribute(plan, phase, state, shop, noise=SecureNoise())
+        return contribute(plan, phase, state, shop, mechanism=mechanism, noise=SecureNoise())
     except Exception as error:  # noqa: BLE001 - whichever error a customer causes, it must not be told
         _LOG.warning("phase %s: could not be computed at first (%s)", phase.name, type(error).__name__)
     kept = computable(plan, phase, state, shop)
     left_out = len(shop.customer_ids) - len(kept.customer_ids)
     _LOG.warning("phase %s: %d customers add nothing, it cannot be computed for them", phase.name, left_out)
-    return contribute(plan, phase, state, kept, noise=SecureNoise())
+    return contribute(plan, phase, state, kept, mechanism=mechanism, noise=SecureNoise())
 
 
 def computable(plan: ModelPlan, phase: PhasePlan, state: SharedState, shop: ShopData) -> ShopData:

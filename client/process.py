@@ -16,13 +16,15 @@ from highstreet.client.membership import Membership, ca_file, load_charter, load
 from highstreet.client.node import Node, NodeSettings
 from highstreet.client.programme_days import ProgrammeDays
 from highstreet.client.release_watch import ask_for_release, fit_release, watching_releases
-from highstreet.client.rosters import Rosters
 from highstreet.client.round_log import noted
-from highstreet.client.rounds import Agreement, RoundDesk
+from highstreet.client.round_members import RoundMembers
+from highstreet.client.round_terms import Agreement
+from highstreet.client.rounds import RoundDesk
 from highstreet.client.service import ServiceStatus, StoreService, serve
 from highstreet.client.till import StoreTill
 from highstreet.client.vouch_watch import watching_vouches
 from highstreet.privacy.budget import Budget, SpendingLimits
+from highstreet.privacy.secure_sum import MemberKeys
 from highstreet.processes import ended_by_signals, reap, record, run_lock
 
 __all__ = ["run_store"]
@@ -80,11 +82,13 @@ def _desk(home: StoreHome, membership: Membership, config: StoreConfig, ledger: 
         coordinator_public_key=membership.coordinator_key,
         charter=charter,
         limits=limits,
-        knows_roster=Rosters(home, membership).knows,
+        find_roster=RoundMembers(home, membership).find,
         holds_to_day=ProgrammeDays(home.coop / "programme_days.json").holds,
     )
     till = StoreTill(home=home, ledger=ledger, plan=charter.plan, limits=SpendingLimits(budget=budget))
-    return RoundDesk(agreement, key=load_identity(home).signing, till=till)
+    identity = load_identity(home)
+    keys = MemberKeys(signing=identity.signing, encryption=identity.encryption)
+    return RoundDesk(agreement, keys=keys, till=till)
 
 
 def _node_settings(home: StoreHome, membership: Membership) -> NodeSettings:

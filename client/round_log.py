@@ -9,14 +9,15 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from google.protobuf.message import DecodeError
-
 from highstreet.client.home import StoreHome
+from highstreet.client.round_answers import RoundAnswer
 from highstreet.files import access_error, make_private_folder, sync_folder
+from highstreet.privacy.secure_sum import SumRefusal
 from highstreet.protos.rounds_pb2 import (
     REFUSAL_BUDGET,
     REFUSAL_CHARTER,
     REFUSAL_DEADLINE,
+    REFUSAL_PARTICIPANTS,
     REFUSAL_RELEASE,
     REFUSAL_REPEATED,
     REFUSAL_SIGNATURE,
@@ -25,10 +26,6 @@ from highstreet.protos.rounds_pb2 import (
     REFUSAL_UNREADABLE,
     REFUSAL_VERSION,
     REFUSAL_WRONG_COOP,
-    RoundReply,
-    RoundRequest,
-    SignedReply,
-    SignedRequest,
 )
 
 __all__ = ["RoundNote", "noted", "read_rounds"]
@@ -48,6 +45,17 @@ _WHY = {
     REFUSAL_DEADLINE: "it came too late",
     REFUSAL_BUDGET: "it does not fit this shop's budget for privacy",
     REFUSAL_UNAVAILABLE: "this shop could not take part just then",
+    REFUSAL_PARTICIPANTS: "a member takes part whom this shop has not vouched for: "
+    "see `highstreet store members`",
+}
+_WHY_NO_SUM = {
+    SumRefusal.FLOOR: "it would add up fewer shops than the charter allows",
+    SumRefusal.SECOND_SET: "this shop had agreed to add up other shops in that round",
+    SumRefusal.OWN_CONTRIBUTION: "it holds another contribution of this shop than the one that was sent",
+    SumRefusal.UNKNOWN_CONTRIBUTOR: "it would add up a shop that does not take part",
+    SumRefusal.REPEATED_CONTRIBUTOR: "it would add up a shop twice",
+    SumRefusal.COORDINATOR_SIGNATURE: "it was not signed by this co-op's coordinator",
+    SumRefusal.FEW_AGREEMENTS: "too few other shops had agreed to it",
 }
 
 
@@ -59,6 +67,8 @@ class RoundNote:
         at: unix seconds.
         programme_id, round, phase: which round; empty, 0 and empty when the request could not be read.
         outcome: `sent` or `refused`.
+        what: `contribution`, `agreement` or `share of the sum`: what left, or was refused; empty when the
+            message could not be read.
         reason: why it was refused, in plain words; empty otherwise.
         request_bytes, reply_bytes: sizes of what came and what left.
     """
@@ -68,22 +78,23 @@ class RoundNote:
     round: int
     phase: str
     outcome: str
+    what: str
     reason: str
     request_bytes: int
     reply_bytes: int
 
 
-def noted(answer: Callable[[bytes], bytes], home: StoreHome) -> Callable[[bytes], bytes]:
+def noted(answer: Callable[[bytes], RoundAnswer], home: StoreHome) -> Callable[[bytes], RoundAnswer]:
     """Return the same answering function, which writes each message down durably before it returns it.
 
     Raises:
         FileAccessError: (when answering) it could not be written; so nothing is returned, and nothing leaves.
     """
 
-    def answer_and_note(body: bytes) -> bytes:
-        reply = answer(body)
-        _append(_file(home), _note(body, reply))
-        return reply
+    def answer_and_note(body: bytes) -> RoundAnswer:
+        given = answer(body)
+        _append(_file(home), _note(body, given))
+        return given
 
     return answer_and_note
 
@@ -109,26 +120,26 @@ def _notes(path: Path) -> list[RoundNote]:
     return notes
 
 
-def _note(body: bytes, signed_reply: bytes) -> RoundNote:
-    reply = RoundReply.FromString(SignedReply.FromString(signed_reply).reply)
-    is_refused = reply.WhichOneof("outcome") != "values"
+def _note(body: bytes, given: RoundAnswer) -> RoundNote:
     return RoundNote(
         at=time.time_ns() // 1_000_000_000,
-        programme_id=reply.programme_id,
-        round=reply.round,
-        phase=_phase(body) if reply.programme_id else "",
-        outcome="refused" if is_refused else "sent",
-        reason=_WHY.get(reply.refusal, "for a reason of no name") if is_refused else "",
+        programme_id=given.programme_id,
+        round=given.round,
+        phase=given.phase,
+        outcome="refused" if given.is_refused else "sent",
+        what=given.step or "",
+        reason=_why(given),
         request_bytes=len(body),
-        reply_bytes=len(signed_reply),
+        reply_bytes=len(given.body),
     )
 
 
-def _phase(body: bytes) -> str:
-    try:
-        return RoundRequest.FromString(SignedRequest.FromString(body).request).phase[:128]
-    except DecodeError:
-        return ""
+def _why(given: RoundAnswer) -> str:
+    if given.refusal is not None:
+        return _WHY.get(given.refusal, "for a reason of no name")
+    if given.sum_refusal is not None:
+        return _WHY_NO_SUM.get(given.sum_refusal, "what should be added up is not in order")
+    return ""
 
 
 def _append(path: Path, note: RoundNote) -> None:

@@ -1,6 +1,6 @@
-"""The store's decision on a round: every reason to refuse is looked for before anything is spent.
+"""The store's desk for round messages: a contribution once, and a seat on the committee that opens the sum.
 
-Nothing that arrives can relax what the store accepted when it joined or what its owner set in store.toml. A
+Every reason to refuse is looked for before anything is spent, computed or agreed to (`round_terms`). A
 refusal is a code from a closed list and depends on the request and on the ledger, never on a customer's
 purchases.
 """
@@ -10,106 +10,73 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+import numpy as np
 from google.protobuf.message import DecodeError
+from numpy.typing import NDArray
 
-from highstreet.audit.charter import Charter
-from highstreet.audit.errors import SignatureMismatchError, UnreadableDocumentError
-from highstreet.audit.limits import StoreLimits
-from highstreet.audit.requests import (
-    FORMAT_VERSION,
-    MESSAGE_LIMIT_BYTES,
-    open_request,
-    refuse_odd_sizes,
-    release_spec,
-    request_sha256,
-    seal_reply,
-)
+from highstreet.audit.requests import FORMAT_VERSION, MESSAGE_LIMIT_BYTES, request_sha256, seal_reply
 from highstreet.client.errors import RoundRefusedError
-from highstreet.models.errors import ModelsError
-from highstreet.models.plan import PhasePlan
-from highstreet.models.programme import check_state, initial_state
-from highstreet.models.state import SharedState, StateLimits
+from highstreet.client.round_answers import RoundAnswer, Step
+from highstreet.client.round_terms import (
+    Agreement,
+    AskedRound,
+    examine_contribution,
+    examine_sum,
+    read_request,
+    require,
+)
+from highstreet.client.sums import SumDesk, SumRecords
+from highstreet.privacy.secure_sum import MemberKeys, contribute
 from highstreet.protos.rounds_pb2 import (
-    REFUSAL_CHARTER,
     REFUSAL_DEADLINE,
-    REFUSAL_RELEASE,
-    REFUSAL_SIGNATURE,
-    REFUSAL_STATE,
     REFUSAL_UNAVAILABLE,
     REFUSAL_UNREADABLE,
-    REFUSAL_VERSION,
-    REFUSAL_WRONG_COOP,
     RefusalCode,
+    RoundMessage,
     RoundReply,
     RoundRequest,
     SignedRequest,
 )
 
-__all__ = ["Agreement", "AskedRound", "RoundDesk", "Till", "examine"]
+__all__ = ["RoundDesk", "Till"]
 
-_CLOCK_SKEW_SECONDS = 300
-_SECONDS_A_DAY = 86_400
 _LOG = logging.getLogger("highstreet.rounds")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Agreement:
-    """What this store accepted when it joined, and its owner's limits.
-
-    Attributes:
-        member_id: this store's name in the co-op. coordinator_public_key: raw Ed25519; its hash came with
-        the invitation. charter: as signed and accepted. limits: the store's own; not from outside.
-        knows_roster: whether a hash names a roster signed by the coordinator, the newest one asked for if
-        need be.
-        holds_to_day: whether a day is the one this store first saw for a programme; a first one is written
-        down before it answers.
-    """
-
-    member_id: str
-    coordinator_public_key: bytes
-    charter: Charter
-    limits: StoreLimits
-    knows_roster: Callable[[bytes], bool]
-    holds_to_day: Callable[[str, int], bool]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AskedRound:
-    """A request that was found in order.
-
-    Attributes:
-        request: as signed by the coordinator.
-        sha256: the hash that names it.
-        phase: the charter's plan for it; the request asks exactly this.
-        state: the model state it brought.
-    """
-
-    request: RoundRequest
-    sha256: bytes
-    phase: PhasePlan
-    state: SharedState
-
-
-class Till(Protocol):
+class Till(SumRecords, Protocol):
     """Where a round is paid for and computed: ledger, consent desk and training, in this order."""
 
-    def given(self, request: RoundRequest, sha256: bytes) -> bytes | None:
-        """Return the reply given to this very request before, None when there is none.
-
-        Raises:
-            RoundRefusedError: this phase was opened for another request.
-        """
-
-    def take(self, asked: AskedRound, seal: Callable[[bytes], bytes]) -> bytes:
-        """Spend durably, compute the noised integers, seal them, keep the reply durably, return it.
+    def take(self, asked: AskedRound, seal: Callable[[NDArray[np.int64]], bytes]) -> bytes:
+        """Spend durably, compute the noised integers, share and seal them, keep and return the reply.
 
         Raises:
             RoundRefusedError: the budget does not allow it.
         """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Received:
+    """A message as far as it could be read.
+
+    Attributes:
+        step: what it asks for; None when that could not be read.
+        signed: the request of the round.
+        content: what came with it: the model state, or a request of the secure sum.
+        request: once it is known to be the coordinator's.
+    """
+
+    step: Step | None = None
+    signed: SignedRequest = field(default_factory=SignedRequest)
+    content: bytes = b""
+    request: RoundRequest | None = None
+
+    @property
+    def sha256(self) -> bytes:
+        """The hash that names the request; empty when there is none."""
+        return request_sha256(self.signed) if self.step is not None else b""
 
 
 class RoundDesk:
@@ -117,8 +84,8 @@ class RoundDesk:
 
     Args:
         agreement: what was accepted.
-        key: the store's signing key.
-        till: pays for rounds and computes them.
+        keys: the store's own, of the roster.
+        till: pays for rounds and computes them, and keeps what was agreed to.
         clock: seconds since 1970.
     """
 
@@ -126,50 +93,72 @@ class RoundDesk:
         self,
         agreement: Agreement,
         *,
-        key: Ed25519PrivateKey,
+        keys: MemberKeys,
         till: Till,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._agreement = agreement
-        self._key = key
+        self._keys = keys
         self._till = till
         self._clock = clock
+        self._sums = SumDesk(member_id=agreement.member_id, keys=keys, records=till)
 
-    def answer(self, body: bytes) -> bytes:
+    def answer(self, body: bytes) -> RoundAnswer:
         """Return the signed reply to a round message: the same one whenever the same message comes.
 
         Every failure is a refusal. Its reason is logged by name; no error text, and nothing computed from
         data, goes into the reply.
         """
-        sha256, request = b"", None
+        received = _Received()
         try:
-            signed = _parse(body)
-            sha256 = request_sha256(signed)
-            request = _read(signed, self._agreement)
-            return self._answer(request, sha256)
+            received = _parse(body)
+            request = read_request(received.signed, self._agreement)
+            received = replace(received, request=request)
+            if received.step is Step.CONTRIBUTION:
+                reply = self._contribution(request, received)
+                return self._answer(received, reply)
+            return self._sum_step(request, received)
         except RoundRefusedError as error:
             code = error.code
             _LOG.info("a round was refused: %s", error.what)
         except Exception as error:  # noqa: BLE001 - the program's top: an unknown failure is "not now"
             code = REFUSAL_UNAVAILABLE
             _LOG.error("a round could not be answered: %s", type(error).__name__)
-        return self._seal(self._reply(request, sha256, refusal=code))
+        reply = self._seal(self._reply(received.request, received.sha256, refusal=code))
+        return self._answer(received, reply, refusal=code)
 
-    def _answer(self, request: RoundRequest, sha256: bytes) -> bytes:
+    def _contribution(self, request: RoundRequest, received: _Received) -> bytes:
+        sha256 = received.sha256
         given = self._till.given(request, sha256)
         if given is not None:
             return given
-        asked = examine(request, sha256, self._agreement, now=self._clock())
-        reply = self._till.take(asked, lambda values: self._seal(self._reply(request, sha256, values=values)))
-        _LOG.info("round %s (%s) was answered", request.round, request.phase)
+        settled = self._till.agreed_set(request, sha256) is not None
+        require(not settled, REFUSAL_DEADLINE, "its set of contributors is settled, without this store")
+        asked = examine_contribution(request, sha256, received.content, self._agreement, now=self._clock())
+        reply = self._till.take(asked, lambda integers: self._shared_and_sealed(asked, integers))
+        _LOG.info("round %s (%s) was contributed to", request.round, request.phase)
         return reply
+
+    def _shared_and_sealed(self, asked: AskedRound, integers: NDArray[np.int64]) -> bytes:
+        made = contribute(
+            asked.context,
+            integers,
+            member_id=self._agreement.member_id,
+            signing_key=self._keys.signing,
+        )
+        return self._seal(self._reply(asked.request, asked.sha256, contribution=made.body))
+
+    def _sum_step(self, request: RoundRequest, received: _Received) -> RoundAnswer:
+        context = examine_sum(request, received.sha256, self._agreement, now=self._clock())
+        step = Step.AGREEMENT if received.step is Step.AGREEMENT else Step.SUM_SHARE
+        return self._sums.answer(step, received.content, request, context)
 
     def _reply(
         self,
         request: RoundRequest | None,
         sha256: bytes,
         *,
-        values: bytes | None = None,
+        contribution: bytes | None = None,
         refusal: RefusalCode | None = None,
     ) -> RoundReply:
         reply = RoundReply(
@@ -177,7 +166,7 @@ class RoundDesk:
             coop_id=self._agreement.charter.coop.id,
             request_sha256=sha256,
             member_id=self._agreement.member_id,
-            values=values,
+            contribution=contribution,
             refusal=refusal,
         )
         if request is not None:
@@ -185,87 +174,33 @@ class RoundDesk:
         return reply
 
     def _seal(self, reply: RoundReply) -> bytes:
-        return seal_reply(reply, self._key)
+        return seal_reply(reply, self._keys.signing)
+
+    def _answer(self, received: _Received, body: bytes, *, refusal: RefusalCode | None = None) -> RoundAnswer:
+        if received.request is None:
+            return RoundAnswer(body=body, step=received.step, refusal=refusal)
+        return RoundAnswer(
+            body=body,
+            step=received.step,
+            programme_id=received.request.programme_id,
+            round=received.request.round,
+            phase=received.request.phase,
+            refusal=refusal,
+        )
 
 
-def examine(request: RoundRequest, sha256: bytes, agreement: Agreement, *, now: float) -> AskedRound:
-    """Return the round when the request asks exactly what the charter says and the store allows.
-
-    Raises:
-        RoundRefusedError: with the first reason found, in the order of `RefusalCode`.
-    """
-    charter = agreement.charter
-    _require(request.charter_sha256 == charter.sha256(), REFUSAL_CHARTER, "another charter")
-    schema = bytes.fromhex(charter.plan.schema.sha256())
-    _require(request.schema_sha256 == schema, REFUSAL_CHARTER, "another feature schema")
-    _require(agreement.knows_roster(request.roster_sha256), REFUSAL_CHARTER, "an unknown roster")
-    phase = _planned_phase(request, agreement)
-    state = _announced_state(request, agreement)
-    _require(now <= request.deadline_unix_seconds, REFUSAL_DEADLINE, "its deadline has passed")
-    opened = request.opened_unix_seconds
-    _require(opened <= now + _CLOCK_SKEW_SECONDS, REFUSAL_DEADLINE, "it was opened in the future")
-    tomorrow = now // _SECONDS_A_DAY + 1
-    _require(0 <= request.as_of_day <= tomorrow, REFUSAL_RELEASE, "it asks for purchases to come, or none")
-    length = request.deadline_unix_seconds - opened
-    _require(length == charter.rounds.deadline_seconds, REFUSAL_DEADLINE, "it has another deadline")
-    same_day = agreement.holds_to_day(request.programme_id, request.as_of_day)
-    _require(same_day, REFUSAL_RELEASE, "its programme began with another day")
-    return AskedRound(request=request, sha256=sha256, phase=phase, state=state)
-
-
-def _parse(body: bytes) -> SignedRequest:
-    _require(0 < len(body) <= MESSAGE_LIMIT_BYTES, REFUSAL_UNREADABLE, "its size is not one of a request")
+def _parse(body: bytes) -> _Received:
+    require(0 < len(body) <= MESSAGE_LIMIT_BYTES, REFUSAL_UNREADABLE, "its size is not one of a message")
     try:
-        return SignedRequest.FromString(body)
+        message = RoundMessage.FromString(body)
     except DecodeError as error:
         raise RoundRefusedError(REFUSAL_UNREADABLE, "it cannot be read") from error
-
-
-def _read(signed: SignedRequest, agreement: Agreement) -> RoundRequest:
-    """Return the request when it is the coordinator's, of a version spoken here, for this co-op."""
-    try:
-        request = open_request(signed, coordinator_public_key=agreement.coordinator_public_key)
-        _require(request.format_version == FORMAT_VERSION, REFUSAL_VERSION, "another format version")
-        refuse_odd_sizes(request)
-    except SignatureMismatchError as error:
-        raise RoundRefusedError(REFUSAL_SIGNATURE, "it is not signed by the coordinator") from error
-    except UnreadableDocumentError as error:
-        raise RoundRefusedError(REFUSAL_UNREADABLE, "it cannot be read") from error
-    _require(request.coop_id == agreement.charter.coop.id, REFUSAL_WRONG_COOP, "another co-op")
-    return request
-
-
-def _planned_phase(request: RoundRequest, agreement: Agreement) -> PhasePlan:
-    """Return the charter's phase when the request announces its very release, within the store's limits."""
-    charter, limits = agreement.charter, agreement.limits
-    phases = charter.plan.phases
-    _require(request.round < min(len(phases), limits.max_phases), REFUSAL_RELEASE, "no such phase")
-    phase = phases[request.round]
-    _require(request.phase == phase.name, REFUSAL_RELEASE, "the phase has another name")
-    _require(phase.dimension <= limits.max_dimension, REFUSAL_RELEASE, "more numbers than allowed here")
-    _require(request.release == release_spec(phase), REFUSAL_RELEASE, "another release than the charter's")
-    floor = max(charter.rounds.cohort_floor, limits.min_cohort_floor)
-    _require(request.cohort_floor >= floor, REFUSAL_RELEASE, "a cohort floor that is too low")
-    return phase
-
-
-def _announced_state(request: RoundRequest, agreement: Agreement) -> SharedState:
-    """Return the state when it is the announced one and can be: the first one is public and known."""
-    plan = agreement.charter.plan
-    try:
-        state = SharedState.from_bytes(
-            request.state, StateLimits(payload_bytes=agreement.limits.max_state_bytes)
-        )
-        check_state(plan, state, phases_done=request.round)
-    except ModelsError as error:
-        raise RoundRefusedError(REFUSAL_STATE, "its state cannot be used") from error
-    _require(bytes.fromhex(state.sha256()) == request.state_sha256, REFUSAL_STATE, "its state is another")
-    if request.round == 0:
-        first = initial_state(plan)
-        _require(state.sha256() == first.sha256(), REFUSAL_STATE, "it does not begin at the beginning")
-    return state
-
-
-def _require(holds: bool, code: RefusalCode, reason: str) -> None:
-    if not holds:
-        raise RoundRefusedError(code, reason)
+    step = message.WhichOneof("step")
+    if step == "contribute":
+        asked = message.contribute
+        return _Received(step=Step.CONTRIBUTION, signed=asked.request, content=asked.state)
+    if step == "agree":
+        return _Received(step=Step.AGREEMENT, signed=message.agree.request, content=message.agree.message)
+    if step == "open":
+        return _Received(step=Step.SUM_SHARE, signed=message.open.request, content=message.open.message)
+    raise RoundRefusedError(REFUSAL_UNREADABLE, "it asks for nothing known here")

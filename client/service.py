@@ -16,8 +16,8 @@ import grpc
 
 from highstreet import __version__
 from highstreet.client.errors import StoreHomeError
+from highstreet.client.round_answers import RoundAnswer, Step
 from highstreet.files import make_private_folder
-from highstreet.protos.rounds_pb2 import RoundReply, SignedReply
 from highstreet.protos.store_pb2 import AnswerReply, AnswerRequest, StatusReply, StatusRequest
 from highstreet.protos.store_pb2_grpc import StoreServicer, StoreStub, add_StoreServicer_to_server
 
@@ -31,7 +31,16 @@ _LOG = logging.getLogger("highstreet.service")
 
 @dataclass(slots=True)
 class ServiceStatus:
-    """What `highstreet store status` shows; counts of rounds only, nothing from data."""
+    """What `highstreet store status` shows; counts of rounds only, nothing from data.
+
+    Attributes:
+        member_id, coop_id: who this is, and in which co-op.
+        active_release: in use; 0 for none.
+        rounds_answered: contributions sent, a repeated one again.
+        rounds_refused: messages refused, whatever they asked for.
+        last_round: the round of the last message.
+        started_at: unix seconds.
+    """
 
     member_id: str = ""
     coop_id: str = ""
@@ -46,11 +55,11 @@ class StoreService(StoreServicer):
     """Passes one message at a time to the round desk.
 
     Args:
-        answer: the round desk: signed request in, signed reply out; it never raises for reasons of data.
+        answer: the round desk: round message in, signed answer out; it never raises for reasons of data.
         status: shared with the rest of the store process.
     """
 
-    def __init__(self, answer: Callable[[bytes], bytes], status: ServiceStatus) -> None:
+    def __init__(self, answer: Callable[[bytes], RoundAnswer], status: ServiceStatus) -> None:
         self._answer = answer
         self._status = status
         self._one_at_a_time = threading.Lock()
@@ -63,13 +72,13 @@ class StoreService(StoreServicer):
             context.abort(grpc.StatusCode.UNIMPLEMENTED, "format version")
         with self._one_at_a_time:
             try:
-                body = self._answer(request.signed_request)
+                given = self._answer(request.message)
             except Exception as error:  # noqa: BLE001 - the program's top
                 # The kind only: a message or a traceback could quote data.
                 _LOG.error("a round message could not be answered: %s", type(error).__name__)
                 context.abort(grpc.StatusCode.UNAVAILABLE, "unavailable")
-            self._count(body)
-        return AnswerReply(format_version=_FORMAT_VERSION, signed_reply=body)
+            self._count(given)
+        return AnswerReply(format_version=_FORMAT_VERSION, answer=given.body)
 
     def Status(  # noqa: N802 - the name in store.proto
         self, request: StatusRequest, context: grpc.ServicerContext
@@ -88,13 +97,12 @@ class StoreService(StoreServicer):
             started_unix_seconds=int(status.started_at),
         )
 
-    def _count(self, body: bytes) -> None:
-        reply = RoundReply.FromString(SignedReply.FromString(body).reply)
-        if reply.WhichOneof("outcome") == "values":
-            self._status.rounds_answered += 1
-        else:
+    def _count(self, given: RoundAnswer) -> None:
+        if given.is_refused:
             self._status.rounds_refused += 1
-        self._status.last_round = f"{reply.programme_id}/{reply.round}"
+        elif given.step is Step.CONTRIBUTION:
+            self._status.rounds_answered += 1
+        self._status.last_round = f"{given.programme_id}/{given.round}"
 
 
 @contextmanager

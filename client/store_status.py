@@ -46,6 +46,8 @@ class BudgetStatus:
         person_epsilon, shops_per_person: the same for a customer of up to so many shops that did the same.
         limit_epsilon, delta, period_days: the shop's own limit for a customer of it.
         claims: both claims in words.
+        colluders: members of the co-op who may work with the coordinator without breaking the claims: the
+            noise is added once, in shares, inside the sum of the stores; None when the shop is in no co-op.
     """
 
     rounds: int
@@ -59,6 +61,7 @@ class BudgetStatus:
     delta: float
     period_days: int
     claims: tuple[str, ...]
+    colluders: int | None
 
     @property
     def spent_part(self) -> float:
@@ -153,7 +156,7 @@ def budget_status(home: StoreHome) -> BudgetStatus:
         StoreConfigError: the shop's limits cannot be read.
     """
     limits = read_config(home).limits.to_limits()
-    privacy = load_charter(home).privacy if is_joined(home) else None
+    charter = load_charter(home) if is_joined(home) else None
     budget = Budget(epsilon=limits.max_epsilon, delta=limits.delta, period_days=limits.period_days)
     rounds = replies = customers = 0
     counted_epsilon = 0.0
@@ -166,8 +169,8 @@ def budget_status(home: StoreHome) -> BudgetStatus:
     claims = two_claims(
         releases,
         delta=limits.delta,
-        stores_per_person=privacy.shops_per_person if privacy else 1,
-        placement=privacy.noise if privacy else NoisePlacement.EVERY_STORE,
+        stores_per_person=charter.privacy.shops_per_person if charter else 1,
+        placement=charter.privacy.noise if charter else NoisePlacement.ONCE_IN_SUM,
     )
     return BudgetStatus(
         rounds=rounds,
@@ -181,6 +184,7 @@ def budget_status(home: StoreHome) -> BudgetStatus:
         delta=limits.delta,
         period_days=limits.period_days,
         claims=claims.lines(),
+        colluders=charter.rounds.colluders if charter else None,
     )
 
 

@@ -1,20 +1,23 @@
 """Paying for a round and computing it: ledger, consent desk and training, always in this order.
 
 The cohort is asked for at this moment. The ledger writes down who is exposed before anything is computed.
-What is computed uses those customers and nobody else, less those who have withdrawn meanwhile. The sealed
-reply is written down before it leaves.
+What is computed uses those customers and nobody else, less those who have withdrawn meanwhile. The clipped
+sum with this store's share of the noise is shared among the committee and sealed; that reply is written down
+before it leaves.
 
-A shop of nobody goes the same way as a shop of thousands: what leaves is then noise alone, of the same size.
+A shop of nobody goes the same way as a shop of thousands: what it adds is then noise alone, of the same size.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
+from numpy.typing import NDArray
 
 from highstreet.audit.consent import Purpose
 from highstreet.client.consent import ConsentDesk
@@ -23,7 +26,7 @@ from highstreet.client.errors import RoundRefusedError, RoundRepeatedError
 from highstreet.client.home import StoreHome
 from highstreet.client.leaving_out import contribute_regardless
 from highstreet.client.ledger import AnsweredRound, Ledger, OpenedRound, RoundKey
-from highstreet.client.rounds import AskedRound
+from highstreet.client.round_terms import AskedRound
 from highstreet.client.shop_loader import load_shop
 from highstreet.client.vault import Vault
 from highstreet.models.plan import ModelPlan
@@ -45,7 +48,7 @@ _EPOCH = date(1970, 1, 1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreTill:
-    """The till of one store; used by one thread at a time.
+    """The till of one store, with what it agreed to on committees; used by one thread at a time.
 
     Attributes:
         home: the store's folder, for the vault.
@@ -67,17 +70,37 @@ class StoreTill:
         Raises:
             RoundRefusedError: this phase was opened for another request.
         """
-        try:
+        with _refusing_another_request():
             answered = self.ledger.answered(_key(request, sha256))
-        except RoundRepeatedError as error:
-            raise RoundRefusedError(REFUSAL_REPEATED, "it was asked for before by another request") from error
         return None if answered is None else answered.reply
 
-    def take(self, asked: AskedRound, seal: Callable[[bytes], bytes]) -> bytes:
+    def agreed_set(self, request: RoundRequest, sha256: bytes) -> bytes | None:
+        """Return the set of contributors agreed to as a member of the round's committee.
+
+        Raises:
+            RoundRefusedError: this phase was asked for by another request.
+        """
+        with _refusing_another_request():
+            return self.ledger.agreed_set(_key(request, sha256))
+
+    def agree(self, request: RoundRequest, sha256: bytes, set_sha256: bytes) -> None:
+        """Record a set of contributors durably; the same one again changes nothing.
+
+        Raises:
+            RoundRefusedError: another set, or another request for this phase, is on record.
+        """
+        with _refusing_another_request():
+            self.ledger.agree(_key(request, sha256), set_sha256)
+
+    def take(self, asked: AskedRound, seal: Callable[[NDArray[np.int64]], bytes]) -> bytes:
         """Spend durably, compute the noised integers, seal them, keep the reply durably, return it.
 
         Guarantee: whether it refuses depends on the request, the store's limits and the releases it opened
         before. Every other error comes from this computer (a disk, a clock set back, a damaged file).
+
+        Args:
+            asked: found in order.
+            seal: shares the integers among the round's committee and seals what is sent.
 
         Raises:
             RoundRefusedError: the budget or the store's own limits do not allow it.
@@ -92,30 +115,37 @@ class StoreTill:
             as_of = _EPOCH + timedelta(days=asked.request.as_of_day)
             shop = _only(load_shop(vault, cohort, self.plan.schema, as_of), frozenset(opened.customers))
         _LOG.info("phase %s: paid for, epsilon %.3g", asked.phase.name, opened.epsilon)
-        values = contribute_regardless(self.plan, asked.phase, asked.state, shop)
-        return self.ledger.store_reply(key, seal(values.astype("<i4").tobytes()))
+        integers = contribute_regardless(self.plan, asked.phase, asked.state, shop, mechanism=asked.mechanism)
+        return self.ledger.store_reply(key, seal(integers))
 
     def _spend(
         self, key: RoundKey, asked: AskedRound, customers: tuple[str, ...]
     ) -> OpenedRound | AnsweredRound:
         following = self.plan.phases[asked.phase.index + 1 :]
         try:
-            return self.ledger.open_round(
-                key,
-                release=phase_release(asked.phase),
-                cohort=customers,
-                limits=self.limits,
-                today=self.today(),
-                remaining=[phase_release(phase) for phase in following],
-            )
-        except RoundRepeatedError as error:
-            raise RoundRefusedError(REFUSAL_REPEATED, "it was asked for before by another request") from error
+            with _refusing_another_request():
+                return self.ledger.open_round(
+                    key,
+                    release=phase_release(asked.phase),
+                    cohort=customers,
+                    limits=self.limits,
+                    today=self.today(),
+                    remaining=[phase_release(phase) for phase in following],
+                )
         except BudgetExhaustedError as error:
             _LOG.warning("%s", error.what)
             raise RoundRefusedError(REFUSAL_BUDGET, "the budget of the period does not allow it") from error
         except ReleaseRefusedError as error:
             _LOG.warning("%s", error.what)
             raise RoundRefusedError(REFUSAL_RELEASE, "it is outside this store's limits") from error
+
+
+@contextmanager
+def _refusing_another_request() -> Iterator[None]:
+    try:
+        yield
+    except RoundRepeatedError as error:
+        raise RoundRefusedError(REFUSAL_REPEATED, "it was asked for before, in another way") from error
 
 
 def _key(request: RoundRequest, sha256: bytes) -> RoundKey:

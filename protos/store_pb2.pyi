@@ -5,20 +5,20 @@ from typing import ClassVar as _ClassVar, Optional as _Optional
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class AnswerRequest(_message.Message):
-    __slots__ = ("format_version", "signed_request")
+    __slots__ = ("format_version", "message")
     FORMAT_VERSION_FIELD_NUMBER: _ClassVar[int]
-    SIGNED_REQUEST_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
     format_version: int
-    signed_request: bytes
-    def __init__(self, format_version: _Optional[int] = ..., signed_request: _Optional[bytes] = ...) -> None: ...
+    message: bytes
+    def __init__(self, format_version: _Optional[int] = ..., message: _Optional[bytes] = ...) -> None: ...
 
 class AnswerReply(_message.Message):
-    __slots__ = ("format_version", "signed_reply")
+    __slots__ = ("format_version", "answer")
     FORMAT_VERSION_FIELD_NUMBER: _ClassVar[int]
-    SIGNED_REPLY_FIELD_NUMBER: _ClassVar[int]
+    ANSWER_FIELD_NUMBER: _ClassVar[int]
     format_version: int
-    signed_reply: bytes
-    def __init__(self, format_version: _Optional[int] = ..., signed_reply: _Optional[bytes] = ...) -> None: ...
+    answer: bytes
+    def __init__(self, format_version: _Optional[int] = ..., answer: _Optional[bytes] = ...) -> None: ...
 
 class StatusRequest(_message.Message):
     __slots__ = ("format_version",)

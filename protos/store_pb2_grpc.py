@@ -50,7 +50,8 @@ class StoreServicer:
     """Missing associated documentation comment in .proto file."""
 
     def Answer(self, request, context):
-        """Answer one round message. Never fails for reasons of data: a refusal is a signed reply like any other.
+        """Answer one round message: for a contribution, or for the committee's part in opening a sum. Never fails for
+        reasons of data: a refusal is a signed answer like any other.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

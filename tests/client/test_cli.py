@@ -14,15 +14,12 @@ import pytest
 from highstreet.cli import main
 from highstreet.client.home import HOME_VARIABLE, StoreHome
 from highstreet.client.ledger import Ledger, RoundKey
+from highstreet.client.round_answers import RoundAnswer, Step
 from highstreet.client.round_log import noted
 from highstreet.privacy.budget import Budget, SpendingLimits
 from highstreet.privacy.releases import customer_release
 from highstreet.protos.rounds_pb2 import (
     REFUSAL_BUDGET,
-    RoundReply,
-    RoundRequest,
-    SignedReply,
-    SignedRequest,
 )
 
 
@@ -164,12 +161,18 @@ def test_rounds_lists_what_left_and_why_something_was_refused(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     home = StoreHome(tmp_path / "store")
-    request = SignedRequest(request=RoundRequest(phase="ranker").SerializeToString()).SerializeToString()
-    for outcome in ({"values": b"1234"}, {"refusal": REFUSAL_BUDGET}):
-        reply = RoundReply(programme_id="p", round=3, **outcome).SerializeToString()
-        noted(lambda _, reply=reply: SignedReply(reply=reply).SerializeToString(), home)(request)
+    for refusal in (None, REFUSAL_BUDGET):
+        answer = RoundAnswer(
+            body=b"1234",
+            step=Step.CONTRIBUTION,
+            programme_id="p",
+            round=3,
+            phase="ranker",
+            refusal=refusal,
+        )
+        noted(lambda _, answer=answer: answer, home)(b"message")
     shown = Typed(capsys, "rounds", "--home", home.root).out
-    assert "round 3 (ranker): 13 bytes of noised sums left." in shown
+    assert "round 3 (ranker): 4 bytes left: noised sums, split among the shops of the committee." in shown
     assert "round 3 (ranker) refused: it does not fit this shop's budget for privacy. No sums left" in shown
     assert "2 messages" in shown
 

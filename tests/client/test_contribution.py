@@ -9,7 +9,6 @@ import torch
 from highstreet.client.contribution import (
     clipped_sum,
     contribute,
-    phase_mechanism,
     phase_release,
     rehearse,
     sum_over,
@@ -27,6 +26,7 @@ from highstreet.privacy.errors import InvalidReleaseError, SeededNoiseError
 from highstreet.privacy.noise import SecureNoise, SeededNoise
 from highstreet.privacy.sampling import poisson_sample
 from highstreet.privacy.summing import ROUNDING_SLACK
+from tests.client.made_up_coop import mechanism_for
 
 CUSTOMERS = 24
 SCHEMA = FeatureSchema(
@@ -148,40 +148,87 @@ def test_a_shop_without_customers_adds_zeros(phase, shop, states):
 
 
 @PHASES
-def test_what_leaves_is_the_clipped_sum_and_noise_of_the_stated_size(phase, shop, states):
-    mechanism = phase_mechanism(phase)
+def test_removing_any_customer_moves_the_integers_by_at_most_the_mechanisms_sensitivity(phase, shop, states):
+    """What the noise is measured by: clipped, put on the grid, rounded."""
     state = states[phase.index]
-    sent = contribute(PLAN, phase, state, shop, noise=SecureNoise())
+    tight = replace(phase, clipping_norm=phase.clipping_norm * 0.05)
+    mechanism = mechanism_for(PLAN, tight)
+
+    def moves(clipped):
+        whole = mechanism.encode(sum_over(PLAN, clipped, state, shop))
+        rests = (shop.select(np.delete(np.arange(CUSTOMERS), gone)) for gone in range(CUSTOMERS))
+        return [
+            np.linalg.norm(whole - mechanism.encode(sum_over(PLAN, clipped, state, rest))) for rest in rests
+        ]
+
+    assert 0.5 * mechanism.sensitivity < max(moves(tight)) <= mechanism.sensitivity
+    assert (
+        max(moves(replace(tight, clipping_norm=2 * tight.clipping_norm))) > mechanism.sensitivity
+    )  # the twin
+
+
+@PHASES
+def test_what_is_put_into_the_sum_is_the_clipped_sum_and_one_share_of_the_noise(phase, shop, states):
+    mechanism = mechanism_for(PLAN, phase)
+    state = states[phase.index]
+    sent = contribute(PLAN, phase, state, shop, mechanism=mechanism, noise=SecureNoise())
     assert sent.dtype == np.int64
-    assert np.abs(sent).max() < 2**31
-    noise = mechanism.decode(sent) - clipped_sum(PLAN, phase, state, shop, source=SecureNoise())
+    assert np.abs(sent).max() < 2**30
+    noise = sent - mechanism.encode(clipped_sum(PLAN, phase, state, shop, source=SecureNoise()))
+    share = 2.0**mechanism.share_log2_stddev
     # Six standard errors of the root mean square: one run in 500 million.
-    tolerance = 6 * mechanism.noise_stddev / np.sqrt(2 * phase.dimension)
-    assert abs(np.sqrt(np.mean(noise**2)) - mechanism.noise_stddev) < max(tolerance, mechanism.grid_step)
+    tolerance = 6 * share / np.sqrt(2 * phase.dimension)
+    assert abs(np.sqrt(np.mean(noise.astype(float) ** 2)) - share) < tolerance
 
 
-def test_the_same_call_never_sends_the_same_noise(shop, states):
+def test_the_shares_of_the_floor_less_the_colluders_are_the_noise_that_is_accounted(shop, states):
     phase = PLAN.phases[0]
-    first, second = (contribute(PLAN, phase, states[0], shop, noise=SecureNoise()) for _ in range(2))
+    mechanism = mechanism_for(PLAN, phase)
+    nobody = shop.select(np.array([], dtype=int))
+    honest = range(mechanism.floor - mechanism.colluders)
+    sums = [
+        contribute(PLAN, phase, states[0], nobody, mechanism=mechanism, noise=SecureNoise())
+        for _ in range(40)
+        for _ in honest
+    ]
+    noise = np.sum(np.reshape(sums, (len(honest), 40, -1)), axis=0, dtype=float)
+    wanted = mechanism.noise_multiplier * mechanism.sensitivity
+    tolerance = 6 * wanted / np.sqrt(2 * noise.size)  # six standard errors: one run in 500 million
+    assert abs(noise.std() - wanted) < tolerance
+    # The twin: with one share fewer it is told at once.
+    fewer = np.sum(np.reshape(sums, (len(honest), 40, -1))[1:], axis=0, dtype=float)
+    assert abs(fewer.std() - wanted) > tolerance
+
+
+def test_the_same_call_never_gives_the_same_noise(shop, states):
+    phase = PLAN.phases[0]
+    mechanism = mechanism_for(PLAN, phase)
+    first, second = (
+        contribute(PLAN, phase, states[0], shop, mechanism=mechanism, noise=SecureNoise()) for _ in range(2)
+    )
     assert not np.array_equal(first, second)
 
 
 def test_a_rehearsal_repeats_itself_and_is_of_another_type(shop, states):
     phase = PLAN.phases[0]
-    first, second = (rehearse(PLAN, phase, states[0], shop, noise=SeededNoise(3)) for _ in range(2))
+    mechanism = mechanism_for(PLAN, phase)
+    first, second = (
+        rehearse(PLAN, phase, states[0], shop, mechanism=mechanism, noise=SeededNoise(3)) for _ in range(2)
+    )
     assert np.array_equal(first.values, second.values)
     assert not isinstance(first, np.ndarray)
 
 
 def test_a_contribution_with_a_seeded_source_is_refused(shop, states):
+    mechanism = mechanism_for(PLAN, PLAN.phases[0])
     with pytest.raises(SeededNoiseError):
-        contribute(PLAN, PLAN.phases[0], states[0], shop, noise=SeededNoise(3))
+        contribute(PLAN, PLAN.phases[0], states[0], shop, mechanism=mechanism, noise=SeededNoise(3))
 
 
-def test_a_phase_without_noise_has_no_contribution(shop, states):
+def test_a_phase_without_noise_has_no_mechanism_to_contribute_by():
     silent = replace(PLAN.phases[0], noise_multiplier=0.0)
     with pytest.raises(InvalidReleaseError):
-        contribute(PLAN, silent, states[0], shop, noise=SecureNoise())
+        mechanism_for(PLAN, silent)
 
 
 def test_sampled_rounds_add_up_a_sample_and_nobody_else(shop, states):
@@ -197,7 +244,7 @@ def test_sampled_rounds_add_up_a_sample_and_nobody_else(shop, states):
 def test_a_phase_is_described_to_the_accountant_as_it_is(shop):
     phase = replace(PLAN.phases[0], sampling_rate=0.5)
     release = phase_release(phase)
-    assert release == phase_mechanism(phase).release(sampling_rate=0.5)
+    assert release == mechanism_for(PLAN, phase).release(sampling_rate=0.5)
     assert (release.noise_multiplier, release.steps) == (phase.noise_multiplier, 1)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,6 +25,7 @@ from highstreet.models.state import SharedState
 from highstreet.privacy.errors import NonFiniteRowsError
 from highstreet.privacy.noise import SecureNoise
 from highstreet.privacy.summing import ROUNDING_SLACK
+from tests.client.made_up_coop import mechanism_for
 
 SCHEMA = FeatureSchema(
     key_buckets=64,
@@ -73,7 +75,9 @@ def test_every_phase_is_computed_over_nobody_as_over_many(
     phase: PhasePlan, shop: ShopData, states: list[SharedState]
 ) -> None:
     for each in (shop, shop.select(np.array([3])), _nobody(shop)):
-        values = contribute_regardless(PLAN, phase, states[phase.index], each)
+        values = contribute_regardless(
+            PLAN, phase, states[phase.index], each, mechanism=mechanism_for(PLAN, phase)
+        )
         assert (values.shape, values.dtype) == ((phase.dimension,), np.dtype(np.int64))
     assert not sum_over(PLAN, phase, states[phase.index], _nobody(shop)).any()
 
@@ -106,17 +110,17 @@ def test_a_customer_it_cannot_be_computed_for_adds_nothing_and_the_others_all(
     assert computable(PLAN, POPULARITY, states[0], shop).customer_ids == expected.customer_ids
     asked: list[ShopData] = []
 
-    def watched(
-        plan: ModelPlan, phase: PhasePlan, state: SharedState, each: ShopData, **how: SecureNoise
-    ) -> object:
+    def watched(plan: ModelPlan, phase: PhasePlan, state: SharedState, each: ShopData, **how: Any) -> object:
         asked.append(each)
         return contribute(plan, phase, state, each, **how)
 
     monkeypatch.setattr(leaving_out, "contribute", watched)
-    assert contribute_regardless(PLAN, POPULARITY, states[0], shop).shape == (POPULARITY.dimension,)
+    mechanism = mechanism_for(PLAN, POPULARITY)
+    given = contribute_regardless(PLAN, POPULARITY, states[0], shop, mechanism=mechanism)
+    assert given.shape == (POPULARITY.dimension,)
     assert [each.customer_ids for each in asked] == [shop.customer_ids, expected.customer_ids]
     with pytest.raises(NonFiniteRowsError):  # what would have become a refusal
-        contribute(PLAN, POPULARITY, states[0], shop, noise=SecureNoise())
+        contribute(PLAN, POPULARITY, states[0], shop, mechanism=mechanism, noise=SecureNoise())
 
 
 def test_removing_a_customer_left_out_or_not_moves_the_sum_by_at_most_the_clipping_norm(
@@ -145,10 +149,11 @@ def test_a_state_made_to_overflow_for_some_customers_is_answered_all_the_same(
     planted = {key: np.array(states[phase.index][key]) for key in states[phase.index]}
     planted["cooccurrence/weights"][0, 0] = 1e38
     state = SharedState(planted)
+    mechanism = mechanism_for(PLAN, phase)
     with pytest.raises(NonFiniteRowsError):
-        contribute(PLAN, phase, state, shop, noise=SecureNoise())
+        contribute(PLAN, phase, state, shop, mechanism=mechanism, noise=SecureNoise())
     outcomes = {
-        contribute_regardless(PLAN, phase, state, each).shape
+        contribute_regardless(PLAN, phase, state, each, mechanism=mechanism).shape
         for each in (shop, _without(shop, 1), _nobody(shop))
     }
     assert outcomes == {(phase.dimension,)}
@@ -157,4 +162,6 @@ def test_a_state_made_to_overflow_for_some_customers_is_answered_all_the_same(
 def test_what_fails_for_nobody_too_is_an_error_whoever_the_customers_are(shop: ShopData) -> None:
     for each in (shop, _nobody(shop)):
         with pytest.raises(Exception, match="needs popularity/key"):
-            contribute_regardless(PLAN, PLAN.phases[1], initial_state(PLAN), each)
+            contribute_regardless(
+                PLAN, PLAN.phases[1], initial_state(PLAN), each, mechanism=mechanism_for(PLAN, PLAN.phases[1])
+            )

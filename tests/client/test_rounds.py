@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -11,19 +11,25 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
-from highstreet.audit.charter import COOP_LEARNING, Charter, CoopIdentity, PrivacyTerms, RoundTerms
 from highstreet.audit.limits import StoreLimits
-from highstreet.audit.requests import open_reply, release_spec, seal_request
+from highstreet.audit.requests import mechanism_of, open_reply, release_spec
+from highstreet.audit.roster import Roster
+from highstreet.audit.signing import SignatureKind, sign
 from highstreet.client.errors import RoundRefusedError
-from highstreet.client.rounds import Agreement, AskedRound, RoundDesk
-from highstreet.models.programme import apply_sum, default_plan, initial_state
-from highstreet.models.schema import FeatureSchema
+from highstreet.client.round_answers import RoundAnswer, Step
+from highstreet.client.round_members import CountedRoster
+from highstreet.client.round_terms import Agreement, AskedRound
+from highstreet.client.rounds import RoundDesk
+from highstreet.models.programme import apply_sum, initial_state
 from highstreet.models.state import SharedState
+from highstreet.privacy.secure_sum import open_contribution
 from highstreet.protos.rounds_pb2 import (
     REFUSAL_BUDGET,
     REFUSAL_CHARTER,
     REFUSAL_DEADLINE,
+    REFUSAL_PARTICIPANTS,
     REFUSAL_RELEASE,
     REFUSAL_REPEATED,
     REFUSAL_SIGNATURE,
@@ -32,44 +38,36 @@ from highstreet.protos.rounds_pb2 import (
     REFUSAL_UNREADABLE,
     REFUSAL_VERSION,
     REFUSAL_WRONG_COOP,
+    ContributeStep,
+    RoundMessage,
     RoundReply,
     RoundRequest,
     SignedRequest,
+    SumStep,
+)
+from tests.client.made_up_coop import (
+    CHARTER,
+    COORDINATOR,
+    IDS,
+    KEYS,
+    LIMITS,
+    ME,
+    NOW,
+    PLAN,
+    PROGRAMME,
+    ROSTER,
+    STRANGER,
+    context_of,
+    contribute_message,
+    find_roster,
+    fresh_keys,
+    member,
+    round_request,
 )
 
-NOW = 1_800_000_000
 #: A day that the store has not first seen for the programme.
 ANOTHER_DAY = NOW // 86_400 - 7
-SCHEMA = FeatureSchema(
-    key_buckets=32,
-    category_buckets=8,
-    product_type_buckets=8,
-    brand_buckets=8,
-    maker_buckets=8,
-    size_buckets=8,
-)
-PLAN = default_plan(SCHEMA, noise_multiplier=4.0, gradient_rounds=1)
-CHARTER = Charter(
-    coop=CoopIdentity(id="0" * 32, name="Tiny", created="2026-01-01"),
-    purposes=(COOP_LEARNING,),
-    plan=PLAN,
-    privacy=PrivacyTerms(epsilon=3.0, delta=1e-5),
-    rounds=RoundTerms(cohort_floor=3, quorum=0.5, deadline_seconds=600),
-)
-LIMITS = StoreLimits(
-    max_epsilon=3.0,
-    delta=1e-5,
-    period_days=365,
-    min_cohort_floor=3,
-    max_phases=24,
-    max_dimension=1 << 20,
-    max_state_bytes=1 << 20,
-    purposes=(COOP_LEARNING,),
-)
-COORDINATOR = Ed25519PrivateKey.generate()
-STORE = Ed25519PrivateKey.generate()
-ROSTER = b"r" * 32
-VALUES = b"\1\0\0\0" * PLAN.phases[0].dimension
+VALUES = np.arange(PLAN.phases[0].dimension, dtype=np.int64)
 
 
 @dataclass
@@ -78,6 +76,7 @@ class Till:
 
     taken: list[AskedRound] = field(default_factory=list)
     replies: dict[bytes, bytes] = field(default_factory=dict)
+    sets: dict[bytes, bytes] = field(default_factory=dict)
     refuse_with: Exception | None = None
 
     def given(self, request: RoundRequest, sha256: bytes) -> bytes | None:
@@ -85,68 +84,73 @@ class Till:
             raise RoundRefusedError(REFUSAL_REPEATED, "it was asked for before by another request")
         return self.replies.get(sha256)
 
-    def take(self, asked: AskedRound, seal: Callable[[bytes], bytes]) -> bytes:
+    def agreed_set(self, request: RoundRequest, sha256: bytes) -> bytes | None:
+        return self.sets.get(sha256)
+
+    def agree(self, request: RoundRequest, sha256: bytes, set_sha256: bytes) -> None:
+        self.sets[sha256] = set_sha256
+
+    def take(self, asked: AskedRound, seal: Callable[[NDArray[np.int64]], bytes]) -> bytes:
         if self.refuse_with is not None:
             raise self.refuse_with
         self.taken.append(asked)
-        self.replies[asked.sha256] = seal(VALUES)
+        self.replies[asked.sha256] = seal(np.resize(VALUES, asked.phase.dimension))
         return self.replies[asked.sha256]
 
 
-def _request() -> RoundRequest:
-    state = initial_state(PLAN)
-    return RoundRequest(
-        format_version=1,
-        coop_id=CHARTER.coop.id,
-        programme_id="a1b2c3d4e5f60718",
-        round=0,
-        phase=PLAN.phases[0].name,
-        charter_sha256=CHARTER.sha256(),
-        roster_sha256=ROSTER,
-        schema_sha256=bytes.fromhex(SCHEMA.sha256()),
-        state_sha256=bytes.fromhex(state.sha256()),
-        cohort_floor=3,
-        opened_unix_seconds=NOW - 10,
-        deadline_unix_seconds=NOW + 590,
-        release=release_spec(PLAN.phases[0]),
-        state=state.to_bytes(),
-        as_of_day=NOW // 86_400,
-    )
-
-
-def _desk(till: Till, *, limits: StoreLimits = LIMITS, now: float = NOW) -> RoundDesk:
+def _desk(
+    till: Till,
+    *,
+    limits: StoreLimits = LIMITS,
+    now: float = NOW,
+    find: Callable[[bytes, Collection[str]], CountedRoster | None] = find_roster,
+) -> RoundDesk:
     agreement = Agreement(
-        member_id="m1",
+        member_id=ME,
         coordinator_public_key=COORDINATOR.public_key().public_bytes_raw(),
         charter=CHARTER,
         limits=limits,
-        knows_roster=lambda sha256: sha256 == ROSTER,
-        holds_to_day=lambda programme_id, day: (programme_id, day) != ("a1b2c3d4e5f60718", ANOTHER_DAY),
+        find_roster=find,
+        holds_to_day=lambda programme_id, day: (programme_id, day) != (PROGRAMME, ANOTHER_DAY),
     )
-    return RoundDesk(agreement, key=STORE, till=till, clock=lambda: now)
+    return RoundDesk(agreement, keys=KEYS[ME], till=till, clock=lambda: now)
 
 
 def _ask(desk: RoundDesk, request: RoundRequest, key: Ed25519PrivateKey = COORDINATOR) -> RoundReply:
-    return _open(desk.answer(seal_request(request, key)))
+    return _open(desk.answer(contribute_message(request, key=key)))
 
 
-def _open(body: bytes) -> RoundReply:
-    return open_reply(body, member_public_key=STORE.public_key().public_bytes_raw())
+def _open(answer: RoundAnswer) -> RoundReply:
+    reply = open_reply(answer.body, member_public_key=KEYS[ME].signing.public_key().public_bytes_raw())
+    assert (answer.refusal or 0) == reply.refusal
+    return reply
 
 
 def test_a_request_in_order_is_paid_for_and_answered_under_its_own_hash() -> None:
     till = Till()
-    request = _request()
-    reply = _ask(_desk(till), request)
-    assert reply.values == VALUES
+    request = round_request()
+    answer = _desk(till).answer(contribute_message(request))
+    reply = _open(answer)
     assert reply.request_sha256 == hashlib.sha256(request.SerializeToString(deterministic=True)).digest()
-    assert (reply.programme_id, reply.round, reply.member_id) == ("a1b2c3d4e5f60718", 0, "m1")
-    assert [asked.phase for asked in till.taken] == [PLAN.phases[0]]
+    assert (reply.programme_id, reply.round, reply.member_id) == (PROGRAMME, 0, ME)
+    assert (answer.step, answer.phase, answer.is_refused) == (Step.CONTRIBUTION, "popularity", False)
+    (asked,) = till.taken
+    assert asked.phase == PLAN.phases[0]
+    assert asked.mechanism == mechanism_of(PLAN.phases[0], CHARTER, participants=len(IDS))
+
+
+def test_what_leaves_is_a_contribution_that_the_coordinator_can_check_and_not_read() -> None:
+    request = round_request()
+    reply = _ask(_desk(Till()), request)
+    opened = open_contribution(reply.contribution, context_of(request))
+    assert opened.header.contributor_id == ME
+    assert len(opened.boxes) == len(context_of(request).committee.members) == 5
+    assert VALUES.astype("<i4").tobytes() not in reply.contribution
 
 
 def test_the_same_request_gets_the_same_bytes_also_after_the_deadline() -> None:
     till = Till()
-    body = seal_request(_request(), COORDINATOR)
+    body = contribute_message(round_request())
     first = _desk(till).answer(body)
     assert _desk(till).answer(body) == first
     assert _desk(till, now=NOW + 10_000).answer(body) == first
@@ -161,9 +165,16 @@ def _set_release(name: str, value: object) -> Callable[[RoundRequest], None]:
     return lambda request: setattr(request.release, name, value)
 
 
-def _another_state(request: RoundRequest) -> None:
-    state = SharedState({"x": np.ones(3)})
-    request.state, request.state_sha256 = state.to_bytes(), bytes.fromhex(state.sha256())
+def _participants(*names: str) -> Callable[[RoundRequest], None]:
+    """Other participants, with the release that goes with so many."""
+
+    def change(request: RoundRequest) -> None:
+        del request.participants[:]
+        request.participants.extend(names)
+        release = release_spec(PLAN.phases[0], CHARTER, participants=max(3, len(names)))
+        request.release.CopyFrom(release)
+
+    return change
 
 
 REFUSED = [
@@ -178,6 +189,7 @@ REFUSED = [
     (_set("round", 1), REFUSAL_RELEASE),
     (_set("phase", "another"), REFUSAL_RELEASE),
     (_set("cohort_floor", 2), REFUSAL_RELEASE),
+    (_set("cohort_floor", 4), REFUSAL_RELEASE),
     (_set("as_of_day", NOW // 86_400 + 2), REFUSAL_RELEASE),
     (_set("as_of_day", -1), REFUSAL_RELEASE),
     (_set("as_of_day", -(2**62)), REFUSAL_RELEASE),
@@ -190,9 +202,18 @@ REFUSED = [
     (_set_release("mechanism", "none"), REFUSAL_RELEASE),
     (_set_release("privacy_unit", "example"), REFUSAL_RELEASE),
     (_set_release("neighbouring", "replace"), REFUSAL_RELEASE),
-    (_set("state", b"garbage"), REFUSAL_STATE),
+    (_set_release("colluders", 0), REFUSAL_RELEASE),
+    (_set_release("colluders", 2), REFUSAL_RELEASE),
+    (_set_release("share_log2_stddev", 1), REFUSAL_RELEASE),
+    (_participants(*IDS[:2]), REFUSAL_RELEASE),
     (_set("state_sha256", bytes(32)), REFUSAL_STATE),
-    (_another_state, REFUSAL_STATE),
+    (_participants(*IDS[1:]), REFUSAL_PARTICIPANTS),
+    (_participants(*IDS, STRANGER), REFUSAL_PARTICIPANTS),
+    (_participants("0" * 16, *IDS), REFUSAL_PARTICIPANTS),
+    (_participants(*IDS, IDS[-1]), REFUSAL_UNREADABLE),
+    (_participants(*reversed(IDS)), REFUSAL_UNREADABLE),
+    (_participants(*IDS, "not an id"), REFUSAL_UNREADABLE),
+    (_participants(), REFUSAL_UNREADABLE),
     (_set("deadline_unix_seconds", NOW - 1), REFUSAL_DEADLINE),
     (_set("deadline_unix_seconds", NOW + 86_400), REFUSAL_DEADLINE),
     (_set("opened_unix_seconds", NOW + 3_600), REFUSAL_DEADLINE),
@@ -204,7 +225,7 @@ def test_a_request_that_differs_in_one_thing_is_refused_and_nothing_is_spent(
     change: Callable[[RoundRequest], None], code: int
 ) -> None:
     till = Till()
-    request = _request()
+    request = round_request()
     change(request)
     reply = _ask(_desk(till), request)
     assert reply.WhichOneof("outcome") == "refusal"
@@ -214,7 +235,7 @@ def test_a_request_that_differs_in_one_thing_is_refused_and_nothing_is_spent(
 
 def test_a_request_signed_by_another_is_refused() -> None:
     till = Till()
-    assert _ask(_desk(till), _request(), Ed25519PrivateKey.generate()).refusal == REFUSAL_SIGNATURE
+    assert _ask(_desk(till), round_request(), Ed25519PrivateKey.generate()).refusal == REFUSAL_SIGNATURE
     assert till.taken == []
 
 
@@ -230,16 +251,16 @@ def test_the_stores_own_limits_hold_against_a_charter_that_was_accepted_under_wi
     limits: StoreLimits,
 ) -> None:
     till = Till()
-    assert _ask(_desk(till, limits=limits), _request()).refusal == REFUSAL_RELEASE
+    assert _ask(_desk(till, limits=limits), round_request()).refusal == REFUSAL_RELEASE
     assert till.taken == []
 
 
-def _second_round(state: SharedState) -> RoundRequest:
-    request, phase = _request(), PLAN.phases[1]
-    request.round, request.phase, request.state = 1, phase.name, state.to_bytes()
+def _second_round(state: SharedState) -> bytes:
+    request, phase = round_request(), PLAN.phases[1]
+    request.round, request.phase = 1, phase.name
     request.state_sha256 = bytes.fromhex(state.sha256())
-    request.release.CopyFrom(release_spec(phase))
-    return request
+    request.release.CopyFrom(release_spec(phase, CHARTER, participants=len(IDS)))
+    return contribute_message(request, state)
 
 
 def test_a_later_state_is_taken_only_when_its_phases_could_have_made_it() -> None:
@@ -248,23 +269,76 @@ def test_a_later_state_is_taken_only_when_its_phases_could_have_made_it() -> Non
     extreme = honest.updated({"popularity/key": np.full_like(honest["popularity/key"], 1e30)})
     for state in (initial_state(PLAN), extreme, honest.updated({"foreign": np.zeros(1)})):
         till = Till()
-        assert _ask(_desk(till), _second_round(state)).refusal == REFUSAL_STATE
+        assert _open(_desk(till).answer(_second_round(state))).refusal == REFUSAL_STATE
         assert till.taken == []
     till = Till()
-    assert _ask(_desk(till), _second_round(honest)).values == VALUES
+    assert _open(_desk(till).answer(_second_round(honest))).contribution
     assert [asked.phase for asked in till.taken] == [PLAN.phases[1]]
 
 
+def test_the_state_is_the_announced_one_and_the_first_one_is_known() -> None:
+    other = SharedState({"x": np.ones(3)})
+    announced = round_request()
+    announced.state_sha256 = bytes.fromhex(other.sha256())
+    signed = RoundMessage.FromString(contribute_message(round_request())).contribute.request
+    garbage = RoundMessage(contribute=ContributeStep(request=signed, state=b"garbage")).SerializeToString()
+    without = RoundMessage(contribute=ContributeStep(request=signed)).SerializeToString()
+    for body in (
+        contribute_message(round_request(), other),
+        contribute_message(announced, other),
+        garbage,
+        without,
+    ):
+        till = Till()
+        assert _open(_desk(till).answer(body)).refusal == REFUSAL_STATE
+        assert till.taken == []
+
+
 def test_a_state_larger_than_the_store_allows_is_refused() -> None:
+    desk = _desk(Till(), limits=replace(LIMITS, max_state_bytes=8))
+    assert _ask(desk, round_request()).refusal == REFUSAL_STATE
+
+
+def test_a_contribution_to_a_sum_that_is_settled_without_this_store_costs_nothing() -> None:
     till = Till()
-    assert _ask(_desk(till, limits=replace(LIMITS, max_state_bytes=8)), _request()).refusal == REFUSAL_STATE
+    body = contribute_message(round_request())
+    sha256 = _open(_desk(till, now=NOW + 10_000).answer(body)).request_sha256
+    till.sets[sha256] = b"s" * 32
+    assert _open(_desk(till).answer(body)).refusal == REFUSAL_DEADLINE
+    assert till.taken == []
+
+
+def test_nobody_is_added_up_with_members_whose_keys_were_exchanged() -> None:
+    """The coordinator's own key in the place of a member's: this shop never vouched for it."""
+    swapped = Roster(
+        coop_id=ROSTER.coop_id,
+        number=7,
+        members=tuple(
+            member(each.member_id, fresh_keys()) if each.member_id == IDS[3] else each
+            for each in ROSTER.members
+        ),
+    )
+    counted = frozenset(IDS) - {IDS[3]}
+    till = Till()
+    desk = _desk(till, find=lambda sha256, participants: CountedRoster(roster=swapped, counted=counted))
+    assert _ask(desk, round_request()).refusal == REFUSAL_PARTICIPANTS
+    assert till.taken == []
+
+
+def test_a_member_whose_encryption_key_everybody_can_open_is_no_participant() -> None:
+    weak = replace(ROSTER.members[3], encryption_public_key=bytes(32))
+    roster = replace(ROSTER, members=(*ROSTER.members[:3], weak, *ROSTER.members[4:]))
+    till = Till()
+    desk = _desk(till, find=lambda sha256, participants: CountedRoster(roster=roster, counted=frozenset(IDS)))
+    assert _ask(desk, round_request()).refusal == REFUSAL_PARTICIPANTS
+    assert till.taken == []
 
 
 def test_another_request_for_the_same_round_is_refused_as_repeated() -> None:
     till = Till()
     desk = _desk(till)
-    _ask(desk, _request())
-    again = _request()
+    _ask(desk, round_request())
+    again = round_request()
     again.opened_unix_seconds -= 1
     again.deadline_unix_seconds -= 1
     assert _ask(desk, again).refusal == REFUSAL_REPEATED
@@ -273,16 +347,15 @@ def test_another_request_for_the_same_round_is_refused_as_repeated() -> None:
 
 def test_a_full_budget_is_a_refusal_like_any_other() -> None:
     till = Till(refuse_with=RoundRefusedError(REFUSAL_BUDGET, "nobody's budget allows it"))
-    assert _ask(_desk(till), _request()).refusal == REFUSAL_BUDGET
+    assert _ask(_desk(till), round_request()).refusal == REFUSAL_BUDGET
 
 
 def test_an_error_in_the_store_says_unavailable_and_not_a_word_more() -> None:
-    quiet = _desk(Till(refuse_with=KeyError("customer 17 bought plum jam"))).answer(
-        seal_request(_request(), COORDINATOR)
-    )
-    other = _desk(Till(refuse_with=ZeroDivisionError("17"))).answer(seal_request(_request(), COORDINATOR))
+    body = contribute_message(round_request())
+    quiet = _desk(Till(refuse_with=KeyError("customer 17 bought plum jam"))).answer(body)
+    other = _desk(Till(refuse_with=ZeroDivisionError("17"))).answer(body)
     assert quiet == other
-    assert b"plum" not in quiet
+    assert b"plum" not in quiet.body
     assert _open(quiet).refusal == REFUSAL_UNAVAILABLE
 
 
@@ -294,12 +367,11 @@ def test_any_bytes_get_a_signed_refusal(body: bytes) -> None:
     assert till.taken == []
 
 
-@given(st.binary(max_size=300))
-def test_any_bytes_the_coordinator_signed_get_a_refusal(content: bytes) -> None:
-    from highstreet.audit.signing import SignatureKind, sign
-
-    signature = sign(SignatureKind.REQUEST, content, COORDINATOR)
-    body = SignedRequest(request=content, signature=signature).SerializeToString()
+@given(st.binary(max_size=300), st.sampled_from(["contribute", "agree", "open"]))
+def test_any_bytes_the_coordinator_signed_get_a_refusal(content: bytes, step: str) -> None:
+    signed = SignedRequest(request=content, signature=sign(SignatureKind.REQUEST, content, COORDINATOR))
+    kind = ContributeStep if step == "contribute" else SumStep
+    body = RoundMessage(**{step: kind(request=signed)}).SerializeToString()
     till = Till()
     assert _open(_desk(till).answer(body)).WhichOneof("outcome") == "refusal"
-    assert till.taken == []
+    assert (till.taken, till.sets) == ([], {})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import stat
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import grpc
@@ -13,15 +14,13 @@ from flwr.app import ConfigRecord, Context, Message, RecordDict
 
 from highstreet.client.app import SOCKET_VARIABLE, answer_through, app, unavailable
 from highstreet.client.errors import StoreHomeError
+from highstreet.client.round_answers import RoundAnswer, Step
 from highstreet.client.service import ServiceStatus, StoreService, ask_status, serve
 from highstreet.protos.rounds_pb2 import REFUSAL_UNAVAILABLE, RoundReply, SignedReply
 from highstreet.protos.store_pb2 import AnswerRequest
 from highstreet.protos.store_pb2_grpc import StoreStub
 
-
-def _reply(**outcome: object) -> bytes:
-    content = RoundReply(format_version=1, programme_id="p1", round=3, **outcome)  # type: ignore[arg-type]
-    return SignedReply(reply=content.SerializeToString(), signature=b"s").SerializeToString()
+SENT = RoundAnswer(body=b"1234", step=Step.CONTRIBUTION, programme_id="p1", round=3)
 
 
 class Desk:
@@ -29,11 +28,11 @@ class Desk:
 
     def __init__(self) -> None:
         self.bodies: list[bytes] = []
-        self.answer_with = _reply(values=b"1234")
+        self.answer_with = SENT
         self.fail = False
         self._busy = threading.Lock()
 
-    def answer(self, body: bytes) -> bytes:
+    def answer(self, body: bytes) -> RoundAnswer:
         assert self._busy.acquire(blocking=False)
         try:
             if self.fail:
@@ -69,7 +68,7 @@ def test_a_socket_left_by_a_crash_is_replaced(tmp_path: Path, desk: Desk) -> Non
     path.parent.mkdir()
     path.touch()
     with serve(StoreService(desk.answer, ServiceStatus()), path):
-        assert answer_through(path, b"body") == desk.answer_with
+        assert answer_through(path, b"body") == desk.answer_with.body
 
 
 def test_a_path_too_long_for_a_socket_is_told_plainly(tmp_path: Path, desk: Desk) -> None:
@@ -83,7 +82,7 @@ def test_a_path_too_long_for_a_socket_is_told_plainly(tmp_path: Path, desk: Desk
 
 def test_bytes_go_in_and_come_out_as_they_are(socket: Path, desk: Desk) -> None:
     body = bytes(range(256)) * 4096
-    assert answer_through(socket, body) == desk.answer_with
+    assert answer_through(socket, body) == desk.answer_with.body
     assert desk.bodies == [body]
 
 
@@ -98,7 +97,9 @@ def test_messages_are_answered_one_at_a_time(socket: Path, desk: Desk) -> None:
 
 def test_the_status_counts_rounds(socket: Path, desk: Desk) -> None:
     answer_through(socket, b"x")
-    desk.answer_with = _reply(refusal=REFUSAL_UNAVAILABLE)
+    desk.answer_with = replace(SENT, refusal=REFUSAL_UNAVAILABLE)
+    answer_through(socket, b"x")
+    desk.answer_with = replace(SENT, step=Step.AGREEMENT)
     answer_through(socket, b"x")
     status = ask_status(socket)
     assert status is not None
@@ -112,7 +113,7 @@ def test_without_a_service_there_is_no_status(tmp_path: Path) -> None:
 
 def test_another_format_version_is_refused(socket: Path, desk: Desk) -> None:
     with grpc.insecure_channel(f"unix:{socket}") as channel, pytest.raises(grpc.RpcError) as caught:
-        StoreStub(channel).Answer(AnswerRequest(format_version=2, signed_request=b"x"), timeout=5)
+        StoreStub(channel).Answer(AnswerRequest(format_version=2, message=b"x"), timeout=5)
     assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
     assert desk.bodies == []
 
@@ -145,7 +146,7 @@ def test_the_clientapp_carries_a_message_to_the_service_and_back(
 ) -> None:
     monkeypatch.setenv(SOCKET_VARIABLE, str(socket))
     content = RecordDict({"highstreet": ConfigRecord({"body": b"opaque"})})
-    assert _through_the_app(content) == desk.answer_with
+    assert _through_the_app(content) == desk.answer_with.body
     assert desk.bodies == [b"opaque"]
 
 

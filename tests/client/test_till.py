@@ -10,40 +10,30 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from highstreet.audit.consent import Answer, Purpose
 from highstreet.client import leaving_out
 from highstreet.client.consent import ConsentDesk
-from highstreet.client.contribution import phase_mechanism, sum_over
+from highstreet.client.contribution import sum_over
 from highstreet.client.errors import RoundRefusedError
 from highstreet.client.home import StoreHome
 from highstreet.client.importing.importer import Importer
 from highstreet.client.ledger import Ledger
-from highstreet.client.rounds import AskedRound
+from highstreet.client.round_terms import AskedRound
 from highstreet.client.shop_loader import load_shop
 from highstreet.client.till import StoreTill
 from highstreet.client.vault import Vault
 from highstreet.models.plan import ModelPlan
 from highstreet.models.programme import default_plan, initial_state
-from highstreet.models.schema import FeatureSchema
 from highstreet.models.shop import ShopData
 from highstreet.privacy.budget import Budget, SpendingLimits
-from highstreet.protos.rounds_pb2 import REFUSAL_BUDGET, REFUSAL_REPEATED, RoundReply, RoundRequest
+from highstreet.protos.rounds_pb2 import REFUSAL_BUDGET, REFUSAL_REPEATED
 from tests.client.conftest import NOW, tasteful_files
+from tests.client.made_up_coop import SCHEMA, context_of, mechanism_for, round_request
 
 TODAY = date(2026, 11, 22)
-PLAN = default_plan(
-    FeatureSchema(
-        key_buckets=32,
-        category_buckets=8,
-        product_type_buckets=8,
-        brand_buckets=8,
-        maker_buckets=8,
-        size_buckets=8,
-    ),
-    noise_multiplier=5.0,
-    gradient_rounds=0,
-)
+PLAN = default_plan(SCHEMA, noise_multiplier=5.0, gradient_rounds=0)
 
 
 @pytest.fixture
@@ -62,11 +52,22 @@ def _till(home: StoreHome, ledger: Ledger, *, epsilon: float = 3.0, plan: ModelP
     return StoreTill(home=home, ledger=ledger, plan=plan, limits=limits, today=lambda: TODAY)
 
 
-def _asked(mark: bytes = b"a", programme: str = "p1") -> AskedRound:
-    request = RoundRequest(
-        programme_id=programme, round=0, as_of_day=(TODAY - date(1970, 1, 1)).days, phase="popularity"
+def _asked(mark: bytes = b"a", programme: str = "p1", plan: ModelPlan = PLAN) -> AskedRound:
+    request = round_request()
+    request.programme_id, request.as_of_day = programme, (TODAY - date(1970, 1, 1)).days
+    return AskedRound(
+        request=request,
+        sha256=mark * 32,
+        phase=plan.phases[0],
+        state=initial_state(plan),
+        mechanism=mechanism_for(plan, plan.phases[0]),
+        context=context_of(round_request()),
     )
-    return AskedRound(request=request, sha256=mark * 32, phase=PLAN.phases[0], state=initial_state(PLAN))
+
+
+def _plainly(integers: NDArray[np.int64]) -> bytes:
+    """In the place of sharing and sealing: so that the test can read what would be shared."""
+    return integers.astype("<i8").tobytes()
 
 
 class Computed:
@@ -77,8 +78,8 @@ class Computed:
         self.shops: list[ShopData] = []
 
     def __call__(
-        self, plan: object, phase: object, state: object, shop: ShopData, *, noise: object
-    ) -> object:
+        self, plan: object, phase: object, state: object, shop: ShopData, **how: object
+    ) -> NDArray[np.int64]:
         budget = Budget(epsilon=3.0, delta=1e-5, period_days=365)
         assert self.ledger.spending(budget, today=TODAY).rounds == len(self.shops) + 1
         self.shops.append(shop)
@@ -96,8 +97,8 @@ def test_it_is_spent_before_it_is_computed_and_only_with_those_who_agreed(
     home: StoreHome, ledger: Ledger, computed: Computed, full_vault: Vault
 ) -> None:
     till = _till(home, ledger)
-    values = np.full(PLAN.phases[0].dimension, 1, dtype="<i4").tobytes()
-    assert till.take(_asked(), lambda sealed: b"sealed " + sealed) == b"sealed " + values
+    values = np.full(PLAN.phases[0].dimension, 1, dtype="<i8").tobytes()
+    assert till.take(_asked(), lambda integers: b"sealed " + _plainly(integers)) == b"sealed " + values
     (shop,) = computed.shops
     assert shop.customer_ids == (str(full_vault.customer_key("ann")),)
     assert shop.as_of == (TODAY - date(1970, 1, 1)).days
@@ -107,7 +108,7 @@ def test_the_same_request_gets_the_stored_reply_and_is_not_computed_again(
     home: StoreHome, ledger: Ledger, computed: Computed
 ) -> None:
     till = _till(home, ledger)
-    first = till.take(_asked(), bytes)
+    first = till.take(_asked(), _plainly)
     assert till.given(_asked().request, _asked().sha256) == first
     assert till.take(_asked(), lambda _: b"another seal") == first
     assert len(computed.shops) == 1
@@ -118,7 +119,7 @@ def test_a_crash_before_the_reply_is_computed_anew_without_spending_again(
 ) -> None:
     till = _till(home, ledger)
 
-    def crash(_: bytes) -> bytes:
+    def crash(_: object) -> bytes:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -134,14 +135,14 @@ def test_who_withdraws_between_spending_and_computing_anew_is_left_out(
 ) -> None:
     till = _till(home, ledger)
 
-    def crash(_: bytes) -> bytes:
+    def crash(_: object) -> bytes:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         till.take(_asked(), crash)
     computed.shops.clear()
     ConsentDesk(full_vault).record("ann", Purpose.COOP_LEARNING, Answer.WITHDRAWAL, source="test")
-    till.take(_asked(), bytes)
+    till.take(_asked(), _plainly)
     assert computed.shops[0].customer_ids == ()
 
 
@@ -149,10 +150,10 @@ def test_another_request_for_the_same_phase_is_refused(
     home: StoreHome, ledger: Ledger, computed: Computed
 ) -> None:
     till = _till(home, ledger)
-    till.take(_asked(), bytes)
+    till.take(_asked(), _plainly)
     for attempt in (
         lambda: till.given(_asked(b"b").request, b"b" * 32),
-        lambda: till.take(_asked(b"b"), bytes),
+        lambda: till.take(_asked(b"b"), _plainly),
     ):
         with pytest.raises(RoundRefusedError) as caught:
             attempt()
@@ -164,7 +165,7 @@ def test_a_programme_that_does_not_fit_the_budget_is_refused_from_its_first_phas
     home: StoreHome, ledger: Ledger, computed: Computed
 ) -> None:
     with pytest.raises(RoundRefusedError) as caught:
-        _till(home, ledger, epsilon=0.05).take(_asked(), bytes)
+        _till(home, ledger, epsilon=0.05).take(_asked(), _plainly)
     assert caught.value.code == REFUSAL_BUDGET
     assert computed.shops == []
 
@@ -183,34 +184,26 @@ def _shop(folder: Path, *, agreed: int) -> StoreHome:
     return home
 
 
-def _reply(till: StoreTill, asked: AskedRound) -> RoundReply:
-    return RoundReply.FromString(
-        till.take(asked, lambda values: RoundReply(values=values).SerializeToString())
-    )
-
-
-def _noise(reply: RoundReply, home: StoreHome) -> np.ndarray:
-    """What is in a reply beside the clipped sum of the shop, in the unit of the sum."""
-    phase, mechanism = WIDE.phases[0], phase_mechanism(WIDE.phases[0])
+def _noise(reply: bytes, home: StoreHome) -> NDArray[np.float64]:
+    """What is in the integers beside the clipped sum of the shop, in steps of the grid."""
+    phase = WIDE.phases[0]
     with Vault.open(home.vault) as vault:
         cohort = ConsentDesk(vault).cohort(Purpose.COOP_LEARNING)
         shop = load_shop(vault, cohort, WIDE.schema, TODAY)
-    exact = mechanism.encode(sum_over(WIDE, phase, initial_state(WIDE), shop))
-    return (np.frombuffer(reply.values, dtype="<i4") - exact) * mechanism.grid_step
+    exact = mechanism_for(WIDE, phase).encode(sum_over(WIDE, phase, initial_state(WIDE), shop))
+    return (np.frombuffer(reply, dtype="<i8") - exact).astype(np.float64)
 
 
 @pytest.mark.parametrize("agreed", [0, 1, 22])
 def test_a_shop_of_nobody_answers_like_a_shop_of_many(agreed: int, tmp_path: Path) -> None:
     home = _shop(tmp_path, agreed=agreed)
     with closing(Ledger.open(home.ledger)) as ledger:
-        asked = replace(_asked(), phase=WIDE.phases[0], state=initial_state(WIDE))
-        reply = _reply(_till(home, ledger, plan=WIDE), asked)
+        reply = _till(home, ledger, plan=WIDE).take(_asked(plan=WIDE), _plainly)
         spent = ledger.spending(Budget(epsilon=3.0, delta=1e-5, period_days=365), today=TODAY)
-    assert reply.WhichOneof("outcome") == "values"
-    assert len(reply.values) == 4 * WIDE.phases[0].dimension
+    assert len(reply) == 8 * WIDE.phases[0].dimension
     assert (spent.rounds, spent.replies, spent.customers) == (1, 1, agreed)
 
-    noise, stddev = _noise(reply, home), phase_mechanism(WIDE.phases[0]).noise_stddev
+    noise, stddev = _noise(reply, home), 2.0 ** mechanism_for(WIDE, WIDE.phases[0]).share_log2_stddev
     # Six standard errors of a standard deviation, stddev / sqrt(2 d): about one run in 500 million.
     tolerance = 6 * stddev / np.sqrt(2 * len(noise))
     assert abs(noise.std() - stddev) < tolerance
@@ -224,7 +217,7 @@ class Refusing:
     def __init__(self, till: StoreTill) -> None:
         self.till = till
 
-    def take(self, asked: AskedRound, seal: Callable[[bytes], bytes]) -> bytes:
+    def take(self, asked: AskedRound, seal: Callable[[NDArray[np.int64]], bytes]) -> bytes:
         with Vault.open(self.till.home.vault) as vault:
             if not len(ConsentDesk(vault).cohort(Purpose.COOP_LEARNING)):
                 raise RoundRefusedError(REFUSAL_BUDGET, "nobody")
@@ -238,7 +231,7 @@ def _outcomes(folder: Path, agreed: int, how: Callable[[StoreTill], StoreTill | 
         till = how(_till(home, ledger, epsilon=1.2))
         for number in range(6):
             try:
-                found.append(len(till.take(_asked(programme=f"p{number}"), bytes)))
+                found.append(len(till.take(_asked(programme=f"p{number}"), _plainly)))
             except RoundRefusedError as error:
                 found.append(-error.code)
     return found
@@ -253,5 +246,22 @@ def test_the_answers_and_refusals_of_a_shop_are_the_same_with_one_customer_more(
 
 
 def test_what_leaves_is_as_many_numbers_as_the_phase_has(home: StoreHome, ledger: Ledger) -> None:
-    sealed = _till(home, ledger).take(_asked(), bytes)
-    assert len(sealed) == 4 * PLAN.phases[0].dimension
+    sealed = _till(home, ledger).take(_asked(), _plainly)
+    assert len(sealed) == 8 * PLAN.phases[0].dimension
+
+
+def test_one_set_is_agreed_to_whatever_comes_later(home: StoreHome, ledger: Ledger) -> None:
+    till, asked = _till(home, ledger), _asked()
+    assert till.agreed_set(asked.request, asked.sha256) is None
+    till.agree(asked.request, asked.sha256, b"1" * 32)
+    till.agree(asked.request, asked.sha256, b"1" * 32)
+    assert till.agreed_set(asked.request, asked.sha256) == b"1" * 32
+    for attempt in (
+        lambda: till.agree(asked.request, asked.sha256, b"2" * 32),
+        lambda: till.agree(asked.request, b"b" * 32, b"1" * 32),
+        lambda: till.agreed_set(asked.request, b"b" * 32),
+        lambda: till.take(_asked(b"b"), _plainly),
+    ):
+        with pytest.raises(RoundRefusedError) as caught:
+            attempt()
+        assert caught.value.code == REFUSAL_REPEATED

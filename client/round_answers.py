@@ -1,0 +1,45 @@
+"""A store's answer to a round message: the bytes that leave, and what the shop's own log says of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from highstreet.privacy.secure_sum import SumRefusal
+from highstreet.protos.rounds_pb2 import RefusalCode
+
+__all__ = ["RoundAnswer", "Step"]
+
+
+class Step(StrEnum):
+    """What a round message asks a store for, and what leaves when it agrees."""
+
+    CONTRIBUTION = "contribution"
+    AGREEMENT = "agreement"
+    SUM_SHARE = "share of the sum"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundAnswer:
+    """What leaves, with what is noted of it here.
+
+    Attributes:
+        body: all that travels.
+        step: what was asked for; None when the message could not be read.
+        programme_id, round, phase: which round; empty, 0 and empty when the request was not in order.
+        refusal: why the store takes no part; None when it does, or refused as a committee member.
+        sum_refusal: why it refused as a member of the round's committee; None when it did not.
+    """
+
+    body: bytes = field(repr=False)
+    step: Step | None = None
+    programme_id: str = ""
+    round: int = 0
+    phase: str = ""
+    refusal: RefusalCode | None = None
+    sum_refusal: SumRefusal | None = None
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether nothing left but the reason of a refusal."""
+        return self.refusal is not None or self.sum_refusal is not None
