@@ -149,10 +149,13 @@ still uses only the customers who said yes to it.""",
 What the co-op promises: over period_days, what leaves a shop is (epsilon, delta)-differentially private for
 each customer of that shop. The phases below must not cost more than epsilon: `highstreet coop charter check`
 recomputes it, and so does every store before it joins. shops_per_person is the worst case printed for a
-person who is a customer of several member shops. noise = every_store: each store adds all of it itself.""",
+person who is a customer of several member shops. noise = once_in_sum: the coordinator sees sums of stores
+only, and each store adds a share of the noise.""",
     "rounds": """
-A round counts when at least cohort_floor stores and this share (quorum) of all members answered within
-deadline_seconds. It ends early when everybody has answered. colluders: how many members may work with the
+A round counts when at least cohort_floor stores and this share (quorum) of the stores asked contributed
+within deadline_seconds. It ends early when everybody has answered. The noise is what cohort_floor stores less
+the colluders make together: the closer cohort_floor is to the stores that usually take part, the less noise;
+but when fewer take part, nothing is learnt. colluders: how many members may work with the
 coordinator without learning anything; a store counts only members for whom more than that many vouch, or whom
 it has compared a code with itself. committee_size: most members that hold the shares of a sum, 3 to 9.""",
     "bias_limits": """

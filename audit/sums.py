@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from highstreet.audit.charter import Charter, RoundTerms
-from highstreet.audit.errors import RosterError
+from highstreet.audit.errors import CharterError, RosterError
+from highstreet.audit.requests import MESSAGE_LIMIT_BYTES, mechanism_of
 from highstreet.audit.roster import Roster
+from highstreet.models.plan import PhasePlan
+from highstreet.privacy.errors import PrivacyError
 from highstreet.privacy.secure_sum import (
     CommitteeTerms,
     CountedMembers,
@@ -14,7 +17,10 @@ from highstreet.privacy.secure_sum import (
 )
 from highstreet.protos.rounds_pb2 import RoundRequest
 
-__all__ = ["committee_terms", "round_context"]
+__all__ = ["committee_terms", "refuse_impossible_sum", "refuse_impossible_sums", "round_context"]
+
+#: What a message holds besides the shares: request, headers, signatures, agreements; generous.
+_ENTRY_BYTES = 2 << 10
 
 
 def committee_terms(rounds: RoundTerms) -> CommitteeTerms:
@@ -26,6 +32,47 @@ def committee_terms(rounds: RoundTerms) -> CommitteeTerms:
     return CommitteeTerms(
         committee_size=rounds.committee_size, colluders=rounds.colluders, floor=rounds.cohort_floor
     )
+
+
+def refuse_impossible_sums(charter: Charter) -> None:
+    """Return only when the sums of all phases can be taken, for as few stores as the floor.
+
+    Raises:
+        CharterError: seats, colluders and floor do not go together, or see `refuse_impossible_sum`.
+    """
+    try:
+        committee_terms(charter.rounds)
+    except PrivacyError as error:
+        raise CharterError(error.what, next_step="Change the charter's section `rounds`.") from error
+    for phase in charter.plan.phases:
+        refuse_impossible_sum(phase, charter, participants=charter.rounds.cohort_floor)
+
+
+def refuse_impossible_sum(phase: PhasePlan, charter: Charter, *, participants: int) -> None:
+    """Return only when the sum of a phase can be taken over so many stores.
+
+    Raises:
+        CharterError: it has no noise, no room in the field, or no room in a message.
+        InvalidTermsError: seats, colluders and floor do not go together.
+    """
+    try:
+        mechanism_of(phase, charter, participants=participants)
+    except PrivacyError as error:
+        raise CharterError(
+            f"Phase {phase.index} ({phase.name}) cannot be summed over {participants} stores. {error.what}",
+            next_step=error.next_step or "Change the phase's dimension or noise_multiplier.",
+        ) from error
+    terms = committee_terms(charter.rounds)
+    seats = terms.seats(participants)
+    # A committee member gets a vector from each; a contribution holds one per seat from the threshold on.
+    vectors = max(participants, seats - terms.threshold(seats) + 1)
+    if vectors * (4 * phase.dimension + _ENTRY_BYTES) > MESSAGE_LIMIT_BYTES:
+        raise CharterError(
+            f"Phase {phase.index} ({phase.name}) cannot be summed over {participants} stores: with "
+            f"{phase.dimension} numbers each, a message of the secure sum is over "
+            f"{MESSAGE_LIMIT_BYTES >> 20} MiB.",
+            next_step="Lower the phase's dimension.",
+        )
 
 
 def round_context(

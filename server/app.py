@@ -17,6 +17,7 @@ from highstreet.audit.errors import AuditError
 from highstreet.files import write_private
 from highstreet.logs import configure_logs
 from highstreet.models.errors import ModelsError
+from highstreet.privacy.errors import PrivacyError
 from highstreet.processes import AlreadyRunningError, die_with_parent, run_lock
 from highstreet.server.checkpoints import Checkpoints
 from highstreet.server.database import connect
@@ -65,10 +66,10 @@ def _run(home: CoopHome, grid: Grid, context: Context) -> None:
                 carrier=GridCarrier(grid),
                 publish=partial(_publish, home),
             ).run()
-        except (AuditError, ModelsError) as error:
+        except (AuditError, ModelsError, PrivacyError) as error:
             # Trying again would find the same: this version cannot run the charter's programme.
             _LOG.error("programme %s cannot be run: %s", programme.number, error.what)
-            Checkpoints(connection).mark_failed(programme.programme_id, error.what)
+            Checkpoints(connection).mark_failed(programme.programme_id, error.for_user())
 
 
 def _publish(home: CoopHome, candidate: Candidate) -> None:

@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from highstreet.audit.errors import SignatureMismatchError
 from highstreet.audit.signing import SignatureKind, join_statement, verify
+from highstreet.privacy.secure_sum.sealing import is_low_order
 from highstreet.protos import coop_pb2
 from highstreet.server.errors import JoinRefusedError, MembershipError
 from highstreet.server.membership import Application
@@ -27,6 +28,8 @@ def read_application(request: coop_pb2.JoinRequest) -> Application:
     """
     if not _has_form(request):
         raise JoinRefusedError(coop_pb2.COOP_REFUSAL_UNREADABLE, "A field is missing or too large.")
+    if is_low_order(request.encryption_public_key):  # no round could have such a member
+        raise JoinRefusedError(coop_pb2.COOP_REFUSAL_UNREADABLE, "The encryption key is of low order.")
     node_public_key = _node_key(request.node_public_key)
     try:
         tls_key = request_key(request.certificate_request_der)

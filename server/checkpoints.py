@@ -11,8 +11,18 @@ from enum import StrEnum
 from highstreet.models.plan import PhasePlan
 from highstreet.models.state import SharedState
 from highstreet.server.database import transaction
+from highstreet.server.errors import DatabaseError
 
-__all__ = ["Checkpoints", "OpenRound", "Programme", "ProgrammeState", "StoredReply"]
+__all__ = [
+    "Announced",
+    "Checkpoints",
+    "OpenRound",
+    "Outcome",
+    "Programme",
+    "ProgrammeState",
+    "Stage",
+    "StoredReply",
+]
 
 
 class ProgrammeState(StrEnum):
@@ -43,11 +53,19 @@ class Programme:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenRound:
-    """A round that was asked: the very bytes every store gets, whenever they are sent."""
+    """A round that was asked: the very bytes every store gets, whenever they are sent.
+
+    Attributes:
+        programme_id, round: which.
+        signed_request: a `SignedRequest`.
+        state: the model state that goes with it.
+        opened_at: unix seconds.
+    """
 
     programme_id: str
     round: int
     signed_request: bytes
+    state: bytes
     opened_at: int
 
 
@@ -57,6 +75,45 @@ class StoredReply:
 
     member_id: str
     reply: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Announced:
+    """The one set of contributors whose sum a round opens.
+
+    Attributes:
+        at: unix seconds.
+        contributors: member ids, in order.
+        set_sha256: names the set.
+    """
+
+    at: int
+    contributors: tuple[str, ...]
+    set_sha256: bytes
+
+
+class Stage(StrEnum):
+    """What the committee is asked for."""
+
+    AGREEMENT = "agreement"
+    ANSWER = "answer"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How a round's sum came about; all of it may be shown.
+
+    Attributes:
+        contributors: number of stores in the sum.
+        answers: number of committee members whose answers opened or checked it.
+        wrong: number of answers among them that contradict all others.
+        is_checked: whether a single wrong answer would have been noticed.
+    """
+
+    contributors: int
+    answers: int
+    wrong: int
+    is_checked: bool
 
 
 class Checkpoints:
@@ -126,33 +183,38 @@ class Checkpoints:
         )
         return tuple(int(row["contributors"]) for row in rows)
 
-    def open_round(self, programme_id: str, phase: PhasePlan, build: Callable[[int], bytes]) -> OpenRound:
+    def open_round(
+        self, programme_id: str, phase: PhasePlan, build: Callable[[int], tuple[bytes, bytes]]
+    ) -> OpenRound:
         """Return the round of a phase: the stored one, or a new one, stored before anybody sees it.
 
         Args:
             programme_id: the programme.
             phase: the phase.
-            build: makes the signed request from the opening time; called only when there is none yet.
+            build: makes the signed request and the state that goes with it from the opening time; called only
+                when there is none yet, so that no two requests are ever made for one round.
         """
         with transaction(self._connection) as connection:
             row = connection.execute(
-                "SELECT request, opened_at FROM rounds WHERE programme_id = ? AND round = ?",
+                "SELECT request, asked_state, opened_at FROM rounds WHERE programme_id = ? AND round = ?",
                 (programme_id, phase.index),
             ).fetchone()
             if row is None:
                 opened_at = int(self._clock())
-                request = build(opened_at)
+                request, state = build(opened_at)
                 connection.execute(
-                    "INSERT INTO rounds (programme_id, round, phase, request, opened_at)"
-                    " VALUES (?, ?, ?, ?, ?)",
-                    (programme_id, phase.index, phase.name, request, opened_at),
+                    "INSERT INTO rounds (programme_id, round, phase, request, asked_state, opened_at)"
+                    " VALUES (?, ?, ?, ?, ?, ?)",
+                    (programme_id, phase.index, phase.name, request, state, opened_at),
                 )
             else:
                 request, opened_at = bytes(row["request"]), int(row["opened_at"])
+                state = bytes(row["asked_state"] or b"")
         return OpenRound(
             programme_id=programme_id,
             round=phase.index,
             signed_request=request,
+            state=state,
             opened_at=opened_at,
         )
 
@@ -172,25 +234,100 @@ class Checkpoints:
         )
         return [StoredReply(member_id=row["member_id"], reply=bytes(row["reply"] or b"")) for row in rows]
 
-    def close_round(self, opened: OpenRound, state: SharedState, *, contributors: int) -> None:
+    def announce(self, opened: OpenRound, contributors: Sequence[str], *, set_sha256: bytes) -> Announced:
+        """Settle the one set of a round, before anybody is told of it; the first one stands."""
+        with transaction(self._connection) as connection:
+            changed = connection.execute(
+                "UPDATE rounds SET announced_at = ?, set_sha256 = ?"
+                " WHERE programme_id = ? AND round = ? AND announced_at IS NULL",
+                (int(self._clock()), set_sha256, opened.programme_id, opened.round),
+            )
+            if changed.rowcount == 1:
+                connection.executemany(
+                    "UPDATE replies SET announced = 1 WHERE programme_id = ? AND round = ? AND member_id = ?",
+                    [(opened.programme_id, opened.round, member_id) for member_id in contributors],
+                )
+        announced = self.announced(opened)
+        if announced is None:
+            raise DatabaseError(
+                "coop.db lost a round that is open.", next_step="Restore coop.db from a backup."
+            )
+        return announced
+
+    def announced(self, opened: OpenRound) -> Announced | None:
+        """Return the announced set of a round, None while there is none."""
+        row = self._connection.execute(
+            "SELECT announced_at, set_sha256 FROM rounds WHERE programme_id = ? AND round = ?",
+            (opened.programme_id, opened.round),
+        ).fetchone()
+        if row is None or row["announced_at"] is None:
+            return None
+        members = self._connection.execute(
+            "SELECT member_id FROM replies WHERE programme_id = ? AND round = ? AND announced = 1"
+            " ORDER BY member_id",
+            (opened.programme_id, opened.round),
+        )
+        return Announced(
+            at=int(row["announced_at"]),
+            contributors=tuple(str(each["member_id"]) for each in members),
+            set_sha256=bytes(row["set_sha256"]),
+        )
+
+    def save_committee_reply(self, opened: OpenRound, stage: Stage, member_id: str, *, reply: bytes) -> None:
+        """Keep a committee member's agreement or answer; the first one stands."""
+        self._connection.execute(
+            "INSERT OR IGNORE INTO committee_replies"
+            " (programme_id, round, stage, member_id, reply, received_at) VALUES (?, ?, ?, ?, ?, ?)",
+            (opened.programme_id, opened.round, stage.value, member_id, reply, int(self._clock())),
+        )
+
+    def committee_replies(self, opened: OpenRound, stage: Stage) -> Sequence[StoredReply]:
+        """Return the agreements or answers kept so far, in the order they came; requests depend on it."""
+        rows = self._connection.execute(
+            "SELECT member_id, reply FROM committee_replies"
+            " WHERE programme_id = ? AND round = ? AND stage = ? ORDER BY number",
+            (opened.programme_id, opened.round, stage.value),
+        )
+        return [StoredReply(member_id=row["member_id"], reply=bytes(row["reply"])) for row in rows]
+
+    def close_round(self, opened: OpenRound, state: SharedState, outcome: Outcome) -> None:
         """Write the state after a round; from now on the programme goes on behind it.
 
-        The stores' own updates are dropped in the same step: only their sum is kept. Refusals stay.
+        The stores' contributions and the committee's replies are dropped in the same step: only the sum is
+        kept. Refusals stay.
         """
         with transaction(self._connection) as connection:
             connection.execute(
-                "UPDATE rounds SET closed_at = ?, contributors = ?, state = ?"
-                " WHERE programme_id = ? AND round = ? AND closed_at IS NULL",
-                (int(self._clock()), contributors, state.to_bytes(), opened.programme_id, opened.round),
+                "UPDATE rounds SET closed_at = ?, contributors = ?, answers = ?, wrong = ?, is_checked = ?,"
+                " state = ? WHERE programme_id = ? AND round = ? AND closed_at IS NULL",
+                (
+                    int(self._clock()),
+                    outcome.contributors,
+                    outcome.answers,
+                    outcome.wrong,
+                    outcome.is_checked,
+                    state.to_bytes(),
+                    opened.programme_id,
+                    opened.round,
+                ),
             )
-            connection.execute(
-                "UPDATE replies SET reply = NULL WHERE programme_id = ? AND round = ? AND refusal = ''",
-                (opened.programme_id, opened.round),
-            )
+            self._drop_contributions(opened.programme_id)
+
+    def _drop_contributions(self, programme_id: str) -> None:
+        self._connection.execute(
+            "UPDATE replies SET reply = NULL WHERE programme_id = ? AND refusal = ''", (programme_id,)
+        )
+        self._connection.execute("DELETE FROM committee_replies WHERE programme_id = ?", (programme_id,))
+        self._connection.execute(
+            "UPDATE rounds SET asked_state = NULL WHERE programme_id = ?", (programme_id,)
+        )
 
     def _end(self, programme_id: str, state: ProgrammeState, reason: str) -> None:
-        self._connection.execute(
-            "UPDATE programmes SET state = ?, failure = ?, finished_at = ? WHERE programme_id = ?"
-            " AND state IN ('requested', 'running')",
-            (state.value, reason, int(self._clock()), programme_id),
-        )
+        """End a programme; contributions of a round that is still open go with it."""
+        with transaction(self._connection) as connection:
+            connection.execute(
+                "UPDATE programmes SET state = ?, failure = ?, finished_at = ? WHERE programme_id = ?"
+                " AND state IN ('requested', 'running')",
+                (state.value, reason, int(self._clock()), programme_id),
+            )
+            self._drop_contributions(programme_id)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from highstreet.server.cli_options import HomeOption, open_home
+from highstreet.server.cli_options import FloorOption, HomeOption, open_home
 
 __all__ = ["charter_app"]
 
@@ -22,6 +22,7 @@ def default(
     name: Annotated[str, typer.Option(help="What people call the co-op.")] = "My co-op",
     epsilon: Annotated[float, typer.Option(help="Most privacy loss per customer and period.")] = 3.0,
     delta: Annotated[float, typer.Option(help="Goes with epsilon.")] = 1e-5,
+    floor: FloorOption = None,
 ) -> None:
     """Print a charter to start from; save it, edit it, found a co-op on it."""
     from datetime import UTC, datetime
@@ -30,7 +31,8 @@ def default(
     from highstreet.server.founding import default_charter
 
     today = datetime.now(UTC).date()
-    typer.echo(to_toml(default_charter(name, epsilon=epsilon, delta=delta, today=today)), nl=False)
+    charter = default_charter(name, epsilon=epsilon, delta=delta, today=today, floor=floor)
+    typer.echo(to_toml(charter), nl=False)
 
 
 @charter_app.command("check")

@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-from highstreet.server.cli_options import HomeOption, place_of_home
+from highstreet.server.cli_options import FloorOption, HomeOption, place_of_home
 
 __all__ = ["init"]
 
 
-def init(  # each is an option of the command
+def init(  # noqa: PLR0913  # each is an option of the command
     ctx: typer.Context,
     name: Annotated[str, typer.Option(help="What people call the co-op.")] = "My co-op",
     address: Annotated[
@@ -27,6 +27,7 @@ def init(  # each is an option of the command
         float | None, typer.Option(help="Most privacy loss per customer and period [default: 3].")
     ] = None,
     delta: Annotated[float, typer.Option(help="Goes with epsilon.")] = 1e-5,
+    floor: FloorOption = None,
     charter: Annotated[Path | None, typer.Option(help="An edited charter to found the co-op on.")] = None,
     home: HomeOption = None,
 ) -> None:
@@ -48,13 +49,15 @@ def init(  # each is an option of the command
     now = datetime.now(UTC)
     place = place_of_home(ctx, home)
     refuse_taken(CoopHome(place))
-    if charter is not None and epsilon is not None:
-        raise SettingsError("A charter file brings its own epsilon.", next_step="Give one or the other.")
+    if charter is not None and (epsilon is not None or floor is not None):
+        raise SettingsError(
+            "A charter file brings its own epsilon and floor.", next_step="Give the file or the options."
+        )
     if charter is not None:
         agreed = read_charter_file(charter)
     else:
         typer.echo("Setting the noise for the privacy loss you allow ...")
-        agreed = default_charter(name, epsilon=epsilon or 3.0, delta=delta, today=now.date())
+        agreed = default_charter(name, epsilon=epsilon or 3.0, delta=delta, today=now.date(), floor=floor)
     founding = Founding(charter=agreed, host=host, listen=listen or _listen_for(host), base_port=port)
     made = found_coop(place, founding, now=now)
     typer.echo(f"The co-op {agreed.coop.name} is made, in {made.root}.")

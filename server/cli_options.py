@@ -10,10 +10,19 @@ import typer
 if TYPE_CHECKING:
     from highstreet.server.home import CoopHome
 
-__all__ = ["HomeOption", "open_home", "place_of_home"]
+__all__ = ["FloorOption", "HomeOption", "open_home", "place_of_home"]
 
 HomeOption = Annotated[
     Path | None, typer.Option("--home", help="The co-op's folder [default: ~/.highstreet/coop].")
+]
+
+FloorOption = Annotated[
+    int | None,
+    typer.Option(
+        "--floor",
+        help="Fewest stores in a sum, 3 or more [default: 3]. The closer it is to the number of stores that "
+        "usually take part, the less noise; but when fewer take part, nothing is learnt.",
+    ),
 ]
 
 

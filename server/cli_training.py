@@ -125,7 +125,10 @@ def _watch(home: CoopHome, programme_id: str) -> None:
                 for each in round_summaries(connection, programme_id):
                     if each.closed_at is not None and each.round > said:
                         said = each.round
-                        typer.echo(f"  {said + 1} of {phases}: {each.phase}, {each.contributors} stores")
+                        typer.echo(
+                            f"  {said + 1} of {phases}: {each.phase}, {each.contributors} stores"
+                            + (f"; answers of the committee: {each.committee}" if each.committee else "")
+                        )
                 if current is None or current.is_over:
                     break
                 time.sleep(_POLL_SECONDS)

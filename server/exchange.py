@@ -1,28 +1,20 @@
-"""One round held over a carrier: the same bytes to every store, again to the silent, until it is over."""
+"""Asking over a carrier that loses messages: again and again, until everybody has answered."""
 
 from __future__ import annotations
 
-import logging
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Sequence, Set
 from dataclasses import dataclass
 from typing import Protocol
 
-from highstreet.audit.requests import request_sha256
-from highstreet.models.plan import PhasePlan
-from highstreet.protos.rounds_pb2 import RoundRequest, SignedRequest
-from highstreet.server.checkpoints import Checkpoints, OpenRound
-from highstreet.server.errors import OddReplyError, ProgrammeFailedError
 from highstreet.server.membership import Member
-from highstreet.server.rounds import Decision, Refusal, Tally, read_reply
 
-__all__ = ["Carried", "Carrier", "Exchange", "hold_round"]
+__all__ = ["Carried", "Carrier", "Exchange", "Line"]
 
 _POLL_SECONDS = 0.4
 _RESEND_SECONDS = 60.0
 _FIRST_RETRY_SECONDS = 2.0
 _LONGEST_RETRY_SECONDS = 30.0
-_LOG = logging.getLogger("highstreet.rounds")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,76 +117,22 @@ class _Silent:
         self.retry_seconds = min(2 * self.retry_seconds, _LONGEST_RETRY_SECONDS)
 
 
-class _Judge:
-    """Judges the stores' replies in one round, and keeps those that are answers."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """What a round is held over.
 
-    def __init__(
-        self, opened: OpenRound, tally: Tally, book: Checkpoints, clock: Callable[[], float]
-    ) -> None:
-        signed = SignedRequest.FromString(opened.signed_request)
-        self._opened = opened
-        self._tally = tally
-        self._book = book
-        self._clock = clock
-        self._request = RoundRequest.FromString(signed.request)
-        self._sha256 = request_sha256(signed)
-
-    def take(self, member: Member, body: bytes, *, save: bool = True) -> bool:
-        """Return whether the store has answered with this; stored before it counts."""
-        try:
-            answer = read_reply(body, request=self._request, request_sha256=self._sha256, member=member)
-        except OddReplyError as error:
-            _LOG.warning(
-                "round %s: reply of %s dropped: %s", self._opened.round, member.member_id, error.reason
-            )
-            return False
-        refusal = answer.name if isinstance(answer, Refusal) else ""
-        if isinstance(answer, Refusal):
-            _LOG.info("round %s: %s refuses: %s", self._opened.round, member.member_id, refusal)
-            if not answer.is_final:
-                return False
-        if save:
-            self._book.save_reply(self._opened, member.member_id, reply=body, refusal=refusal)
-        self._tally.add(member.member_id, answer, now=self._clock())
-        return True
-
-
-def hold_round(
-    opened: OpenRound,
-    tally: Tally,
-    members: Sequence[Member],
-    carrier: Carrier,
-    book: Checkpoints,
-    *,
-    phase: PhasePlan,
-    clock: Callable[[], float] = time.time,
-    sleep: Callable[[float], None] = time.sleep,
-) -> None:
-    """Return when the round may be closed; the updates are in the tally.
-
-    Every accepted answer is stored before it counts. Sending again costs no privacy: the bytes are the same,
-    and a store answers the same request with the same reply.
-
-    Raises:
-        ProgrammeFailedError: the quorum did not come together.
+    Attributes:
+        carrier: between coordinator and nodes.
+        current: returns the ids of the members as of now; whoever left is asked no more.
+        clock: seconds since 1970.
+        sleep: waits so many seconds.
     """
-    judge = _Judge(opened, tally, book, clock)
-    exchange = Exchange(members, carrier, body=lambda member: opened.signed_request, take=judge.take)
-    by_id = {member.member_id: member for member in members}
-    for stored in book.replies(opened):  # kept before a crash
-        member = by_id.get(stored.member_id)
-        if member is not None and judge.take(member, stored.reply, save=False):
-            exchange.settle(stored.member_id)
-    while True:
-        now = clock()
-        decision = tally.decide(now=now)
-        if decision is Decision.CLOSE:
-            return
-        if decision is Decision.FAIL:
-            raise ProgrammeFailedError(
-                tally.failure(phase.name), next_step="Ask the stores that are missing, then train again."
-            )
-        exchange.ask(now, until=tally.deadline)
-        exchange.take_answers(clock())
-        if tally.decide(now=clock()) is Decision.WAIT:
-            sleep(_POLL_SECONDS)
+
+    carrier: Carrier
+    current: Callable[[], Set[str]]
+    clock: Callable[[], float] = time.time
+    sleep: Callable[[float], None] = time.sleep
+
+    def wait(self) -> None:
+        """Wait a moment for what comes in."""
+        self.sleep(_POLL_SECONDS)

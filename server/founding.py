@@ -13,12 +13,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from highstreet.audit.charter import COOP_LEARNING, Charter, CoopIdentity, PrivacyTerms
+from highstreet.audit.charter import COOP_LEARNING, Charter, CoopIdentity, PrivacyTerms, RoundTerms
 from highstreet.audit.charter_format import from_toml, to_toml
 from highstreet.audit.claims import check_promise, releases_of
 from highstreet.audit.signing import SignatureKind, SignedDocument
+from highstreet.audit.sums import refuse_impossible_sums
 from highstreet.files import access_error, make_private_folder, read_limited, sync_folder, write_private
 from highstreet.privacy.calibration import calibrate_noise_multiplier
+from highstreet.privacy.releases import NoisePlacement
 from highstreet.server.database import connect
 from highstreet.server.errors import CoopExistsError, SettingsError
 from highstreet.server.home import CoopHome, Ports, ServerConfig
@@ -60,10 +62,23 @@ class Founding:
     base_port: int
 
 
-def default_charter(name: str, *, epsilon: float, delta: float, today: datetime.date) -> Charter:
+def default_charter(
+    name: str, *, epsilon: float, delta: float, today: datetime.date, floor: int | None = None
+) -> Charter:
     """Return a charter with the default programme, its noise set so that it costs just under epsilon.
 
     The programme ends with a private evaluation, so that a release says how good it is; that is paid for too.
+    The noise is added once, in the sum: so much that any `floor` stores, less the colluders, make all of it.
+
+    Args:
+        name: what people call the co-op.
+        epsilon: what one training may cost a customer of one shop, at most.
+        delta: goes with epsilon.
+        today: the day the co-op is made.
+        floor: fewest stores in a sum; the default of RoundTerms when None.
+
+    Raises:
+        CharterError: the floor does not go with the colluders, or sums over so many stores cannot be taken.
     """
     # Imported here: it brings torch, which nothing else in this file needs.
     from highstreet.models.programme import default_plan
@@ -72,26 +87,36 @@ def default_charter(name: str, *, epsilon: float, delta: float, today: datetime.
     factor = calibrate_noise_multiplier(
         releases_of(default_plan(noise_multiplier=1.0, params=params)), epsilon=epsilon, delta=delta
     )
-    return Charter(
+    charter = Charter(
         coop=CoopIdentity(id=secrets.token_hex(16), name=name, created=today.isoformat()),
         purposes=(COOP_LEARNING,),
         plan=default_plan(noise_multiplier=factor, params=params),
-        privacy=PrivacyTerms(epsilon=epsilon, delta=delta),
+        privacy=PrivacyTerms(epsilon=epsilon, delta=delta, noise=NoisePlacement.ONCE_IN_SUM),
+        rounds=RoundTerms() if floor is None else RoundTerms(cohort_floor=floor),
         bias_limits=_BIAS_LIMITS,
     )
+    refuse_impossible_sums(charter)
+    return charter
 
 
 def read_charter_file(path: Path) -> Charter:
     """Read and check an edited charter: its TOML, its values, and that its phases keep its promise.
 
     Raises:
-        CharterError: not valid, or promising too little noise (EpsilonClaimError).
+        CharterError: not valid, promising too little noise (EpsilonClaimError), or with a phase that cannot
+            be summed.
         FileAccessError: it cannot be read.
     """
     data = read_limited(path.expanduser(), limit_bytes=_CHARTER_LIMIT_BYTES)
     charter = from_toml(data.decode("utf-8", errors="replace"))
-    check_promise(charter)
+    _refuse_unfit(charter)
     return charter
+
+
+def _refuse_unfit(charter: Charter) -> None:
+    """Return only when a charter's phases keep its promise and can be summed."""
+    check_promise(charter)
+    refuse_impossible_sums(charter)
 
 
 def found_coop(root: Path, founding: Founding, *, now: datetime.datetime) -> CoopHome:
@@ -100,12 +125,13 @@ def found_coop(root: Path, founding: Founding, *, now: datetime.datetime) -> Coo
     Raises:
         CoopExistsError: there is a co-op, or something else, in that place.
         SettingsError: the host or the ports cannot be used.
+        CharterError: see `read_charter_file`.
         FileAccessError: the disk is full or the place not writable; nothing was changed.
     """
     home = CoopHome(root.expanduser().absolute())
     refuse_taken(home)
     config = _config(founding)
-    check_promise(founding.charter)
+    _refuse_unfit(founding.charter)
     building = CoopHome(home.root.with_name(f".{home.root.name}.being-made"))
     try:
         if building.root.exists():
@@ -124,9 +150,10 @@ def resign_charter(home: CoopHome, charter: Charter) -> None:
     """Put an edited charter in force, while nobody has agreed to another one.
 
     Raises:
+        CharterError: see `read_charter_file`.
         SettingsError: it is another co-op's, or members have agreed to the present one.
     """
-    check_promise(charter)
+    _refuse_unfit(charter)
     if charter.coop.id != home.charter().coop.id:
         raise SettingsError(
             "This charter belongs to another co-op: its id differs.",

@@ -28,9 +28,11 @@ __all__ = [
     "Member",
     "claim",
     "complete",
+    "current_ids",
     "current_members",
     "leave",
     "member_by_serial",
+    "members_ever",
     "record_invite",
     "roster",
     "roster_number",
@@ -227,6 +229,18 @@ def current_members(connection: sqlite3.Connection) -> list[Member]:
         "SELECT * FROM members WHERE joined_at IS NOT NULL AND left_at IS NULL ORDER BY joined_at, member_id"
     )
     return [_from_row(row) for row in rows]
+
+
+def members_ever(connection: sqlite3.Connection) -> list[Member]:
+    """Return who ever joined, those who left included; an id and its keys are never used for another."""
+    rows = connection.execute("SELECT * FROM members WHERE joined_at IS NOT NULL ORDER BY member_id")
+    return [_from_row(row) for row in rows]
+
+
+def current_ids(connection: sqlite3.Connection) -> frozenset[str]:
+    """Return the ids of who has joined and not left."""
+    rows = connection.execute("SELECT member_id FROM members WHERE joined_at IS NOT NULL AND left_at IS NULL")
+    return frozenset(str(row["member_id"]) for row in rows)
 
 
 def member_by_serial(connection: sqlite3.Connection, serial: str) -> Member:

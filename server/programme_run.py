@@ -11,20 +11,26 @@ from dataclasses import dataclass
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from highstreet.audit.charter import Charter
-from highstreet.audit.requests import seal_request
+from highstreet.audit.errors import CharterError
+from highstreet.audit.requests import mechanism_of, sign_request
 from highstreet.audit.scorecard import scorecard
 from highstreet.audit.signing import SignatureKind, SignedDocument
+from highstreet.audit.sums import refuse_impossible_sum
 from highstreet.models.plan import PhasePlan
 from highstreet.models.programme import initial_state
 from highstreet.models.state import SharedState
 from highstreet.protos.rounds_pb2 import RoundRequest, SignedRequest
 from highstreet.server.aggregation import close_phase
-from highstreet.server.checkpoints import Checkpoints, Programme
+from highstreet.server.asked_round import AskedRound
+from highstreet.server.checkpoints import Announced, Checkpoints, Outcome, Programme
+from highstreet.server.contributions import gather_contributions, recall_contributions
 from highstreet.server.errors import ProgrammeFailedError, PublishError
-from highstreet.server.exchange import Carrier, hold_round
-from highstreet.server.membership import current_members, roster
+from highstreet.server.exchange import Carrier, Line
+from highstreet.server.membership import current_ids, members_ever, roster
+from highstreet.server.participants import current_participants
 from highstreet.server.releases import Candidate
 from highstreet.server.rounds import Tally, build_request, required_stores
+from highstreet.server.sum_opening import open_sum
 
 __all__ = ["ProgrammeRun"]
 
@@ -45,6 +51,7 @@ class ProgrammeRun:
         carrier: takes messages to the nodes.
         publish: makes a release of the candidate; the same programme again changes nothing.
         clock: seconds since 1970.
+        sleep: waits so many seconds.
     """
 
     programme: Programme
@@ -54,6 +61,7 @@ class ProgrammeRun:
     carrier: Carrier
     publish: Callable[[Candidate], None]
     clock: Callable[[], float] = time.time
+    sleep: Callable[[float], None] = time.sleep
 
     def run(self) -> None:
         """Hold the rounds that are left, publish the release, and note how it ended.
@@ -66,9 +74,9 @@ class ProgrammeRun:
             self._refuse_other_charter()
             book.mark_running(self.programme.programme_id)
             self.publish(self._candidate(book, self._hold_rounds(book)))
-        except (ProgrammeFailedError, PublishError) as error:
+        except (ProgrammeFailedError, PublishError, CharterError) as error:
             _LOG.warning("programme %s failed: %s", self.programme.number, error.what)
-            book.mark_failed(self.programme.programme_id, error.what)
+            book.mark_failed(self.programme.programme_id, error.for_user())
             return
         book.mark_finished(self.programme.programme_id)
         _LOG.info("programme %s finished", self.programme.number)
@@ -90,24 +98,83 @@ class ProgrammeRun:
         return state
 
     def _hold(self, book: Checkpoints, phase: PhasePlan, state: SharedState) -> SharedState:
-        members = current_members(self.connection)
+        """Hold one round: contributions, one announced set, its sum, the state that follows."""
+        asked = self._asked(book, phase, state)
+        line = Line(
+            carrier=self.carrier,
+            current=lambda: current_ids(self.connection),
+            clock=self.clock,
+            sleep=self.sleep,
+        )
+        announced = self._announced(asked, book, line)
+        opened_sum = open_sum(asked, book, line, deadline=announced.at + self.charter.rounds.deadline_seconds)
+        outcome = Outcome(
+            contributors=len(opened_sum.contributors),
+            answers=opened_sum.answers,
+            wrong=len(opened_sum.wrong),
+            is_checked=opened_sum.is_checked,
+        )
+        following = close_phase(
+            self.charter.plan,
+            phase,
+            state,
+            opened_sum.values,
+            mechanism=mechanism_of(phase, self.charter, participants=len(asked.participants)),
+            contributors=outcome.contributors,
+        )
+        book.close_round(asked.opened, following, outcome)
+        _LOG.info(
+            "programme %s phase %s: %s stores, %s answers of the committee, %s of them wrong",
+            self.programme.number,
+            phase.name,
+            outcome.contributors,
+            outcome.answers,
+            outcome.wrong,
+        )
+        return following
+
+    def _asked(self, book: Checkpoints, phase: PhasePlan, state: SharedState) -> AskedRound:
+        """Return the round of a phase as it is on record; asked now if it was not yet."""
         opened = book.open_round(
             self.programme.programme_id, phase, lambda now: self._request(phase, state, opened_at=now)
         )
+        return AskedRound.rebuild(
+            opened,
+            charter=self.charter,
+            coordinator_public_key=self.key.public_key().public_bytes_raw(),
+            members={member.member_id: member for member in members_ever(self.connection)},
+        )
+
+    def _announced(self, asked: AskedRound, book: Checkpoints, line: Line) -> Announced:
+        """Return the set whose sum is opened: the one on record, or that of the contributions to come."""
+        announced = book.announced(asked.opened)
+        if announced is None:
+            self._gather(asked, book, line)
+            set_sha256 = asked.opening.announce(self.key)
+            return book.announce(asked.opened, asked.opening.contributors, set_sha256=set_sha256)
+        recall_contributions(asked, announced, book)
+        if asked.opening.announce(self.key, announced.contributors) != announced.set_sha256:
+            raise ProgrammeFailedError(
+                "The contributions on record are not those that were announced.",
+                next_step="Request a new training with `highstreet coop train`.",
+            )
+        return announced
+
+    def _gather(self, asked: AskedRound, book: Checkpoints, line: Line) -> None:
         terms = self.charter.rounds
         tally = Tally(
-            members=len(members),
-            required=required_stores(terms, members=len(members)),
-            opened_at=opened.opened_at,
-            deadline=opened.opened_at + terms.deadline_seconds,
+            members=len(asked.participants),
+            required=required_stores(terms, members=len(asked.participants)),
+            opened_at=asked.opened.opened_at,
+            deadline=asked.opened.opened_at + terms.deadline_seconds,
         )
-        _LOG.info("programme %s phase %s: asking %s stores", self.programme.number, phase.name, len(members))
-        hold_round(opened, tally, members, self.carrier, book, phase=phase, clock=self.clock)
-        updates = [tally.updates[member_id] for member_id in sorted(tally.updates)]
-        following = close_phase(self.charter.plan, phase, state, updates)
-        book.close_round(opened, following, contributors=len(updates))
-        _LOG.info("programme %s phase %s: %s stores", self.programme.number, phase.name, len(updates))
-        return following
+        _LOG.info(
+            "programme %s phase %s: asking %s stores",
+            self.programme.number,
+            asked.request.phase,
+            len(asked.participants),
+        )
+        gather_contributions(asked, tally, book, line)
 
     def _candidate(self, book: Checkpoints, state: SharedState) -> Candidate:
         """Describe what the programme has come to, from what is on record."""
@@ -128,17 +195,24 @@ class ProgrammeRun:
             evaluation=scorecard(sums),
         )
 
-    def _request(self, phase: PhasePlan, state: SharedState, *, opened_at: int) -> bytes:
+    def _request(self, phase: PhasePlan, state: SharedState, *, opened_at: int) -> tuple[bytes, bytes]:
+        """Return a new round's signed request and its state; called within a transaction of coop.db."""
+        chosen = current_participants(self.connection, self.charter)
+        if not chosen.are_enough:
+            raise ProgrammeFailedError(chosen.shortage, next_step=chosen.next_step)
+        refuse_impossible_sum(phase, self.charter, participants=len(chosen.member_ids))
+        content = state.to_bytes()
         request = build_request(
             self.charter,
             phase,
-            state,
+            content,
             programme_id=self.programme.programme_id,
             roster_sha256=roster_sha256(self.connection, self.charter, self.key),
+            participants=chosen.member_ids,
             opened_at=opened_at,
             as_of_day=self.programme.as_of_day,
         )
-        return seal_request(request, self.key)
+        return sign_request(request, self.key).SerializeToString(deterministic=True), content
 
 
 def roster_sha256(connection: sqlite3.Connection, charter: Charter, key: Ed25519PrivateKey) -> bytes:

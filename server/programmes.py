@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from highstreet.audit.charter import Charter
+from highstreet.audit.errors import CharterError
+from highstreet.audit.sums import refuse_impossible_sum
 from highstreet.server.database import transaction
 from highstreet.server.errors import ProgrammeRefusedError
-from highstreet.server.membership import current_members
+from highstreet.server.participants import current_participants
 
 __all__ = [
     "Programme",
@@ -67,6 +69,10 @@ class RoundSummary:
         phase: its name.
         opened_at, closed_at: unix seconds; None: still open.
         contributors: number of stores in the sum; None: still open.
+        answers: number of committee members whose answers opened or checked the sum; None: still open, or
+            held before there was a secure sum.
+        wrong: number of answers among them that contradict all others.
+        is_checked: whether a single wrong answer would have been noticed.
     """
 
     round: int
@@ -74,6 +80,17 @@ class RoundSummary:
     opened_at: int
     closed_at: int | None
     contributors: int | None
+    answers: int | None
+    wrong: int | None
+    is_checked: bool | None
+
+    @property
+    def committee(self) -> str:
+        """Say what the committee gave; empty while there is nothing to say."""
+        if self.answers is None:
+            return ""
+        checked = "checked" if self.is_checked else "not checked"
+        return f"{self.answers}, {checked}" + (f", {self.wrong} wrong" if self.wrong else "")
 
 
 def as_of_day(text: str) -> int:
@@ -109,10 +126,9 @@ def request_programme(
             told, so it must not depend on anybody's data that is not public.
 
     Raises:
-        ProgrammeRefusedError: one is under way, there are fewer members than the cohort floor, or the day
-            has not come yet.
+        ProgrammeRefusedError: one is under way, fewer members than the cohort floor count for each other,
+            their sums cannot be taken, or the day has not come yet.
     """
-    floor = charter.rounds.cohort_floor
     today = now // _SECONDS_A_DAY
     day = today if before_day is None else before_day
     if day > today:
@@ -129,12 +145,14 @@ def request_programme(
                 f"Programme {active['number']} is {active['state']} already.",
                 next_step="Watch it with `highstreet coop train --wait`, or see `highstreet coop status`.",
             )
-        members = len(current_members(connection))
-        if members < floor:
-            raise ProgrammeRefusedError(
-                f"The charter wants at least {floor} stores in a round; the co-op has {members}.",
-                next_step="Invite more with `highstreet coop invite NAME`.",
-            )
+        chosen = current_participants(connection, charter)
+        if not chosen.are_enough:
+            raise ProgrammeRefusedError(chosen.shortage, next_step=chosen.next_step)
+        try:
+            for phase in charter.plan.phases:
+                refuse_impossible_sum(phase, charter, participants=len(chosen.member_ids))
+        except CharterError as error:
+            raise ProgrammeRefusedError(error.what, next_step=error.next_step) from error
         programme_id = secrets.token_hex(8)
         connection.execute(
             "INSERT INTO programmes (programme_id, number, requested_at, state, charter_sha256, as_of_day)"
@@ -162,8 +180,8 @@ def latest_programme(connection: sqlite3.Connection) -> Programme | None:
 def round_summaries(connection: sqlite3.Connection, programme_id: str) -> list[RoundSummary]:
     """Return a programme's rounds in order, the open one included."""
     rows = connection.execute(
-        "SELECT round, phase, opened_at, closed_at, contributors FROM rounds WHERE programme_id = ?"
-        " ORDER BY round",
+        "SELECT round, phase, opened_at, closed_at, contributors, answers, wrong, is_checked FROM rounds"
+        " WHERE programme_id = ? ORDER BY round",
         (programme_id,),
     )
     return [RoundSummary(**dict(row)) for row in rows]

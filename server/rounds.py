@@ -1,30 +1,26 @@
-"""A round as the coordinator sees it: what it asks, which replies it accepts, when it is over. Pure."""
+"""A round as the coordinator sees it: what it asks, which replies it accepts, when asking is over. Pure."""
 
 from __future__ import annotations
 
+import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-
-import numpy as np
-from numpy.typing import NDArray
 
 from highstreet.audit.charter import Charter, RoundTerms
 from highstreet.audit.errors import AuditError
 from highstreet.audit.requests import FORMAT_VERSION, open_reply, release_spec
 from highstreet.models.plan import PhasePlan
-from highstreet.models.state import SharedState
 from highstreet.protos.rounds_pb2 import REFUSAL_UNAVAILABLE, RefusalCode, RoundRequest
-from highstreet.server.aggregation import decode_values
 from highstreet.server.errors import OddReplyError
 from highstreet.server.membership import Member
 
 __all__ = [
+    "Contributed",
     "Decision",
     "Refusal",
     "Tally",
-    "Update",
     "build_request",
     "read_reply",
     "required_stores",
@@ -32,13 +28,19 @@ __all__ = [
 
 #: How long the others are waited for, at least, once the quorum has answered.
 PATIENCE_SECONDS = 30.0
+#: Stands among the refusal codes for a store that left the co-op.
+_LEFT = "left"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Update:
-    """A store's part of a round."""
+class Contributed:
+    """A store's part of a round, as it signed it.
 
-    values: NDArray[np.int64]
+    Attributes:
+        contribution: of the secure sum, not checked yet.
+    """
+
+    contribution: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +70,7 @@ class Decision(StrEnum):
 
 
 def required_stores(terms: RoundTerms, *, members: int) -> int:
-    """Return how many stores must contribute: the cohort floor, and the quorum's share of the members."""
+    """Return how many stores must contribute: the cohort floor, and the quorum's share of those asked."""
     return max(terms.cohort_floor, math.ceil(terms.quorum * members))
 
 
@@ -81,43 +83,48 @@ class Tally:
         required: how many must contribute.
         deadline: end of the round, seconds since 1970.
         opened_at: its start.
+        contributors: ids of the stores whose contributions were taken.
+        refused: why the others do not take part, by id.
     """
 
     members: int
     required: int
     opened_at: float
     deadline: float
-    updates: dict[str, NDArray[np.int64]] = field(default_factory=dict)
+    contributors: set[str] = field(default_factory=set)
     refused: dict[str, str] = field(default_factory=dict)
     _quorum_at: float | None = None
 
-    def add(self, member_id: str, answer: Update | Refusal, *, now: float) -> bool:
-        """Take an answer; return whether it is new. The first answer of a store stands."""
-        if member_id in self.updates or member_id in self.refused:
-            return False
-        if isinstance(answer, Update):
-            self.updates[member_id] = answer.values
-        elif answer.is_final:
-            self.refused[member_id] = answer.name
-        else:
-            return False
-        if self._quorum_at is None and len(self.updates) >= self.required:
+    def contributed(self, member_id: str, *, now: float) -> None:
+        """Count a store's contribution. The first answer of a store stands."""
+        if not self.has_answered(member_id):
+            self.contributors.add(member_id)
+        if self._quorum_at is None and len(self.contributors) >= self.required:
             self._quorum_at = now
-        return True
+
+    def refuses(self, member_id: str, refusal: Refusal) -> None:
+        """Count a store's refusal, unless it is to be asked again."""
+        if refusal.is_final and not self.has_answered(member_id):
+            self.refused[member_id] = refusal.name
+
+    def left(self, member_id: str) -> None:
+        """Count a store that is not a member any more: if it contributed that stands, else none will come."""
+        if not self.has_answered(member_id):
+            self.refused[member_id] = _LEFT
 
     def has_answered(self, member_id: str) -> bool:
         """Whether this store need not be asked again."""
-        return member_id in self.updates or member_id in self.refused
+        return member_id in self.contributors or member_id in self.refused
 
     def decide(self, *, now: float) -> Decision:
-        """Say whether the round is over.
+        """Say whether the asking is over.
 
         It closes when everybody has answered, or when the quorum has and the others were waited for as long
         again (at least PATIENCE_SECONDS), or at the deadline with a quorum. It fails when no quorum can come
         together any more.
         """
-        enough = len(self.updates) >= self.required
-        if len(self.updates) + len(self.refused) >= self.members:
+        enough = len(self.contributors) >= self.required
+        if len(self.contributors) + len(self.refused) >= self.members:
             return Decision.CLOSE if enough else Decision.FAIL
         if self.members - len(self.refused) < self.required:
             return Decision.FAIL
@@ -129,8 +136,8 @@ class Tally:
         """Say why the round failed, in one sentence with counts and codes only."""
         codes = ", ".join(sorted(set(self.refused.values()))) or "none"
         return (
-            f"{len(self.updates)} of {self.members} stores took part in phase {phase}, {self.required} are "
-            f"required; refused: {len(self.refused)} (codes: {codes})."
+            f"{len(self.contributors)} of {self.members} stores took part in phase {phase}, {self.required} "
+            f"are required; refused: {len(self.refused)} (codes: {codes})."
         )
 
     def _patience_ends(self) -> float:
@@ -142,14 +149,21 @@ class Tally:
 def build_request(
     charter: Charter,
     phase: PhasePlan,
-    state: SharedState,
+    state: bytes,
     *,
     programme_id: str,
     roster_sha256: bytes,
+    participants: Collection[str],
     opened_at: int,
     as_of_day: int,
 ) -> RoundRequest:
-    """Describe one round completely: what is asked, under which agreement, until when."""
+    """Describe one round completely: what is asked of whom, under which agreement, until when.
+
+    The state travels beside the request; its hash is in it.
+
+    Raises:
+        InvalidReleaseError: so many stores' sums have no room in one.
+    """
     return RoundRequest(
         format_version=FORMAT_VERSION,
         coop_id=charter.coop.id,
@@ -159,20 +173,22 @@ def build_request(
         charter_sha256=charter.sha256(),
         roster_sha256=roster_sha256,
         schema_sha256=bytes.fromhex(charter.plan.schema.sha256()),
-        state_sha256=bytes.fromhex(state.sha256()),
+        state_sha256=hashlib.sha256(state).digest(),
         cohort_floor=charter.rounds.cohort_floor,
         opened_unix_seconds=opened_at,
         deadline_unix_seconds=opened_at + charter.rounds.deadline_seconds,
-        release=release_spec(phase),
-        state=state.to_bytes(),
+        release=release_spec(phase, charter, participants=len(participants)),
         as_of_day=as_of_day,
+        participants=sorted(participants),
     )
 
 
 def read_reply(
     body: bytes, *, request: RoundRequest, request_sha256: bytes, member: Member
-) -> Update | Refusal:
+) -> Contributed | Refusal:
     """Return a store's answer when it is signed by that store and answers exactly this request.
+
+    What is inside a contribution is for the secure sum to check.
 
     Raises:
         OddReplyError: anything else.
@@ -191,6 +207,6 @@ def read_reply(
         return Refusal(code=reply.refusal)  # names no round where the store could not read which
     if (reply.programme_id, reply.round) != (request.programme_id, request.round):
         raise OddReplyError("another round")
-    if reply.WhichOneof("outcome") != "values":
+    if reply.WhichOneof("outcome") != "contribution":
         raise OddReplyError("no outcome")
-    return Update(values=decode_values(reply.values, dimension=request.release.dimension))
+    return Contributed(contribution=reply.contribution)

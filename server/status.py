@@ -47,14 +47,17 @@ def members_table(members: Sequence[Member], edges: frozenset[Edge], *, colluder
 
 
 def rounds_table(rounds: Sequence[RoundSummary]) -> Table:
-    """Show a programme's rounds: phase, stores in the sum, how long it took."""
-    table = Table("round", "phase", "stores", "seconds", title="Rounds", title_justify="left")
+    """Show a programme's rounds: phase, stores in the sum, answers of the committee, how long it took."""
+    table = Table(
+        "round", "phase", "stores", "committee answers", "seconds", title="Rounds", title_justify="left"
+    )
     for each in rounds:
         if each.closed_at is None:
-            table.add_row(str(each.round), Text(each.phase), "", "open")
+            table.add_row(str(each.round), Text(each.phase), "", "", "open")
         else:
             seconds = str(each.closed_at - each.opened_at)
-            table.add_row(str(each.round), Text(each.phase), str(each.contributors), seconds)
+            stores = str(each.contributors)
+            table.add_row(str(each.round), Text(each.phase), stores, each.committee, seconds)
     return table
 
 

@@ -2,231 +2,391 @@
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
-from collections.abc import Collection, Sequence
-from contextlib import closing
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from played_coop import (
+    DEADLINE,
+    LATE_SECONDS,
+    CrashError,
+    PlayedCoop,
+    made_charter,
+    stores,
+)
 
-from highstreet.audit.charter import COOP_LEARNING, Charter, CoopIdentity, PrivacyTerms, RoundTerms
-from highstreet.audit.requests import open_request, seal_reply
-from highstreet.models.programme import default_plan
-from highstreet.models.schema import FeatureSchema
-from highstreet.protos.rounds_pb2 import REFUSAL_BUDGET, RoundReply, RoundRequest, SignedRequest
+from highstreet.audit.charter import PrivacyTerms
+from highstreet.audit.requests import mechanism_of
+from highstreet.models.state import SharedState
+from highstreet.protos.rounds_pb2 import RoundMessage
 from highstreet.server.checkpoints import Checkpoints
-from highstreet.server.database import connect
 from highstreet.server.errors import PublishError
-from highstreet.server.exchange import Carried
-from highstreet.server.programme_run import ProgrammeRun
-from highstreet.server.releases import Candidate
 
-SCHEMA = FeatureSchema(
-    key_buckets=32,
-    category_buckets=8,
-    product_type_buckets=8,
-    brand_buckets=8,
-    maker_buckets=8,
-    size_buckets=8,
-)
-CHARTER = Charter(
-    coop=CoopIdentity(id="0" * 32, name="Tiny", created="2026-01-01"),
-    purposes=(COOP_LEARNING,),
-    plan=default_plan(
-        SCHEMA,
-        noise_multiplier=4.0,
-        gradient_rounds=1,
-        params={"token_keys": 6, "token_types": 4, "token_categories": 3, "holdout_days": 14},
-    ),
-    privacy=PrivacyTerms(epsilon=3.0, delta=1e-5),
-    rounds=RoundTerms(cohort_floor=3, quorum=0.5, deadline_seconds=600),
-)
-COORDINATOR = Ed25519PrivateKey.generate()
-KEYS = [Ed25519PrivateKey.generate() for _ in range(3)]
+CHARTER = made_charter()
+WHOLE = made_charter(phases=99)
 
 
-class CrashError(Exception):
-    """The power goes off."""
+def _coop(folder: Path, count: int = 6, **told: dict[str, str]) -> PlayedCoop:
+    return PlayedCoop(folder, CHARTER, stores(count, **told))
 
 
-class Stores:
-    """Three stores that answer the same request with the same values; the power goes off after some calls."""
-
-    def __init__(self, *, calls: int = 10_000, refuse: bool = False) -> None:
-        self.calls = calls
-        self.refuse = refuse
-        self.waiting: dict[str, bytes] = {}
-        self.requests: list[bytes] = []
-
-    def _tick(self) -> None:
-        self.calls -= 1
-        if self.calls < 0:
-            raise CrashError
-
-    def online(self) -> Collection[int]:
-        self._tick()
-        return {1, 2, 3}
-
-    def send(self, bodies: Sequence[tuple[int, bytes]], *, seconds: float) -> Sequence[str | None]:
-        self._tick()
-        tickets = []
-        for node, body in bodies:
-            tickets.append(f"{node}-{len(self.waiting)}")
-            self.waiting[tickets[-1]] = self._answer(node, body)
-        return tickets
-
-    def collect(self, tickets: Collection[str]) -> Sequence[Carried]:
-        self._tick()
-        first = sorted(ticket for ticket in tickets if ticket in self.waiting)[:1]
-        return [Carried(ticket=ticket, body=self.waiting.pop(ticket)) for ticket in first]
-
-    def _answer(self, node: int, body: bytes) -> bytes:
-        self.requests.append(body)
-        signed = SignedRequest.FromString(body)
-        request = open_request(signed, coordinator_public_key=COORDINATOR.public_key().public_bytes_raw())
-        seed = int.from_bytes(hashlib.sha256(signed.request + bytes([node])).digest()[:8], "big")
-        draws = np.random.default_rng(seed).integers(-1000, 1000, size=request.release.dimension)
-        reply = RoundReply(
-            format_version=1,
-            coop_id=request.coop_id,
-            programme_id=request.programme_id,
-            round=request.round,
-            request_sha256=hashlib.sha256(signed.request).digest(),
-            member_id=f"m{node}",
-        )
-        if self.refuse:
-            reply.refusal = REFUSAL_BUDGET
-        else:
-            reply.values = draws.astype("<i4").tobytes()
-        return seal_reply(reply, KEYS[node - 1])
+def _result(coop: PlayedCoop) -> SharedState:
+    (candidate,) = coop.published
+    return candidate.state
 
 
-class Coordinator:
-    """coop.db with three members and a requested programme; the clock stands still."""
-
-    def __init__(self, folder: Path) -> None:
-        self.database = folder / "coop.db"
-        self.published: list[Candidate] = []
-        with closing(connect(self.database, create=True)) as connection:
-            for number, key in enumerate(KEYS, start=1):
-                connection.execute(
-                    "INSERT INTO members (member_id, name, signing_public_key,"
-                    " encryption_public_key, node_public_key, keys_sha256, node_id,"
-                    " certificate_serial, certificate_pem, claimed_at, joined_at)"
-                    " VALUES (?, ?, ?, ?, ?, x'00', ?, ?, x'00', 1, 1)",
-                    (
-                        f"m{number}",
-                        f"shop {number}",
-                        key.public_key().public_bytes_raw(),
-                        bytes([number]),
-                        bytes([number]),
-                        number,
-                        str(number),
-                    ),
-                )
-            connection.execute(
-                "INSERT INTO programmes (programme_id, number, requested_at, state, charter_sha256,"
-                " as_of_day) VALUES ('p1', 1, 86400, 'requested', ?, 17489)",
-                (CHARTER.sha256(),),
-            )
-
-    def run(self, stores: Stores, charter: Charter = CHARTER, error: Exception | None = None) -> None:
-        def publish(candidate: Candidate) -> None:
-            if error is not None:
-                raise error
-            self.published.append(candidate)
-
-        with closing(connect(self.database)) as connection:
-            programme = Checkpoints(connection).active()
-            assert programme is not None
-            ProgrammeRun(
-                programme=programme,
-                charter=charter,
-                key=COORDINATOR,
-                connection=connection,
-                carrier=stores,
-                publish=publish,
-                clock=lambda: 1_000.0,
-            ).run()
-
-    def ended(self) -> tuple[str, str]:
-        with closing(connect(self.database)) as connection:
-            row = connection.execute("SELECT state, failure FROM programmes").fetchone()
-            return row["state"], row["failure"]
+def _outcome(coop: PlayedCoop) -> tuple[object, ...]:
+    return coop.rows("SELECT contributors, answers, wrong, is_checked FROM rounds")[0]
 
 
-@pytest.fixture
-def coordinator(tmp_path: Path) -> Coordinator:
-    return Coordinator(tmp_path)
+def _assert_asked_with_one_voice(coop: PlayedCoop) -> None:
+    """However often a store was asked for one thing, and after whatever crash, it was in the same bytes."""
+    for store in coop.stores.values():
+        for bodies in store.asked.values():
+            assert len(set(bodies)) == 1
 
 
-def test_every_phase_is_held_once_and_the_result_is_published(coordinator: Coordinator) -> None:
-    stores = Stores()
-    coordinator.run(stores)
-    (candidate,) = coordinator.published
-    assert candidate.rounds == len(CHARTER.plan.phases)
+def test_every_phase_is_held_once_and_the_result_is_published(tmp_path: Path) -> None:
+    coop = PlayedCoop(tmp_path, WHOLE, stores(3))
+    coop.run()
+    (candidate,) = coop.published
+    assert candidate.rounds == len(WHOLE.plan.phases)
     assert candidate.participants == 3
     assert "ranker/weights" in candidate.state
     assert candidate.evaluation["noise_stddev"] == candidate.state["evaluation/stddev"].item() > 0
     assert candidate.evaluation["customers/all"] == candidate.state["evaluation/all/customers"].item()
-    assert len(set(stores.requests)) == len(CHARTER.plan.phases)
-    asked = [RoundRequest.FromString(SignedRequest.FromString(body).request) for body in stores.requests]
-    assert {request.as_of_day for request in asked} == {17_489}
-    assert coordinator.ended() == ("finished", "")
+    for store in coop.stores.values():
+        assert len(store.asked) == 3 * len(WHOLE.plan.phases)
+        assert all(len(bodies) == 1 for bodies in store.asked.values())
+    assert {coop.request(phase.index)[0].as_of_day for phase in WHOLE.plan.phases} == {17_489}
+    assert coop.ended() == ("finished", "")
 
 
-def test_wherever_it_crashes_the_same_requests_are_sent_and_the_same_model_comes_out() -> None:
+def test_the_state_moves_by_the_exact_sum_and_its_real_noise(tmp_path: Path) -> None:
+    coop = _coop(tmp_path, s2={"contribute": "refuses"})
+    coop.run()
+    assert _result(coop) == coop.state_after([1, 3, 4, 5, 6])
+    assert _outcome(coop) == (5, 6, 0, 1)
+    mechanism = mechanism_of(CHARTER.plan.phases[0], CHARTER, participants=6)
+    noise = mechanism.grid_step * 2**mechanism.share_log2_stddev * np.sqrt(5)
+    assert mechanism.noise_stddev(contributors=5) == pytest.approx(noise)
+    assert _result(coop) != coop.state_after([1, 2, 3, 4, 5, 6])  # one store more would be seen
+
+
+def test_every_store_is_asked_with_the_same_request_and_state_and_the_request_holds_no_state(
+    tmp_path: Path,
+) -> None:
+    coop = _coop(tmp_path)
+    coop.run()
+    bodies = {store.asked[0, "contribute"][0] for store in coop.stores.values()}
+    (body,) = bodies
+    step = RoundMessage.FromString(body).contribute
+    request, _ = coop.request()
+    assert len(step.state) not in {0, len(step.request.request)}
+    assert step.state not in step.request.request
+    assert list(request.participants) == [store.member_id for store in coop.stores.values()]
+    assert request.cohort_floor == 3
+
+
+def test_wherever_it_crashes_the_same_messages_are_sent_and_the_same_model_comes_out() -> None:
     with tempfile.TemporaryDirectory() as folder:
-        whole = Coordinator(Path(folder))
-        stores = Stores()
-        whole.run(stores)
-    for calls in range(0, 10_000 - stores.calls, 9):
+        whole = _coop(Path(folder), count=5)
+        used = 10**9 - whole.run().calls
+        sent = {key: bodies for store in whole.stores.values() for key, bodies in store.asked.items()}
+    assert {step for _, step in sent} == {"contribute", "agree", "open"}
+    for calls in range(used):
         with tempfile.TemporaryDirectory() as folder:
-            broken = Coordinator(Path(folder))
-            first, then = Stores(calls=calls), Stores()
+            broken = _coop(Path(folder), count=5)
             with pytest.raises(CrashError):
-                broken.run(first)
-            broken.run(then)
-            assert set(first.requests) | set(then.requests) == set(stores.requests)
-            assert broken.published[0].state == whole.published[0].state
+                broken.run(calls=calls)
+            broken.run()
+            _assert_asked_with_one_voice(broken)
+            for number, store in broken.stores.items():
+                assert store.asked[0, "contribute"][0] == whole.stores[number].asked[0, "contribute"][0]
+                assert store.asked[0, "agree"][0] == whole.stores[number].asked[0, "agree"][0]
+            assert _result(broken) == _result(whole)
             assert broken.ended() == ("finished", "")
 
 
-def test_a_crash_between_the_release_and_the_last_note_is_made_good(coordinator: Coordinator) -> None:
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("write", ["save_reply", "announce", "save_committee_reply", "close_round"])
+def test_a_crash_around_any_write_is_made_good(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: str, when: str
+) -> None:
+    told = {"s1": {"agree": "lost ok", "open": "lost ok"}}  # so that replies come one after the other
+    coop = PlayedCoop(tmp_path, CHARTER, stores(5, **told))
+    sound = getattr(Checkpoints, write)
+    for nth in range(1, 11):
+        count = 0
+
+        def crashes(*arguments: object, nth: int = nth, **named: object) -> object:
+            nonlocal count
+            count += 1
+            if count == nth and when == "before":
+                raise CrashError
+            result = sound(*arguments, **named)
+            if count == nth:
+                raise CrashError
+            return result
+
+        monkeypatch.setattr(Checkpoints, write, crashes)
+        try:
+            coop.run()
+        except CrashError:
+            continue
+        break
+    assert coop.ended() == ("finished", "")
+    assert _result(coop) == coop.state_after(range(1, 6))
+    _assert_asked_with_one_voice(coop)
+
+
+def test_after_a_crash_the_request_stays_though_time_and_members_moved_on(tmp_path: Path) -> None:
+    coop = _coop(tmp_path)
     with pytest.raises(CrashError):
-        coordinator.run(Stores(), error=CrashError())
-    assert coordinator.ended()[0] == "running"
-    silent = Stores()
-    coordinator.run(silent)
-    assert silent.requests == []
-    assert coordinator.ended() == ("finished", "")
+        coop.run(calls=2)
+    request, sha256 = coop.request()
+    coop.clock.now += 100
+    coop.leave(6)
+    coop.vouch([])
+    coop.run()
+    assert coop.request() == (request, sha256)
+    assert coop.rows("SELECT count(*) FROM rounds") == [(1,)]
+    _assert_asked_with_one_voice(coop)
 
 
-def test_too_few_stores_fail_the_programme_with_a_reason(coordinator: Coordinator) -> None:
-    coordinator.run(Stores(refuse=True))
-    state, failure = coordinator.ended()
+def test_a_contributor_that_vanishes_after_contributing_is_in_the_sum(tmp_path: Path) -> None:
+    coop = PlayedCoop(tmp_path, CHARTER, stores(8, s7={"contribute": "leaves"}, s8={"contribute": "leaves"}))
+    coop.run()
+    assert _result(coop) == coop.state_after(range(1, 9))
+
+
+@pytest.mark.parametrize("step", ["agree", "open"])
+@pytest.mark.parametrize("word", ["vanishes", "refuses", "garbage", "lost", "error", "unavailable"])
+def test_m_minus_t_committee_members_may_fail(tmp_path: Path, step: str, word: str) -> None:
+    coop = _coop(tmp_path, s2={step: word}, s5={step: word})  # m = 6, t = 4
+    coop.run()
+    assert coop.ended() == ("finished", "")
+    assert _result(coop) == coop.state_after(range(1, 7))
+    contributors, answers, wrong, is_checked = _outcome(coop)
+    # Whoever only did not agree is asked for its share all the same.
+    back = step == "agree" and word != "vanishes"
+    assert (contributors, answers, wrong, is_checked) == (6, 6 if back else 4, 0, int(back))
+
+
+@pytest.mark.parametrize(
+    ("step", "words"),
+    [("agree", "agreed to the set of contributors"), ("open", "gave their share of the sum")],
+)
+@pytest.mark.parametrize("word", ["vanishes", "garbage", "unavailable"])
+def test_fewer_than_t_fail_by_the_deadline_with_a_sentence(
+    tmp_path: Path, step: str, words: str, word: str
+) -> None:
+    coop = _coop(tmp_path, **{f"s{number}": {step: word} for number in (1, 2, 3)})
+    coop.run()
+    state, failure = coop.ended()
     assert state == "failed"
-    assert "0 of 3 stores took part in phase popularity, 3 are required" in failure
-    assert coordinator.published == []
+    assert f"In phase popularity 3 of the 6 members of the committee {words} in time" in failure
+    assert "4 are required; refused: 0 (codes: none)." in failure
+    assert "train again" in failure
+    (announced_at,) = coop.rows("SELECT announced_at FROM rounds")[0]
+    assert isinstance(announced_at, int)
+    assert DEADLINE <= coop.clock.now - announced_at < DEADLINE + 1
+    assert coop.published == []
+    assert coop.rows("SELECT count(*) FROM committee_replies") == [(0,)]
+    assert coop.rows("SELECT count(*) FROM replies WHERE reply IS NOT NULL") == [(0,)]
 
 
-def test_a_release_that_may_not_be_published_fails_the_programme(coordinator: Coordinator) -> None:
-    coordinator.run(Stores(), error=PublishError("The model is larger than a release may be."))
-    assert coordinator.ended() == ("failed", "The model is larger than a release may be.")
+@pytest.mark.parametrize("step", ["agree", "open"])
+def test_a_committee_that_refuses_fails_at_once_with_its_codes(tmp_path: Path, step: str) -> None:
+    coop = _coop(tmp_path, **{f"s{number}": {step: "refuses"} for number in (1, 2, 3)})
+    coop.run()
+    assert "refused: 3 (codes: own_contribution)" in coop.ended()[1]
+    assert coop.clock.now < 1_000 + 60
 
 
-def test_a_programme_requested_under_another_charter_is_not_run(coordinator: Coordinator) -> None:
-    changed = Charter(
-        coop=CHARTER.coop,
-        purposes=CHARTER.purposes,
-        plan=CHARTER.plan,
-        privacy=PrivacyTerms(epsilon=2.0, delta=1e-5),
-        rounds=CHARTER.rounds,
+def test_a_crash_past_the_deadline_of_the_sum_fails_and_says_so(tmp_path: Path) -> None:
+    coop = _coop(tmp_path, **{f"s{number}": {"open": "lost"} for number in range(1, 7)})
+    with pytest.raises(CrashError):
+        coop.run(calls=12)
+    assert coop.rows("SELECT count(*) FROM rounds WHERE announced_at IS NOT NULL") == [(1,)]
+    coop.clock.now += 2 * DEADLINE
+    coop.run()
+    assert "0 of the 6 members of the committee" in coop.ended()[1]
+
+
+@pytest.mark.parametrize("word", ["foreign", "replayed", "damaged", "garbage", "vanishes"])
+def test_a_contribution_that_is_odd_is_dropped_and_the_round_goes_on(tmp_path: Path, word: str) -> None:
+    coop = _coop(tmp_path, s3={"contribute": word})
+    coop.run()
+    assert coop.ended() == ("finished", "")
+    assert _result(coop) == coop.state_after([1, 2, 4, 5, 6])
+    assert _outcome(coop)[0] == 5
+    assert (coop.stores[3].member_id,) not in coop.rows("SELECT member_id FROM replies")
+
+
+def test_a_store_that_is_late_is_waited_for_with_patience_and_no_longer(tmp_path: Path) -> None:
+    coop = _coop(tmp_path, s3={"contribute": "late"}, s4={"contribute": "unavailable unavailable ok"})
+    coop.run()
+    assert _result(coop) == coop.state_after([1, 2, 4, 5, 6])
+    assert coop.clock.now < 1_000 + LATE_SECONDS
+
+
+def test_a_late_contribution_counts_where_the_quorum_needs_it(tmp_path: Path) -> None:
+    charter = made_charter(quorum=1.0)
+    coop = PlayedCoop(tmp_path, charter, stores(6, s3={"contribute": "late"}))
+    coop.run()
+    assert _result(coop) == coop.state_after(range(1, 7))
+    assert coop.clock.now >= 1_000 + LATE_SECONDS
+
+
+def test_a_wrong_share_is_found_among_surplus_answers(tmp_path: Path) -> None:
+    coop = _coop(tmp_path, s4={"open": "wrong"})
+    coop.run()
+    assert _outcome(coop) == (6, 6, 1, 1)
+    assert _result(coop) == coop.state_after(range(1, 7))
+
+
+def test_a_wrong_share_waits_for_the_answer_that_tells_it(tmp_path: Path) -> None:
+    coop = _coop(tmp_path, s4={"open": "wrong"}, s2={"open": "lost ok"})
+    coop.run()
+    assert _outcome(coop) == (6, 6, 1, 1)
+    assert coop.clock.now > 1_000 + 60  # asked again after a minute, long after the others
+
+
+def test_shares_that_contradict_each_other_fail_the_programme_and_open_nothing(tmp_path: Path) -> None:
+    coop = _coop(tmp_path, s4={"open": "wrong"}, s1={"open": "refuses"})
+    coop.run()
+    state, failure = coop.ended()
+    assert state == "failed"
+    assert "In phase popularity the shares of the sum contradict each other" in failure
+    assert coop.published == []
+    assert coop.rows("SELECT count(*) FROM rounds WHERE closed_at IS NOT NULL") == [(0,)]
+
+
+def test_surplus_answers_are_waited_for_a_few_seconds_only(tmp_path: Path) -> None:
+    coop = _coop(tmp_path, s2={"open": "late"})
+    coop.run()
+    assert _outcome(coop) == (6, 5, 0, 1)
+    assert coop.clock.now < 1_000 + 20
+
+
+def test_a_store_that_leaves_after_contributing_counts_but_is_asked_no_more(tmp_path: Path) -> None:
+    coop = _coop(tmp_path)
+    with pytest.raises(CrashError):
+        coop.run(calls=4)
+    assert coop.rows("SELECT count(*) FROM replies WHERE announced = 1") == [(6,)]
+    coop.leave(2)
+    coop.run()
+    assert _result(coop) == coop.state_after(range(1, 7))
+    assert {step for _, step in coop.stores[2].asked} == {"contribute"}
+    assert _outcome(coop) == (6, 5, 0, 1)
+
+
+def test_a_store_that_leaves_between_contribution_and_announcement_counts_too(tmp_path: Path) -> None:
+    coop = _coop(tmp_path, s6={"contribute": "lost ok"})
+    with pytest.raises(CrashError):
+        coop.run(calls=5)
+    assert coop.rows("SELECT count(*), sum(announced) FROM replies") == [(5, 0)]
+    coop.leave(2)
+    coop.run()
+    assert _result(coop) == coop.state_after(range(1, 7))
+    assert len(coop.stores[2].asked) == 1
+    assert _outcome(coop) == (6, 5, 0, 1)
+
+
+def test_a_store_that_leaves_before_contributing_is_not_waited_for(tmp_path: Path) -> None:
+    coop = _coop(tmp_path, s2={"contribute": "lost"})
+    with pytest.raises(CrashError):
+        coop.run(calls=2)
+    coop.leave(2)
+    coop.run()
+    assert len(coop.stores[2].asked[0, "contribute"]) <= 1
+    assert _result(coop) == coop.state_after([1, 3, 4, 5, 6])
+    assert coop.clock.now < 1_000 + 20
+
+
+def test_members_who_do_not_count_for_each_other_are_not_asked(tmp_path: Path) -> None:
+    coop = _coop(tmp_path)
+    coop.vouch((one, other) for one in range(1, 6) for other in range(1, 6) if one != other)
+    coop.run()
+    request, _ = coop.request()
+    assert list(request.participants) == [f"{number:016x}" for number in range(1, 6)]
+    assert not coop.stores[6].asked
+    assert _result(coop) == coop.state_after(range(1, 6))
+
+
+def test_too_few_who_count_for_each_other_fail_before_anybody_is_asked(tmp_path: Path) -> None:
+    coop = _coop(tmp_path)
+    coop.vouch([(1, 2), (2, 1)])
+    coop.run()
+    state, failure = coop.ended()
+    assert state == "failed"
+    assert "of the 6 in the co-op 2 do, and 4 are not vouched for yet." in failure
+    assert "`highstreet store vouch`" in failure
+    assert "`highstreet coop members`" in failure
+    assert coop.rows("SELECT count(*) FROM rounds") == [(0,)]
+
+
+def test_too_few_stores_fail_the_programme_with_a_reason(tmp_path: Path) -> None:
+    coop = _coop(tmp_path, count=3, s1={"contribute": "refuses"})
+    coop.run()
+    state, failure = coop.ended()
+    assert state == "failed"
+    assert (
+        "2 of 3 stores took part in phase popularity, 3 are required; refused: 1 (codes: budget)" in failure
     )
-    stores = Stores()
-    coordinator.run(stores, charter=changed)
-    assert coordinator.ended()[0] == "failed"
-    assert stores.requests == []
+    assert not any(step == "agree" for store in coop.stores.values() for _, step in store.asked)
+    assert coop.published == []
+
+
+def test_a_phase_without_room_for_so_many_stores_fails_with_a_sentence(tmp_path: Path) -> None:
+    charter = replace(CHARTER, plan=replace(CHARTER.plan, clients_per_store=10**9))
+    coop = PlayedCoop(tmp_path, charter, stores(5))
+    coop.run()
+    state, failure = coop.ended()
+    assert state == "failed"
+    assert "Phase 0 (popularity) cannot be summed over 5 stores" in failure
+    assert not any(store.asked for store in coop.stores.values())
+
+
+def test_closing_a_round_keeps_the_sum_and_drops_what_the_stores_sent(tmp_path: Path) -> None:
+    coop = _coop(tmp_path, s2={"contribute": "refuses"})
+    coop.run()
+    assert coop.rows("SELECT count(*) FROM replies WHERE reply IS NOT NULL AND refusal = ''") == [(0,)]
+    assert coop.rows("SELECT count(*) FROM replies WHERE reply IS NOT NULL") == [(1,)]
+    assert coop.rows("SELECT count(*) FROM committee_replies") == [(0,)]
+    assert coop.rows("SELECT asked_state FROM rounds") == [(None,)]
+
+
+def test_a_crash_between_the_release_and_the_last_note_is_made_good(tmp_path: Path) -> None:
+    coop = _coop(tmp_path)
+    with pytest.raises(CrashError):
+        coop.run(publish=_raising(CrashError()))
+    assert coop.ended()[0] == "running"
+    asked = {number: dict(store.asked) for number, store in coop.stores.items()}
+    coop.run()
+    assert {number: dict(store.asked) for number, store in coop.stores.items()} == asked
+    assert coop.ended() == ("finished", "")
+
+
+def test_a_release_that_may_not_be_published_fails_the_programme(tmp_path: Path) -> None:
+    coop = _coop(tmp_path)
+    coop.run(publish=_raising(PublishError("The model is larger than a release may be.")))
+    assert coop.ended() == ("failed", "The model is larger than a release may be.")
+
+
+def test_a_programme_requested_under_another_charter_is_not_run(tmp_path: Path) -> None:
+    coop = _coop(tmp_path)
+    coop.run(charter=replace(CHARTER, privacy=PrivacyTerms(epsilon=2.0, delta=1e-5)))
+    assert coop.ended()[0] == "failed"
+    assert not any(store.asked for store in coop.stores.values())
+
+
+def _raising(error: Exception) -> Callable[[object], None]:
+    def publish(candidate: object) -> None:
+        raise error
+
+    return publish

@@ -12,7 +12,7 @@ import pytest
 from highstreet.models.plan import PhaseKind, PhasePlan
 from highstreet.models.state import SharedState
 from highstreet.processes import run_lock
-from highstreet.server.checkpoints import Checkpoints
+from highstreet.server.checkpoints import Checkpoints, Outcome
 from highstreet.server.database import connect
 from highstreet.server.run_keeper import SERVER_APP_LOCK, SERVER_APP_RUN, RunKeeper
 from highstreet.server.superlink import RunState
@@ -75,8 +75,9 @@ class Bench:
             clipping_norm=1.0,
             noise_multiplier=1.0,
         )
-        opened = self.book.open_round("p1", phase, lambda _: b"request")
-        self.book.close_round(opened, SharedState({"a": np.ones(1)}), contributors=3)
+        opened = self.book.open_round("p1", phase, lambda _: (b"request", b"state"))
+        outcome = Outcome(contributors=3, answers=3, wrong=0, is_checked=False)
+        self.book.close_round(opened, SharedState({"a": np.ones(1)}), outcome)
 
 
 @pytest.fixture

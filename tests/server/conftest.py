@@ -1,0 +1,8 @@
+"""What the coordinator's tests share lies beside them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
