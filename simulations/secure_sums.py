@@ -1,7 +1,7 @@
 """The secure sums of a simulated co-op: every shop, the committees and the coordinator in one process.
 
-Real contributions, boxes, announced sets, answers and openings, as `privacy.secure_sum` makes them; only the
-network, the records on disk and the signed request, charter and roster around them are left out.
+Contributions, boxes, announced sets, agreements, answers and openings are real, as `privacy.secure_sum` makes
+them; only the network, the records on disk and the signed request, charter and roster around are left out.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ class OneProcessCoop:
         round_number: int,
         dimension: int,
     ) -> OpenedSum:
-        """Hold one round: the shops contribute, the whole committee answers, the coordinator opens the sum.
+        """Hold one round: the shops contribute, the whole committee agrees and answers, the sum is opened.
 
         Args:
             addends: for each shop that contributes, by number, what it puts into the sum, called once and in
@@ -156,17 +156,24 @@ class OneProcessCoop:
             )
             headers[opening.add_contribution(made.body)] = made.header_sha256
         opening.announce(self._coordinator)
-        for member in context.committee.members:
-            keys = self._keys[member.member_id]
-            seat = CommitteeSeat(
+        seats = [
+            CommitteeSeat(
                 context=context,
                 member_id=member.member_id,
                 own_header_sha256=headers.get(member.member_id),
             )
-            prepared = seat.prepare(opening.sum_request(member.member_id), keys)
+            for member in context.committee.members
+        ]
+        agreed = []
+        for seat in seats:
+            prepared = seat.agree(opening.agreement_request(seat.member_id), self._keys[seat.member_id])
+            opening.add_agreement(prepared.release(_keep_no_record))
+            agreed.append(prepared.seat)
+        for seat in agreed:
+            prepared = seat.prepare(opening.sum_request(seat.member_id), self._keys[seat.member_id])
             opening.add_answer(prepared.release(_keep_no_record))
         return opening.open()
 
 
-def _keep_no_record(_announced: bytes, _answer: bytes) -> None:
+def _keep_no_record(_set_sha256: bytes) -> None:
     """Keep no record: one process plays all parties, and a crash ends them all."""

@@ -141,7 +141,7 @@ def _sum_of_noisy_sums(
         clipping_norm=phase.clipping_norm,
         noise_multiplier=phase.noise_multiplier,
     )
-    total = np.sum([mechanism.privatise(each, source=source) for each in sums], axis=0, dtype=np.int64)
+    total: NDArray[np.int64] = np.add.reduce([mechanism.privatise(each, source=source) for each in sums])
     return mechanism.decode(total), mechanism.noise_stddev * math.sqrt(len(sums))
 
 

@@ -10,15 +10,23 @@ from pathlib import Path
 from highstreet.audit.canonical import read_canonical
 from highstreet.audit.charter import Charter
 from highstreet.audit.claims import claims_of, releases_of
+from highstreet.audit.requests import mechanism_of
 from highstreet.audit.signing import SignedDocument
-from highstreet.client.contribution import phase_mechanism
+from highstreet.client.home import StoreHome
+from highstreet.client.round_log import read_rounds
 from highstreet.privacy.claims import Claim as PrivacyClaim
 from highstreet.privacy.claims import two_claims
 from highstreet.server.home import CoopHome
 from highstreet.simulations.demo import machine, pooled
 from highstreet.simulations.demo.answers import count, number, rows, table, text
-from highstreet.simulations.demo.evidence import contribution, names_in_files, rounds_sent, sent_replies
+from highstreet.simulations.demo.evidence import (
+    contribution,
+    names_in_files,
+    rounds_sent,
+    sent_contributions,
+)
 from highstreet.simulations.demo.memory import MemoryUse
+from highstreet.simulations.demo.round_sums import round_sums
 from highstreet.simulations.demo.scene import Scene, Shop
 from highstreet.simulations.demo.stages import COOP_NAME, active_release
 from highstreet.simulations.report.record import (
@@ -52,7 +60,8 @@ class Findings:
 
 def gather(scene: Scene, findings: Findings, *, began: datetime, peak: MemoryUse, command: str) -> RunRecord:
     """Make the record of a finished run."""
-    charter = CoopHome.open(scene.coop_home).charter()
+    coop = CoopHome.open(scene.coop_home)
+    charter = coop.charter()
     consent = table(findings.index, "consent")
     rates = table(consent, "rates")
     return RunRecord(
@@ -68,10 +77,11 @@ def gather(scene: Scene, findings: Findings, *, began: datetime, peak: MemoryUse
         ),
         command=command,
         commit=machine.commit(),
-        stores=tuple(_store(scene, shop, findings, charter) for shop in scene.shops),
+        stores=tuple(_store(shop, findings) for shop in scene.shops),
         pooled=pooled.together(list(findings.evaluations.values())),
         phases=tuple(_phases(charter)),
         claims=_promised(charter, stores=len(scene.shops)),
+        sums=round_sums(charter, database=coop.database, ledgers=[shop.ledger for shop in scene.shops]),
         contribution=_one_message(scene, charter),
         release=_release(scene.shops[0]),
         checks=tuple(findings.checks),
@@ -80,10 +90,9 @@ def gather(scene: Scene, findings: Findings, *, began: datetime, peak: MemoryUse
     )
 
 
-def _store(scene: Scene, shop: Shop, findings: Findings, charter: Charter) -> StoreRecord:
+def _store(shop: Shop, findings: Findings) -> StoreRecord:
     status = findings.statuses[shop.name]
     answer = findings.evaluations.get(shop.name)
-    names = {phase.index: phase.name for phase in charter.plan.phases}
     return StoreRecord(
         name=shop.name,
         customers=count(status, "customers"),
@@ -100,7 +109,7 @@ def _store(scene: Scene, shop: Shop, findings: Findings, charter: Charter) -> St
             for each in rows(status, "consents")
         ),
         claims=_spent(table(status, "budget")),
-        rounds=rounds_sent(sent_replies(shop.home / "ledger.db"), names),
+        rounds=rounds_sent(read_rounds(StoreHome(shop.home)), sent_contributions(shop.ledger)),
         evaluation=pooled.evaluation(answer) if answer is not None else None,
         suggestions=tuple(
             Suggested(title=text(each, "title"), reason=f"{text(each, 'reason')}; {text(each, 'how_sure')}")
@@ -142,7 +151,7 @@ def _promised(charter: Charter, *, stores: int) -> tuple[Claim, ...]:
         _claim(
             f"a person who shops in up to {claims.person.k} shops",
             claims.person,
-            note="the worst case over where they shop; each shop adds its own noise",
+            note="the worst case over where they shop; all of it in one sum under one noise",
         ),
     ]
     if stores > claims.person.k:
@@ -187,12 +196,11 @@ def _phases(charter: Charter) -> list[Phase]:
 def _one_message(scene: Scene, charter: Charter) -> Contribution | None:
     """The smallest shop's first message: the one that is hardest to hide a customer in."""
     shop, phase = scene.shops[0], charter.plan.phases[0]
-    mechanism = phase_mechanism(phase)
     return contribution(
         shop.name,
-        sent_replies(shop.home / "ledger.db"),
+        sent_contributions(shop.ledger),
         phase=(phase.index, phase.name),
-        noise=(mechanism.grid_step, mechanism.noise_stddev),
+        mechanism=mechanism_of(phase, charter, participants=len(scene.shops)),
         names=names_in_files(_named_files(shop)),
     )
 

@@ -1,93 +1,124 @@
-"""What exactly left a shop: the very replies its ledger kept, opened and searched for names."""
+"""What exactly left a shop: its own log of messages, and the very contributions its ledger kept."""
 
 from __future__ import annotations
 
 import csv
+import hashlib
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from highstreet.protos import rounds_pb2
+from highstreet.client.round_log import RoundNote
+from highstreet.privacy.shared_noise import DistributedMechanism
+from highstreet.protos import rounds_pb2, secure_sum_pb2
 from highstreet.simulations.report.record import Contribution, RoundSent
 
-__all__ = ["SentReply", "contribution", "names_in_files", "rounds_sent", "sent_replies"]
+__all__ = [
+    "SentContribution",
+    "agreed_sets",
+    "contribution",
+    "names_in_files",
+    "rounds_sent",
+    "sent_contributions",
+]
 
-_SHOWN_VALUES = 768
+_SHOWN_BYTES = 768
 _SHORTEST_NAME_BYTES = 5
+#: What of the noise each kind of message carries.
+_NOISE = {
+    "contribution": "yes: this shop's share of it",
+    "agreement": "no data in it",
+    "share of the sum": "yes: the shares of all contributors",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SentReply:
-    """One signed reply as it left, and what it says.
+class SentContribution:
+    """One contribution as it left.
 
     Attributes:
         signed: the bytes that were sent.
         round: index of the phase.
-        values: the integers in it; empty for a refusal.
-        refusal: its code's name; empty for an answer.
+        request_sha256: of the round's request.
+        header_sha256: names the contribution in the set whose sum was opened.
+        boxes: one for each committee member, sealed to it.
+        dimension: coordinates of the vector shared out in them.
     """
 
     signed: bytes
     round: int
-    values: np.ndarray
-    refusal: str
+    request_sha256: bytes
+    header_sha256: bytes
+    boxes: tuple[bytes, ...]
+    dimension: int
 
 
-def sent_replies(ledger: Path) -> list[SentReply]:
-    """Return every reply a store's ledger holds, in order; the ledger is only read."""
-    with closing(sqlite3.connect(f"{ledger.resolve().as_uri()}?mode=ro", uri=True)) as connection:
-        rows = connection.execute("SELECT reply FROM replies ORDER BY sequence").fetchall()
-    return [_open(bytes(row[0])) for row in rows]
+def sent_contributions(ledger: Path) -> list[SentContribution]:
+    """Return every contribution a store's ledger holds, in order; the ledger is only read."""
+    rows = _rows(ledger, "SELECT reply FROM replies ORDER BY sequence")
+    return [opened for (reply,) in rows if (opened := _open(bytes(reply))) is not None]
 
 
-def rounds_sent(replies: Iterable[SentReply], phases: Mapping[int, str]) -> tuple[RoundSent, ...]:
-    """Say for each reply in which round it left and how big it was."""
+def agreed_sets(ledger: Path) -> dict[int, bytes]:
+    """Return for each round the one set of contributors the store agreed to, as a committee member."""
+    rows = _rows(ledger, "SELECT phase, set_sha256 FROM agreements ORDER BY sequence")
+    return {int(phase): bytes(set_sha256) for phase, set_sha256 in rows}
+
+
+def rounds_sent(
+    notes: Iterable[RoundNote], contributions: Iterable[SentContribution]
+) -> tuple[RoundSent, ...]:
+    """Say for each message that left what it was, how big, and what of the noise it carried."""
+    hashes = {each.round: hashlib.sha256(each.signed).hexdigest() for each in contributions}
     return tuple(
         RoundSent(
-            round=reply.round,
-            phase=phases.get(reply.round, "?"),
-            outcome=reply.refusal.removeprefix("REFUSAL_").lower() or "answered",
-            reply_bytes=len(reply.signed),
+            round=note.round,
+            phase=note.phase or "?",
+            what=note.what or "refusal",
+            outcome=note.reason or note.outcome,
+            reply_bytes=note.reply_bytes,
+            request_bytes=note.request_bytes,
+            sha256=hashes.get(note.round, "") if _is_contribution(note) else "",
+            noise=_NOISE.get(note.what, "no data in it") if note.outcome == "sent" else "no data in it",
         )
-        for reply in replies
+        for note in notes
     )
 
 
 def contribution(
     store: str,
-    replies: list[SentReply],
+    contributions: Sequence[SentContribution],
     *,
     phase: tuple[int, str],
-    noise: tuple[float, float],
+    mechanism: DistributedMechanism,
     names: set[bytes],
 ) -> Contribution | None:
-    """Describe the reply of one phase, and look for names in the bytes of all replies.
+    """Describe the contribution to one phase, and look for names in the bytes of all of them.
 
     Args:
         store: the shop's name.
-        replies: all it sent.
+        contributions: all it sent.
         phase: index and name of the phase to show.
-        noise: the grid step, and the noise's standard deviation, both in the unit of the update.
+        mechanism: of that phase.
         names: what to look for.
     """
-    shown = next((reply for reply in replies if reply.round == phase[0] and reply.values.size), None)
+    shown = next((each for each in contributions if each.round == phase[0]), None)
     if shown is None:
         return None
-    everything = b"\n".join(reply.signed for reply in replies)
-    step, stddev = noise
+    everything = b"\n".join(each.signed for each in contributions)
+    largest = max(len(box) for box in shown.boxes)
     return Contribution(
         store=store,
         round=phase[0],
         phase=phase[1],
         reply_bytes=len(shown.signed),
-        dimension=int(shown.values.size),
-        values=tuple(int(value) for value in shown.values[:_SHOWN_VALUES]),
-        grid_step=step,
-        noise_stddev_steps=stddev / step,
+        dimension=shown.dimension,
+        boxes=tuple(len(box) for box in shown.boxes),
+        shown=tuple(next(box for box in shown.boxes if len(box) == largest)[:_SHOWN_BYTES]),
+        grid_step=mechanism.grid_step,
+        share_stddev_steps=2.0**mechanism.share_log2_stddev,
         names_searched=len(names),
         names_found=sum(name in everything for name in names),
     )
@@ -114,13 +145,26 @@ def _cells(paths: Iterable[Path]) -> Iterator[bytes]:
                 yield from (cell.strip().encode() for cell in row if cell.strip())
 
 
-def _open(signed: bytes) -> SentReply:
-    envelope = rounds_pb2.SignedReply.FromString(signed)
-    reply = rounds_pb2.RoundReply.FromString(envelope.reply)
-    refused = reply.WhichOneof("outcome") == "refusal"
-    return SentReply(
+def _is_contribution(note: RoundNote) -> bool:
+    return (note.what, note.outcome) == ("contribution", "sent")
+
+
+def _rows(ledger: Path, query: str) -> list[tuple[bytes, ...]]:
+    with closing(sqlite3.connect(f"{ledger.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+        return connection.execute(query).fetchall()
+
+
+def _open(signed: bytes) -> SentContribution | None:
+    reply = rounds_pb2.RoundReply.FromString(rounds_pb2.SignedReply.FromString(signed).reply)
+    if reply.WhichOneof("outcome") != "contribution":
+        return None
+    message = secure_sum_pb2.Contribution.FromString(reply.contribution)
+    header = secure_sum_pb2.ContributionHeader.FromString(message.header)
+    return SentContribution(
         signed=signed,
         round=reply.round,
-        values=np.frombuffer(b"" if refused else reply.values, dtype="<i4"),
-        refusal=rounds_pb2.RefusalCode.Name(reply.refusal) if refused else "",
+        request_sha256=reply.request_sha256,
+        header_sha256=hashlib.sha256(message.header).digest(),
+        boxes=tuple(message.boxes),
+        dimension=header.dimension,
     )

@@ -53,6 +53,11 @@ class Shop:
         """Order lines of later weeks; only `store evaluate` sees them."""
         return self.files / "holdout_orders.csv"
 
+    @property
+    def ledger(self) -> Path:
+        """The store's ledger, with every contribution it sent."""
+        return self.home / "ledger.db"
+
 
 @dataclass(slots=True)
 class Scene:

@@ -26,6 +26,7 @@ __all__ = [
     "customer_who_said",
     "customers_who_said",
     "evaluate",
+    "floor_for",
     "found_coop",
     "import_files",
     "join",
@@ -43,6 +44,7 @@ _START_LIMIT_SECONDS = 120.0
 _TRAIN_LIMIT_SECONDS = 240.0
 _RELEASE_LIMIT_SECONDS = 150.0
 _PORTS = 5
+_LEAST_FLOOR = 3
 _SUGGESTIONS = 8
 _LOADING_AT_ONCE = 2
 #: More than there are cores: most of a call is waiting for the other shop's store.
@@ -61,11 +63,20 @@ def write_sample(scene: Scene, *, stores: int) -> Answer:
 def found_coop(scene: Scene) -> int:
     """Make the co-op on free ports of this machine; return the first port."""
     port = free_ports_in_a_row(_PORTS)
-    address = f"127.0.0.1:{port}"
     scene.commands.run(
-        "coop", "init", "--name", COOP_NAME, "--address", address, "--home", str(scene.coop_home)
+        *("coop", "init", "--name", COOP_NAME, "--address", f"127.0.0.1:{port}"),
+        *("--floor", str(floor_for(len(scene.shops))), "--home", str(scene.coop_home)),
     )
     return port
+
+
+def floor_for(stores: int) -> int:
+    """Return the floor of a demo's co-op: two thirds, so that noise is near the least and some may vanish.
+
+    >>> [floor_for(stores) for stores in (3, 4, 6, 12)]
+    [3, 3, 4, 8]
+    """
+    return max(_LEAST_FLOOR, -(-2 * stores // 3))
 
 
 def run_coop(scene: Scene) -> None:

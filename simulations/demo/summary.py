@@ -29,6 +29,13 @@ def show(record: RunRecord, console: Console, *, report: Path) -> None:
             f"({escape(claim.neighbouring)})",
             highlight=False,
         )
+    if record.sums:
+        held = record.sums[0]
+        console.print(
+            f"  noise in the sum of {held.contributors} shops: {held.noise_factor:.2f} times what is "
+            f"promised; with noise per shop it would be {held.noise_factor_per_shop:.2f} times",
+            highlight=False,
+        )
     sent = sum(reply.reply_bytes for store in record.stores for reply in store.rounds)
     messages = sum(len(store.rounds) for store in record.stores)
     console.print(f"  left the shops: {messages} messages, {sent / 1024:,.0f} KiB in all", highlight=False)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from highstreet.server.home import CoopHome
 from highstreet.simulations.demo.answers import count, rows, table, text
+from highstreet.simulations.demo.evidence import sent_contributions
+from highstreet.simulations.demo.round_sums import round_sums
 from highstreet.simulations.demo.scene import Scene
 from highstreet.simulations.demo.sceptic import answers_plaintext, attempt, tampered_releases
 from highstreet.simulations.demo.stages import customer_who_said
+from highstreet.simulations.demo.sum_trials import check_sums
 from highstreet.simulations.report.record import Check
 
 __all__ = ["try_everything"]
@@ -21,9 +25,18 @@ def try_everything(scene: Scene, *, codes: dict[str, str], first_port: int) -> l
     checks.append(_used_code(scene, codes))
     scene.progress.detail("gRPC without TLS")
     checks.append(_plaintext(first_port))
+    scene.progress.detail("the secure sum")
+    checks += _secure_sums(scene)
     scene.progress.detail("withdrawn consent")
     checks += [_withdrawn_learning(scene), _withdrawn_suggestions(scene)]
     return checks
+
+
+def _secure_sums(scene: Scene) -> list[Check]:
+    coop, ledgers = CoopHome.open(scene.coop_home), [shop.ledger for shop in scene.shops]
+    sums = round_sums(coop.charter(), database=coop.database, ledgers=ledgers)
+    contributions = [each for ledger in ledgers for each in sent_contributions(ledger)]
+    return check_sums(contributions, sums, database=coop.database)
 
 
 def _used_code(scene: Scene, codes: dict[str, str]) -> Check:

@@ -15,6 +15,7 @@ from highstreet.simulations.report.verdict import direction, verdict
 __all__ = ["render"]
 
 _CHARTED_PURPOSE = "coop_learning"
+_KINDS = ("contribution", "agreement", "share of the sum")
 
 
 def render(record: RunRecord) -> str:
@@ -41,7 +42,8 @@ def render(record: RunRecord) -> str:
         passed=sum(check.passed for check in record.checks),
         sent_total=sum(sent.reply_bytes for store in record.stores for sent in store.rounds),
         rounds=_rounds(record),
-        same_size=len({tuple(sent.reply_bytes for sent in store.rounds) for store in record.stores}) == 1,
+        messages=sum(len(store.rounds) for store in record.stores),
+        same_size=_same_size(record),
     )
 
 
@@ -66,17 +68,29 @@ def _charts(record: RunRecord) -> dict[str, Markup]:
     return charts
 
 
-def _rounds(record: RunRecord) -> list[tuple[int, str, list[str]]]:
-    """One row per round: number, phase, and per store what it sent."""
-    keys = sorted({(sent.round, sent.phase) for store in record.stores for sent in store.rounds})
+def _rounds(record: RunRecord) -> list[tuple[int, str, str, list[str]]]:
+    """One row per round and kind of message: number, phase, kind, and per store what it sent."""
+    keys = sorted(
+        {(sent.round, sent.phase, sent.what) for store in record.stores for sent in store.rounds},
+        key=lambda key: (key[0], key[1], _KINDS.index(key[2]) if key[2] in _KINDS else len(_KINDS)),
+    )
     rows = []
-    for number, phase in keys:
+    for key in keys:
         cells = []
         for store in record.stores:
-            found = [sent for sent in store.rounds if (sent.round, sent.phase) == (number, phase)]
+            found = [sent for sent in store.rounds if (sent.round, sent.phase, sent.what) == key]
             cells.append(", ".join(f"{sent.reply_bytes:,} ({sent.outcome})" for sent in found) or "nothing")
-        rows.append((number, phase, cells))
+        rows.append((*key, cells))
     return rows
+
+
+def _same_size(record: RunRecord) -> bool:
+    """Whether every store's contributions have the same sizes, round by round."""
+    sizes = {
+        tuple((sent.round, sent.reply_bytes) for sent in store.rounds if sent.what == _KINDS[0])
+        for store in record.stores
+    }
+    return len(sizes) == 1
 
 
 def _heading(name: str, customers: int) -> str:

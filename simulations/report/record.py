@@ -24,6 +24,7 @@ __all__ = [
     "Phase",
     "Release",
     "RoundSent",
+    "RoundSum",
     "RunRecord",
     "Step",
     "StoreRecord",
@@ -121,13 +122,26 @@ class Claim(_Record):
 
 
 class RoundSent(_Record):
-    """One message that left a store: in which round, how big, and whether it was a refusal."""
+    """One message that left a store.
+
+    Attributes:
+        round: index of the phase.
+        phase: its name.
+        what: `contribution`, `agreement`, `share of the sum`, or `refusal` of a message nobody could read.
+        outcome: `sent`, or why it was refused.
+        reply_bytes, request_bytes: sizes of what left, and of what had come.
+        sha256: of what left, in hex; empty where the store keeps no copy.
+        noise: what of the noise it carries, in words.
+    """
 
     round: int
     phase: str
+    what: str
     outcome: str
     reply_bytes: int
     request_bytes: int = 0
+    sha256: str = ""
+    noise: str = ""
 
 
 class Suggested(_Record):
@@ -164,6 +178,64 @@ class Phase(_Record):
     sampling_rate: float = 1.0
 
 
+class RoundSum(_Record):
+    """The secure sum of one round: who was in it, who opened it, how much noise it carries.
+
+    Attributes:
+        round, phase: which.
+        contributors: shops in the sum.
+        floor, colluders: of the charter: fewest contributors, and members who may work with the coordinator.
+        committee, threshold: members who hold shares of it, and how many must agree and answer.
+        agreed: shops whose ledger holds an agreement to a set in this round.
+        sets: different sets among those; 1, or two sums could have been compared.
+        set_sha256: the set the coordinator announced, in hex.
+        recomputed: size of the set of contributions in the shops' own ledgers that has this hash; 0: none.
+        answers: committee members whose answers opened or checked it.
+        is_checked: whether a single wrong answer would have been noticed.
+        noise_stddev: of the noise in the sum, per coordinate, in the unit of the update.
+        noise_stddev_per_shop: what it would be if every shop hid its own part by itself.
+    """
+
+    round: int
+    phase: str
+    contributors: int
+    floor: int
+    colluders: int
+    committee: int
+    threshold: int
+    agreed: int
+    sets: int
+    set_sha256: str
+    recomputed: int
+    answers: int
+    is_checked: bool
+    noise_stddev: float
+    noise_stddev_per_shop: float
+
+    @property
+    def is_in_order(self) -> bool:
+        """Whether enough members agreed to one set, and it is one of contributions the shops really sent."""
+        return (
+            self.sets == 1
+            and self.threshold <= self.agreed <= self.committee
+            and self.floor <= self.contributors == self.recomputed
+        )
+
+    @property
+    def noise_factor(self) -> float:
+        """Noise in the sum over what is promised: shares of all against those of the floor less colluders.
+
+        >>> round(math.sqrt(6 / (4 - 1)), 2)
+        1.41
+        """
+        return math.sqrt(self.contributors / (self.floor - self.colluders))
+
+    @property
+    def noise_factor_per_shop(self) -> float:
+        """The same if every shop added the whole noise to its own part."""
+        return math.sqrt(self.contributors)
+
+
 class Contribution(_Record):
     """A copy of one message as it left a store, to look at.
 
@@ -172,10 +244,11 @@ class Contribution(_Record):
         round: its number in the programme.
         phase: its name.
         reply_bytes: size of the whole signed reply.
-        dimension: number of integers in it.
-        values: the first of them, in order.
+        dimension: number of integers shared out in it.
+        boxes: size of each sealed box, one for each committee member.
+        shown: the first bytes of a largest box, as they left.
         grid_step: value of one integer step, in the unit of the update.
-        noise_stddev_steps: standard deviation of the noise, in grid steps.
+        share_stddev_steps: standard deviation of this shop's share of the noise, in grid steps.
         names_searched: how many of that shop's product and customer codes were looked for in the bytes.
         names_found: how many of them were there.
     """
@@ -185,9 +258,10 @@ class Contribution(_Record):
     phase: str
     reply_bytes: int
     dimension: int
-    values: tuple[int, ...]
+    boxes: tuple[int, ...]
+    shown: tuple[int, ...]
     grid_step: float
-    noise_stddev_steps: float
+    share_stddev_steps: float
     names_searched: int
     names_found: int
 
@@ -235,7 +309,7 @@ class Machine(_Record):
 class RunRecord(_Record):
     """A whole run; `format_version` changes when a field changes its meaning."""
 
-    format_version: Literal[1] = 1
+    format_version: Literal[2] = 2
     title: str
     coop_name: str
     started_at: str
@@ -248,6 +322,7 @@ class RunRecord(_Record):
     pooled: Evaluation | None = None
     phases: tuple[Phase, ...] = ()
     claims: tuple[Claim, ...] = ()
+    sums: tuple[RoundSum, ...] = ()
     contribution: Contribution | None = None
     release: Release | None = None
     checks: tuple[Check, ...] = ()

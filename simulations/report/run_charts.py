@@ -84,7 +84,7 @@ def budget_bars(claims: Sequence[Claim]) -> Markup:
 
 
 def bytes_by_store(stores: Sequence[StoreRecord]) -> Markup:
-    """Draw how many bytes of round replies left each store in the whole run."""
+    """Draw how many bytes of round messages left each store in the whole run."""
     totals = [(store, sum(sent.reply_bytes for sent in store.rounds)) for store in stores]
     words = " ".join(
         f"{store.name}: {total:,} bytes in {len(store.rounds)} messages." for store, total in totals
@@ -108,33 +108,27 @@ def bytes_by_store(stores: Sequence[StoreRecord]) -> Markup:
 
 
 def contribution_picture(contribution: Contribution) -> Markup:
-    """Draw the first integers of one real message as cells: the darker, the further from zero."""
-    values = contribution.values
-    rows = max(math.ceil(len(values) / _COLUMNS), 1)
-    reach = max([abs(value) for value in values] or [1]) or 1
+    """Draw the first bytes of one sealed box as cells: the darker, the larger."""
+    shown = contribution.shown
+    rows = max(math.ceil(len(shown) / _COLUMNS), 1)
     size = _WIDTH / _COLUMNS
     description = (
-        f"{len(values)} of {contribution.dimension} integers that {contribution.store} sent in round "
-        f"{contribution.round} ({contribution.phase}), one cell each. They look like noise: the noise's "
-        f"standard deviation is {contribution.noise_stddev_steps:,.0f} steps, the largest shown {reach:,}."
+        f"{len(shown)} of the {max(contribution.boxes, default=0):,} bytes of a sealed box that "
+        f"{contribution.store} sent in round {contribution.round} ({contribution.phase}), one cell each. "
+        f"They look like random bytes: their mean is {sum(shown) / max(len(shown), 1):.1f}, where 127.5 is "
+        "expected."
     )
     drawing = Drawing(
         key="contribution",
-        title="One message as it left the shop",
+        title="One sealed box as it left the shop",
         description=description,
         width=_WIDTH,
         height=rows * size,
     )
-    for index, value in enumerate(values):
+    for index, value in enumerate(shown):
         row, column = divmod(index, _COLUMNS)
-        cls = "above" if value >= 0 else "below"
         drawing.rect(
-            column * size,
-            row * size,
-            size - 0.8,
-            size - 0.8,
-            cls=cls,
-            opacity=0.06 + 0.94 * abs(value) / reach,
+            column * size, row * size, size - 0.8, size - 0.8, cls="above", opacity=0.06 + 0.94 * value / 255
         )
     return drawing.markup()
 

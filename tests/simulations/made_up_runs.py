@@ -15,6 +15,7 @@ from highstreet.simulations.report.record import (
     Phase,
     Release,
     RoundSent,
+    RoundSum,
     RunRecord,
     Step,
     StoreRecord,
@@ -94,8 +95,21 @@ def _store(name: str, customers: int, *, shift: float = 0.0) -> StoreRecord:
         ),
         claims=(CLAIM,),
         rounds=tuple(
-            RoundSent(round=index, phase=phase, outcome="answered", reply_bytes=4096 + 200)
+            RoundSent(
+                round=index,
+                phase=phase,
+                what=what,
+                outcome="sent",
+                reply_bytes=4096 + size,
+                sha256=sha256,
+                noise=noise,
+            )
             for index, phase in enumerate(("popularity", "ranker"))
+            for what, size, sha256, noise in (
+                ("contribution", 12_000, "cd" * 32, "yes: this shop's share of it"),
+                ("agreement", 200, "", "no data in it"),
+                ("share of the sum", 4_000, "", "yes: the shares of all contributors"),
+            )
         ),
         evaluation=_evaluation(shift=shift),
         suggestions=(Suggested(title="Oat biscuits", reason="you often buy biscuits"),),
@@ -130,15 +144,36 @@ def made_up_run(*, names: tuple[str, ...] = ("Corner shop", "Mill Lane"), shift:
                 update={"unit": "a person who shops in up to 6 shops", "epsilon": 9.5, "limit": None}
             ),
         ),
+        sums=tuple(
+            RoundSum(
+                round=index,
+                phase=phase,
+                contributors=6,
+                floor=4,
+                colluders=1,
+                committee=6,
+                threshold=4,
+                agreed=6,
+                sets=1,
+                set_sha256="ef" * 32,
+                recomputed=6,
+                answers=6,
+                is_checked=True,
+                noise_stddev=1.25,
+                noise_stddev_per_shop=2.165,
+            )
+            for index, phase in enumerate(("popularity", "ranker"))
+        ),
         contribution=Contribution(
             store=names[0],
             round=0,
             phase="popularity",
             reply_bytes=4296,
             dimension=1024,
-            values=tuple((index * 7919) % 401 - 200 for index in range(480)),
+            boxes=(48, 48, 48, 4112, 4112, 4112),
+            shown=tuple((index * 7919) % 256 for index in range(480)),
             grid_step=0.001,
-            noise_stddev_steps=120.0,
+            share_stddev_steps=128.0,
             names_searched=2400,
             names_found=0,
         ),

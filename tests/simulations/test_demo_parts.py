@@ -6,11 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 from rich.console import Console
 
-from highstreet.protos import rounds_pb2
 from highstreet.simulations.demo import answers, evidence, machine
 from highstreet.simulations.demo.commands import CommandFailedError, CommandLine, Transcript, in_parallel
 from highstreet.simulations.demo.kept import KeptCoop, StillRunningError, refuse_if_kept, stop_kept
@@ -122,54 +120,6 @@ def test_free_ports_can_all_be_taken() -> None:
     assert machine.free_ports_in_a_row(5) not in range(first - 4, first + 5)
     for each in taken:
         each.close()
-
-
-def _reply(number: int, values: list[int] | None) -> bytes:
-    reply = rounds_pb2.RoundReply(format_version=1, coop_id="c", round=number, member_id="m")
-    if values is None:
-        reply.refusal = rounds_pb2.REFUSAL_BUDGET
-    else:
-        reply.values = np.array(values, dtype="<i4").tobytes()
-    return rounds_pb2.SignedReply(reply=reply.SerializeToString(), signature=b"s" * 64).SerializeToString()
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Path:
-    import sqlite3
-
-    path = tmp_path / "ledger.db"
-    with sqlite3.connect(path) as connection:
-        connection.execute("CREATE TABLE replies (sequence INTEGER PRIMARY KEY, round INTEGER, reply BLOB)")
-        rows = [(1, 1, _reply(0, [5, -7, 100_000])), (2, 2, _reply(1, None))]
-        connection.executemany("INSERT INTO replies VALUES (?, ?, ?)", rows)
-    connection.close()
-    return path
-
-
-def test_what_left_is_read_from_the_ledger(ledger: Path) -> None:
-    sent = evidence.rounds_sent(evidence.sent_replies(ledger), {0: "popularity", 1: "ranker"})
-    assert [(each.round, each.phase, each.outcome) for each in sent] == [
-        (0, "popularity", "answered"),
-        (1, "ranker", "budget"),
-    ]
-    assert sent[0].reply_bytes == len(_reply(0, [5, -7, 100_000]))
-
-
-def test_a_name_hidden_in_a_message_is_found_and_others_are_not(ledger: Path) -> None:
-    replies = evidence.sent_replies(ledger)
-    hidden = replies[0].values.tobytes()
-    found = evidence.contribution(
-        "Mill Lane", replies, phase=(0, "popularity"), noise=(0.5, 2.0), names={hidden, b"oat biscuits"}
-    )
-    assert found is not None
-    assert found.values == (5, -7, 100_000)
-    assert (found.names_searched, found.names_found) == (2, 1)
-    assert found.noise_stddev_steps == 4.0
-
-
-def test_a_refused_phase_has_nothing_to_show(ledger: Path) -> None:
-    replies = evidence.sent_replies(ledger)
-    assert evidence.contribution("x", replies, phase=(1, "ranker"), noise=(1.0, 1.0), names=set()) is None
 
 
 def test_names_are_taken_from_the_files_without_their_headers(tmp_path: Path) -> None:

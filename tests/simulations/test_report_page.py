@@ -123,6 +123,7 @@ def test_a_run_without_figures_still_gives_a_page() -> None:
             "pooled": None,
             "phases": (),
             "claims": (),
+            "sums": (),
             "contribution": None,
             "release": None,
             "checks": (),
@@ -211,5 +212,31 @@ def test_equal_sizes_are_claimed_only_when_they_are_equal() -> None:
     record = made_up_run()
     first, second = record.stores
     smaller = second.model_copy(update={"rounds": second.rounds[:1]})
-    assert "Its size is the same for every shop" in render(record)
-    assert "Its size is the same" not in render(record.model_copy(update={"stores": (first, smaller)}))
+    assert "size is the same for every shop" in render(record)
+    assert "size is the same for every shop" not in render(
+        record.model_copy(update={"stores": (first, smaller)})
+    )
+
+
+def test_noise_once_in_the_sum_stands_against_noise_per_shop() -> None:
+    text = render(made_up_run())
+    assert "√(6 / (4 − 1)) = 1.41 times" in " ".join(text.split())
+    assert "√6 = 2.45 times" in " ".join(text.split())
+    assert "6 of 6, 4 needed, to 1 set" in text
+
+
+def test_every_kind_of_message_is_listed_with_its_hash_and_noise() -> None:
+    text = render(made_up_run())
+    for words in ("contribution", "agreement", "share of the sum", "cd" * 16, "this shop&#39;s share of it"):
+        assert f"<td>{words}" in text or f"<td><code>{words}" in text or f"<td>yes: {words}" in text, words
+    assert text.count("no copy kept") == 2 * 2 * 2
+
+
+@pytest.mark.parametrize(
+    "update",
+    [{"sets": 2}, {"agreed": 3}, {"agreed": 7}, {"recomputed": 5}, {"contributors": 3, "recomputed": 3}],
+)
+def test_a_sum_with_two_sets_or_too_few_agreements_is_not_in_order(update: dict[str, int]) -> None:
+    held = made_up_run().sums[0]
+    assert held.is_in_order
+    assert not held.model_copy(update=update).is_in_order
