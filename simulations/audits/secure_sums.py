@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -96,7 +96,7 @@ class SecureSums:
         return contribute(context, addend, member_id=one.member_id, signing_key=one.keys.signing).body
 
     def add(self, addends: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
-        """Run one round: every store contributes, the whole committee answers, the coordinator opens."""
+        """Run one round: all stores contribute, the committee agrees and answers, the coordinator opens."""
         context = self.next_round(len(addends[0]))
         opening = Opening(context)
         headers = {}
@@ -105,14 +105,24 @@ class SecureSums:
             name = opening.add_contribution(body)
             headers[name] = open_contribution(body, context).header.sha256
         opening.announce(self._coordinator)
-        for store in self._stores:
-            if context.committee.position(store.member_id) is not None:
-                seat = CommitteeSeat(
-                    context=context, member_id=store.member_id, own_header_sha256=headers[store.member_id]
-                )
-                prepared = seat.prepare(opening.sum_request(store.member_id), store.keys)
-                opening.add_answer(prepared.release(_in_one_process))
+        seats = [self._seat(context, store, headers) for store in self._committee(context)]
+        for seat, keys in seats:
+            agreed = seat.agree(opening.agreement_request(seat.member_id), keys)
+            opening.add_agreement(agreed.release(_in_one_process))
+        for seat, keys in seats:
+            answer = seat.prepare(opening.sum_request(seat.member_id), keys)
+            opening.add_answer(answer.release(_in_one_process))
         return opening.open().values
+
+    def _committee(self, context: RoundContext) -> list[_Store]:
+        return [store for store in self._stores if context.committee.position(store.member_id) is not None]
+
+    def _seat(
+        self, context: RoundContext, store: _Store, headers: Mapping[str, bytes]
+    ) -> tuple[CommitteeSeat, MemberKeys]:
+        own = headers[store.member_id]
+        seat = CommitteeSeat(context=context, member_id=store.member_id, own_header_sha256=own)
+        return seat, store.keys
 
     def colluder_sees(self, context: RoundContext, body: bytes) -> NDArray[np.int64]:
         """Return a contribution's vector share as the last committee member opens it, centred around 0."""
@@ -164,5 +174,5 @@ def share_of_a_colluder(stores: int) -> Transcript:
     )
 
 
-def _in_one_process(_announced: bytes, _answer: bytes) -> None:
+def _in_one_process(_announced: bytes) -> None:
     """Keep no record: the process plays all parties and a crash ends them all."""

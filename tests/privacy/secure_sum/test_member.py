@@ -305,6 +305,17 @@ def a_refusal_for_an_agreement(attack):
     )
 
 
+def an_agreement_over_the_limit(attack):
+    """Signed by its member, with a field of its own that nobody knows."""
+
+    def padded(one, announced):
+        content = attack.agreement(one, announced).agreement + b"\x7a\xc8\x01" + bytes(200)
+        signature = sign(Signed.SUM_AGREEMENT, content, attack.made_up.keys[one].signing)
+        return SignedSumAgreement(agreement=content, signature=signature)
+
+    return attack.code(attack.with_last_agreement(padded))
+
+
 def one_agreement_too_few(attack):
     announced = attack.hash_of(attack.entries())
     few = attack.agreements(announced, attack.made_up.committee.threshold - 1)
@@ -350,6 +361,7 @@ AGREEMENT_ATTACKS = {
     an_agreement_of_another_committee: SumRefusal.AGREEMENT_COMMITTEE,
     an_agreement_to_another_set: SumRefusal.AGREEMENT_SET,
     a_refusal_for_an_agreement: SumRefusal.AGREEMENT_SET,
+    an_agreement_over_the_limit: SumRefusal.UNREADABLE,
     one_agreement_too_few: SumRefusal.FEW_AGREEMENTS,
     the_same_seat_counted_twice: SumRefusal.REPEATED_AGREEMENT,
 }
