@@ -7,6 +7,8 @@ what it is told at each step, one word per message, the last one again and again
 - `lost`: nothing comes back. `error`: the carrier gives up. `vanishes`: it is offline from here on.
 - `garbage`: bytes that are none. `unavailable`, `refuses`: a signed no, for now and for good.
 - contributions: `foreign`: another store's. `replayed`: to another request. `damaged`: a box is altered.
+- the committee: `busy`: the secure sum's own no for now. `declines`: a round reply's no for good.
+  `contributes`: its contribution again. `another`: what the store before it said.
 - answers: `wrong`: a share that is none, properly signed.
 """
 
@@ -44,6 +46,7 @@ from highstreet.privacy.secure_sum import (
 from highstreet.privacy.secure_sum.answer import signed_answer
 from highstreet.protos.rounds_pb2 import (
     REFUSAL_BUDGET,
+    REFUSAL_CHARTER,
     REFUSAL_UNAVAILABLE,
     RefusalCode,
     RoundMessage,
@@ -130,6 +133,7 @@ class PlayedStore:
         self.words = {step: words.split() for step, words in steps.items()}
         self.online = True
         self.asked: dict[tuple[int, str], list[bytes]] = defaultdict(list)
+        self.said: dict[str, bytes] = {}
         self._replies: dict[bytes, bytes] = {}
         self._headers: dict[bytes, bytes] = {}
         self._agreed: dict[bytes, bytes] = {}
@@ -166,7 +170,9 @@ class PlayedStore:
         if step == "contribute":
             reply = self._contribute(context, request, signed, word, coop)
         else:
-            reply = self._sit(context, step, getattr(message, step).message, word)
+            reply = self._on_committee(context, request, signed, step, word, coop)
+            if word == "ok":
+                self.said[step] = reply
         return (LATE_SECONDS if word == "late" else 0.0), reply
 
     def _contribute(
@@ -212,6 +218,25 @@ class PlayedStore:
         )
         return made.body
 
+    def _on_committee(
+        self,
+        context: RoundContext,
+        request: RoundRequest,
+        signed: SignedRequest,
+        step: str,
+        word: str,
+        coop: PlayedCoop,
+    ) -> bytes:
+        match word:
+            case "declines":
+                return self._no(request, signed, REFUSAL_CHARTER)
+            case "contributes":
+                return self._replies[context.request_sha256]
+            case "another":
+                return coop.stores[self.number - 1].said[step]
+        message = RoundMessage.FromString(self.asked[request.round, step][-1])
+        return self._sit(context, step, getattr(message, step).message, word)
+
     def _sit(self, context: RoundContext, step: str, message: bytes, word: str) -> bytes:
         sha256 = context.request_sha256
         seat = CommitteeSeat(
@@ -221,8 +246,9 @@ class PlayedStore:
             agreed_set_sha256=self._agreed.get(sha256),
         )
         say_no = seat.agreement_refusal if step == "agree" else seat.refusal
-        if word == "refuses":
-            return say_no(SumRefusal.OWN_CONTRIBUTION, self.keys)
+        if word in {"refuses", "busy"}:
+            code = SumRefusal.UNAVAILABLE if word == "busy" else SumRefusal.OWN_CONTRIBUTION
+            return say_no(code, self.keys)
         try:
             prepared = (seat.agree if step == "agree" else seat.prepare)(message, self.keys)
         except SumRefusedError as error:

@@ -285,6 +285,7 @@ def _fresh_identity() -> Identity:
         ({"node_public_key": b"-----BEGIN PUBLIC KEY-----"}, "COOP_REFUSAL_UNREADABLE"),
         ({"signing_public_key": bytes(31)}, "COOP_REFUSAL_UNREADABLE"),
         ({"encryption_public_key": b""}, "COOP_REFUSAL_UNREADABLE"),
+        ({"encryption_public_key": bytes(32)}, "COOP_REFUSAL_UNREADABLE"),  # of low order
         ({"signing_public_key": bytes(range(32))}, "COOP_REFUSAL_POSSESSION"),
         ({"accepted_charter_sha256": bytes(32)}, "COOP_REFUSAL_CHARTER"),
     ],

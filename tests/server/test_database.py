@@ -11,6 +11,7 @@ import pytest
 from highstreet.server.database import _MIGRATIONS, connect, transaction
 from highstreet.server.errors import DatabaseError
 from highstreet.server.membership import current_members
+from highstreet.server.programmes import round_summaries
 
 
 def test_a_new_database_is_private_and_fully_synchronous(tmp_path: Path) -> None:
@@ -73,6 +74,32 @@ def test_memberships_without_an_encryption_key_end_with_the_update(tmp_path: Pat
     updated = connect(path)
     assert current_members(updated) == []
     assert [row["name"] for row in updated.execute("SELECT name FROM members ORDER BY name")] == ["A", "B"]
+
+
+def test_a_programme_from_before_the_secure_sum_ends_and_what_stores_sent_for_it_goes(tmp_path: Path) -> None:
+    path = tmp_path / "coop.db"
+    connection = _old_file(path, version=3)
+    for number, state in enumerate(("finished", "running"), start=1):
+        connection.execute(
+            f"INSERT INTO programmes VALUES ('p{number}', {number}, 0, NULL, '{state}', '', x'00', 0)"  # noqa: S608
+        )
+        connection.execute(f"INSERT INTO rounds VALUES ('p{number}', 0, 'x', x'01', 5, NULL, NULL, NULL)")  # noqa: S608
+    connection.execute(
+        "INSERT INTO members VALUES ('a', 'A', x'01', x'02', x'03', 7, 's', x'04', 5, 6, NULL, x'05')"
+    )
+    connection.execute("INSERT INTO replies VALUES ('p2', 0, 'a', x'06', '', 7)")
+    connection.commit()
+    connection.close()
+    updated = connect(path)
+    ended = updated.execute("SELECT state, failure FROM programmes ORDER BY number").fetchall()
+    assert [row["state"] for row in ended] == ["finished", "failed"]
+    assert [row["failure"] for row in ended] == [
+        "",
+        "The software was updated while it ran. Nothing was released.",
+    ]
+    assert updated.execute("SELECT reply FROM replies").fetchone()[0] is None
+    (summary,) = round_summaries(updated, "p1")
+    assert (summary.answers, summary.committee) == (None, "")
 
 
 def _old_file(path: Path, *, version: int) -> sqlite3.Connection:

@@ -13,12 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from highstreet.audit.charter import Charter, CoopIdentity
+from highstreet.audit.charter import Charter, CoopIdentity, RoundTerms
 from highstreet.audit.charter_format import to_toml
 from highstreet.audit.claims import check_promise
-from highstreet.audit.errors import EpsilonClaimError
+from highstreet.audit.errors import CharterError, EpsilonClaimError
+from highstreet.audit.requests import mechanism_of
 from highstreet.files import DiskFullError
 from highstreet.models.programme import check_plan
+from highstreet.privacy.releases import NoisePlacement
 from highstreet.server import founding
 from highstreet.server.errors import CoopExistsError, NoCoopError, SettingsError
 from highstreet.server.founding import Founding, ensure_server_certificate, found_coop
@@ -113,6 +115,61 @@ def test_the_default_charter_costs_just_under_its_epsilon() -> None:
     assert 1.98 < check_promise(charter).customer.epsilon <= 2.0
     assert charter.plan.phases[-1].name == "evaluation"
     assert check_plan(charter.plan).holdout_days == 14
+
+
+def test_the_default_charter_adds_noise_once_and_takes_the_floor_it_is_given() -> None:
+    charter = founding.default_charter("Hill Road", epsilon=2.0, delta=1e-5, today=NOW.date(), floor=7)
+    assert charter.privacy.noise is NoisePlacement.ONCE_IN_SUM
+    assert charter.rounds == replace(RoundTerms(), cohort_floor=7)
+    three = founding.default_charter("Hill Road", epsilon=2.0, delta=1e-5, today=NOW.date())
+    assert three.rounds == RoundTerms()
+    for phase in charter.plan.phases:  # six honest stores share what two have to make
+        share = mechanism_of(phase, charter, participants=7)
+        alone = mechanism_of(phase, three, participants=7)
+        assert share.noise_stddev(contributors=7) < 0.7 * alone.noise_stddev(contributors=7)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"rounds": RoundTerms(cohort_floor=2)}, "at least 3"),
+        (
+            {"rounds": RoundTerms(cohort_floor=4, colluders=4, committee_size=9)},
+            "above the 4 who may collude",
+        ),
+        ({"rounds": RoundTerms(cohort_floor=9, colluders=6, committee_size=6)}, "cannot stand 6 colluding"),
+    ],
+)
+def test_terms_that_do_not_go_together_found_nothing(
+    tmp_path: Path, charter_with: Make, changes: dict[str, object], words: str
+) -> None:
+    with pytest.raises(CharterError, match=words):
+        found_coop(tmp_path / "coop", _decided(charter_with(**changes)), now=NOW)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_plan_that_the_field_has_no_room_for_founds_nothing(tmp_path: Path, charter_with: Make) -> None:
+    charter = charter_with()
+    crowded = replace(charter, plan=replace(charter.plan, clients_per_store=10**9))
+    with pytest.raises(
+        CharterError, match=r"Phase 0 \(popularity\) cannot be summed over 3 stores"
+    ) as caught:
+        found_coop(tmp_path / "coop", _decided(crowded), now=NOW)
+    assert "clients per store" in caught.value.next_step
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_sum_too_large_for_a_message_founds_nothing(tmp_path: Path, charter_with: Make) -> None:
+    charter = charter_with(rounds=RoundTerms(cohort_floor=250))
+    with pytest.raises(CharterError, match="over 64 MiB"):
+        found_coop(tmp_path / "coop", _decided(charter), now=NOW)
+
+
+def test_an_edited_charter_is_checked_the_same_way(tmp_path: Path, charter_with: Make) -> None:
+    file = tmp_path / "c.toml"
+    file.write_text(to_toml(charter_with(rounds=RoundTerms(cohort_floor=2))))
+    with pytest.raises(CharterError, match="at least 3"):
+        founding.read_charter_file(file)
 
 
 def test_an_edited_charter_takes_force_while_nobody_is_in(coop_home: CoopHome, charter_with: Make) -> None:
