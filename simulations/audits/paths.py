@@ -13,16 +13,14 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from highstreet.client.contribution import phase_mechanism
 from highstreet.models.plan import ModelPlan, PhasePlan
 from highstreet.models.programme import apply_sum
 from highstreet.models.state import SharedState
 from highstreet.privacy.mechanism import GaussianMechanism
 from highstreet.privacy.noise import NoiseSource
 from highstreet.privacy.shared_noise import DistributedMechanism
-from highstreet.server.aggregation import close_phase, decode_values, encode_values
 
-__all__ = ["EveryStore", "OnceInSum", "Path", "Seen", "SharedNoise"]
+__all__ = ["EveryStore", "OnceInSum", "Path", "Seen", "SharedNoise", "grid_of"]
 
 Vector = NDArray[np.float64]
 
@@ -69,7 +67,7 @@ class Path(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EveryStore:
-    """Every store adds the full noise and sends its integers as bytes; the coordinator sees each."""
+    """Every store adds the full noise, and its integers are seen: for comparison, no store does so."""
 
     name: str = "noise in every store"
 
@@ -87,19 +85,15 @@ class EveryStore:
         source: NoiseSource,
     ) -> Seen:
         """See Path."""
-        mechanism = _grid_of(phase)
-        if phase.noise_multiplier > 0:
-            sent = [encode_values(mechanism.privatise(each, source=source)) for each in sums]
-        else:
-            sent = [encode_values(mechanism.encode(each)) for each in sums]
-        received = [decode_values(each, dimension=phase.dimension) for each in sent]
-        if phase.noise_multiplier > 0:
-            state = close_phase(plan, phase, state, received)
-        else:
-            total = mechanism.decode(np.sum(received, axis=0, dtype=np.int64))
-            state = apply_sum(plan, phase, state, total, stores=len(sums), noise_stddev=0.0)
+        mechanism = grid_of(phase)
+        is_noisy = phase.noise_multiplier > 0
+        received = [
+            mechanism.privatise(each, source=source) if is_noisy else mechanism.encode(each) for each in sums
+        ]
+        total = mechanism.decode(np.sum(received, axis=0, dtype=np.int64))
+        stddev = mechanism.noise_stddev * math.sqrt(len(sums)) if is_noisy else 0.0
         return Seen(
-            state=state,
+            state=apply_sum(plan, phase, state, total, stores=len(sums), noise_stddev=stddev),
             views=tuple(mechanism.decode(each) for each in received),
             noise_multiplier=_in_clipping_norms(phase, mechanism),
         )
@@ -125,7 +119,7 @@ class OnceInSum:
         source: NoiseSource,
     ) -> Seen:
         """See Path."""
-        mechanism = _grid_of(phase)
+        mechanism = grid_of(phase)
         integers: NDArray[np.int64] = np.sum(
             [mechanism.encode(each) for each in sums], axis=0, dtype=np.int64
         )
@@ -206,12 +200,12 @@ class SharedNoise:
         )
 
 
-def _grid_of(phase: PhasePlan) -> GaussianMechanism:
+def grid_of(phase: PhasePlan) -> GaussianMechanism:
     """Return the phase's mechanism; without noise, the grid of multiplier 1, used for `encode` alone."""
-    if phase.noise_multiplier > 0:
-        return phase_mechanism(phase)
     return GaussianMechanism(
-        dimension=phase.dimension, clipping_norm=phase.clipping_norm, noise_multiplier=1.0
+        dimension=phase.dimension,
+        clipping_norm=phase.clipping_norm,
+        noise_multiplier=phase.noise_multiplier or 1.0,
     )
 
 

@@ -21,15 +21,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
-from highstreet.client.contribution import clipped_sum, phase_mechanism, sum_over
+from highstreet.client.contribution import clipped_sum, sum_over
 from highstreet.models.plan import ModelPlan, PhasePlan
 from highstreet.models.programme import initial_state
 from highstreet.models.shop import ShopData
-from highstreet.privacy.mechanism import GaussianMechanism
 from highstreet.privacy.noise import NoiseSource
-from highstreet.server.aggregation import decode_values, encode_values
 from highstreet.simulations.audits.made_up import AS_OF, CATEGORIES, PRODUCTS, made_up_shops, with_customers
 from highstreet.simulations.audits.operating_points import interval
+from highstreet.simulations.audits.paths import grid_of
 
 __all__ = [
     "GROUP",
@@ -40,6 +39,8 @@ __all__ = [
     "noisy_integers",
     "plain_integers",
 ]
+
+_WIRE = np.dtype("<i4")
 
 #: Rare products a customer chooses one of; a guess is right by chance once in GROUP.
 GROUP = 10
@@ -93,13 +94,13 @@ class Attack:
 
 
 def noisy_integers() -> Transcript:
-    """Return the transcript of a store that adds the full noise itself: what stores send today."""
+    """Return the transcript of a store that adds the full noise itself: for comparison, no store does so."""
 
     def send(_plan: ModelPlan, phase: PhasePlan, total: Vector, source: NoiseSource) -> bytes:
-        return encode_values(phase_mechanism(phase).privatise(total, source=source))
+        return grid_of(phase).privatise(total, source=source).astype(_WIRE).tobytes()
 
     def read(_plan: ModelPlan, phase: PhasePlan, sent: bytes) -> Vector:
-        return phase_mechanism(phase).decode(decode_values(sent, dimension=phase.dimension))
+        return grid_of(phase).decode(np.frombuffer(sent, dtype=_WIRE).astype(np.int64))
 
     return Transcript(
         name="noisy integers of one store", send=send, read=read, mu=lambda phase: 1 / phase.noise_multiplier
@@ -109,16 +110,11 @@ def noisy_integers() -> Transcript:
 def plain_integers() -> Transcript:
     """Return the transcript of a store that adds no noise: the twin from which everything must be read."""
 
-    def grid(phase: PhasePlan) -> GaussianMechanism:
-        return GaussianMechanism(
-            dimension=phase.dimension, clipping_norm=phase.clipping_norm, noise_multiplier=1.0
-        )
-
     def send(_plan: ModelPlan, phase: PhasePlan, total: Vector, _source: NoiseSource) -> bytes:
-        return encode_values(grid(phase).encode(total))
+        return grid_of(phase).encode(total).astype(_WIRE).tobytes()
 
     def read(_plan: ModelPlan, phase: PhasePlan, sent: bytes) -> Vector:
-        return grid(phase).decode(decode_values(sent, dimension=phase.dimension))
+        return grid_of(phase).decode(np.frombuffer(sent, dtype=_WIRE).astype(np.int64))
 
     return Transcript(name="plain sum of one store", send=send, read=read, mu=lambda _phase: math.inf)
 
