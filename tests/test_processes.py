@@ -163,5 +163,19 @@ def test_a_signal_sets_the_event_and_the_handlers_come_back() -> None:
     assert signal.getsignal(signal.SIGTERM) is before
 
 
+def test_a_signal_in_the_middle_of_a_wait_ends_it() -> None:
+    """The main thread holds the event's lock for a moment in every wait: a handler taking it would hang."""
+    program = (
+        "import os, signal, threading\n"
+        "from highstreet.processes import ended_by_signals\n"
+        "ending = threading.Event()\n"
+        "with ended_by_signals(ending):\n"
+        "    with ending._cond:\n"
+        "        os.kill(os.getpid(), signal.SIGTERM)\n"
+        "    assert ending.wait(10)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", program], timeout=60).returncode == 0
+
+
 def test_a_free_port_can_be_listened_on() -> None:
     assert 1024 < free_port() < 65536

@@ -206,14 +206,18 @@ def lock_held(path: Path) -> bool:
 
 @contextmanager
 def ended_by_signals(ending: threading.Event) -> Iterator[None]:
-    """Let SIGTERM and SIGINT set the event while the block runs, in the main thread only."""
+    """Let SIGTERM and SIGINT set the event while the block runs, in the main thread only.
+
+    The event is set by a thread of its own: a handler runs between any two steps of the main thread, which
+    may be inside `ending.wait` and hold the lock that `ending.set` waits for.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def end(number: int, frame: FrameType | None) -> None:
         del number, frame
-        ending.set()
+        threading.Thread(target=ending.set, name="ending", daemon=True).start()
 
     before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
