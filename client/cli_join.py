@@ -95,6 +95,6 @@ def leave(
         f"  Put away:  charter, roster and releases, in {departure.papers}.\n"
         "  Deleted:   this store's keys for the co-op; joining again makes new ones.\n"
         f"  At {name}: this shop's name, and that it took part; and the models released so far, which hold "
-        "its\n             sums with their noise and cannot be taken back from those who have them.\n"
+        "its\n             part of sums with noise and cannot be taken back from those who have them.\n"
         "Suggestions go on, from this shop's own customers alone."
     )

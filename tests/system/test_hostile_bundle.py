@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.system]
 
-BODY = b"\x0a\x03run"  # reads as a SignedRequest that nobody signed
+BODY = b"\x0a\x07\x0a\x05\x0a\x03run"  # asks for a contribution, with a request that nobody signed
 PYPROJECT = """
 [project]
 name = "hostile"
@@ -77,7 +77,7 @@ def main(grid, context):
         time.sleep(0.2)
     answers = {{}}
     for kind in ("query", "train"):
-        content = lambda: RecordDict({{"highstreet": ConfigRecord({{"body": b"\\x0a\\x03run"}})}})
+        content = lambda: RecordDict({{"highstreet": ConfigRecord({{"body": b"\\x0a\\x07\\x0a\\x05\\x0a\\x03run"}})}})
         messages = [Message(content(), dst_node_id=node, message_type=kind, ttl=300) for node in nodes]
         waiting = set(grid.push_messages(messages))
         end = time.time() + 60
