@@ -77,7 +77,8 @@ def main(grid, context):
         time.sleep(0.2)
     answers = {{}}
     for kind in ("query", "train"):
-        content = lambda: RecordDict({{"highstreet": ConfigRecord({{"body": b"\\x0a\\x07\\x0a\\x05\\x0a\\x03run"}})}})
+        body = b"\\x0a\\x07\\x0a\\x05\\x0a\\x03run"
+        content = lambda: RecordDict({{"highstreet": ConfigRecord({{"body": body}})}})
         messages = [Message(content(), dst_node_id=node, message_type=kind, ttl=300) for node in nodes]
         waiting = set(grid.push_messages(messages))
         end = time.time() + 60
