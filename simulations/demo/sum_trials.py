@@ -102,10 +102,7 @@ def check_sums(
 
     def read_a_contribution() -> tuple[bool, str]:
         sealed = uniformity(b"".join(boxes))
-        return (
-            sealed.is_random,
-            f"as good as random: {sealed}" if sealed.is_random else f"not random: {sealed}",
-        )
+        return sealed.is_random, str(sealed)
 
     def read_an_unsealed_one() -> tuple[bool, str]:
         bare = uniformity(_unsealed(max(map(len, boxes))))
@@ -146,10 +143,8 @@ def _search(contributions: Sequence[SentContribution], database: Path) -> tuple[
             f"the search is blind: {len(missing)} requests of rounds that must be there were not found",
         )
     probes = list(_probes(contributions))
-    everything = b"\x00".join(stored)
-    found = sum(probe in everything for probe in probes)
-    pages = b"".join(path.read_bytes() for path in _files(database) if path.exists())
-    left = sum(probe in pages for probe in probes)
+    found = _count_found(probes, b"\x00".join(stored))
+    left = _count_found(probes, b"".join(path.read_bytes() for path in _files(database) if path.exists()))
     words = (
         f"none of {len(probes)} pieces of {len(contributions)} contributions in any table; the "
         f"{len(asked)} requests, as a control, were found"
@@ -186,6 +181,16 @@ def _probes(contributions: Sequence[SentContribution]) -> Iterator[bytes]:
         last = len(box) - _PROBE_BYTES
         for start in {last * part // (_PROBES_A_BOX - 1) for part in range(_PROBES_A_BOX)}:
             yield box[start : start + _PROBE_BYTES]
+
+
+def _count_found(probes: Sequence[bytes], content: bytes) -> int:
+    """Count the pieces that occur; all at once by their first 8 bytes, as the content has megabytes."""
+    starts = np.unique(np.array([int.from_bytes(probe[:8], "little") for probe in probes], dtype=np.uint64))
+    seen: set[int] = set()
+    for shift in range(min(8, len(content) // 8)):
+        words = np.frombuffer(content, dtype="<u8", offset=shift, count=(len(content) - shift) // 8)
+        seen.update(words[np.isin(words, starts)].tolist())
+    return sum(int.from_bytes(probe[:8], "little") in seen and probe in content for probe in probes)
 
 
 def _one_set_a_round(sums: Sequence[RoundSum]) -> tuple[bool, str]:

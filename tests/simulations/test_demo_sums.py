@@ -213,3 +213,13 @@ def test_the_announced_set_is_found_among_the_shops_own_contributions() -> None:
     assert recomputed_contributors(headers, set_sha256(headers[1:]), floor=4) == 5
     assert recomputed_contributors(headers, set_sha256(headers[3:]), floor=4) == 0  # below the floor
     assert recomputed_contributors(headers, set_sha256([*headers[1:], b"x" * 32]), floor=4) == 0
+
+
+def test_pieces_are_found_wherever_they_lie() -> None:
+    probes = [os.urandom(32) for _ in range(40)]
+    for shift in range(9):
+        content = os.urandom(shift) + b"".join(os.urandom(shift) + probe for probe in probes[:17])
+        assert sum_trials._count_found(probes, content) == sum(probe in content for probe in probes) == 17
+    halves = b"".join(probe[:16] for probe in probes)
+    assert sum_trials._count_found(probes, halves) == 0
+    assert sum_trials._count_found(probes, b"") == 0
