@@ -65,15 +65,22 @@ def test_every_phase_is_held_once_and_the_result_is_published(tmp_path: Path) ->
     assert coop.ended() == ("finished", "")
 
 
-def test_the_state_moves_by_the_exact_sum_and_its_real_noise(tmp_path: Path) -> None:
+def test_the_state_moves_by_the_exact_sum_of_those_who_contributed(tmp_path: Path) -> None:
     coop = _coop(tmp_path, s2={"contribute": "refuses"})
     coop.run()
     assert _result(coop) == coop.state_after([1, 3, 4, 5, 6])
     assert _outcome(coop) == (5, 6, 0, 1)
-    mechanism = mechanism_of(CHARTER.plan.phases[0], CHARTER, participants=6)
-    noise = mechanism.grid_step * 2**mechanism.share_log2_stddev * np.sqrt(5)
-    assert mechanism.noise_stddev(contributors=5) == pytest.approx(noise)
     assert _result(coop) != coop.state_after([1, 2, 3, 4, 5, 6])  # one store more would be seen
+
+
+def test_the_noise_is_that_of_the_real_number_of_contributors(tmp_path: Path) -> None:
+    coop = PlayedCoop(tmp_path, WHOLE, stores(5, s2={"contribute": "refuses"}))
+    coop.run()
+    (candidate,) = coop.published
+    mechanism = mechanism_of(WHOLE.plan.phases[-1], WHOLE, participants=5)
+    noise = mechanism.grid_step * 2**mechanism.share_log2_stddev * np.sqrt(4)
+    assert candidate.evaluation["noise_stddev"] == pytest.approx(noise, rel=1e-6)
+    assert candidate.participants == 4
 
 
 def test_every_store_is_asked_with_the_same_request_and_state_and_the_request_holds_no_state(
@@ -205,6 +212,20 @@ def test_a_committee_that_refuses_fails_at_once_with_its_codes(tmp_path: Path, s
     coop.run()
     assert "refused: 3 (codes: own_contribution)" in coop.ended()[1]
     assert coop.clock.now < 1_000 + 60
+
+
+def test_after_a_crash_a_store_that_missed_the_announcement_is_not_let_in(tmp_path: Path) -> None:
+    coop = _coop(tmp_path, s3={"contribute": "lost"})
+    with pytest.raises(CrashError):
+        coop.run(calls=80)  # half a minute of patience, and the set is announced
+    (announced_at, set_sha256) = coop.rows("SELECT announced_at, set_sha256 FROM rounds")[0]
+    assert announced_at is not None
+    asked = len(coop.stores[3].asked[0, "contribute"])
+    coop.stores[3].words = {}
+    coop.run()
+    assert len(coop.stores[3].asked[0, "contribute"]) == asked
+    assert _result(coop) == coop.state_after([1, 2, 4, 5, 6])
+    assert coop.rows("SELECT announced_at, set_sha256 FROM rounds") == [(announced_at, set_sha256)]
 
 
 def test_a_crash_past_the_deadline_of_the_sum_fails_and_says_so(tmp_path: Path) -> None:
