@@ -140,18 +140,18 @@ def _spent(budget: Mapping[str, object]) -> tuple[Claim, Claim]:
 
 def _promised(charter: Charter, *, stores: int) -> tuple[Claim, ...]:
     """The charter's two claims, and the person's for somebody who uses every shop of this co-op."""
-    claims = claims_of(charter)
+    claims, trust = claims_of(charter), _trust(charter.rounds.colluders)
     found = [
         _claim(
             "a customer of one shop",
             claims.customer,
             limit=charter.privacy.epsilon,
-            note="the limit is what the charter promises",
+            note=f"the limit is what the charter promises; {trust}",
         ),
         _claim(
             f"a person who shops in up to {claims.person.k} shops",
             claims.person,
-            note="the worst case over where they shop; all of it in one sum under one noise",
+            note=f"the worst case over where they shop, all of it in one sum; {trust}",
         ),
     ]
     if stores > claims.person.k:
@@ -162,9 +162,20 @@ def _promised(charter: Charter, *, stores: int) -> tuple[Claim, ...]:
             placement=charter.privacy.noise,
         ).person
         found.append(
-            _claim(f"a person who shops in all {stores} shops", everywhere, note="the worst there is here")
+            _claim(
+                f"a person who shops in all {stores} shops",
+                everywhere,
+                note=f"the worst there is here; {trust}",
+            )
         )
     return tuple(found)
+
+
+def _trust(colluders: int) -> str:
+    """Say whom the claims trust: the noise is in the sum, and some of it may be given away."""
+    if colluders == 1:
+        return "at most 1 shop works with the coordinator"
+    return f"at most {colluders} shops work with the coordinator"
 
 
 def _claim(unit: str, claim: PrivacyClaim, *, note: str, limit: float | None = None) -> Claim:

@@ -9,7 +9,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from highstreet.simulations.report import quality_charts, run_charts
-from highstreet.simulations.report.record import Evaluation, RunRecord
+from highstreet.simulations.report.record import Evaluation, RoundSent, RunRecord
 from highstreet.simulations.report.verdict import direction, verdict
 
 __all__ = ["render"]
@@ -79,9 +79,13 @@ def _rounds(record: RunRecord) -> list[tuple[int, str, str, list[str]]]:
         cells = []
         for store in record.stores:
             found = [sent for sent in store.rounds if (sent.round, sent.phase, sent.what) == key]
-            cells.append(", ".join(f"{sent.reply_bytes:,} ({sent.outcome})" for sent in found) or "nothing")
+            cells.append(", ".join(map(_size_and_outcome, found)) or "nothing")
         rows.append((*key, cells))
     return rows
+
+
+def _size_and_outcome(sent: RoundSent) -> str:
+    return f"{sent.reply_bytes:,}" + ("" if sent.outcome == "sent" else f" ({sent.outcome})")
 
 
 def _same_size(record: RunRecord) -> bool:
