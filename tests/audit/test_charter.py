@@ -54,7 +54,7 @@ def test_awkward_names_survive_toml(charter_with: Make) -> None:
         ("delta = 1e-05", "delta = nan", "privacy.delta"),
         ("epsilon = 1.2", "epsilon = -1", "privacy.epsilon"),
         ("epsilon = 1.2", "epsilon = 1.2\nseed = 7", "privacy.seed"),
-        ('noise = "every_store"', 'noise = "none"', "privacy.noise"),
+        ('noise = "once_in_sum"', 'noise = "none"', "privacy.noise"),
         ('allowed = ["coop_learning"]', "allowed = []", "purposes.allowed"),
         ("noise_multiplier = 5.0", "noise_multiplier = -5.0", "programme"),
         ("dimension = 11325", "dimension = 0", "programme"),
@@ -89,13 +89,14 @@ def test_a_signed_charter_in_another_spelling_is_refused(charter_with: Make) -> 
 
 
 def test_the_claims_are_those_of_the_phases_composed_by_hand(charter_with: Make) -> None:
-    # Two Gaussian releases with multiplier 5 are one with 5 / sqrt(2); for k = 4 shops, one with 5 / sqrt(8).
+    # Two Gaussian releases with multiplier 5 are one with 5 / sqrt(2); in a sum over k = 4 shops of one person
+    # that person's part is four times as large.
     from highstreet.privacy.accountant import epsilon
     from highstreet.privacy.releases import customer_release
 
     claims = claims_of(charter_with())
     one = epsilon([customer_release(noise_multiplier=5 / 2**0.5)], delta=1e-5)
-    four = epsilon([customer_release(noise_multiplier=5 / 8**0.5)], delta=1e-5)
+    four = epsilon([customer_release(noise_multiplier=5 / 2**0.5 / 4)], delta=1e-5)
     assert claims.customer.epsilon == pytest.approx(one, rel=1e-3)
     assert claims.person.epsilon == pytest.approx(four, rel=1e-3)
     assert claims.person.k == 4
@@ -137,7 +138,7 @@ def test_terms_that_are_not_built_are_refused(charter_with: Make) -> None:
     for terms in (
         replace(charter.privacy, privacy_unit=PrivacyUnit.STORE),
         replace(charter.privacy, neighbouring=Neighbouring.REPLACE),
-        replace(charter.privacy, noise=NoisePlacement.ONCE_IN_SUM),
+        replace(charter.privacy, noise=NoisePlacement.EVERY_STORE),
     ):
         with pytest.raises(CharterError):
             check_promise(replace(charter, privacy=terms))

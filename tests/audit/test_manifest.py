@@ -34,7 +34,7 @@ def manifest(charter_with: Callable[..., Charter]) -> Manifest:
         charter_sha256=_HASH,
         roster_sha256=_HASH,
         claims=claims_of(charter_with()),
-        noise=NoisePlacement.EVERY_STORE,
+        noise=NoisePlacement.ONCE_IN_SUM,
         evaluation={"ndcg_at_10": 1, "ndcg_at_10/novel": 0.06},
     )
 
@@ -48,7 +48,7 @@ def test_both_claims_stand_in_it_each_with_its_delta(manifest: Manifest) -> None
     assert privacy["customer_at_store"]["epsilon"] < privacy["person"]["epsilon"]
     assert privacy["customer_at_store"]["delta"] == privacy["person"]["delta"] == 1e-5
     assert privacy["person"]["stores"] == 4
-    assert privacy["noise"] == "every_store"
+    assert privacy["noise"] == "once_in_sum"
 
 
 @pytest.mark.parametrize(

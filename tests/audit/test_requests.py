@@ -10,10 +10,11 @@ from highstreet.protos.rounds_pb2 import RoundRequest
 
 HASHES = {name: bytes(32) for name in ("charter_sha256", "roster_sha256", "schema_sha256", "state_sha256")}
 NAMES = {"coop_id": "ab" * 16, "programme_id": "0f" * 8, "phase": "block_gram_2"}
+PARTICIPANTS = ["0a" * 8, "0b" * 8, "1c" * 8]
 
 
 def test_what_a_coordinator_makes_is_read() -> None:
-    refuse_odd_sizes(RoundRequest(**NAMES, **HASHES))
+    refuse_odd_sizes(RoundRequest(**NAMES, **HASHES, participants=PARTICIPANTS))
 
 
 @pytest.mark.parametrize(
@@ -43,3 +44,19 @@ def test_a_name_of_another_form_is_refused(name: str, value: str) -> None:
 def test_a_hash_of_another_size_is_refused(name: str, value: bytes) -> None:
     with pytest.raises(UnreadableDocumentError, match="a hash"):
         refuse_odd_sizes(RoundRequest(**NAMES, **{**HASHES, name: value}))
+
+
+@pytest.mark.parametrize(
+    "participants",
+    [
+        [],
+        PARTICIPANTS[::-1],
+        [*PARTICIPANTS, PARTICIPANTS[-1]],
+        ["m1"],
+        ["0A" * 8],
+        [f"{number:016x}" for number in range(1025)],
+    ],
+)
+def test_participants_are_listed_once_in_order_by_ids(participants: list[str]) -> None:
+    with pytest.raises(UnreadableDocumentError, match="participant"):
+        refuse_odd_sizes(RoundRequest(**NAMES, **HASHES, participants=participants))
