@@ -21,11 +21,16 @@ from cryptography.hazmat.primitives import hashes
 
 from highstreet.audit.charter import COOP_LEARNING, Charter, CoopIdentity, PrivacyTerms, RoundTerms
 from highstreet.audit.invite import key_hash
+from highstreet.audit.vouches import sign_vouch
 from highstreet.client.config import LimitsConfig
 from highstreet.client.home import StoreHome
+from highstreet.client.identity import load_identity
 from highstreet.client.importing.importer import Importer
 from highstreet.client.join import join_coop
+from highstreet.client.membership import load_membership, member_caller
 from highstreet.client.vault import Vault
+from highstreet.client.vouch_desk import VouchDesk
+from highstreet.client.vouches import add_vouches
 from highstreet.models.programme import default_plan
 from highstreet.models.schema import FeatureSchema
 from highstreet.server.database import connect
@@ -185,6 +190,16 @@ class Shop:
     def join(self, code: str) -> None:
         join_coop(self.home, code, LimitsConfig().to_limits(), now=datetime.now(UTC))
 
+    def vouch_for_all(self) -> None:
+        """Vouch for every other member, as after comparing codes with each."""
+        key, me = load_identity(self.home).signing, load_membership(self.home).member_id
+        with member_caller(self.home) as caller:
+            desk = VouchDesk(self.home, caller)
+            roster, _ = desk.refresh()
+            others = [member for member in roster.members if member.member_id != me]
+            add_vouches(self.home, roster, [sign_vouch(roster.coop_id, me, each, key) for each in others])
+            desk.refresh()  # hands them over: the coordinator lacks them
+
     def rounds(self) -> list[tuple[str, int, bytes]]:
         """What its ledger says was spent: programme, phase, request."""
         return self._ledger("SELECT programme_id, phase, request_sha256 FROM rounds ORDER BY sequence")
@@ -287,11 +302,13 @@ def coop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Coop]:
 
 @pytest.fixture(scope="session")
 def shops(coop: Coop) -> Iterator[list[Shop]]:
-    """Three stores that joined and run."""
+    """Three stores that joined, vouch for each other and run."""
     made = [Shop(coop.home.root.parent / f"shop{number}", number) for number in range(1, 4)]
     try:
         for shop in made:
             shop.join(coop.invite(shop.home.root.name))
+        for shop in made:
+            shop.vouch_for_all()
             shop.process.start()
         for shop in made:
             shop.process.wait_ready()
