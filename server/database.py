@@ -156,6 +156,8 @@ def connect(path: Path, *, create: bool = False) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
+        # What is dropped (contributions of a closed round) is overwritten, not left in free pages.
+        connection.execute("PRAGMA secure_delete=ON")
         _migrate(connection, path)
     except sqlite3.Error as error:
         connection.close()
