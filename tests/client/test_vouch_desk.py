@@ -76,7 +76,7 @@ def test_one_call_makes_both_vouch(coop: Any, pair: tuple[Store, Store]) -> None
         assert store.counted() == ["Ann", "Bob"]
         assert len(known_vouches(store.home)) == 2
     identity = load_identity(bob.home)
-    found = counted_members(ann.home)[1]
+    found = next(member for member in counted_members(ann.home) if member.member_id == bob.member_id)
     assert found.signing_public_key == identity.signing_public_key
     assert found.encryption_public_key == identity.encryption_public_key
 
