@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -49,7 +49,11 @@ _PROGRAMS = (
 )
 
 
-def tiny_charter(*, gradient_rounds: int) -> Charter:
+#: Rounds for three stores, all of which are needed.
+ALL_OF_THREE = RoundTerms(cohort_floor=3, quorum=1.0, deadline_seconds=300)
+
+
+def tiny_charter(*, gradient_rounds: int, rounds: RoundTerms) -> Charter:
     """A whole programme of small dimensions; so much noise that many programmes fit one budget."""
     schema = FeatureSchema(
         key_buckets=64,
@@ -72,7 +76,7 @@ def tiny_charter(*, gradient_rounds: int) -> Charter:
         purposes=(COOP_LEARNING,),
         plan=plan,
         privacy=PrivacyTerms(epsilon=1.0, delta=1e-5),
-        rounds=RoundTerms(cohort_floor=3, quorum=1.0, deadline_seconds=300),
+        rounds=rounds,
     )
 
 
@@ -210,6 +214,11 @@ class Shop:
         )
         return {(name, phase): reply for name, phase, reply in rows}
 
+    def agreements(self, programme_id: str) -> list[int]:
+        """The phases of a programme in which it agreed, on the committee, to open a sum."""
+        rows = self._ledger("SELECT programme_id, phase FROM agreements ORDER BY sequence")
+        return [phase for name, phase in rows if name == programme_id]
+
     def _ledger(self, question: str) -> list[tuple]:  # type: ignore[type-arg]
         with closing(sqlite3.connect(self.home.ledger)) as connection:
             return list(connection.execute(question))
@@ -221,8 +230,8 @@ class Coop:
     until = staticmethod(until)
     children_of = staticmethod(children_of)
 
-    def __init__(self, root: Path, *, gradient_rounds: int = 0) -> None:
-        charter = tiny_charter(gradient_rounds=gradient_rounds)
+    def __init__(self, root: Path, *, gradient_rounds: int = 0, rounds: RoundTerms = ALL_OF_THREE) -> None:
+        charter = tiny_charter(gradient_rounds=gradient_rounds, rounds=rounds)
         founding = Founding(charter=charter, host="127.0.0.1", listen="127.0.0.1", base_port=_five_ports())
         self.home: CoopHome = found_coop(root, founding, now=datetime.now(UTC))
         self.charter = charter
@@ -288,10 +297,10 @@ def _five_ports() -> int:
             return base
 
 
-@pytest.fixture(scope="session")
-def coop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Coop]:
-    """A coordinator that runs; used by one test after the other, each with a programme of its own."""
-    made = Coop(tmp_path_factory.mktemp("s") / "coop")
+@contextmanager
+def running_coop(root: Path, *, rounds: RoundTerms = ALL_OF_THREE) -> Iterator[Coop]:
+    """A coordinator for the length of a `with`."""
+    made = Coop(root, rounds=rounds)
     made.process.start()
     try:
         made.process.wait_ready()
@@ -300,10 +309,10 @@ def coop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Coop]:
         made.process.stop()
 
 
-@pytest.fixture(scope="session")
-def shops(coop: Coop) -> Iterator[list[Shop]]:
-    """Three stores that joined, vouch for each other and run."""
-    made = [Shop(coop.home.root.parent / f"shop{number}", number) for number in range(1, 4)]
+@contextmanager
+def running_shops(coop: Coop, count: int) -> Iterator[list[Shop]]:
+    """Stores that joined, vouch for each other and run, for the length of a `with`."""
+    made = [Shop(coop.home.root.parent / f"shop{number}", number) for number in range(1, count + 1)]
     try:
         for shop in made:
             shop.join(coop.invite(shop.home.root.name))
@@ -318,3 +327,28 @@ def shops(coop: Coop) -> Iterator[list[Shop]]:
             shop.process.ask_to_stop()
         for shop in made:
             shop.process.stop()
+
+
+@pytest.fixture(scope="session")
+def coop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Coop]:
+    """A coordinator that runs; used by one test after the other, each with a programme of its own."""
+    with running_coop(tmp_path_factory.mktemp("s") / "coop") as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def shops(coop: Coop) -> Iterator[list[Shop]]:
+    """Three stores that joined, vouch for each other and run."""
+    with running_shops(coop, 3) as made:
+        yield made
+
+
+@pytest.fixture
+def six(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Coop, list[Shop]]]:
+    """A co-op of six stores that opens the sum of four."""
+    terms = RoundTerms(cohort_floor=4, quorum=0.5, deadline_seconds=90)
+    with (
+        running_coop(tmp_path_factory.mktemp("six") / "coop", rounds=terms) as coop,
+        running_shops(coop, 6) as shops,
+    ):
+        yield coop, shops
