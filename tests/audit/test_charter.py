@@ -89,8 +89,8 @@ def test_a_signed_charter_in_another_spelling_is_refused(charter_with: Make) -> 
 
 
 def test_the_claims_are_those_of_the_phases_composed_by_hand(charter_with: Make) -> None:
-    # Two Gaussian releases with multiplier 5 are one with 5 / sqrt(2). In a sum over k = 4 shops of one person
-    # that person's part is four times as large.
+    # Two Gaussian releases with multiplier 5 are one with 5 / sqrt(2). In a sum over k = 4 shops a person's
+    # part is four times as large.
     from highstreet.privacy.accountant import epsilon
     from highstreet.privacy.releases import customer_release
 
