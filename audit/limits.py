@@ -14,6 +14,9 @@ from highstreet.models.settings import Settings
 
 __all__ = ["StoreLimits", "refuse_over_limits"]
 
+#: With none, every participant could take its own share of the noise out of a sum.
+_LEAST_COLLUDERS = 1
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreLimits:
@@ -92,6 +95,10 @@ def _problems(charter: Charter, settings: Settings, limits: StoreLimits) -> list
         (
             charter.rounds.cohort_floor < limits.min_cohort_floor,
             f"rounds with {charter.rounds.cohort_floor} stores, under the {limits.min_cohort_floor} required",
+        ),
+        (
+            charter.rounds.colluders < _LEAST_COLLUDERS,
+            "noise and committees that no member may collude against",
         ),
         (
             len(charter.plan.phases) > limits.max_phases,

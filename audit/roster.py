@@ -142,8 +142,8 @@ def trusted_members(
     Guarantee: as long as at most `colluders` of the stores that are really in the co-op vouch falsely, no
     invented store counts for an honest `me`, however many there are and however they vouch for each other.
     (The first invented store to count would need more than `colluders` vouches by real stores, one of them
-    honest.) The set does not depend on the order of anything, grows with every edge, and shrinks with
-    `colluders`.
+    honest.) A store that is in the co-op under two identities at once counts as two here: see SECURITY.md.
+    The set does not depend on the order of anything, grows with every edge, and shrinks with `colluders`.
 
     Args:
         member_ids: who is on the roster; edges to or from others are ignored.

@@ -175,6 +175,13 @@ def test_a_charter_over_a_limit_is_refused_with_the_limit(
     assert "Nothing was joined" in caught.value.next_step
 
 
+def test_a_charter_that_reckons_with_no_colluder_is_refused(charter_with: Make, limits: StoreLimits) -> None:
+    charter = charter_with()
+    trusting = replace(charter, rounds=replace(charter.rounds, colluders=0))
+    with pytest.raises(CharterExceedsLimitsError, match="no member may collude"):
+        refuse_over_limits(trusting, limits)
+
+
 def test_a_lie_about_the_cost_does_not_get_a_charter_past_the_limits(
     charter_with: Make, limits: StoreLimits
 ) -> None:
