@@ -8,7 +8,7 @@ import re
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from google.protobuf.message import DecodeError
 
-from highstreet.audit.charter import Charter
+from highstreet.audit.charter import Charter, RoundTerms
 from highstreet.audit.errors import UnreadableDocumentError
 from highstreet.audit.signing import SignatureKind, sign, verify
 from highstreet.models.plan import PhasePlan
@@ -21,6 +21,7 @@ __all__ = [
     "MECHANISM",
     "MESSAGE_LIMIT_BYTES",
     "mechanism_of",
+    "mechanism_under",
     "open_reply",
     "open_request",
     "refuse_odd_sizes",
@@ -53,7 +54,19 @@ def mechanism_of(phase: PhasePlan, charter: Charter, *, participants: int) -> Di
     Raises:
         InvalidReleaseError: the phase has no noise, or so many stores' sums have no room in one.
     """
-    terms = charter.rounds
+    return mechanism_under(
+        phase, charter.rounds, participants=participants, clients_per_store=charter.plan.clients_per_store
+    )
+
+
+def mechanism_under(
+    phase: PhasePlan, terms: RoundTerms, *, participants: int, clients_per_store: int
+) -> DistributedMechanism:
+    """Return what `mechanism_of` does, for a co-op without a charter: the lab's.
+
+    Raises:
+        InvalidReleaseError: see `mechanism_of`.
+    """
     return DistributedMechanism(
         dimension=phase.dimension,
         clipping_norm=phase.clipping_norm,
@@ -61,7 +74,7 @@ def mechanism_of(phase: PhasePlan, charter: Charter, *, participants: int) -> Di
         floor=terms.cohort_floor,
         colluders=terms.colluders,
         stores=participants,
-        clients_per_store=charter.plan.clients_per_store,
+        clients_per_store=clients_per_store,
     )
 
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 import highstreet
 from highstreet.audit.charter import RoundTerms
 from highstreet.audit.claims import releases_of
+from highstreet.audit.requests import mechanism_under
 from highstreet.audit.sums import committee_terms
 from highstreet.models.local import fit_alone, fit_local
 from highstreet.models.plan import ModelPlan
@@ -30,7 +31,6 @@ from highstreet.simulations.conditions import DELTA, Condition, Kind, Placement
 from highstreet.simulations.judging import judge
 from highstreet.simulations.opponents import judge_opponent
 from highstreet.simulations.protocol import Federation, LabStore
-from highstreet.simulations.secure_sums import phase_mechanism
 from highstreet.simulations.training import FirstSums, plan_for, train
 
 __all__ = ["STORES_PER_PERSON", "Job", "Outcome", "jobs_for", "replay"]
@@ -224,7 +224,7 @@ def _secure_sum_details(plan: ModelPlan, rounds: RoundTerms, *, stores: int) -> 
     """Say how the sums were held, and how much more noise than promised they carry; all shops contributed."""
     terms = committee_terms(rounds)
     phase = plan.phases[0]
-    mechanism = phase_mechanism(plan, phase, rounds, stores=stores)
+    mechanism = mechanism_under(phase, rounds, participants=stores, clients_per_store=plan.clients_per_store)
     reached = mechanism.noise_multiplier_with(contributors=stores, colluders=rounds.colluders)
     return {
         "contributors": stores,

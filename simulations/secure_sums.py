@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from highstreet.audit.charter import RoundTerms
 from highstreet.audit.sums import committee_terms
-from highstreet.models.plan import ModelPlan, PhasePlan
 from highstreet.privacy.secure_sum import (
     CommitteeSeat,
     CountedMembers,
+    MadeContribution,
     Member,
     MemberKeys,
     OpenedSum,
@@ -28,10 +28,9 @@ from highstreet.privacy.secure_sum import (
     choose_committee,
     contribute,
 )
-from highstreet.privacy.shared_noise import DistributedMechanism
 from highstreet.simulations.errors import TooFewStoresError
 
-__all__ = ["FLOOR_PERCENT", "OneProcessCoop", "phase_mechanism", "round_terms"]
+__all__ = ["FLOOR_PERCENT", "OneProcessCoop", "round_terms"]
 
 #: Percentage of the shops that makes the floor, where none is asked for.
 FLOOR_PERCENT = 80
@@ -65,21 +64,6 @@ def round_terms(stores: int, *, floor: int | None = None, colluders: int = 1) ->
             "shops and above the colluders, or leave out the conditions with noise in the sum.",
         )
     return terms
-
-
-def phase_mechanism(
-    plan: ModelPlan, phase: PhasePlan, rounds: RoundTerms, *, stores: int
-) -> DistributedMechanism:
-    """Return the mechanism a co-op under these terms uses: what `audit.requests.mechanism_of` returns."""
-    return DistributedMechanism(
-        dimension=phase.dimension,
-        clipping_norm=phase.clipping_norm,
-        noise_multiplier=phase.noise_multiplier,
-        floor=rounds.cohort_floor,
-        colluders=rounds.colluders,
-        stores=stores,
-        clients_per_store=plan.clients_per_store,
-    )
 
 
 class OneProcessCoop:
@@ -125,6 +109,15 @@ class OneProcessCoop:
             dimension=dimension,
         )
 
+    def keys_of(self, member_id: str) -> MemberKeys:
+        """Return a shop's private keys, for one that plays a colluder."""
+        return self._keys[member_id]
+
+    def contribution(self, context: RoundContext, number: int, addend: NDArray[np.int64]) -> MadeContribution:
+        """Return the contribution of a shop, by its number."""
+        member_id = f"{number:016x}"
+        return contribute(context, addend, member_id=member_id, signing_key=self._keys[member_id].signing)
+
     def add(
         self,
         addends: Mapping[int, Callable[[], NDArray[np.int64]]],
@@ -147,13 +140,7 @@ class OneProcessCoop:
         opening = Opening(context)
         headers: dict[str, bytes] = {}
         for number in sorted(addends):
-            member_id = f"{number:016x}"
-            made = contribute(
-                context,
-                addends[number](),
-                member_id=member_id,
-                signing_key=self._keys[member_id].signing,
-            )
+            made = self.contribution(context, number, addends[number]())
             headers[opening.add_contribution(made.body)] = made.header_sha256
         opening.announce(self._coordinator)
         seats = [

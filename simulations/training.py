@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from highstreet.audit.charter import RoundTerms
 from highstreet.audit.claims import releases_of
+from highstreet.audit.requests import mechanism_under
 from highstreet.client.contribution import clipped_sum
 from highstreet.models.plan import ModelPlan, PhasePlan
 from highstreet.models.programme import apply_sum, default_plan, initial_state
@@ -30,7 +31,7 @@ from highstreet.privacy.calibration import calibrate_noise_multiplier
 from highstreet.privacy.mechanism import GaussianMechanism
 from highstreet.privacy.noise import SeededNoise
 from highstreet.simulations.conditions import DELTA, Placement
-from highstreet.simulations.secure_sums import OneProcessCoop, phase_mechanism, round_terms
+from highstreet.simulations.secure_sums import OneProcessCoop, round_terms
 
 __all__ = ["FirstSums", "plan_for", "train"]
 
@@ -118,7 +119,9 @@ def _adder(plan: ModelPlan, placement: Placement, rounds: RoundTerms | None, *, 
     def secure_sum(
         phase: PhasePlan, sums: Sequence[NDArray[np.float64]], source: SeededNoise
     ) -> tuple[NDArray[np.float64], float]:
-        mechanism = phase_mechanism(plan, phase, terms, stores=stores)
+        mechanism = mechanism_under(
+            phase, terms, participants=stores, clients_per_store=plan.clients_per_store
+        )
         addends = {index: partial(mechanism.share, each, source=source) for index, each in enumerate(sums)}
         opened = coop.add(addends, round_number=phase.index, dimension=phase.dimension)
         return mechanism.decode(opened.values), mechanism.noise_stddev(contributors=len(opened.contributors))

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from highstreet.audit.charter import RoundTerms
+from highstreet.audit.requests import mechanism_under
 from highstreet.models.plan import ModelPlan, PhasePlan
 from highstreet.models.programme import apply_sum
 from highstreet.models.state import SharedState
@@ -20,7 +22,7 @@ from highstreet.privacy.mechanism import GaussianMechanism
 from highstreet.privacy.noise import NoiseSource
 from highstreet.privacy.shared_noise import DistributedMechanism
 
-__all__ = ["EveryStore", "OnceInSum", "Path", "Seen", "SharedNoise", "grid_of"]
+__all__ = ["EveryStore", "OnceInSum", "Path", "Seen", "SharedNoise", "grid_of", "mechanism_at_the_floor"]
 
 Vector = NDArray[np.float64]
 
@@ -170,7 +172,7 @@ class SharedNoise:
         source: NoiseSource,
     ) -> Seen:
         """See Path."""
-        mechanism = self.mechanism(plan, phase, stores=len(sums))
+        mechanism = mechanism_at_the_floor(plan, phase, stores=len(sums), colluders=self.colluders)
         encoded = [mechanism.encode(each) for each in sums]
         silent = phase.noise_multiplier == 0
         addends = encoded if silent else [mechanism.share(each, source=source) for each in sums]
@@ -187,17 +189,17 @@ class SharedNoise:
             noise_multiplier=stddev * honest / phase.clipping_norm,
         )
 
-    def mechanism(self, plan: ModelPlan, phase: PhasePlan, *, stores: int) -> DistributedMechanism:
-        """Return the mechanism of a phase; without noise, the grid of multiplier 1."""
-        return DistributedMechanism(
-            dimension=phase.dimension,
-            clipping_norm=phase.clipping_norm,
-            noise_multiplier=phase.noise_multiplier or 1.0,
-            floor=stores,
-            colluders=self.colluders,
-            stores=stores,
-            clients_per_store=plan.clients_per_store,
-        )
+
+def mechanism_at_the_floor(
+    plan: ModelPlan, phase: PhasePlan, *, stores: int, colluders: int
+) -> DistributedMechanism:
+    """Return the mechanism of a phase when every store is needed; without noise, the grid of multiplier 1."""
+    return mechanism_under(
+        replace(phase, noise_multiplier=phase.noise_multiplier or 1.0),
+        RoundTerms(cohort_floor=stores, colluders=colluders),
+        participants=stores,
+        clients_per_store=plan.clients_per_store,
+    )
 
 
 def grid_of(phase: PhasePlan) -> GaussianMechanism:

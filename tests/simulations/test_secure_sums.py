@@ -3,15 +3,12 @@ from functools import partial
 import numpy as np
 import pytest
 
-from highstreet.audit.charter import Charter, CoopIdentity, PrivacyTerms
-from highstreet.audit.requests import mechanism_of
-from highstreet.models.programme import default_plan
 from highstreet.privacy.noise import SeededNoise
 from highstreet.privacy.secure_sum.errors import BelowFloorError
 from highstreet.privacy.secure_sum.field import MODULUS
 from highstreet.privacy.shared_noise import DistributedMechanism
 from highstreet.simulations.errors import TooFewStoresError
-from highstreet.simulations.secure_sums import OneProcessCoop, phase_mechanism, round_terms
+from highstreet.simulations.secure_sums import OneProcessCoop, round_terms
 
 STORES, FLOOR, COLLUDERS = 6, 4, 1
 ROUNDS = round_terms(STORES, floor=FLOOR, colluders=COLLUDERS)
@@ -93,20 +90,6 @@ def test_noise_without_the_colluders_share_is_what_is_promised_at_the_floor_and_
     assert unknown.std() > promised - tolerance
     # Twin: shares meant for a floor without colluders would leave too little.
     assert abs(unknown.std() * np.sqrt((FLOOR - COLLUDERS) / FLOOR) - expected) > tolerance
-
-
-def test_lab_and_coop_derive_one_mechanism():
-    plan = default_plan(noise_multiplier=3.0)
-    charter = Charter(
-        coop=CoopIdentity(id="0" * 32, name="lab", created="2026-01-01"),
-        purposes=("coop_learning",),
-        plan=plan,
-        privacy=PrivacyTerms(epsilon=3.0, delta=1e-5),
-        rounds=ROUNDS,
-    )
-    for phase in plan.phases:
-        ours = phase_mechanism(plan, phase, ROUNDS, stores=STORES)
-        assert ours == mechanism_of(phase, charter, participants=STORES)
 
 
 @pytest.mark.parametrize(("stores", "floor"), [(3, 3), (4, 4), (5, 4), (6, 5), (35, 28), (108, 87)])
