@@ -14,12 +14,18 @@ from highstreet.privacy.releases import (
     Neighbouring,
     NoisePlacement,
     PrivacyUnit,
+    Weighting,
     customer_release,
 )
 
 __all__ = ["check_promise", "claims_of", "releases_of"]
 
 _ROUNDING = 1e-9
+#: Whose data a charter protects -> how contributions must be weighted for it.
+_WEIGHTINGS = {
+    PrivacyUnit.CUSTOMER_AT_STORE: Weighting.WHOLE,
+    PrivacyUnit.PERSON: Weighting.ONE_OVER_SHOPS,
+}
 
 
 def releases_of(plan: ModelPlan) -> Iterator[GaussianRelease]:
@@ -29,12 +35,21 @@ def releases_of(plan: ModelPlan) -> Iterator[GaussianRelease]:
 
 
 def claims_of(charter: Charter, *, delta: float | None = None) -> TwoClaims:
-    """Recompute both claims from the charter's phases, at the charter's delta or another one."""
+    """Recompute both claims from the charter's phases, at the charter's delta or another one.
+
+    Raises:
+        CharterError: the charter protects another unit than a customer of a shop or a person.
+        UnsupportedReleaseError: a person, but the phases sample or every store's sum is seen.
+    """
+    weighting = _WEIGHTINGS.get(charter.privacy.privacy_unit)
+    if weighting is None:
+        raise CharterError("The charter's privacy_unit must be customer_at_store or person.")
     return two_claims(
         releases_of(charter.plan),
         delta=charter.privacy.delta if delta is None else delta,
         stores_per_person=charter.privacy.shops_per_person,
         placement=charter.privacy.noise,
+        weighting=weighting,
     )
 
 

@@ -60,9 +60,16 @@ def mechanism_of(phase: PhasePlan, charter: Charter, *, participants: int) -> Di
 
 
 def mechanism_under(
-    phase: PhasePlan, terms: RoundTerms, *, participants: int, clients_per_store: int
+    phase: PhasePlan,
+    terms: RoundTerms,
+    *,
+    participants: int,
+    clients_per_store: int,
+    shops_per_person: int = 1,
 ) -> DistributedMechanism:
     """Return what `mechanism_of` does, for a co-op without a charter: the lab's.
+
+    `shops_per_person` above 1 is for weighted contributions only: each of these shops rounds for itself.
 
     Raises:
         InvalidReleaseError: see `mechanism_of`.
@@ -75,6 +82,7 @@ def mechanism_under(
         colluders=terms.colluders,
         stores=participants,
         clients_per_store=clients_per_store,
+        shops_per_person=min(shops_per_person, participants),
     )
 
 

@@ -13,6 +13,7 @@ from highstreet.privacy.releases import (
     Neighbouring,
     NoisePlacement,
     PrivacyUnit,
+    Weighting,
     release_for_person,
 )
 
@@ -22,6 +23,11 @@ _UNITS = {
     PrivacyUnit.EXAMPLE: "an example",
     PrivacyUnit.CUSTOMER_AT_STORE: "a customer of one shop",
     PrivacyUnit.STORE: "a shop",
+}
+_DIVIDED = {
+    Weighting.WHOLE: "",
+    Weighting.ONE_OVER_SHOPS: ", each contribution divided by their number",
+    Weighting.ONE_OVER_MOST: ", each contribution divided by that number",
 }
 
 
@@ -35,6 +41,7 @@ class Claim:
         unit: whose data changes between neighbouring data sets.
         neighbouring: how they differ.
         k: for PERSON, the most shops of the co-op the person is a customer of; 1 otherwise.
+        weighting: for PERSON, what each contribution is multiplied by; WHOLE otherwise.
     """
 
     epsilon: float
@@ -42,17 +49,20 @@ class Claim:
     unit: PrivacyUnit
     neighbouring: Neighbouring
     k: int = 1
+    weighting: Weighting = Weighting.WHOLE
 
     def __post_init__(self) -> None:
         sound = self.epsilon >= 0 and 0 < self.delta < 1 and self.k >= 1
-        if not sound or (self.k > 1 and self.unit is not PrivacyUnit.PERSON):
+        is_more = self.k > 1 or self.weighting is not Weighting.WHOLE
+        if not sound or (is_more and self.unit is not PrivacyUnit.PERSON):
             raise InvalidReleaseError(
-                "A claim needs epsilon >= 0, delta in (0, 1) and k >= 1 (k > 1 for persons)."
+                "A claim needs epsilon >= 0, delta in (0, 1) and k >= 1 (k > 1 and weights for persons)."
             )
 
     def __str__(self) -> str:
         """Say the claim in one line; epsilon is rounded up, never down."""
-        for_whom = _UNITS.get(self.unit, f"a person who shops in up to {self.k} shops")
+        person = f"a person who shops in up to {self.k} shops{_DIVIDED[self.weighting]}"
+        for_whom = _UNITS.get(self.unit, person)
         size = (
             f"{math.ceil(self.epsilon * 100 - 1e-9) / 100:.2f}" if math.isfinite(self.epsilon) else "infinity"
         )
@@ -73,7 +83,12 @@ class TwoClaims:
 
 
 def two_claims(
-    releases: Iterable[GaussianRelease], *, delta: float, stores_per_person: int, placement: NoisePlacement
+    releases: Iterable[GaussianRelease],
+    *,
+    delta: float,
+    stores_per_person: int,
+    placement: NoisePlacement,
+    weighting: Weighting = Weighting.WHOLE,
 ) -> TwoClaims:
     """Return what the releases mean for a customer of one shop and for a person in up to k shops.
 
@@ -83,9 +98,13 @@ def two_claims(
         stores_per_person: k, the most shops one person is a customer of; the worst case is claimed.
         placement: whether every store's sum carries noise of its own and is seen, or only the sum over
             stores.
+        weighting: of contributions. With weights both claims are those of one whole contribution: what a
+            customer of no other shop has, and the most a person has in all shops together; whoever shops in
+            several shops has less in each.
 
     Raises:
-        UnsupportedReleaseError: a release is not about a customer at one store.
+        UnsupportedReleaseError: a release is not about a customer at one store, or `release_for_person` does
+            not account for these weights.
         InvalidReleaseError: delta or k is out of range.
 
     >>> from highstreet.privacy.releases import customer_release
@@ -98,7 +117,10 @@ def two_claims(
     epsilon 7.73, delta 1e-05 for a person who shops in up to 4 shops (added or removed)
     """
     ours = tuple(releases)
-    theirs = tuple(release_for_person(each, stores=stores_per_person, placement=placement) for each in ours)
+    theirs = tuple(
+        release_for_person(each, stores=stores_per_person, placement=placement, weighting=weighting)
+        for each in ours
+    )
     return TwoClaims(
         customer=Claim(
             epsilon=epsilon(ours, delta=delta),
@@ -112,5 +134,6 @@ def two_claims(
             unit=PrivacyUnit.PERSON,
             neighbouring=Neighbouring.ADD_OR_REMOVE,
             k=stores_per_person,
+            weighting=weighting,
         ),
     )

@@ -13,6 +13,7 @@ __all__ = [
     "Neighbouring",
     "NoisePlacement",
     "PrivacyUnit",
+    "Weighting",
     "customer_release",
     "release_for_person",
 ]
@@ -46,6 +47,19 @@ class NoisePlacement(StrEnum):
 
     EVERY_STORE = "every_store"
     ONCE_IN_SUM = "once_in_sum"
+
+
+class Weighting(StrEnum):
+    """By what a customer's clipped contribution is multiplied before it is added to a shop's sum.
+
+    WHOLE: by one; a person has as many contributions as shops.
+    ONE_OVER_SHOPS: by 1 / k for a person who shops in k shops, each of which knows k.
+    ONE_OVER_MOST: by 1 / K for everybody, K the most shops a person may shop in; nobody need know k.
+    """
+
+    WHOLE = "whole"
+    ONE_OVER_SHOPS = "one_over_shops"
+    ONE_OVER_MOST = "one_over_most"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,26 +120,49 @@ def customer_release(
 
 
 def release_for_person(
-    release: GaussianRelease, *, stores: int, placement: NoisePlacement
+    release: GaussianRelease,
+    *,
+    stores: int,
+    placement: NoisePlacement,
+    weighting: Weighting = Weighting.WHOLE,
 ) -> GaussianRelease:
     """Describe what the same round means for a person who is a customer of up to `stores` member shops.
 
     With noise in every store the person is in that many separate releases, which compose. With the noise once
     in the sum over stores the person has that many contributions in one sum, each sampled on its own; the
     person is not treated as all-or-nothing, which would overstate, nor as one contribution, which would be
-    false.
+    false. Where contributions are weighted, with the noise once in the sum, all of a person's together have
+    the norm of one, by the triangle inequality: they cost what one costs. What rounding adds in each shop is
+    the mechanism's part (`DistributedMechanism.shops_per_person`). The same holds for a customer of one shop
+    who is taken out of that shop alone while the person's other k - 1 weights rise to 1 / (k - 1): that moves
+    the sum by 1 / k + (k - 1) (1 / (k - 1) - 1 / k) = 2 / k of the norm, and k is 2 or more.
 
     Raises:
-        UnsupportedReleaseError: the release is not about one customer at one store.
+        UnsupportedReleaseError: the release is not about one customer at one store; or contributions are
+            weighted and either sampled, where shops draw apart and no bound by one contribution is proven
+            here, or seen store by store.
 
     >>> one = customer_release(noise_multiplier=5.0, steps=3)
     >>> release_for_person(one, stores=4, placement=NoisePlacement.EVERY_STORE).steps
     12
-    >>> release_for_person(one, stores=4, placement=NoisePlacement.ONCE_IN_SUM).contributions
+    >>> once = NoisePlacement.ONCE_IN_SUM
+    >>> release_for_person(one, stores=4, placement=once).contributions
     4
+    >>> release_for_person(one, stores=4, placement=once, weighting=Weighting.ONE_OVER_SHOPS).contributions
+    1
     """
     if release.privacy_unit is not PrivacyUnit.CUSTOMER_AT_STORE or release.contributions != 1:
         raise UnsupportedReleaseError("Only a release about one customer at one store extends to a person.")
+    if weighting is not Weighting.WHOLE:
+        return _weighted_release_for_person(release, placement=placement)
     if placement is NoisePlacement.EVERY_STORE:
         return replace(release, privacy_unit=PrivacyUnit.PERSON, steps=release.steps * stores)
     return replace(release, privacy_unit=PrivacyUnit.PERSON, contributions=stores)
+
+
+def _weighted_release_for_person(release: GaussianRelease, *, placement: NoisePlacement) -> GaussianRelease:
+    if placement is not NoisePlacement.ONCE_IN_SUM:
+        raise UnsupportedReleaseError("Weighted contributions are only accounted for in one sum.")
+    if release.sampling_rate < 1:
+        raise UnsupportedReleaseError("Weighted contributions of a person cannot be sampled shop by shop.")
+    return replace(release, privacy_unit=PrivacyUnit.PERSON)

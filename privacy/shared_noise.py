@@ -69,12 +69,21 @@ class DistributedMechanism:
 
         `sensitivity` = clipping_norm (1 + ROUNDING_SLACK) / g + sqrt(d) (1 + 2^-20).
 
+    With weights that add up to at most 1 over the stores of a person, the clipped sums of these stores move
+    by at most clipping_norm (1 + ROUNDING_SLACK) together, but each of up to `shops_per_person` stores rounds
+    for itself:
+
+        `sensitivity` = clipping_norm (1 + ROUNDING_SLACK) / g + shops_per_person sqrt(d) (1 + 2^-20)
+
+    bounds how far the integers of all stores together move when the person is added or removed, and it also
+    bounds the customer of one store. Both are one contribution to a release with `noise_multiplier`.
+
     Proof of the noise. The f - c shares of stores that do not collude add up to independent noise per
     coordinate, which `departure` compares with normals of variance tau^2 = (f - c) 4^b - 1/12, rounded
     (see `discreteness`); g is chosen so that tau = noise_multiplier * sensitivity. Everything else in the
     sum is independent of that noise and of the customer: the other stores' sums, further shares of noise,
-    the reduction modulo 2^31 - 1. For a person who is a customer of several stores each of the sums changes
-    by at most the sensitivity: `release_for_person` with ONCE_IN_SUM.
+    the reduction modulo 2^31 - 1. For a person who is a customer of several stores, without weights, each of
+    the sums changes by at most the sensitivity: `release_for_person` with ONCE_IN_SUM.
 
     Proof that sums come back whole. A sum of n discrete Gaussians is sub-Gaussian with variance proxy n 4^b
     (`discrete_gaussians`), so a coordinate of the noise reaches T with probability at most
@@ -97,7 +106,9 @@ class DistributedMechanism:
         floor: fewest contributors f with which the sum is opened.
         colluders: stores c that may give their own addend away.
         stores: most contributors n that a sum can have.
-        clients_per_store: customers a store may have; a public constant, for room only.
+        clients_per_store: customers a store may have, by weight; a public constant, for room only.
+        shops_per_person: 1 where contributions are whole; else the most stores a person has weights above 0
+            in.
         share_log2_stddev: b; one share of noise has stddev 2^b steps.
         grid_step: g, size of one integer step in the unit of the sum.
         largest_sum: a store's coordinate is cut to this many steps before noise is added.
@@ -115,6 +126,7 @@ class DistributedMechanism:
     colluders: int
     stores: int
     clients_per_store: int
+    shops_per_person: int = 1
     share_log2_stddev: int = field(init=False)
     grid_step: float = field(init=False)
     largest_sum: int = field(init=False)
@@ -128,12 +140,14 @@ class DistributedMechanism:
             and 0 < self.noise_multiplier <= _MAX_NOISE_MULTIPLIER
             and 0 <= self.colluders < self.floor <= self.stores <= HALF
             and self.clients_per_store > 0
+            and 1 <= self.shops_per_person <= self.stores
         )
         if not sound:
             raise InvalidReleaseError(
                 f"No mechanism has dimension {self.dimension}, clipping norm {self.clipping_norm}, noise "
                 f"multiplier {self.noise_multiplier}, a floor of {self.floor}, {self.colluders} colluders "
-                f"among {self.stores} stores, and {self.clients_per_store} clients per store."
+                f"among {self.stores} stores, {self.clients_per_store} clients per store, and persons in up "
+                f"to {self.shops_per_person} of them."
             )
         grid = self._finest_grid()
         for name in ("share_log2_stddev", "grid_step", "largest_sum", "capacity_customers"):
@@ -141,13 +155,13 @@ class DistributedMechanism:
 
     @property
     def sensitivity(self) -> float:
-        """L2 bound on the change of one store's integers when a customer is added or removed, in steps."""
-        return self.clipping_norm * (1 + ROUNDING_SLACK) / self.grid_step + _rounding(self.dimension)
+        """L2 bound on the change of the stores' integers by one privacy unit added or removed, in steps."""
+        return self.clipping_norm * (1 + ROUNDING_SLACK) / self.grid_step + self._rounding()
 
     @property
     def rounding_share(self) -> float:
-        """Share of the clipping norm that rounding adds to the sensitivity, sqrt(d) g / C."""
-        return math.sqrt(self.dimension) * self.grid_step / self.clipping_norm
+        """Share of the clipping norm that rounding adds: shops_per_person sqrt(d) g / C."""
+        return self.shops_per_person * math.sqrt(self.dimension) * self.grid_step / self.clipping_norm
 
     @property
     def departure(self) -> Departure:
@@ -262,7 +276,7 @@ class DistributedMechanism:
     def _grid(self, b: int) -> _Grid | None:
         """Return the grid on which a share has stddev 2^b; None where rounding would cost too much on it."""
         reach = _accounted_stddev(self.floor - self.colluders, b) / self.noise_multiplier
-        rounding = _rounding(self.dimension)
+        rounding = self._rounding()
         room = reach - rounding
         if rounding > _MOST_ROUNDING * room:
             return None
@@ -276,6 +290,10 @@ class DistributedMechanism:
             is_fine=rounding <= _WANTED_ROUNDING * room,
         )
 
+    def _rounding(self) -> float:
+        """Return what rounding adds to the sensitivity, in steps."""
+        return self.shops_per_person * math.sqrt(self.dimension) * (1 + _DIVISION_SLACK)
+
     def _noise_room(self, b: int) -> int:
         """Return T: a coordinate of n shares reaches it with probability below 2^-41 / d.
 
@@ -288,11 +306,6 @@ class DistributedMechanism:
 def _accounted_stddev(shares: int, b: int) -> float:
     """Return tau, the stddev in steps that a sum of shares is accounted with; see `discreteness`."""
     return math.sqrt(shares * 4**b - 1 / 12)
-
-
-def _rounding(dimension: int) -> float:
-    """Return what rounding adds to the sensitivity, in steps."""
-    return math.sqrt(dimension) * (1 + _DIVISION_SLACK)
 
 
 def _least_log2_stddev(dimension: int) -> int:

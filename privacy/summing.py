@@ -6,6 +6,10 @@ customer's vector is also computed anew when another customer is gone, in a batc
 then differ by the rounding of its own computation. The slack allows for that much: 2^-24 C (single precision)
 for each of 8,192 customers, or 2^-35 C for each of 2^24. ROUNDING_SLACK = 2^-10 covers both errors on both
 sides of a neighbouring pair.
+
+With weights in [0, 1] the blocks are themselves such sums, times a weight: one more product and one more
+compensated sum. The error is at most (256 + 4 + 1 + 4) * 2^-53 * n * C, still below 2^-20 C. Weights 1 / k
+are rounded, each by at most 2^-53 of itself: k of them add up to at most 1 + 2^-53, which is covered as well.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import pytest
 
 from highstreet.privacy.claims import Claim, two_claims
 from highstreet.privacy.errors import InvalidReleaseError
-from highstreet.privacy.releases import Neighbouring, NoisePlacement, PrivacyUnit, customer_release
+from highstreet.privacy.releases import Neighbouring, NoisePlacement, PrivacyUnit, Weighting, customer_release
 
 
 def claim(**changes):
@@ -29,7 +29,15 @@ def test_no_noise_is_printed_as_infinity():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"epsilon": -1.0}, {"epsilon": math.nan}, {"delta": 0.0}, {"k": 2}, {"k": 0}]
+    "wrong",
+    [
+        {"epsilon": -1.0},
+        {"epsilon": math.nan},
+        {"delta": 0.0},
+        {"k": 2},
+        {"k": 0},
+        {"weighting": Weighting.ONE_OVER_SHOPS},
+    ],
 )
 def test_a_claim_that_cannot_be_is_refused(wrong):
     with pytest.raises(InvalidReleaseError):
@@ -57,3 +65,30 @@ def test_noise_in_every_store_promises_the_person_more_than_noise_once_in_the_su
         for placement in (NoisePlacement.EVERY_STORE, NoisePlacement.ONCE_IN_SUM)
     )
     assert every < once
+
+
+def test_with_weights_a_person_is_promised_what_a_customer_of_one_shop_is():
+    """By hand: two Gaussians of 8 are one of 8 / sqrt 2, however many shops; against dp-accounting itself."""
+    from dp_accounting.pld import privacy_loss_distribution
+
+    exact = privacy_loss_distribution.from_gaussian_mechanism(
+        8 / math.sqrt(2), value_discretization_interval=1e-4
+    ).get_epsilon_for_delta(1e-5)
+    releases = [customer_release(noise_multiplier=8.0, steps=2)]
+    for weighting, said in (
+        (Weighting.ONE_OVER_SHOPS, "up to 20 shops, each contribution divided by their number"),
+        (Weighting.ONE_OVER_MOST, "up to 20 shops, each contribution divided by that number"),
+    ):
+        both = two_claims(
+            releases,
+            delta=1e-5,
+            stores_per_person=20,
+            placement=NoisePlacement.ONCE_IN_SUM,
+            weighting=weighting,
+        )
+        assert both.person.epsilon == both.customer.epsilon == pytest.approx(exact, rel=0.001)
+        assert said in both.lines()[1]
+        assert "divided" not in both.lines()[0]
+    without = two_claims(releases, delta=1e-5, stores_per_person=20, placement=NoisePlacement.ONCE_IN_SUM)
+    assert without.person.epsilon > 20 * exact  # the twin: whole contributions
+    assert "divided" not in without.lines()[1]

@@ -10,6 +10,7 @@ from highstreet.privacy.releases import (
     Neighbouring,
     NoisePlacement,
     PrivacyUnit,
+    Weighting,
     customer_release,
     release_for_person,
 )
@@ -50,3 +51,30 @@ def test_only_a_customer_at_a_store_extends_to_a_person():
     person = release_for_person(one, stores=2, placement=NoisePlacement.ONCE_IN_SUM)
     with pytest.raises(UnsupportedReleaseError):
         release_for_person(person, stores=2, placement=NoisePlacement.ONCE_IN_SUM)
+
+
+WEIGHTED = [each for each in Weighting if each is not Weighting.WHOLE]
+
+
+@given(st.integers(1, 20), st.integers(1, 60), st.sampled_from(WEIGHTED))
+def test_all_weighted_contributions_of_a_person_are_one(stores, steps, weighting):
+    one = customer_release(noise_multiplier=3.0, steps=steps)
+    once = NoisePlacement.ONCE_IN_SUM
+    person = release_for_person(one, stores=stores, placement=once, weighting=weighting)
+    assert (person.privacy_unit, person.contributions) == (PrivacyUnit.PERSON, 1)
+    assert (person.steps, person.noise_multiplier) == (steps, 3.0)
+
+
+@pytest.mark.parametrize("weighting", WEIGHTED)
+def test_weights_are_refused_where_shops_sample_apart_or_are_seen_one_by_one(weighting):
+    whole, sampled = (customer_release(noise_multiplier=3.0, sampling_rate=rate) for rate in (1.0, 0.5))
+    for release, placement in (
+        (sampled, NoisePlacement.ONCE_IN_SUM),
+        (whole, NoisePlacement.EVERY_STORE),
+    ):
+        release_for_person(release, stores=2, placement=placement)
+        with pytest.raises(UnsupportedReleaseError):
+            release_for_person(release, stores=2, placement=placement, weighting=weighting)
+    person = release_for_person(whole, stores=2, placement=NoisePlacement.ONCE_IN_SUM)
+    with pytest.raises(UnsupportedReleaseError):
+        release_for_person(person, stores=2, placement=NoisePlacement.ONCE_IN_SUM, weighting=weighting)

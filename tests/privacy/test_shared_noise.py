@@ -56,6 +56,7 @@ def mechanisms(draw):
             colluders=draw(st.integers(0, floor - 1)),
             stores=draw(st.integers(floor, 200)),
             clients_per_store=draw(st.integers(1, 5000)),
+            shops_per_person=draw(st.integers(1, floor)),
         )
     except InvalidReleaseError:
         assume(False)
@@ -66,7 +67,8 @@ def test_the_noise_promised_is_reached_exactly_at_the_floor(built):
     reached = built.noise_multiplier_with(contributors=built.floor, colluders=built.colluders)
     # In exact arithmetic: tau^2 >= (z sensitivity)^2 with sensitivity from the stated grid step.
     sensitivity = Fraction(built.clipping_norm) * Fraction(1 + ROUNDING_SLACK) / Fraction(built.grid_step)
-    sensitivity += Fraction(math.sqrt(built.dimension)) * (1 + Fraction(1, 2**20))
+    rounding = Fraction(math.sqrt(built.dimension)) * (1 + Fraction(1, 2**20))
+    sensitivity += built.shops_per_person * rounding
     tau_squared = (built.floor - built.colluders) * 4**built.share_log2_stddev - Fraction(1, 12)
     multiplier_squared = tau_squared / sensitivity**2
     assert multiplier_squared >= Fraction(built.noise_multiplier) ** 2
@@ -169,6 +171,39 @@ def test_without_the_term_for_rounding_the_sensitivity_would_be_exceeded():
     assert exact + 0.99 * 20 < change <= built.sensitivity
     without = built.clipping_norm * (1 + ROUNDING_SLACK) / built.grid_step
     assert change > without
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 8), st.sampled_from([1, 17, 400]))
+def test_a_person_with_weights_moves_all_stores_together_within_the_sensitivity(seed, shops, d):
+    built = mechanism(dimension=d, stores=200, clients_per_store=200, shops_per_person=shops)
+    generator = np.random.default_rng(seed)
+    weights = generator.dirichlet(np.ones(shops))
+    moved = np.zeros(d)
+    for weight in weights:
+        one = (np.rint(generator.normal(size=d) * 50) + 0.5 - 1e-6) * built.grid_step
+        direction = generator.choice([1.0, generator.normal()], size=d) if seed % 2 else np.ones(d)
+        change = weight * built.clipping_norm * direction / max(np.linalg.norm(direction), 1e-9)
+        moved += built.encode(one + change) - built.encode(one)
+    assert np.linalg.norm(moved) <= built.sensitivity
+
+
+def test_with_the_rounding_of_one_store_only_a_person_with_weights_would_exceed_the_sensitivity():
+    """The worst case of rounding in one store, in five of them at once."""
+    shops = 5
+    one, five = (
+        mechanism(dimension=400, stores=200, clients_per_store=2000, shops_per_person=k) for k in (1, shops)
+    )
+
+    def moved(built):
+        below = np.full(400, 0.5 - 1e-6) * built.grid_step
+        steps = np.floor(built.clipping_norm / shops / 20 / built.grid_step - 1e-3) + 2e-6
+        assert shops * steps * 20 * built.grid_step <= built.clipping_norm
+        return shops * change_in_steps(built, below, below + steps * built.grid_step)
+
+    assert moved(five) <= five.sensitivity
+    assert moved(one) > one.sensitivity
+    assert five.noise_multiplier_with(contributors=4, colluders=1) == pytest.approx(1.5, rel=1e-10)
 
 
 @given(
@@ -334,6 +369,8 @@ def test_single_precision_sums_are_divided_in_double_precision():
         {"colluders": -1},
         {"stores": 3},
         {"clients_per_store": 0},
+        {"shops_per_person": 0},
+        {"shops_per_person": 21},
     ],
 )
 def test_numbers_that_describe_no_mechanism_are_refused(wrong):
