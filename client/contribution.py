@@ -1,8 +1,9 @@
 """What one store puts into a round's secure sum: the one path of the store service and the lab.
 
-Sample the customers, take each one's clipped row or gradient, add them up (`clipped_sum`); put the sum on the
-grid and add this store's share of the noise (`contribute`). Nothing here reads a clock, a file or a ledger:
-the caller has spent the budget before, and shares what comes out among the round's committee.
+Sample the customers, take each one's clipped row or gradient times the customer's weight, add them up
+(`clipped_sum`); put the sum on the grid and add this store's share of the noise (`contribute`). Nothing here
+reads a clock, a file or a ledger: the caller has spent the budget before, and shares what comes out among the
+round's committee.
 """
 
 from __future__ import annotations
@@ -14,15 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from highstreet.models.plan import ModelPlan, PhaseKind, PhasePlan
-from highstreet.models.programme import customer_rows, gradient_task
+from highstreet.models.programme import GradientTask, customer_rows, gradient_task
 from highstreet.models.shop import ShopData
 from highstreet.models.state import SharedState
 from highstreet.privacy.clipping import clipped_row_sum
+from highstreet.privacy.errors import UnsupportedReleaseError
 from highstreet.privacy.noise import NoiseSource, SecureNoise, SeededNoise, require_secure
 from highstreet.privacy.per_customer import batch_rows, clipped_gradient_sum
 from highstreet.privacy.releases import GaussianRelease, customer_release
 from highstreet.privacy.sampling import poisson_sample
 from highstreet.privacy.shared_noise import DistributedMechanism
+from highstreet.privacy.summing import compensated_sum
 
 __all__ = [
     "Rehearsal",
@@ -112,17 +115,37 @@ def clipped_sum(
 
     Returns:
         float64, shape (phase.dimension,).
+
+    Raises:
+        UnsupportedReleaseError: the phase samples and the shop has weights. Shops sample apart, and nothing
+            is proven about the part of several small contributions that happens to be drawn. Whether a shop
+            has weights is the plan's affair, not a customer's: the refusal tells of nobody.
     """
+    if shop.weights is not None and phase.sampling_rate < 1:
+        raise UnsupportedReleaseError("Customers with weights cannot be sampled.")
     count = len(shop.customer_ids)
     rows = poisson_sample(count, sampling_rate=phase.sampling_rate, source=source)
     return sum_over(plan, phase, state, shop if len(rows) == count else shop.select(rows))
 
 
 def sum_over(plan: ModelPlan, phase: PhasePlan, state: SharedState, shop: ShopData) -> NDArray[np.float64]:
-    """Return the clipped sum over every customer of this shop, sampled or not.
+    """Return the clipped sum over every customer of this shop, sampled or not, each times its weight.
 
-    Removing one customer from the shop changes it by at most the phase's clipping norm.
+    Removing one customer from the shop changes it by at most the customer's weight times the phase's
+    clipping norm; a customer of weight 0 is as if not there. So whoever has weights that add up to at most 1
+    over several shops changes the sum over these shops by at most the clipping norm. Weights all 1 change
+    no bit.
     """
+    if shop.weights is None or (shop.weights == 1).all():
+        return _sum_of_whole(plan, phase, state, shop)
+    counting = shop.select(np.flatnonzero(shop.weights > 0))
+    return compensated_sum(_weighted_blocks(plan, phase, state, counting), dimension=phase.dimension)
+
+
+def _sum_of_whole(
+    plan: ModelPlan, phase: PhasePlan, state: SharedState, shop: ShopData
+) -> NDArray[np.float64]:
+    """Sum up clipped contributions, weights aside."""
     if phase.kind is not PhaseKind.GRADIENT:
         return clipped_row_sum(
             customer_rows(plan, phase, state, shop),
@@ -130,11 +153,43 @@ def sum_over(plan: ModelPlan, phase: PhasePlan, state: SharedState, shop: ShopDa
             clipping_norm=phase.clipping_norm,
         )
     task = gradient_task(plan, phase, state)
+    return _gradient_sum(phase, task, shop, np.arange(len(shop.customer_ids)))
+
+
+def _weighted_blocks(
+    plan: ModelPlan, phase: PhasePlan, state: SharedState, shop: ShopData
+) -> Iterator[tuple[int, NDArray[np.float64]]]:
+    """Yield (customers, weight times the clipped sum over them), weights in ascending order.
+
+    Weights come after the clipping, or a small one would undo it. The extra rounding, of one product and one
+    more compensated sum, is in the proof of `summing.ROUNDING_SLACK`.
+    """
+    weights = np.asarray(shop.weights)
+    if phase.kind is PhaseKind.GRADIENT:
+        task = gradient_task(plan, phase, state)
+        for weight in np.unique(weights):
+            rows = np.flatnonzero(weights == weight)
+            yield len(rows), weight * _gradient_sum(phase, task, shop, rows)
+        return
+    start = 0
+    for chunk in customer_rows(plan, phase, state, shop):
+        here = weights[start : start + len(chunk)]
+        start += len(chunk)
+        for weight in np.unique(here):
+            rows = chunk[here == weight]
+            total = clipped_row_sum([rows], dimension=phase.dimension, clipping_norm=phase.clipping_norm)
+            yield len(rows), weight * total
+
+
+def _gradient_sum(
+    phase: PhasePlan, task: GradientTask, shop: ShopData, rows: NDArray[np.integer]
+) -> NDArray[np.float64]:
+    """Sum up the clipped gradients of these customers."""
     step = batch_rows(phase.dimension)
 
     def batches() -> Iterator[tuple[object, ...]]:
-        for start in range(0, len(shop.customer_ids), step):
-            yield task.examples(shop, np.arange(start, min(start + step, len(shop.customer_ids))))
+        for start in range(0, len(rows), step):
+            yield task.examples(shop, rows[start : start + step])
 
     return clipped_gradient_sum(
         task.module,

@@ -139,14 +139,19 @@ class ShopData:
         purchases: order lines of the customers below; the order of lines carries no meaning.
         customer_ids: the shop's own ids, row by row.
         as_of: days since 1970-01-01; only purchases on earlier days count.
+        weights: float64 (customers,), in [0, 1]: how much of a customer's clipped contribution counts in a
+            shared sum (0: as if not there); None for all of everybody's. Of no account to the shop's own
+            model.
     """
 
     catalogue: Catalogue
     purchases: Purchases
     customer_ids: tuple[str, ...]
     as_of: int
+    weights: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
+        self._check_weights()
         bought = self.purchases
         if len(bought) == 0:
             return
@@ -176,6 +181,7 @@ class ShopData:
             ),
             customer_ids=tuple(self.customer_ids[row] for row in rows),
             as_of=self.as_of,
+            weights=None if self.weights is None else self.weights[rows],
         )
 
     def before(self, day: int) -> ShopData:
@@ -192,4 +198,13 @@ class ShopData:
             ),
             customer_ids=self.customer_ids,
             as_of=min(day, self.as_of),
+            weights=self.weights,
         )
+
+    def _check_weights(self) -> None:
+        if self.weights is None:
+            return
+        if self.weights.shape != (len(self.customer_ids),) or self.weights.dtype != np.float64:
+            raise InvalidShopDataError("A shop's weights must be one double-precision number per customer.")
+        if not ((self.weights >= 0) & (self.weights <= 1)).all():
+            raise InvalidShopDataError("A customer's weight must lie between 0 and 1.")

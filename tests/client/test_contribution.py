@@ -5,6 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from highstreet.client.contribution import (
     clipped_sum,
@@ -22,7 +24,7 @@ from highstreet.models.programme import (
 )
 from highstreet.models.schema import FeatureSchema
 from highstreet.models.shop import Catalogue, Product, Purchases, ShopData
-from highstreet.privacy.errors import InvalidReleaseError, SeededNoiseError
+from highstreet.privacy.errors import InvalidReleaseError, SeededNoiseError, UnsupportedReleaseError
 from highstreet.privacy.noise import SecureNoise, SeededNoise
 from highstreet.privacy.sampling import poisson_sample
 from highstreet.privacy.summing import ROUNDING_SLACK
@@ -262,3 +264,95 @@ def test_the_gradient_is_the_one_the_task_defines(shop, states):
         expected += torch.cat([g.reshape(-1) for g in torch.autograd.grad(loss, parameters)]).numpy()
     assert np.allclose(sum_over(PLAN, loose, states[phase.index], shop), expected, atol=1e-9)
     assert np.any(expected)
+
+
+def weighted(shop, weights):
+    return replace(shop, weights=np.asarray(weights, dtype=np.float64))
+
+
+def tightened(phase):
+    """With a clip so tight that nearly everybody contributes the whole clipping norm."""
+    return replace(phase, clipping_norm=phase.clipping_norm * 0.05)
+
+
+@PHASES
+def test_weights_all_one_change_no_bit(phase, shop, states):
+    state = states[phase.index]
+    plain = sum_over(PLAN, phase, state, shop)
+    assert sum_over(PLAN, phase, state, weighted(shop, np.ones(CUSTOMERS))).tobytes() == plain.tobytes()
+
+
+@PHASES
+def test_a_customer_of_weight_nothing_is_as_if_not_there(phase, shop, states):
+    """Even where the others have weights between 0 and 1, bit for bit."""
+    state = states[phase.index]
+    weights = np.linspace(0.1, 1.0, CUSTOMERS)
+    kept = np.flatnonzero(np.arange(CUSTOMERS) % 3 != 0)
+    weights[np.arange(CUSTOMERS) % 3 == 0] = 0
+    there = sum_over(PLAN, phase, state, weighted(shop, weights))
+    gone = sum_over(PLAN, phase, state, weighted(shop, weights).select(kept))
+    assert there.tobytes() == gone.tobytes()
+    assert not sum_over(PLAN, phase, state, weighted(shop, np.zeros(CUSTOMERS))).any()
+
+
+@PHASES
+def test_each_customer_counts_by_weight_after_the_clip(phase, shop, states):
+    """Against one customer at a time; a weight before the clip would give whoever is clipped a whole part."""
+    state, tight = states[phase.index], tightened(phase)
+    weights = np.random.default_rng(3).choice([0.0, 1 / 7, 1 / 3, 0.5, 1.0], CUSTOMERS)
+    alone = [sum_over(PLAN, tight, state, shop.select(np.array([row]))) for row in range(CUSTOMERS)]
+    got = sum_over(PLAN, tight, state, weighted(shop, weights))
+    allowed = CUSTOMERS * tight.clipping_norm * 2.0**-24
+    assert np.linalg.norm(got - weights @ np.array(alone)) <= allowed
+    assert np.linalg.norm(got - np.sum(alone, axis=0)) > allowed  # the twin: not the sum without weights
+
+
+@PHASES
+@settings(max_examples=6, deadline=None)
+@given(
+    parts=st.lists(st.integers(1, 20), min_size=2, max_size=5), equal=st.booleans(), seed=st.integers(0, 9)
+)
+def test_removing_a_person_from_all_shops_moves_their_sum_by_at_most_the_clipping_norm(
+    phase, shop, states, parts, equal, seed
+):
+    """The person is the same heavy buyer in each shop, so that the contributions point the same way."""
+    state, tight = states[phase.index], tightened(phase)
+    generator = np.random.default_rng(seed)
+    person, count = CUSTOMERS - 1, len(parts)
+    mine = np.full(count, 1 / count) if equal else np.array(parts) / sum(parts)
+
+    def moved(weight_in_each):
+        total = np.zeros(phase.dimension)
+        for weight in weight_in_each:
+            others = generator.choice(CUSTOMERS - 1, size=2, replace=False)
+            rows = np.append(others, person)
+            weights = np.append(1 / generator.integers(1, 6, len(others)), weight)
+            here = weighted(shop.select(rows), weights)
+            whole = sum_over(PLAN, tight, state, here)
+            total += whole - sum_over(PLAN, tight, state, here.select(np.arange(len(others))))
+        return np.linalg.norm(total)
+
+    assert moved(mine) <= tight.clipping_norm * (1 + ROUNDING_SLACK)
+    assert moved(np.ones(count)) > tight.clipping_norm * (1 + ROUNDING_SLACK)  # the twin
+
+
+@PHASES
+def test_removing_a_person_moves_the_integers_of_all_shops_by_at_most_the_sensitivity(phase, shop, states):
+    """Each shop rounds for itself, which the mechanism allows for; its own tests hold the twin."""
+    state, shops = states[phase.index], 6
+    tight = tightened(phase)
+    mechanism = replace(mechanism_for(PLAN, tight, participants=shops), shops_per_person=shops)
+    moves = np.zeros(phase.dimension)
+    for row in range(shops):
+        here = weighted(shop.select(np.array([row, CUSTOMERS - 1])), [1.0, 1 / shops])
+        with_person = mechanism.encode(sum_over(PLAN, tight, state, here))
+        moves += with_person - mechanism.encode(sum_over(PLAN, tight, state, here.select(np.array([0]))))
+    assert 0.5 * mechanism.sensitivity < np.linalg.norm(moves) <= mechanism.sensitivity
+
+
+def test_customers_with_weights_are_never_sampled(shop, states):
+    phase = next(phase for phase in PLAN.phases if phase.name == "ranker")
+    sampled = replace(phase, sampling_rate=0.5)
+    for weights in (np.ones(CUSTOMERS), np.full(CUSTOMERS, 0.5)):
+        with pytest.raises(UnsupportedReleaseError):
+            clipped_sum(PLAN, sampled, states[phase.index], weighted(shop, weights), source=SeededNoise(9))

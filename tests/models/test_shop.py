@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -70,3 +72,22 @@ def test_contradicting_columns_are_refused(shop):
                 for name in ("category", "product_type", "brand", "maker", "size", "price_band")
             },
         )
+
+
+def test_weights_go_with_their_customers(shop):
+    weights = np.linspace(0, 1, len(shop.customer_ids))
+    heavy = replace(shop, weights=weights)
+    assert heavy.select(np.array([3, 1])).weights.tolist() == [weights[3], weights[1]]
+    assert heavy.before(shop.as_of - 50).weights is weights
+    assert shop.select(np.array([3, 1])).weights is None
+
+
+@pytest.mark.parametrize("wrong", [-1e-9, 1 + 1e-9, np.nan, np.inf])
+def test_a_weight_out_of_range_is_refused(shop, wrong):
+    weights = np.ones(len(shop.customer_ids))
+    replace(shop, weights=weights)
+    with pytest.raises(InvalidShopDataError, match="between 0 and 1"):
+        replace(shop, weights=np.where(np.arange(len(weights)) == 2, wrong, weights))
+    for odd in (weights[:-1], weights.astype(np.float32), weights[:, None]):
+        with pytest.raises(InvalidShopDataError, match="one double-precision number per customer"):
+            replace(shop, weights=odd)
