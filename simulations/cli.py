@@ -170,7 +170,7 @@ def conditions_command() -> None:
     from highstreet.simulations.conditions import conditions_for
 
     for each in conditions_for((1.0, 3.0)):
-        typer.echo(f"{each.name:<24} {each.title}")
+        typer.echo(f"{each.name:<28} {each.title}")
 
 
 @sample_app.command("split")

@@ -1,7 +1,8 @@
 """The conditions of a replay: what is compared, as data.
 
-A condition is a way of recommending. Opponents need no co-op; a co-op condition names who adds the noise and
-for which epsilon. A co-op condition is always served with what each shop goes on learning by itself.
+A condition is a way of recommending. Opponents need no co-op; a co-op condition names who adds the noise, for
+which epsilon, and whom that protects. A co-op condition is always served with what each shop goes on learning
+by itself.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from highstreet.privacy.releases import Weighting
 from highstreet.simulations.errors import UnknownConditionError
 
 __all__ = ["DELTA", "OPPONENTS", "Condition", "Kind", "Placement", "choose", "conditions_for"]
@@ -42,8 +44,11 @@ class Condition:
         title: in the table.
         kind: how scores come about.
         placement: who adds the noise (COOP only).
-        epsilon: at DELTA, for a customer at a store; None without noise.
+        epsilon: at DELTA; for a customer at a store where contributions are whole, else for a person. None
+            without noise.
         is_random: whether another seed gives another result.
+        weighting: of customers' contributions to the sums.
+        is_extra: run only when named.
     """
 
     name: str
@@ -52,6 +57,8 @@ class Condition:
     placement: Placement = Placement.NOBODY
     epsilon: float | None = None
     is_random: bool = False
+    weighting: Weighting = Weighting.WHOLE
+    is_extra: bool = False
 
 
 OPPONENTS = (
@@ -66,24 +73,55 @@ OPPONENTS = (
 _ALONE = Condition(name="alone", title="each shop alone: its own best model", kind=Kind.ALONE, is_random=True)
 
 
-def conditions_for(epsilons: Iterable[float]) -> tuple[Condition, ...]:
-    """Return all conditions: opponents, alone, the co-op without privacy, and at each epsilon both ways.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Way:
+    """One way of spending an epsilon: name and title behind the epsilon, and what they stand for."""
 
-    >>> [condition.name for condition in conditions_for([3])][-3:]
-    ['no-privacy', 'epsilon-3-in-sum', 'epsilon-3-per-store']
+    name: str
+    title: str
+    placement: Placement
+    weighting: Weighting = Weighting.WHOLE
+    is_extra: bool = False
+
+
+_WAYS = (
+    _Way(name="in-sum", title="per customer, noise once in the sum", placement=Placement.ONCE_IN_SUM),
+    _Way(
+        name="person-in-sum",
+        title="per person (k known exactly), noise in the sum",
+        placement=Placement.ONCE_IN_SUM,
+        weighting=Weighting.ONE_OVER_SHOPS,
+    ),
+    _Way(
+        name="worst-case-in-sum",
+        title="per person (k unknown), noise in the sum",
+        placement=Placement.ONCE_IN_SUM,
+        weighting=Weighting.ONE_OVER_MOST,
+        is_extra=True,
+    ),
+    _Way(name="per-store", title="per customer, noise in every store", placement=Placement.EVERY_STORE),
+)
+
+
+def conditions_for(epsilons: Iterable[float]) -> tuple[Condition, ...]:
+    """Return all conditions: opponents, alone, the co-op without privacy, and at each epsilon every way.
+
+    >>> [condition.name for condition in conditions_for([3])][-4:]
+    ['epsilon-3-in-sum', 'epsilon-3-person-in-sum', 'epsilon-3-worst-case-in-sum', 'epsilon-3-per-store']
     """
     private = [
         Condition(
-            name=f"epsilon-{epsilon:g}-{'in-sum' if placement is Placement.ONCE_IN_SUM else 'per-store'}",
-            title=f"co-op prior + local, epsilon {epsilon:g}, "
-            + ("noise once in the sum" if placement is Placement.ONCE_IN_SUM else "noise in every store"),
+            name=f"epsilon-{epsilon:g}-{way.name}",
+            title=f"co-op prior + local, epsilon {epsilon:g} {way.title}",
             kind=Kind.COOP,
-            placement=placement,
+            placement=way.placement,
             epsilon=epsilon,
             is_random=True,
+            weighting=way.weighting,
+            is_extra=way.is_extra,
         )
         for epsilon in epsilons
-        for placement in (Placement.ONCE_IN_SUM, Placement.EVERY_STORE)
+        for way in _WAYS
     ]
     without = Condition(
         name="no-privacy", title="co-op prior + local, no privacy", kind=Kind.COOP, is_random=True
@@ -92,7 +130,7 @@ def conditions_for(epsilons: Iterable[float]) -> tuple[Condition, ...]:
 
 
 def choose(conditions: Sequence[Condition], names: Sequence[str]) -> tuple[Condition, ...]:
-    """Return the conditions named, in the table's order; all of them when none is named.
+    """Return the conditions named, in the table's order; all but the extra ones when none is named.
 
     Raises:
         UnknownConditionError: a name is not among them.
@@ -104,4 +142,6 @@ def choose(conditions: Sequence[Condition], names: Sequence[str]) -> tuple[Condi
             f"There is no condition {', '.join(unknown)}.",
             next_step=f"Choose among: {', '.join(sorted(known))}.",
         )
-    return tuple(condition for condition in conditions if not names or condition.name in names)
+    if not names:
+        return tuple(condition for condition in conditions if not condition.is_extra)
+    return tuple(condition for condition in conditions if condition.name in names)

@@ -196,7 +196,7 @@ def _show(
     screen.print(f"{federation.note}.")
     for table in tables_of_summary(summary)[:1]:
         for row in table.rows:
-            screen.print(f"{row[0]:<58} all {row[2]:<22} novel {row[4]}", highlight=False)
+            screen.print(f"{row[0]:<72} all {row[2]:<22} novel {row[4]}", highlight=False)
     if request.conditions:
         screen.print("Only some conditions were asked for; leave out --condition for the whole table.")
 

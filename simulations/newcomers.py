@@ -45,7 +45,7 @@ def with_newcomers(federation: Federation, *, past_weeks: int) -> Federation:
             for store in federation.stores
             if store.store_id in joining
         ),
-        members=tuple(store.shop for store in federation.stores if store.store_id not in joining),
+        members=tuple(store for store in federation.stores if store.store_id not in joining),
     )
 
 

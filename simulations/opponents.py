@@ -36,7 +36,7 @@ _AFFINITY_SMOOTHING = 0.3
 def judge_opponent(federation: Federation, name: str) -> NDArray[np.float64]:
     """Return the metrics of one opponent, as `judge` does."""
     histories = [bought(store.shop) for store in federation.stores]
-    everything = csr_array(vstack([bought(shop) for shop in federation.training]))
+    everything = csr_array(vstack([bought(store.shop) for store in federation.training]))
     return judge(federation, _scorer(name, histories, everything))
 
 

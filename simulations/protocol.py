@@ -118,12 +118,12 @@ class Federation:
     protocol: Protocol
     catalogue: Catalogue
     stores: tuple[LabStore, ...]
-    members: tuple[ShopData, ...] | None = None
+    members: tuple[LabStore, ...] | None = None
 
     @property
-    def training(self) -> tuple[ShopData, ...]:
+    def training(self) -> tuple[LabStore, ...]:
         """The shops that train."""
-        return tuple(store.shop for store in self.stores) if self.members is None else self.members
+        return self.stores if self.members is None else self.members
 
     @property
     def customers(self) -> int:

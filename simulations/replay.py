@@ -26,17 +26,16 @@ from highstreet.models.schema import FeatureSchema
 from highstreet.models.serving import Recommender
 from highstreet.models.state import SharedState
 from highstreet.privacy.claims import two_claims
-from highstreet.privacy.releases import NoisePlacement
+from highstreet.privacy.releases import NoisePlacement, Weighting
 from highstreet.simulations.conditions import DELTA, Condition, Kind, Placement
 from highstreet.simulations.judging import judge
 from highstreet.simulations.opponents import judge_opponent
+from highstreet.simulations.person_weights import STORES_PER_PERSON, weighted_shops
 from highstreet.simulations.protocol import Federation, LabStore
-from highstreet.simulations.training import FirstSums, plan_for, train
+from highstreet.simulations.training import FirstSums, plan_for, shops_per_person, train
 
-__all__ = ["STORES_PER_PERSON", "Job", "Outcome", "jobs_for", "replay"]
+__all__ = ["Job", "Outcome", "jobs_for", "replay"]
 
-#: Most shops of the co-op one person shops in: the sample data have 20.
-STORES_PER_PERSON = 20
 _CODE = {
     Kind.OPPONENT: ("models/baselines.py", "models/metrics.py", "simulations/opponents.py"),
     Kind.ALONE: ("models",),
@@ -45,9 +44,14 @@ _CODE = {
         "privacy",
         "privacy/secure_sum",
         "client/contribution.py",
+        "simulations/person_weights.py",
         "simulations/secure_sums.py",
         "simulations/training.py",
     ),
+}
+_WEIGHTS = {
+    Weighting.ONE_OVER_SHOPS: "1 / k for a person in k shops, k known exactly, as private matching gives it",
+    Weighting.ONE_OVER_MOST: "1 / most_shops for everybody, as where no shop knows k",
 }
 _PLACEMENTS = {
     Placement.EVERY_STORE: NoisePlacement.EVERY_STORE,
@@ -119,7 +123,7 @@ def jobs_for(
     jobs = []
     for condition, seed in pairs:
         terms = rounds if condition.placement is Placement.ONCE_IN_SUM else None
-        fingerprint = _fingerprint(condition, data, terms)
+        fingerprint = _fingerprint(condition, data + _weights_digest(federation, condition.weighting), terms)
         jobs.append(Job(condition=condition, seed=seed, fingerprint=fingerprint, rounds=terms))
     return jobs
 
@@ -136,7 +140,7 @@ def replay(
         step: told (what, done, of how many) as work goes on.
     """
     first_sums: FirstSums = {}
-    plans: dict[float | None, ModelPlan] = {}
+    plans: dict[tuple[float | None, Weighting], ModelPlan] = {}
     for job in jobs:
         condition = job.condition
         started = time.perf_counter()
@@ -146,9 +150,10 @@ def replay(
             step(condition.title, 0, 1)
             values = judge_opponent(federation, condition.name)
         else:
-            if condition.epsilon not in plans:
-                plans[condition.epsilon] = plan_for(schema, condition.epsilon)
-            plan = plans[condition.epsilon]
+            wanted = (condition.epsilon, condition.weighting)
+            if wanted not in plans:
+                plans[wanted] = plan_for(schema, *wanted)
+            plan = plans[wanted]
             release = _release(federation, plan, job, first_sums, step)
             values = _judge_shops(federation, plan, release, job, step)
             claims = _claims(plan, condition)
@@ -164,12 +169,13 @@ def _release(
         return None
     return train(
         plan,
-        federation.training,
+        weighted_shops(federation.training, job.condition.weighting),
         placement=job.condition.placement,
         seed=job.seed,
         first_sums=first_sums,
         step=step,
         rounds=job.rounds,
+        weighting=job.condition.weighting,
     )
 
 
@@ -198,6 +204,7 @@ def _claims(plan: ModelPlan, condition: Condition) -> tuple[str, ...]:
         delta=DELTA,
         stores_per_person=STORES_PER_PERSON,
         placement=_PLACEMENTS[condition.placement],
+        weighting=condition.weighting,
     )
     return both.lines()
 
@@ -215,16 +222,27 @@ def _details(plan: ModelPlan, job: Job, *, stores: int) -> dict[str, object]:
             for phase in plan.phases
         ],
     }
+    weighting = job.condition.weighting
+    if weighting is not Weighting.WHOLE:
+        details["weights"] = {"rule": _WEIGHTS[weighting], "most_shops": STORES_PER_PERSON}
     if job.rounds is not None:
-        details["secure_sum"] = _secure_sum_details(plan, job.rounds, stores=stores)
+        details["secure_sum"] = _secure_sum_details(plan, job.rounds, weighting, stores=stores)
     return details
 
 
-def _secure_sum_details(plan: ModelPlan, rounds: RoundTerms, *, stores: int) -> dict[str, object]:
+def _secure_sum_details(
+    plan: ModelPlan, rounds: RoundTerms, weighting: Weighting, *, stores: int
+) -> dict[str, object]:
     """Say how the sums were held, and how much more noise than promised they carry; all shops contributed."""
     terms = committee_terms(rounds)
     phase = plan.phases[0]
-    mechanism = mechanism_under(phase, rounds, participants=stores, clients_per_store=plan.clients_per_store)
+    mechanism = mechanism_under(
+        phase,
+        rounds,
+        participants=stores,
+        clients_per_store=plan.clients_per_store,
+        shops_per_person=shops_per_person(weighting),
+    )
     reached = mechanism.noise_multiplier_with(contributors=stores, colluders=rounds.colluders)
     return {
         "contributors": stores,
@@ -233,6 +251,7 @@ def _secure_sum_details(plan: ModelPlan, rounds: RoundTerms, *, stores: int) -> 
         "committee": terms.seats(stores),
         "threshold": terms.threshold(terms.seats(stores)),
         "surplus": reached / phase.noise_multiplier,
+        "rounding": mechanism.rounding_share,
     }
 
 
@@ -259,8 +278,18 @@ def _data_digest(federation: Federation) -> str:
     for store in federation.stores:
         for judged in (store.persons, store.targets.indices, store.targets.indptr):
             digest.update(np.ascontiguousarray(judged).tobytes())
-    for shop in (*(store.shop for store in federation.stores), *(federation.members or ())):
-        lines = shop.purchases
+    for store in (*federation.stores, *(federation.members or ())):
+        lines = store.shop.purchases
         for column in (lines.customer, lines.item, lines.day):
             digest.update(np.ascontiguousarray(column).tobytes())
     return digest.hexdigest()
+
+
+def _weights_digest(federation: Federation, weighting: Weighting) -> str:
+    """A digest of the weights; nothing where contributions are whole, whatever persons there are."""
+    if weighting is Weighting.WHOLE:
+        return ""
+    digest = hashlib.sha256()
+    for shop in weighted_shops(federation.training, weighting):
+        digest.update(np.ascontiguousarray(shop.weights).tobytes())
+    return f" {digest.hexdigest()}"

@@ -28,7 +28,7 @@ system-ui,sans-serif;fill:#1c2733}
 th,td{border-color:#334152}.label{fill:#e6edf3}.interval{stroke:#e6edf3}}
 """
 _SHAPES = {"coop": "diamond", "alone": "square", "opponent": "circle"}
-_LEFT, _RIGHT, _ROW = 330.0, 700.0, 24.0
+_LEFT, _RIGHT, _ROW = 450.0, 820.0, 24.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,27 +30,42 @@ from highstreet.models.state import SharedState
 from highstreet.privacy.calibration import calibrate_noise_multiplier
 from highstreet.privacy.mechanism import GaussianMechanism
 from highstreet.privacy.noise import SeededNoise
+from highstreet.privacy.releases import Weighting
 from highstreet.simulations.conditions import DELTA, Placement
+from highstreet.simulations.person_weights import STORES_PER_PERSON
 from highstreet.simulations.secure_sums import OneProcessCoop, round_terms
 
-__all__ = ["FirstSums", "plan_for", "train"]
+__all__ = ["FirstSums", "plan_for", "shops_per_person", "train"]
 
 Step = Callable[[str, int, int], None]
 #: Adds the stores' sums of a phase up: the sum with its noise, and the noise's stddev per coordinate in it.
 _Adder = Callable[[PhasePlan, Sequence[NDArray[np.float64]], SeededNoise], tuple[NDArray[np.float64], float]]
 FirstSums = dict[tuple[str, int], NDArray[np.float64]]
 
+#: What means are taken over: the sample's 75 customers per store, times their mean weight in its weeks 1 to
+#: 40 (0.316 where k is known, 1/20 where it is not). Sums of weights over the number of customers would be
+#: means that are too small. Public, as the 75 are.
+_CLIENTS_PER_STORE = {Weighting.WHOLE: 75, Weighting.ONE_OVER_SHOPS: 24, Weighting.ONE_OVER_MOST: 4}
 
-def plan_for(schema: FeatureSchema, epsilon: float | None) -> ModelPlan:
-    """Return the default programme at an epsilon (with DELTA, for a customer at a store), or without noise.
 
-    The noise multiplier is calibrated over the programme's releases by the shipped accountant.
+def plan_for(
+    schema: FeatureSchema, epsilon: float | None, weighting: Weighting = Weighting.WHOLE
+) -> ModelPlan:
+    """Return the default programme at an epsilon with DELTA, or without noise.
+
+    The noise multiplier is calibrated over the programme's releases by the shipped accountant: for a customer
+    at a store, which with weights is also the claim for a person.
     """
+    plan = partial(default_plan, schema, clients_per_store=_CLIENTS_PER_STORE[weighting])
     if epsilon is None:
-        return default_plan(schema, noise_multiplier=0.0)
-    shape = default_plan(schema, noise_multiplier=1.0)
-    factor = calibrate_noise_multiplier(list(releases_of(shape)), epsilon=epsilon, delta=DELTA)
-    return default_plan(schema, noise_multiplier=factor)
+        return plan(noise_multiplier=0.0)
+    releases = list(releases_of(plan(noise_multiplier=1.0)))
+    return plan(noise_multiplier=calibrate_noise_multiplier(releases, epsilon=epsilon, delta=DELTA))
+
+
+def shops_per_person(weighting: Weighting) -> int:
+    """Return in how many shops' rounding a person takes part that the mechanism must pay for."""
+    return 1 if weighting is Weighting.WHOLE else STORES_PER_PERSON
 
 
 def train(
@@ -62,29 +77,31 @@ def train(
     first_sums: FirstSums,
     step: Step,
     rounds: RoundTerms | None = None,
+    weighting: Weighting = Weighting.WHOLE,
 ) -> SharedState:
     """Run every phase over every shop and return the last state, which is what a release holds.
 
     Args:
         plan: the programme; without noise its placement must be NOBODY.
-        shops: every member's data, all customers consenting.
+        shops: every member's data, all customers consenting, with the weights of `weighting`.
         placement: who adds the noise.
         seed: of the noise and the sampling.
-        first_sums: clipped sums of the first phase by plan and shop, filled and reused: they depend on no
-            noise.
+        first_sums: clipped sums of the first phase by plan, weighting and shop, filled and reused: they
+            depend on no noise.
         step: told (phase, shops done, shops) as work goes on.
         rounds: how secure sums are held; `round_terms` of so many shops when None.
+        weighting: of contributions; the noise in a sum allows for what rounding costs with it.
 
     Raises:
         TooFewStoresError: the noise is to be added in the sum, and there are too few shops for one.
     """
-    add = _adder(plan, placement, rounds, stores=len(shops))
+    add = _adder(plan, placement, rounds, stores=len(shops), most_shops=shops_per_person(weighting))
     state = initial_state(plan)
     for phase in plan.phases:
         source = SeededNoise(_mixed(seed, phase.index))
         sums = []
         for index, shop in enumerate(shops):
-            sums.append(_store_sum(plan, phase, state, shop, index, source, first_sums))
+            sums.append(_store_sum(plan, phase, state, shop, (weighting, index), source, first_sums))
             step(f"{phase.name} {phase.index + 1}/{len(plan.phases)}", index + 1, len(shops))
         total, noise_stddev = add(phase, sums, source)
         state = apply_sum(plan, phase, state, total, stores=len(sums), noise_stddev=noise_stddev)
@@ -96,19 +113,22 @@ def _store_sum(
     phase: PhasePlan,
     state: SharedState,
     shop: ShopData,
-    index: int,
+    which: tuple[Weighting, int],
     source: SeededNoise,
     first_sums: FirstSums,
 ) -> NDArray[np.float64]:
     if phase.index > 0 or phase.sampling_rate < 1:
         return clipped_sum(plan, phase, state, shop, source=source)
-    key = (f"{sorted(plan.params.items())} {plan.schema.sha256()}", index)
+    weighting, index = which
+    key = (f"{sorted(plan.params.items())} {plan.schema.sha256()} {weighting}", index)
     if key not in first_sums:
         first_sums[key] = clipped_sum(plan, phase, state, shop, source=source)
     return first_sums[key]
 
 
-def _adder(plan: ModelPlan, placement: Placement, rounds: RoundTerms | None, *, stores: int) -> _Adder:
+def _adder(
+    plan: ModelPlan, placement: Placement, rounds: RoundTerms | None, *, stores: int, most_shops: int
+) -> _Adder:
     if placement is Placement.NOBODY:
         return _plain_sum
     if placement is Placement.EVERY_STORE:
@@ -120,7 +140,11 @@ def _adder(plan: ModelPlan, placement: Placement, rounds: RoundTerms | None, *, 
         phase: PhasePlan, sums: Sequence[NDArray[np.float64]], source: SeededNoise
     ) -> tuple[NDArray[np.float64], float]:
         mechanism = mechanism_under(
-            phase, terms, participants=stores, clients_per_store=plan.clients_per_store
+            phase,
+            terms,
+            participants=stores,
+            clients_per_store=plan.clients_per_store,
+            shops_per_person=most_shops,
         )
         addends = {index: partial(mechanism.share, each, source=source) for index, each in enumerate(sums)}
         opened = coop.add(addends, round_number=phase.index, dimension=phase.dimension)

@@ -1,20 +1,33 @@
 import pytest
 
+from highstreet.privacy.releases import Weighting
 from highstreet.simulations.conditions import OPPONENTS, Kind, choose, conditions_for
 from highstreet.simulations.errors import UnknownConditionError
 
+WAYS = ("in-sum", "person-in-sum", "worst-case-in-sum", "per-store")
 
-def test_every_epsilon_is_run_with_noise_in_the_sum_and_in_every_store():
-    names = [condition.name for condition in conditions_for((1.0, 3.0))]
-    assert {"epsilon-1-in-sum", "epsilon-1-per-store", "epsilon-3-in-sum", "epsilon-3-per-store"} <= set(
-        names
-    )
+
+def test_every_epsilon_is_run_for_customers_and_persons_in_the_sum_and_in_every_store():
+    names = [condition.name for condition in conditions_for((1.0, 2.0, 3.0, 8.0))]
+    assert names[-16:] == [f"epsilon-{epsilon}-{way}" for epsilon in (1, 2, 3, 8) for way in WAYS]
     assert len(names) == len(set(names))
 
 
-def test_any_epsilon_can_be_asked_for():
-    names = [condition.name for condition in conditions_for((1.0, 2.0, 3.0, 8.0))]
-    assert names[-8::2] == ["epsilon-1-in-sum", "epsilon-2-in-sum", "epsilon-3-in-sum", "epsilon-8-in-sum"]
+def test_titles_tell_conditions_apart_and_name_the_unit():
+    conditions = conditions_for((1.0, 3.0))
+    assert len({condition.title for condition in conditions}) == len(conditions)
+    for condition in conditions:
+        if condition.epsilon is not None:
+            is_weighted = condition.weighting is not Weighting.WHOLE
+            assert ("per person" if is_weighted else "per customer") in condition.title
+
+
+def test_the_worst_case_is_run_only_when_named():
+    everything = conditions_for((3.0,))
+    assert "epsilon-3-worst-case-in-sum" not in [each.name for each in choose(everything, [])]
+    assert "epsilon-3-person-in-sum" in [each.name for each in choose(everything, [])]
+    (named,) = choose(everything, ["epsilon-3-worst-case-in-sum"])
+    assert named.weighting is Weighting.ONE_OVER_MOST
 
 
 def test_only_what_is_trained_needs_seeds():

@@ -72,6 +72,25 @@ def test_replay_goes_on_where_it_stopped_and_reports_everything(tmp_path, tables
     assert "http" not in by_ending[".html"].split("<body>")[0]
 
 
+def test_a_person_is_promised_as_much_as_a_customer_where_contributions_are_divided(tmp_path, tables):
+    names = ("epsilon-3-in-sum", "epsilon-3-person-in-sum", "epsilon-3-worst-case-in-sum")
+    paths = run_replay(request(tmp_path, tables, seeds=1, conditions=names), console=quiet())
+    rows = {row["condition"]["name"]: row for row in json.loads(paths[1].read_text())["rows"]}
+    assert tuple(rows) == names
+    for name, said in zip(
+        names, ("20 shops", "divided by their number", "divided by that number"), strict=True
+    ):
+        customer, person = rows[name]["claims"]
+        assert customer.startswith("epsilon 3.00, delta 1e-05 for a customer of one shop")
+        assert person.startswith("epsilon 3.00") == (name != "epsilon-3-in-sum")
+        assert said in person
+        assert rows[name]["condition"]["title"] in paths[2].read_text()
+    assert "weights" not in rows[names[0]]["details"]
+    assert "k known exactly" in rows[names[1]]["details"]["weights"]["rule"]
+    means = [rows[name]["details"]["clients_per_store"] for name in names]
+    assert means == [75, 24, 4]
+
+
 def test_changed_code_or_data_is_run_anew(tmp_path, tables, monkeypatch):
     only = {"conditions": ("store-popularity",)}
     run_replay(request(tmp_path, tables, **only), console=quiet())

@@ -13,7 +13,7 @@ def test_newcomers_take_no_part_in_the_training():
     assert len(joined.stores) == 2
     assert len(joined.training) == 4
     by_id = {store.store_id: store.shop for store in federation.stores}
-    trained = {id(shop) for shop in joined.training}
+    trained = {id(store.shop) for store in joined.training}
     assert all(id(by_id[store.store_id]) not in trained for store in joined.stores)
 
 

@@ -74,7 +74,7 @@ def test_promises_say_who_adds_the_noise_and_how_much_of_it_is_surplus(summary):
     promised = next(table for table in tables_of_summary(summary) if table.title == "What is promised")
     assert promised.rows == (
         (
-            "co-op prior + local, epsilon 3, noise once in the sum",
+            "co-op prior + local, epsilon 3 per customer, noise once in the sum",
             *CLAIMS,
             "shares of 6 shops; floor 5, up to 1 colluding, committee of 6 of which 4 open; "
             "1.12 times what is promised",
