@@ -54,8 +54,13 @@ def mechanism_of(phase: PhasePlan, charter: Charter, *, participants: int) -> Di
     Raises:
         InvalidReleaseError: the phase has no noise, or so many stores' sums have no room in one.
     """
+    terms = charter.privacy
     return mechanism_under(
-        phase, charter.rounds, participants=participants, clients_per_store=charter.plan.clients_per_store
+        phase,
+        charter.rounds,
+        participants=participants,
+        clients_per_store=charter.plan.clients_per_store,
+        shops_per_person=terms.shops_per_person if terms.privacy_unit is PrivacyUnit.PERSON else 1,
     )
 
 

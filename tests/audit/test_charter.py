@@ -18,6 +18,7 @@ from highstreet.audit.errors import (
     UnreadableDocumentError,
 )
 from highstreet.audit.limits import StoreLimits, refuse_over_limits
+from highstreet.audit.requests import mechanism_of
 from highstreet.privacy.releases import Neighbouring, NoisePlacement, PrivacyUnit
 
 Make = Callable[..., Charter]
@@ -100,6 +101,40 @@ def test_the_claims_are_those_of_the_phases_composed_by_hand(charter_with: Make)
     assert claims.customer.epsilon == pytest.approx(one, rel=1e-3)
     assert claims.person.epsilon == pytest.approx(four, rel=1e-3)
     assert claims.person.k == 4
+
+
+def of_unit(charter: Charter, unit: PrivacyUnit) -> Charter:
+    return replace(charter, privacy=replace(charter.privacy, privacy_unit=unit))
+
+
+def test_a_charter_about_persons_costs_a_person_what_one_contribution_costs(charter_with: Make) -> None:
+    usual = claims_of(charter_with())
+    claims = claims_of(of_unit(charter_with(), PrivacyUnit.PERSON))
+    assert claims.customer == usual.customer
+    assert claims.person.epsilon == claims.customer.epsilon < usual.person.epsilon
+    assert "up to 4 shops, each contribution divided by their number" in str(claims.person)
+
+
+def test_a_charter_about_persons_makes_room_for_the_rounding_in_each_of_their_shops(
+    charter_with: Make,
+) -> None:
+    charter = charter_with()
+    phase = charter.plan.phases[0]
+    for unit, shops in ((PrivacyUnit.CUSTOMER_AT_STORE, 1), (PrivacyUnit.PERSON, 4)):
+        mechanism = mechanism_of(phase, of_unit(charter, unit), participants=9)
+        assert mechanism.shops_per_person == shops
+    assert mechanism_of(phase, of_unit(charter, PrivacyUnit.PERSON), participants=3).shops_per_person == 3
+
+
+def test_a_charter_about_another_unit_has_no_claims_and_none_but_customers_are_promised(
+    charter_with: Make,
+) -> None:
+    for unit in (PrivacyUnit.STORE, PrivacyUnit.EXAMPLE):
+        with pytest.raises(CharterError, match="customer_at_store or person"):
+            claims_of(of_unit(charter_with(), unit))
+    for unit in (PrivacyUnit.PERSON, PrivacyUnit.STORE):
+        with pytest.raises(CharterError, match="must be customer_at_store"):
+            check_promise(of_unit(charter_with(), unit))
 
 
 def test_a_charter_that_promises_less_than_it_costs_is_refused(charter_with: Make) -> None:
