@@ -3,11 +3,14 @@ import pytest
 from journeys import made_up_federation
 
 from highstreet.audit.claims import releases_of
+from highstreet.models.programme import default_plan
 from highstreet.models.schema import FeatureSchema
 from highstreet.privacy.accountant import epsilon as epsilon_of
+from highstreet.privacy.releases import Weighting
 from highstreet.simulations import training
 from highstreet.simulations.conditions import DELTA, Placement
 from highstreet.simulations.errors import TooFewStoresError
+from highstreet.simulations.person_weights import weighted_shops
 from highstreet.simulations.secure_sums import round_terms
 from highstreet.simulations.training import plan_for, train
 
@@ -40,6 +43,40 @@ def released(shops):
 def test_programme_at_an_epsilon_costs_that_epsilon():
     spent = epsilon_of(releases_of(plan_for(FeatureSchema(), 3.0)), delta=DELTA)
     assert 2.98 < spent <= 3.0
+
+
+@pytest.mark.parametrize("weighting", Weighting)
+def test_a_programme_costs_its_epsilon_with_any_weights(weighting):
+    plan = plan_for(FeatureSchema(), 3.0, weighting)
+    assert 2.98 < epsilon_of(releases_of(plan), delta=DELTA) <= 3.0
+    usual = default_plan(FeatureSchema(), noise_multiplier=0.0)
+    is_default = (plan.clients_per_store, plan.params) == (usual.clients_per_store, usual.params)
+    assert is_default == (weighting is Weighting.WHOLE)
+
+
+def test_weights_have_first_sums_and_a_mechanism_of_their_own(monkeypatch):
+    stores = made_up_federation(stores=4, households=9).stores
+    plan, first_sums, paid_for = plan_for(FeatureSchema(), 3.0), {}, []
+    original = training.mechanism_under
+
+    def watched(*args, **named):
+        built = original(*args, **named)
+        paid_for.append(built.shops_per_person)
+        return built
+
+    monkeypatch.setattr(training, "mechanism_under", watched)
+    for weighting in (Weighting.WHOLE, Weighting.ONE_OVER_SHOPS):
+        shops = weighted_shops(stores, weighting)
+        train(plan, shops, **{**RUN, "first_sums": first_sums, "weighting": weighting})
+    # One shop's rounding, and that of all four.
+    assert paid_for == [1] * len(plan.phases) + [4] * len(plan.phases)
+    whole, weighted = (
+        [first_sums[key] for key in first_sums if key[0].endswith(f" {weighting}")]
+        for weighting in (Weighting.WHOLE, Weighting.ONE_OVER_SHOPS)
+    )
+    assert len(whole) == len(weighted) == 4
+    for less, more in zip(weighted, whole, strict=True):
+        assert np.linalg.norm(less) < np.linalg.norm(more)
 
 
 def test_noise_in_every_store_is_more_noise_than_once_in_the_sum(released):
