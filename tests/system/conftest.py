@@ -279,7 +279,7 @@ class Coop:
         with closing(connect(self.home.database)) as connection:
             return int(connection.execute(f"SELECT count(*) FROM {what}", (programme_id,)).fetchone()[0])  # noqa: S608
 
-    def wait_finished(self, programme_id: str, *, seconds: float = 180) -> None:
+    def wait_finished(self, programme_id: str, *, seconds: float = 400) -> None:
         until(lambda: self.state_of(programme_id) in {"finished", "failed"}, seconds)
         log = self.home.logs / "rounds.log"
         assert self.state_of(programme_id) == "finished", log.read_text() if log.exists() else ""

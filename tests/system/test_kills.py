@@ -48,12 +48,12 @@ def _store(coop: Coop, shops: list[Shop]) -> None:
 
 def _shim(coop: Coop, shops: list[Shop]) -> None:
     name, store = "highstreet.client.shim", shops[0].process.pid
-    coop.until(lambda: name in coop.children_of(store), 60)
+    coop.until(lambda: name in coop.children_of(store), 180)
     os.kill(coop.children_of(store)[name], signal.SIGKILL)
 
 
 def _kill_child(coop: Coop, name: str) -> None:
-    coop.until(lambda: name in coop.children_of(coop.process.pid), 60)
+    coop.until(lambda: name in coop.children_of(coop.process.pid), 180)
     os.kill(coop.children_of(coop.process.pid)[name], signal.SIGKILL)
 
 
@@ -70,7 +70,7 @@ def _train_while_killing(coop: Coop, shops: list[Shop], victims: dict[int, Victi
     requests: list[bytes] = []
     replies = [dict[tuple[str, int], bytes]() for _ in shops]
     for index, kill in sorted(victims.items()):
-        coop.until(lambda index=index: coop.open_rounds(programme) > index, 120)
+        coop.until(lambda index=index: coop.open_rounds(programme) > index, 400)
         requests = coop.requests(programme)
         kill(coop, shops)
         for seen, shop in zip(replies, shops, strict=True):

@@ -20,7 +20,7 @@ def test_a_programme_ends_in_a_release_that_every_store_uses(coop: Coop, shops: 
     phases = len(coop.charter.plan.phases)
     for shop in shops:
         assert [phase for name, phase, _ in shop.rounds() if name == programme] == list(range(phases))
-        coop.until(lambda shop=shop: any(shop.home.personal.glob("*.safetensors")), 60)
+        coop.until(lambda shop=shop: any(shop.home.personal.glob("*.safetensors")), 180)
         release = active_release(shop.home)
         assert release is not None
         assert release.manifest.participants == 3

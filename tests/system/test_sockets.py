@@ -88,7 +88,7 @@ def test_a_store_reaches_the_coordinator_through_its_node_and_listens_on_loopbac
     for shop in shops:
         children = coop.children_of(shop.process.pid)
         node, port = children["highstreet.client.supernode"], coop.home.config().ports.fleet
-        coop.until(lambda node=node, port=port: _connected_to(node, port), 60)
+        coop.until(lambda node=node, port=port: _connected_to(node, port), 180)
         listening = _listening({shop.process.pid, *children.values()})
         assert {address for address, _ in listening} == {"127.0.0.1"}
         assert shop.home.socket.stat().st_mode & 0o777 == 0o600

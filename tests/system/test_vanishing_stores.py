@@ -114,7 +114,7 @@ def test_two_of_six_stores_vanish_in_a_round_and_below_the_floor_nothing_is_open
 ) -> None:
     coop, shops = six
     programme = coop.train()
-    coop.until(lambda: _contributions(coop, programme, 0) == 6 or coop.closed_rounds(programme) > 0, 120)
+    coop.until(lambda: _contributions(coop, programme, 0) == 6 or coop.closed_rounds(programme) > 0, 300)
     assert coop.closed_rounds(programme) == 0, "the round was over before anybody could be killed in it"
     for shop in shops[4:]:
         shop.process.kill()
