@@ -13,6 +13,7 @@ from highstreet.privacy.matching.group import (
     ORDER,
     add,
     element_from_uniform,
+    multiply,
     multiply_base,
     read_element,
     read_scalar,
@@ -167,8 +168,6 @@ def test_two_wrong_answers_whose_errors_cancel_are_refused():
     secret_key, _, _, blinded, evaluated, proof = evaluation(3)
     error = element_from_uniform(hashlib.sha512(b"error").digest())
     minus = read_scalar((ORDER - 1).to_bytes(32, "little"))
-    from highstreet.privacy.matching.group import multiply
-
     moved = [add(evaluated[0], error), add(evaluated[1], multiply(minus, error)), evaluated[2]]
     assert add(moved[0], moved[1]) == add(evaluated[0], evaluated[1])
     assert refusal_of(public_key_of(secret_key), blinded, moved, proof) is MatchingRefusal.PROOF
