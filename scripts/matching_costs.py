@@ -184,8 +184,9 @@ def _run(stores: int, identifiers: int, colluders: int) -> str:
     entered = sum(truth.values())
     return (
         f"{stores} stores, {identifiers} identifiers each, {colluders + 1} holders, "
-        f"d = {context.shape.dimension:,}, table {4e-6 * context.shape.dimension:.1f} MB; {len(truth):,} people; "
-        f"{entered - known} of {entered:,} counts unknown, none wrong\n{clock.table()}\n"
+        f"d = {context.shape.dimension:,}, table {4e-6 * context.shape.dimension:.1f} MB; "
+        f"{len(truth):,} people; {entered - known} of {entered:,} counts unknown, none wrong\n"
+        f"{clock.table()}\n"
     )
 
 

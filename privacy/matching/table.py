@@ -50,7 +50,8 @@ def read_counts(
     """Return for each tag how many stores entered it, or 0 where that cannot be told.
 
     Guarantee: if the sum is that of `contributors` addends under this seed, a number from 1 on is the true
-    one except with a chance below 2 (contributors - 1) / (p - 1)^2 for each tag, over values nobody chose.
+    one except with a chance of at most 2 (contributors - 1) / (p - 1)^2 for each tag. Somebody who scales the
+    sum and the number of contributors alike is not seen here, but by the receipts of `MatchedStore.counts`.
 
     Args:
         summed: shape (shape.dimension,), int64, centred, as the secure sum gives it.

@@ -12,7 +12,7 @@ import pytest
 from highstreet.privacy.matching import Counts, MatchedStore, ReceiptsMissingError, TableShape
 from highstreet.privacy.matching.errors import InvalidMatchingError
 from highstreet.privacy.matching.shape import RECEIPTS
-from highstreet.privacy.matching.table import masked_table
+from highstreet.privacy.matching.table import masked_table, read_counts
 from highstreet.privacy.matching.tags import made_up_tag, places
 from highstreet.privacy.secure_sum.field import MODULUS, centre
 
@@ -84,6 +84,19 @@ def test_one_receipt_that_shows_is_enough_and_none_is_not(four):
     altered[where.coordinates[:, RECEIPTS - 1]] += 1
     with pytest.raises(ReceiptsMissingError):
         four[0].counts(wrapped(altered), contributors=4)
+
+
+def test_a_sum_scaled_together_with_the_number_of_contributors_is_stopped_by_the_receipts_alone():
+    """Half the sum of four, said to be of two: the mask fits, and even counts would be read as their half."""
+    shops = [store(number, ["ann"]) for number in range(4)]
+    total = wrapped(sum(one.table() for one in shops))
+    halved = wrapped(total % MODULUS * ((MODULUS + 1) // 2))
+    tags, seed = [shops[0].tags["ann"]], shops[0].mask_seed
+    assert read_counts(total, tags, SHAPE, contributors=4, mask_seed=seed).tolist() == [4]
+    assert read_counts(halved, tags, SHAPE, contributors=2, mask_seed=seed).tolist() == [2]
+    for contributors in range(1, 6):
+        with pytest.raises(ReceiptsMissingError):
+            shops[0].counts(halved, contributors=contributors)
 
 
 def test_who_alters_without_the_mask_key_only_makes_people_unknown(four):
