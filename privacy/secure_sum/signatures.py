@@ -1,4 +1,4 @@
-"""Ed25519 signatures of the secure sum, each kind of message in a domain of its own."""
+"""Ed25519 signatures of secure sum and matching, each kind of message in a domain of its own."""
 
 from __future__ import annotations
 
@@ -18,6 +18,9 @@ class Signed(StrEnum):
     SUM_AGREEMENT = "sum-agreement"
     SUM_REQUEST = "sum-request"
     SUM_ANSWER = "sum-answer"
+    MATCHING_KEY = "matching-key"
+    MATCHING_LIST = "matching-list"
+    MATCHING_EVALUATIONS = "matching-evaluations"
 
 
 def sign(kind: Signed, content: bytes, key: Ed25519PrivateKey) -> bytes:
