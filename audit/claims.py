@@ -17,9 +17,10 @@ from highstreet.privacy.releases import (
     customer_release,
 )
 
-__all__ = ["check_promise", "claims_of", "releases_of"]
+__all__ = ["are_same", "check_promise", "claims_of", "releases_of"]
 
 _ROUNDING = 1e-9
+_ROUNDING_OF_EPSILON = 1e-6
 
 
 def releases_of(plan: ModelPlan) -> Iterator[GaussianRelease]:
@@ -63,3 +64,13 @@ def check_promise(charter: Charter) -> TwoClaims:
             next_step="Raise the phases' noise_multiplier, drop phases, or promise what they cost.",
         )
     return claims
+
+
+def are_same(told: TwoClaims, agreed: TwoClaims) -> bool:
+    """Compare every figure of two pairs; an epsilon up to the rounding of another computer's arithmetic."""
+    return all(
+        math.isclose(one.epsilon, other.epsilon, rel_tol=_ROUNDING_OF_EPSILON)
+        and (one.delta, one.unit, one.neighbouring, one.k)
+        == (other.delta, other.unit, other.neighbouring, other.k)
+        for one, other in ((told.customer, agreed.customer), (told.person, agreed.person))
+    )
