@@ -18,7 +18,7 @@ from highstreet.privacy.releases import (
     customer_release,
 )
 
-__all__ = ["check_promise", "claims_of", "releases_of"]
+__all__ = ["are_same", "check_promise", "claims_of", "releases_of"]
 
 _ROUNDING = 1e-9
 #: Whose data a charter protects -> how contributions must be weighted for it.
@@ -26,6 +26,7 @@ _WEIGHTINGS = {
     PrivacyUnit.CUSTOMER_AT_STORE: Weighting.WHOLE,
     PrivacyUnit.PERSON: Weighting.ONE_OVER_SHOPS,
 }
+_ROUNDING_OF_EPSILON = 1e-6
 
 
 def releases_of(plan: ModelPlan) -> Iterator[GaussianRelease]:
@@ -78,3 +79,13 @@ def check_promise(charter: Charter) -> TwoClaims:
             next_step="Raise the phases' noise_multiplier, drop phases, or promise what they cost.",
         )
     return claims
+
+
+def are_same(told: TwoClaims, agreed: TwoClaims) -> bool:
+    """Compare every figure of two pairs; an epsilon up to the rounding of another computer's arithmetic."""
+    return all(
+        math.isclose(one.epsilon, other.epsilon, rel_tol=_ROUNDING_OF_EPSILON)
+        and (one.delta, one.unit, one.neighbouring, one.k)
+        == (other.delta, other.unit, other.neighbouring, other.k)
+        for one, other in ((told.customer, agreed.customer), (told.person, agreed.person))
+    )

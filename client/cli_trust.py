@@ -1,4 +1,4 @@
-"""`highstreet store status`, `budget` and `rounds`: how the shop stands, what it spent, what left it."""
+"""`highstreet store status`, `promise`, `budget` and `rounds`: how it stands, what left it, at what cost."""
 
 from __future__ import annotations
 
@@ -12,15 +12,19 @@ from highstreet.client.cli_options import HomeOption, store_home
 from highstreet.printable import printable
 
 if TYPE_CHECKING:
+    from highstreet.audit.manifest import Manifest
+    from highstreet.client.promise import Promise
     from highstreet.client.store_status import BudgetStatus, StoreStatus
 
-__all__ = ["budget", "rounds", "status"]
+__all__ = ["budget", "promise", "rounds", "status"]
 
 _LEFT = {
     "contribution": "noised sums, split among the shops of the committee",
     "agreement": "an agreement on whose sums are added up",
     "share of the sum": "one share of the sum of all, which says nothing alone",
 }
+#: Digits of a SHA-256 shown where the whole is in --json.
+_HASH_DIGITS = 16
 
 AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
 
@@ -34,6 +38,28 @@ def status(ctx: typer.Context, as_json: AsJson = False, home: HomeOption = None)
         typer.echo(json.dumps(found.to_dict()))
     else:
         _show_status(found)
+
+
+def promise(
+    ctx: typer.Context,
+    as_json: AsJson = False,
+    as_charter: Annotated[
+        bool,
+        typer.Option("--charter", help="The whole charter, for `highstreet coop charter check`."),
+    ] = False,
+    home: HomeOption = None,
+) -> None:
+    """Show what the co-op promises customers, checked again here: signatures, and the cost recomputed."""
+    from highstreet.audit.charter_format import to_toml
+    from highstreet.client.promise import read_promise
+
+    found = read_promise(store_home(ctx, home))
+    if as_charter:
+        typer.echo(to_toml(found.charter), nl=False)
+    elif as_json:
+        typer.echo(json.dumps(found.to_dict()))
+    else:
+        _show_promise(found)
 
 
 def budget(ctx: typer.Context, as_json: AsJson = False, home: HomeOption = None) -> None:
@@ -65,7 +91,8 @@ def rounds(ctx: typer.Context, as_json: AsJson = False, home: HomeOption = None)
         which = f"round {note.round} ({printable(note.phase)})" if note.phase else "a message"
         if note.outcome == "sent":
             what = _LEFT.get(note.what, printable(note.what))
-            typer.echo(f"{when}  {which}: {note.reply_bytes:,} bytes left: {what}.")
+            digest = f" SHA-256 {note.reply_sha256[:_HASH_DIGITS]}..." if note.reply_sha256 else ""
+            typer.echo(f"{when}  {which}: {note.reply_bytes:,} bytes left: {what}.{printable(digest)}")
         else:
             why = printable(note.reason)
             typer.echo(f"{when}  {which} refused: {why}. No sums left ({note.reply_bytes:,} bytes).")
@@ -97,6 +124,42 @@ def _show_status(found: StoreStatus) -> None:
         typer.echo("  In no co-op: highstreet store join")
     if found.budget is not None:
         _show_budget(found.budget)
+
+
+def _show_promise(found: Promise) -> None:
+    charter = found.charter
+    terms, rounds = charter.privacy, charter.rounds
+    typer.echo(f"The charter of {printable(charter.coop.name)}, agreed to on {found.agreed_on}")
+    typer.echo(f"  SHA-256 {found.charter_sha256}")
+    typer.echo("  signed by the coordinator whose code this shop joined with; it is the one agreed to")
+    typer.echo(f"  used for: {', '.join(charter.purposes)}, and only customers who said yes to it")
+    typer.echo(
+        f"  opened are only sums of {rounds.cohort_floor} shops or more; it holds as long as no more than "
+        f"{rounds.colluders} of the other shops work with the coordinator"
+    )
+    typer.echo(f"One training asks {len(charter.plan.phases)} times for a sum:")
+    for phase in charter.plan.phases:
+        drawn = "" if phase.sampling_rate == 1 else f", each drawn with chance {phase.sampling_rate:g}"
+        typer.echo(
+            f"  {phase.name}: {phase.dimension:,} numbers, one customer counts for at most "
+            f"{phase.clipping_norm:g}{drawn}, noise {phase.noise_multiplier:g} times that"
+        )
+    typer.echo("It costs at most, recomputed here from that noise:")
+    for line in found.claims.lines():
+        typer.echo(f"  {line}")
+    typer.echo(
+        f"The charter promises epsilon {terms.epsilon:g}, delta {terms.delta:g} for a customer of one shop, "
+        f"period {terms.period_days} days."
+    )
+    typer.echo("No release is in use." if found.release is None else _of_release(found.release))
+
+
+def _of_release(manifest: Manifest) -> str:
+    return (
+        f"Release {manifest.number} of {manifest.created} is in use: signed by that coordinator, its model "
+        "file is the signed one,\n  made under this charter at these figures, from sums of "
+        f"{manifest.participants} shops or more."
+    )
 
 
 def _show_budget(found: BudgetStatus) -> None:

@@ -10,14 +10,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from highstreet.audit.charter_format import from_document
-from highstreet.audit.claims import claims_of
+from highstreet.audit.claims import are_same, claims_of
 from highstreet.audit.errors import AuditError
 from highstreet.audit.manifest import Manifest
 from highstreet.audit.signing import SignatureKind, SignedDocument
@@ -37,7 +36,6 @@ __all__ = ["Release", "accept_release", "active_release", "fetch_release", "roll
 
 _MANIFEST_LIMIT_BYTES = 4 << 20
 _ROUNDING = 1e-9
-_ROUNDING_OF_EPSILON = 1e-6
 _MODEL_LIMIT_BYTES = 256 << 20
 
 
@@ -195,7 +193,7 @@ def _checked_manifest(home: StoreHome, signed: SignedDocument, max_state_bytes: 
     for is_wrong, reason in reasons:
         if is_wrong:
             raise _refused(manifest.number, reason)
-    if not _are_same(manifest.claims, _agreed_claims(charter.document())):
+    if not are_same(manifest.claims, _agreed_claims(charter.document())):
         raise _refused(manifest.number, "its privacy figures are not those of the charter")
     return manifest
 
@@ -204,16 +202,6 @@ def _checked_manifest(home: StoreHome, signed: SignedDocument, max_state_bytes: 
 def _agreed_claims(charter: bytes) -> TwoClaims:
     """Recompute what a training under a charter costs; kept, for a refused release is offered again."""
     return claims_of(from_document(charter))
-
-
-def _are_same(told: TwoClaims, agreed: TwoClaims) -> bool:
-    """Compare every figure; an epsilon up to the rounding of another computer's arithmetic."""
-    return all(
-        math.isclose(one.epsilon, other.epsilon, rel_tol=_ROUNDING_OF_EPSILON)
-        and (one.delta, one.unit, one.neighbouring, one.k)
-        == (other.delta, other.unit, other.neighbouring, other.k)
-        for one, other in ((told.customer, agreed.customer), (told.person, agreed.person))
-    )
 
 
 def _number(release: SeenRelease) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import time
@@ -71,6 +72,7 @@ class RoundNote:
             message could not be read.
         reason: why it was refused, in plain words; empty otherwise.
         request_bytes, reply_bytes: sizes of what came and what left.
+        reply_sha256: in hex, of all that left; empty in lines of before it was noted.
     """
 
     at: int
@@ -82,6 +84,7 @@ class RoundNote:
     reason: str
     request_bytes: int
     reply_bytes: int
+    reply_sha256: str = ""
 
 
 def noted(answer: Callable[[bytes], RoundAnswer], home: StoreHome) -> Callable[[bytes], RoundAnswer]:
@@ -131,6 +134,7 @@ def _note(body: bytes, given: RoundAnswer) -> RoundNote:
         reason=_why(given),
         request_bytes=len(body),
         reply_bytes=len(given.body),
+        reply_sha256=hashlib.sha256(given.body).hexdigest(),
     )
 
 

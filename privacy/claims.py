@@ -59,15 +59,19 @@ class Claim:
                 "A claim needs epsilon >= 0, delta in (0, 1) and k >= 1 (k > 1 and weights for persons)."
             )
 
+    @property
+    def printed_epsilon(self) -> str:
+        """Epsilon with two decimals, rounded up, never down."""
+        if not math.isfinite(self.epsilon):
+            return "infinity"
+        return f"{math.ceil(self.epsilon * 100 - 1e-9) / 100:.2f}"
+
     def __str__(self) -> str:
-        """Say the claim in one line; epsilon is rounded up, never down."""
+        """Say the claim in one line."""
         person = f"a person who shops in up to {self.k} shops{_DIVIDED[self.weighting]}"
         for_whom = _UNITS.get(self.unit, person)
-        size = (
-            f"{math.ceil(self.epsilon * 100 - 1e-9) / 100:.2f}" if math.isfinite(self.epsilon) else "infinity"
-        )
         change = "added or removed" if self.neighbouring is Neighbouring.ADD_OR_REMOVE else "replaced"
-        return f"epsilon {size}, delta {self.delta:g} for {for_whom} ({change})"
+        return f"epsilon {self.printed_epsilon}, delta {self.delta:g} for {for_whom} ({change})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

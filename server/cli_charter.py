@@ -45,6 +45,7 @@ def check(ctx: typer.Context, file: _FileArgument = None, home: HomeOption = Non
     typer.echo(
         f"The charter of {charter.coop.name} is valid. It promises epsilon {charter.privacy.epsilon:g}."
     )
+    typer.echo(f"  SHA-256 {charter.sha256().hex()}; a member sees the same: highstreet store promise")
     for line in claims_of(charter).lines():
         typer.echo(f"  one training costs {line}")
 

@@ -81,8 +81,8 @@ def releases_table(manifests: Sequence[Manifest]) -> Table:
             manifest.created,
             str(manifest.participants),
             str(manifest.rounds),
-            f"epsilon {customer.epsilon:.2f}, delta {customer.delta:g}",
-            f"epsilon {person.epsilon:.2f}, delta {person.delta:g}, k = {person.k}",
+            f"epsilon {customer.printed_epsilon}, delta {customer.delta:g}",
+            f"epsilon {person.printed_epsilon}, delta {person.delta:g}, k = {person.k}",
             f"{manifest.model_bytes:,}",
         )
     return table

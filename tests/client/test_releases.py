@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from published import publish, state_of
 
 from highstreet.audit.limits import StoreLimits
 from highstreet.audit.manifest import Manifest
@@ -25,9 +26,6 @@ from highstreet.client.join import join_coop
 from highstreet.client.membership import member_caller
 from highstreet.client.releases import Release, accept_release, active_release, fetch_release, roll_back
 from highstreet.files import DiskFullError
-from highstreet.models.expected_state import expected_arrays
-from highstreet.models.plan import ModelPlan
-from highstreet.models.programme import check_plan
 from highstreet.models.state import SharedState
 from highstreet.privacy.releases import Neighbouring
 from highstreet.protos import coop_pb2
@@ -42,36 +40,6 @@ def store(coop: Any, tmp_path: Path, limits: StoreLimits) -> StoreHome:
     home = StoreHome(tmp_path / "store")
     join_coop(home, coop.invite("Corner Shop"), limits, now=datetime.now(UTC))
     return home
-
-
-def _state(plan: ModelPlan, value: float) -> SharedState:
-    """A state that all rounds of the plan could have given; `value` tells two apart."""
-    expected = expected_arrays(plan, check_plan(plan), phases_done=len(plan.phases))
-    arrays = {
-        name: np.clip(np.zeros(array.shape, array.dtype), array.low, array.high).astype(array.dtype)
-        for name, array in expected.items()
-    }
-    return SharedState({**arrays, "ranker/variance": np.array([float(value)])})
-
-
-def _publish(coop: Any, number: int) -> Manifest:
-    programme_id = f"{number:016x}"
-    connection = connect(coop.home.database)
-    connection.execute(
-        "INSERT OR IGNORE INTO programmes (programme_id, number, requested_at, state, charter_sha256)"
-        " VALUES (?, ?, 0, 'finished', x'00')",
-        (programme_id, number),
-    )
-    connection.close()
-    candidate = Candidate(
-        programme_id=programme_id,
-        state=_state(coop.home.charter().plan, number),
-        rounds=2,
-        participants=3,
-        roster_sha256=bytes(32),
-        evaluation={"ndcg_at_10": 0.25},
-    )
-    return publish_release(coop.home, candidate, now=datetime.now(UTC))
 
 
 def _fetch(store: StoreHome, limit_bytes: int = LIMIT_BYTES) -> Release | None:
@@ -104,17 +72,17 @@ def test_before_the_first_release_there_is_none(coop: Any, store: StoreHome) -> 
 
 
 def test_a_new_release_is_fetched_once_and_used(coop: Any, store: StoreHome) -> None:
-    manifest = _publish(coop, 1)
+    manifest = publish(coop, 1)
     fetched = _fetch(store)
     assert fetched is not None
     assert fetched.manifest == manifest
-    assert fetched.state == _state(coop.home.charter().plan, 1)
+    assert fetched.state == state_of(coop.home.charter().plan, 1)
     assert active_release(store) == fetched
     assert _fetch(store) is None
 
 
 def test_the_manifest_says_what_was_agreed_and_what_it_cost(coop: Any, store: StoreHome) -> None:
-    manifest = _publish(coop, 1)
+    manifest = publish(coop, 1)
     charter = coop.home.charter()
     assert manifest.charter_sha256 == hashlib.sha256(charter.document()).hexdigest()
     assert manifest.schema_sha256 == charter.plan.schema.sha256()
@@ -124,13 +92,13 @@ def test_the_manifest_says_what_was_agreed_and_what_it_cost(coop: Any, store: St
 
 
 def test_each_manifest_names_the_one_before(coop: Any, store: StoreHome) -> None:
-    first, second = _publish(coop, 1), _publish(coop, 2)
+    first, second = publish(coop, 1), publish(coop, 2)
     assert first.previous_sha256 == "0" * 64
     assert second.previous_sha256 == first.sha256()
 
 
 def test_publishing_a_programme_again_changes_nothing(coop: Any, store: StoreHome) -> None:
-    assert _publish(coop, 1) == _publish(coop, 1)
+    assert publish(coop, 1) == publish(coop, 1)
 
 
 def test_a_large_release_comes_in_pieces(
@@ -139,33 +107,33 @@ def test_a_large_release_comes_in_pieces(
     from highstreet.server import coop_service
 
     monkeypatch.setattr(coop_service, "_CHUNK_BYTES", 7)
-    _publish(coop, 1)
+    publish(coop, 1)
     fetched = _fetch(store)
     assert fetched is not None
-    assert fetched.state == _state(coop.home.charter().plan, 1)
+    assert fetched.state == state_of(coop.home.charter().plan, 1)
 
 
 def test_the_one_before_is_kept_and_older_ones_are_not(coop: Any, store: StoreHome) -> None:
     for number in (1, 2, 3):
-        _publish(coop, number)
+        publish(coop, number)
         _fetch(store)
     assert sorted(path.name for path in store.releases.iterdir() if path.is_dir()) == ["000002", "000003"]
     assert roll_back(store) == 2
     active = active_release(store)
     assert active is not None
-    assert active.state == _state(coop.home.charter().plan, 2)
+    assert active.state == state_of(coop.home.charter().plan, 2)
     assert _fetch(store) is None  # the one rolled back from does not come back by itself
     with pytest.raises(ReleaseRefusedError):
         roll_back(store)
-    _publish(coop, 4)
+    publish(coop, 4)
     assert _fetch(store) is not None
 
 
 def test_a_store_that_was_away_takes_the_newest(coop: Any, store: StoreHome) -> None:
-    _publish(coop, 1)
+    publish(coop, 1)
     _fetch(store)
     for number in (2, 3, 4):
-        _publish(coop, number)
+        publish(coop, number)
     fetched = _fetch(store)
     assert fetched is not None
     assert fetched.manifest.number == 4
@@ -187,9 +155,9 @@ _ODD: dict[str, tuple[dict[str, Any], str]] = {
 def test_a_release_that_does_not_fit_is_refused_though_it_is_signed(
     coop: Any, store: StoreHome, name: str
 ) -> None:
-    _publish(coop, 1)
+    publish(coop, 1)
     _fetch(store)
-    second = _publish(coop, 2)
+    second = publish(coop, 2)
     before = _everything(store)
     changes, said = _ODD[name]
     with pytest.raises(ReleaseRefusedError, match=said) as caught:
@@ -201,7 +169,7 @@ def test_a_release_that_does_not_fit_is_refused_though_it_is_signed(
 
 
 def test_a_release_that_cost_more_than_agreed_is_refused(coop: Any, store: StoreHome) -> None:
-    manifest = _publish(coop, 1)
+    manifest = publish(coop, 1)
     dear = replace(manifest.claims, customer=replace(manifest.claims.customer, epsilon=9.0))
     with pytest.raises(ReleaseRefusedError, match="more privacy than agreed"):
         accept_release(
@@ -223,7 +191,7 @@ def test_a_release_that_cost_more_than_agreed_is_refused(coop: Any, store: Store
 def test_a_release_that_tells_other_privacy_figures_than_the_charters_is_refused(
     coop: Any, store: StoreHome, claim: str, changes: dict[str, Any]
 ) -> None:
-    manifest = _publish(coop, 1)
+    manifest = publish(coop, 1)
     told = replace(manifest.claims, **{claim: replace(getattr(manifest.claims, claim), **changes)})
     with pytest.raises(ReleaseRefusedError, match="privacy figures"):
         accept_release(
@@ -235,10 +203,10 @@ def test_a_release_that_tells_other_privacy_figures_than_the_charters_is_refused
 def test_leaving_and_joining_again_does_not_bring_an_older_release(
     coop: Any, store: StoreHome, limits: StoreLimits
 ) -> None:
-    _publish(coop, 1)
+    publish(coop, 1)
     older, model = _published(coop)
     _fetch(store)
-    second = _publish(coop, 2)
+    second = publish(coop, 2)
     _fetch(store)
     leave_coop(store)
     join_coop(store, coop.invite("Corner Shop"), limits, now=datetime.now(UTC))
@@ -251,14 +219,14 @@ def test_leaving_and_joining_again_does_not_bring_an_older_release(
     assert fetched is not None
     assert fetched.manifest == second
     assert _fetch(store) is None
-    third = _resigned(coop, _publish(coop, 3), previous_sha256="1" * 64)
+    third = _resigned(coop, publish(coop, 3), previous_sha256="1" * 64)
     with pytest.raises(ReleaseRefusedError, match="does not follow"):
         accept_release(store, third, _published(coop)[1], max_state_bytes=LIMIT_BYTES)
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"x": 1}', '{"x": {"number": -1}}', '{"x": {"sha256": 1}}'])
 def test_a_damaged_record_of_what_was_seen_lets_nothing_in(coop: Any, store: StoreHome, content: str) -> None:
-    _publish(coop, 1)
+    publish(coop, 1)
     store.releases_seen.write_text(content)
     with pytest.raises(ReleaseRefusedError, match="damaged"):
         _fetch(store)
@@ -266,7 +234,7 @@ def test_a_damaged_record_of_what_was_seen_lets_nothing_in(coop: Any, store: Sto
 
 
 def test_a_manifest_changed_after_signing_is_refused(coop: Any, store: StoreHome) -> None:
-    _publish(coop, 1)
+    publish(coop, 1)
     signed, model = _published(coop)
     document = signed.document.replace(b'"participants":3', b'"participants":4')
     assert document != signed.document
@@ -275,7 +243,7 @@ def test_a_manifest_changed_after_signing_is_refused(coop: Any, store: StoreHome
 
 
 def test_a_charters_signature_does_not_pass_for_a_releases(coop: Any, store: StoreHome) -> None:
-    _publish(coop, 1)
+    publish(coop, 1)
     charter = coop.home.signed_charter()
     with pytest.raises(ReleaseRefusedError):
         accept_release(store, charter, b"", max_state_bytes=LIMIT_BYTES)
@@ -283,7 +251,7 @@ def test_a_charters_signature_does_not_pass_for_a_releases(coop: Any, store: Sto
 
 @pytest.mark.parametrize("place", [0, 8, -1])
 def test_one_changed_byte_in_the_model_is_refused(coop: Any, store: StoreHome, place: int) -> None:
-    _publish(coop, 1)
+    publish(coop, 1)
     signed, model = _published(coop)
     changed = bytearray(model)
     changed[place] ^= 1
@@ -293,7 +261,7 @@ def test_one_changed_byte_in_the_model_is_refused(coop: Any, store: StoreHome, p
 
 
 def test_a_signed_file_that_is_no_model_is_refused(coop: Any, store: StoreHome) -> None:
-    manifest = _publish(coop, 1)
+    manifest = publish(coop, 1)
     junk = b"not a model"
     signed = _resigned(coop, manifest, model_sha256=hashlib.sha256(junk).hexdigest(), model_bytes=len(junk))
     with pytest.raises(ReleaseRefusedError, match="cannot be read as a model"):
@@ -301,7 +269,7 @@ def test_a_signed_file_that_is_no_model_is_refused(coop: Any, store: StoreHome) 
 
 
 def test_a_release_larger_than_announced_is_not_read_to_its_end(coop: Any, store: StoreHome) -> None:
-    _publish(coop, 1)
+    publish(coop, 1)
     file = release_file(coop.home, 1)
     file.write_bytes(file.read_bytes() + bytes(3 << 20))
     with pytest.raises(ReleaseRefusedError, match="not the one that was signed"):
@@ -319,7 +287,7 @@ def test_a_release_larger_than_announced_is_not_read_to_its_end(coop: Any, store
 
 
 def test_a_release_missing_at_the_coordinator_is_said(coop: Any, store: StoreHome) -> None:
-    _publish(coop, 1)
+    publish(coop, 1)
     release_file(coop.home, 1).unlink()
     with pytest.raises(CoopRefusedError, match="no release of that number"):
         _fetch(store)
@@ -330,9 +298,9 @@ def test_a_release_missing_at_the_coordinator_is_said(coop: Any, store: StoreHom
 def test_a_full_disk_keeps_the_one_in_use(
     coop: Any, store: StoreHome, monkeypatch: pytest.MonkeyPatch, failing_write: int
 ) -> None:
-    _publish(coop, 1)
+    publish(coop, 1)
     _fetch(store)
-    _publish(coop, 2)
+    publish(coop, 2)
     write, written = releases_module.write_private, 0
 
     def fails_once(path: Path, data: bytes) -> None:
@@ -349,15 +317,15 @@ def test_a_full_disk_keeps_the_one_in_use(
             _fetch(store)
     active = active_release(store)
     assert active is not None
-    assert active.state == _state(coop.home.charter().plan, 1)
+    assert active.state == state_of(coop.home.charter().plan, 1)
     again = _fetch(store)
     assert again is not None
-    assert again.state == _state(coop.home.charter().plan, 2)
+    assert again.state == state_of(coop.home.charter().plan, 2)
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "manifest.json"])
 def test_a_release_changed_on_disk_is_noticed(coop: Any, store: StoreHome, name: str) -> None:
-    _publish(coop, 1)
+    publish(coop, 1)
     _fetch(store)
     file = store.releases / "000001" / name
     changed = bytearray(file.read_bytes())
@@ -376,7 +344,7 @@ def test_a_damaged_pointer_is_said(coop: Any, store: StoreHome, content: str) ->
 
 
 def test_a_member_that_left_gets_no_release(coop: Any, store: StoreHome) -> None:
-    _publish(coop, 1)
+    publish(coop, 1)
     with member_caller(store) as caller:
         caller.call(lambda stub, timeout: stub.Leave(coop_pb2.LeaveRequest(), timeout=timeout))
     fetch: Callable[[], Release | None] = lambda: _fetch(store)  # noqa: E731
@@ -386,7 +354,7 @@ def test_a_member_that_left_gets_no_release(coop: Any, store: StoreHome) -> None
 
 def test_a_signed_model_that_no_honest_round_could_give_is_refused(coop: Any, store: StoreHome) -> None:
     plan = coop.home.charter().plan
-    honest = _state(plan, 1)
+    honest = state_of(plan, 1)
     extreme = honest.updated({"ranker/weights": honest["ranker/weights"] + 1e12})
     for state in (extreme, SharedState({"weights": np.zeros(8)})):
         candidate = Candidate(

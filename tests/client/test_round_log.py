@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -40,6 +42,30 @@ def test_what_left_is_written_down_with_its_size(home: StoreHome) -> None:
     assert (note.outcome, note.what, note.reason) == ("sent", "contribution", "")
     assert (note.request_bytes, note.reply_bytes) == (len(REQUEST), 400)
     assert (home.logs / "rounds.jsonl").stat().st_mode & 0o777 == 0o600
+
+
+def test_what_left_can_be_told_from_anything_else_by_its_hash(
+    home: StoreHome, capsys: pytest.CaptureFixture[str]
+) -> None:
+    noted(lambda _: SENT, home)(REQUEST)
+    digest = hashlib.sha256(SENT.body).hexdigest()
+    assert read_rounds(home)[0].reply_sha256 == digest
+    assert main(["store", "rounds", "--home", str(home.root)]) == 0
+    assert f"SHA-256 {digest[:16]}..." in capsys.readouterr().out
+
+
+def test_a_line_of_before_hashes_were_noted_is_still_shown(
+    home: StoreHome, capsys: pytest.CaptureFixture[str]
+) -> None:
+    noted(lambda _: SENT, home)(REQUEST)
+    file = home.logs / "rounds.jsonl"
+    line = json.loads(file.read_text())
+    del line["reply_sha256"]
+    file.write_text(json.dumps(line) + "\n")
+    assert main(["store", "rounds", "--home", str(home.root)]) == 0
+    out = capsys.readouterr().out
+    assert "400 bytes left" in out
+    assert "SHA-256" not in out
 
 
 def test_a_refusal_says_why_in_plain_words(home: StoreHome) -> None:

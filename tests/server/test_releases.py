@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from io import StringIO
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from highstreet.audit.errors import ManifestError
 from highstreet.files import DiskFullError
@@ -16,6 +18,7 @@ from highstreet.server.database import connect
 from highstreet.server.errors import PublishError
 from highstreet.server.home import CoopHome
 from highstreet.server.releases import Candidate, all_manifests, latest_manifest, publish_release
+from highstreet.server.status import releases_table
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 CANDIDATE = Candidate(
@@ -54,6 +57,16 @@ def test_a_release_is_numbered_and_dated(home: CoopHome) -> None:
     assert (manifest.number, manifest.created) == (1, "2026-11-22T12:00:00Z")
     assert dict(manifest.evaluation) == {"ndcg_at_10/novel": 0.06}
     assert _released(home) == 1
+
+
+def test_the_table_of_releases_rounds_an_epsilon_up_never_down(home: CoopHome) -> None:
+    manifest = publish_release(home, CANDIDATE, now=NOW)
+    dearer = replace(manifest.claims.person, epsilon=15.7801)
+    screen = Console(width=200, record=True, file=StringIO())
+    screen.print(releases_table([replace(manifest, claims=replace(manifest.claims, person=dearer))]))
+    shown = screen.export_text()
+    assert "epsilon 15.79, delta 1e-05, k = 4" in shown
+    assert "15.78" not in shown
 
 
 def test_below_the_cohort_floor_nothing_is_released(home: CoopHome) -> None:
