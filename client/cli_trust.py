@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["budget", "rounds", "status"]
 
 _LEFT = {
+    "inspection": "word on which of the sealed sums it was sent cannot be opened",
     "contribution": "noised sums, split among the shops of the committee",
     "agreement": "an agreement on whose sums are added up",
     "share of the sum": "one share of the sum of all, which says nothing alone",
@@ -106,6 +107,8 @@ def _show_budget(found: BudgetStatus) -> None:
         f"  Privacy: {words} of the budget for {found.period_days} days is spent "
         f"(rounds: {found.rounds:,}, customers who took part: {found.customers:,})."
     )
+    if found.out_until:
+        typer.echo(f"    restored: this shop stays out of rounds until {found.out_until}")
     if found.rounds:
         typer.echo("    counted as for a customer who took part in every round, so a refusal tells of nobody")
     for line in found.claims:
