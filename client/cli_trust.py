@@ -66,7 +66,10 @@ def rounds(ctx: typer.Context, as_json: AsJson = False, home: HomeOption = None)
         which = f"round {note.round} ({printable(note.phase)})" if note.phase else "a message"
         if note.outcome == "sent":
             what = _LEFT.get(note.what, printable(note.what))
-            typer.echo(f"{when}  {which}: {note.reply_bytes:,} bytes left: {what}.")
+            noise = " Noise inside: yes." if note.noise_inside else ""
+            typer.echo(f"{when}  {which}: {note.reply_bytes:,} bytes left: {what}.{noise}")
+            if note.reply_sha256:
+                typer.echo(f"{' ' * len(when)}  SHA-256 of what left: {note.reply_sha256}")
         else:
             why = printable(note.reason)
             typer.echo(f"{when}  {which} refused: {why}. No sums left ({note.reply_bytes:,} bytes).")
