@@ -17,10 +17,30 @@ from highstreet.privacy.secure_sum import (
 )
 from highstreet.protos.rounds_pb2 import RoundRequest
 
-__all__ = ["committee_terms", "refuse_impossible_sum", "refuse_impossible_sums", "round_context"]
+__all__ = [
+    "committee_terms",
+    "refuse_impossible_sum",
+    "refuse_impossible_sums",
+    "round_context",
+    "sum_deadline",
+]
 
 #: What a message holds besides the shares: request, headers, signatures, agreements; generous.
 _ENTRY_BYTES = 2 << 10
+
+
+#: The sum is opened after the contributions came in: that may take as long again.
+_DEADLINES = 2
+
+
+def sum_deadline(charter: Charter, *, opened_at: int) -> int:
+    """Return until when a round's sum may be opened, unix seconds; afterwards no store gives anything for it.
+
+    Args:
+        charter: in force.
+        opened_at: when the round was opened, unix seconds, as its request says.
+    """
+    return opened_at + _DEADLINES * charter.rounds.deadline_seconds
 
 
 def committee_terms(rounds: RoundTerms) -> CommitteeTerms:

@@ -51,6 +51,7 @@ def run(ctx: typer.Context, home: HomeOption = None) -> None:
 store_app.command("init")(cli_join.init)
 store_app.command("join")(cli_join.join)
 store_app.command("leave")(cli_join.leave)
+store_app.command("restored")(cli_join.restored)
 store_app.command("members")(cli_vouch.members)
 store_app.command("vouch")(cli_vouch.vouch)
 store_app.command("import")(cli_import.import_files)

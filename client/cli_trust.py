@@ -19,12 +19,11 @@ if TYPE_CHECKING:
 __all__ = ["budget", "promise", "rounds", "status"]
 
 _LEFT = {
+    "inspection": "word on which of the sealed sums it was sent cannot be opened",
     "contribution": "noised sums, split among the shops of the committee",
     "agreement": "an agreement on whose sums are added up",
     "share of the sum": "one share of the sum of all, which says nothing alone",
 }
-#: Digits of a SHA-256 shown where the whole is in --json.
-_HASH_DIGITS = 16
 
 AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
 
@@ -91,8 +90,10 @@ def rounds(ctx: typer.Context, as_json: AsJson = False, home: HomeOption = None)
         which = f"round {note.round} ({printable(note.phase)})" if note.phase else "a message"
         if note.outcome == "sent":
             what = _LEFT.get(note.what, printable(note.what))
-            digest = f" SHA-256 {note.reply_sha256[:_HASH_DIGITS]}..." if note.reply_sha256 else ""
-            typer.echo(f"{when}  {which}: {note.reply_bytes:,} bytes left: {what}.{printable(digest)}")
+            noise = " Noise inside: yes." if note.noise_inside else ""
+            typer.echo(f"{when}  {which}: {note.reply_bytes:,} bytes left: {what}.{noise}")
+            if note.reply_sha256:
+                typer.echo(f"{' ' * len(when)}  SHA-256 of what left: {note.reply_sha256}")
         else:
             why = printable(note.reason)
             typer.echo(f"{when}  {which} refused: {why}. No sums left ({note.reply_bytes:,} bytes).")
@@ -169,6 +170,8 @@ def _show_budget(found: BudgetStatus) -> None:
         f"  Privacy: {words} of the budget for {found.period_days} days is spent "
         f"(rounds: {found.rounds:,}, customers who took part: {found.customers:,})."
     )
+    if found.out_until:
+        typer.echo(f"    restored: this shop stays out of rounds until {found.out_until}")
     if found.rounds:
         typer.echo("    counted as for a customer who took part in every round, so a refusal tells of nobody")
     for line in found.claims:

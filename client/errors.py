@@ -117,6 +117,10 @@ class LedgerTooNewError(LedgerError):
     """A newer version of Highstreet wrote the ledger."""
 
 
+class RestoredError(ClientError):
+    """The folder was put back from a backup, and what was spent before may still count; nothing was spent."""
+
+
 class LedgerFullError(LedgerError):
     """There is no room left on the disk; nothing was spent and nothing sent."""
 

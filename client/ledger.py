@@ -21,10 +21,10 @@ import sqlite3
 import threading
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
-from highstreet.client.errors import LedgerError, LedgerRewoundError, RoundRepeatedError
+from highstreet.client.errors import LedgerError, LedgerRewoundError, RestoredError, RoundRepeatedError
 from highstreet.client.ledger_entries import AnsweredRound, OpenedRound, RoundKey, Spending
 from highstreet.client.ledger_file import (
     Event,
@@ -34,6 +34,7 @@ from highstreet.client.ledger_file import (
     open_ledger,
     refuse_stray_exposures,
     reply_digest,
+    restoration_digest,
     round_digest,
     settle,
     transaction,
@@ -113,6 +114,7 @@ class Ledger:
 
         Raises:
             RoundRepeatedError: this phase was opened for another request.
+            RestoredError: spends of the period may be forgotten, see `restored`.
             ReleaseRefusedError: the release is outside the store's limits.
             BudgetExhaustedError: with the releases of the period it would exceed the budget.
             LedgerError: the ledger cannot be trusted or written; nothing was spent.
@@ -123,6 +125,7 @@ class Ledger:
                 opened = self._find(key, cohort, limits, today)
                 if opened is None:
                     day = self._day(today)
+                    self._refuse_while_out(day, limits.budget)
                     past = self._releases(window_start(day, limits.budget.period_days))
                     check_release(release, limits, rounds_in_period=len(past))
                     self._refuse_beyond(limits.budget, past, (release, *remaining))
@@ -229,6 +232,26 @@ class Ledger:
             self._seen = newest
             settle(self._connection, self._path)
 
+    def restored(self, *, today: date) -> None:
+        """Record that spends up to this day may be forgotten: no round is opened while they would count."""
+        with self._lock:
+            with transaction(self._connection, self._path):
+                event = self._latest()
+                number, day = event.sequence + 1, self._day(today)
+                self._connection.execute(
+                    "INSERT INTO restorations VALUES (?, ?, ?)",
+                    (number, day, restoration_digest(event.digest, number, day)),
+                )
+                newest = last_event(self._connection)
+            self._seen = newest
+            settle(self._connection, self._path)
+
+    def out_until(self, budget: Budget) -> date | None:
+        """Return the first day on which rounds are opened again; None when nothing was ever restored."""
+        with self._lock, transaction(self._connection, self._path):
+            (latest,) = self._connection.execute("SELECT max(day) FROM restorations").fetchone()
+        return None if latest is None else _EPOCH + timedelta(days=int(latest) + budget.period_days)
+
     def spending(self, budget: Budget, *, today: date) -> Spending:
         """Return what was spent in the period that ends today, for the shop's own eyes."""
         with self._lock, transaction(self._connection, self._path):
@@ -283,6 +306,15 @@ class Ledger:
             epsilon=self._fit(tuple(past), past, (), limits.budget).epsilon,
             is_again=True,
         )
+
+    def _refuse_while_out(self, day: int, budget: Budget) -> None:
+        (latest,) = self._connection.execute("SELECT max(day) FROM restorations").fetchone()
+        if latest is not None and window_start(day, budget.period_days) <= latest:
+            ends = _EPOCH + timedelta(days=int(latest) + budget.period_days)
+            raise RestoredError(
+                f"This shop was restored and stays out of rounds until {ends}; nothing was spent.",
+                next_step="Nothing has to be done. Suggestions go on from the shop's own customers.",
+            )
 
     def _refuse_beyond(
         self, budget: Budget, past: dict[int, GaussianRelease], new: tuple[GaussianRelease, ...]
@@ -359,7 +391,10 @@ class Ledger:
 
     def _day(self, today: date) -> int:
         """Return today in days since 1970, or the day of the latest spend if the clock was set back."""
-        (latest,) = self._connection.execute("SELECT coalesce(max(day), 0) FROM rounds").fetchone()
+        (latest,) = self._connection.execute(
+            "SELECT max((SELECT coalesce(max(day), 0) FROM rounds),"
+            " (SELECT coalesce(max(day), 0) FROM restorations))"
+        ).fetchone()
         return max(int(latest), (today - _EPOCH).days)
 
     def _releases(self, start: int) -> dict[int, GaussianRelease]:

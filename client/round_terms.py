@@ -20,7 +20,7 @@ from highstreet.audit.requests import (
     refuse_odd_sizes,
     release_spec,
 )
-from highstreet.audit.sums import round_context
+from highstreet.audit.sums import round_context, sum_deadline
 from highstreet.client.errors import RoundRefusedError
 from highstreet.client.round_members import CountedRoster
 from highstreet.models.errors import ModelsError
@@ -56,8 +56,6 @@ __all__ = [
 
 _CLOCK_SKEW_SECONDS = 300
 _SECONDS_A_DAY = 86_400
-#: The sum is opened after the contributions came in: that may take as long again.
-_SUM_DEADLINES = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,7 +149,7 @@ def examine_sum(request: RoundRequest, sha256: bytes, agreement: Agreement, *, n
     """Return the context of a round whose sum is to be opened, contributed to by this store or not.
 
     Everything is looked at as for a contribution but the model state, which is not needed here; and it may
-    come until twice the charter's deadline after the round was opened.
+    come until `audit.sums.sum_deadline`.
 
     Args:
         request: read by `read_request`.
@@ -164,7 +162,7 @@ def examine_sum(request: RoundRequest, sha256: bytes, agreement: Agreement, *, n
     """
     known = _known_roster(request, agreement)
     _planned_phase(request, agreement)
-    last = request.opened_unix_seconds + _SUM_DEADLINES * agreement.charter.rounds.deadline_seconds
+    last = sum_deadline(agreement.charter, opened_at=request.opened_unix_seconds)
     require(now <= last, REFUSAL_DEADLINE, "the time to open its sum has passed")
     return _context(request, sha256, known, agreement, now=now)
 

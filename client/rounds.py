@@ -150,8 +150,7 @@ class RoundDesk:
 
     def _sum_step(self, request: RoundRequest, received: _Received) -> RoundAnswer:
         context = examine_sum(request, received.sha256, self._agreement, now=self._clock())
-        step = Step.AGREEMENT if received.step is Step.AGREEMENT else Step.SUM_SHARE
-        return self._sums.answer(step, received.content, request, context)
+        return self._sums.answer(received.step or Step.SUM_SHARE, received.content, request, context)
 
     def _reply(
         self,
@@ -199,6 +198,10 @@ def _parse(body: bytes) -> _Received:
     if step == "contribute":
         asked = message.contribute
         return _Received(step=Step.CONTRIBUTION, signed=asked.request, content=asked.state)
+    if step == "inspect":
+        return _Received(
+            step=Step.INSPECTION, signed=message.inspect.request, content=message.inspect.message
+        )
     if step == "agree":
         return _Received(step=Step.AGREEMENT, signed=message.agree.request, content=message.agree.message)
     if step == "open":

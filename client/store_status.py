@@ -48,6 +48,7 @@ class BudgetStatus:
         claims: both claims in words.
         colluders: members of the co-op who may work with the coordinator without breaking the claims: the
             noise is added once, in shares, inside the sum of the stores; None when the shop is in no co-op.
+        out_until: the day until which a restored shop stays out of rounds; empty when it does not.
     """
 
     rounds: int
@@ -62,6 +63,7 @@ class BudgetStatus:
     period_days: int
     claims: tuple[str, ...]
     colluders: int | None
+    out_until: str
 
     @property
     def spent_part(self) -> float:
@@ -160,10 +162,14 @@ def budget_status(home: StoreHome) -> BudgetStatus:
     budget = Budget(epsilon=limits.max_epsilon, delta=limits.delta, period_days=limits.period_days)
     rounds = replies = customers = 0
     counted_epsilon = 0.0
+    out_until = ""
     releases: tuple[GaussianRelease, ...] = ()
     if home.ledger.is_file():
         with closing(Ledger.open(home.ledger)) as ledger:
-            spent = ledger.spending(budget, today=datetime.now(UTC).date())
+            today = datetime.now(UTC).date()
+            spent = ledger.spending(budget, today=today)
+            ends = ledger.out_until(budget)
+        out_until = ends.isoformat() if ends is not None and today < ends else ""
         rounds, replies, customers, releases = spent.rounds, spent.replies, spent.customers, spent.releases
         counted_epsilon = spent.counted_epsilon
     claims = two_claims(
@@ -185,6 +191,7 @@ def budget_status(home: StoreHome) -> BudgetStatus:
         period_days=limits.period_days,
         claims=claims.lines(),
         colluders=charter.rounds.colluders if charter else None,
+        out_until=out_until,
     )
 
 

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from highstreet.audit.consent import Purpose
 from highstreet.client.consent import ConsentDesk
 from highstreet.client.contribution import phase_release
-from highstreet.client.errors import RoundRefusedError, RoundRepeatedError
+from highstreet.client.errors import RestoredError, RoundRefusedError, RoundRepeatedError
 from highstreet.client.home import StoreHome
 from highstreet.client.leaving_out import contribute_regardless
 from highstreet.client.ledger import AnsweredRound, Ledger, OpenedRound, RoundKey
@@ -135,6 +135,11 @@ class StoreTill:
         except BudgetExhaustedError as error:
             _LOG.warning("%s", error.what)
             raise RoundRefusedError(REFUSAL_BUDGET, "the budget of the period does not allow it") from error
+        except RestoredError as error:
+            _LOG.warning("%s", error.what)
+            raise RoundRefusedError(
+                REFUSAL_BUDGET, "what was spent in the period may be forgotten"
+            ) from error
         except ReleaseRefusedError as error:
             _LOG.warning("%s", error.what)
             raise RoundRefusedError(REFUSAL_RELEASE, "it is outside this store's limits") from error

@@ -103,14 +103,16 @@ class SignedRequest(_message.Message):
     def __init__(self, request: _Optional[bytes] = ..., signature: _Optional[bytes] = ...) -> None: ...
 
 class RoundMessage(_message.Message):
-    __slots__ = ("contribute", "agree", "open")
+    __slots__ = ("contribute", "agree", "open", "inspect")
     CONTRIBUTE_FIELD_NUMBER: _ClassVar[int]
     AGREE_FIELD_NUMBER: _ClassVar[int]
     OPEN_FIELD_NUMBER: _ClassVar[int]
+    INSPECT_FIELD_NUMBER: _ClassVar[int]
     contribute: ContributeStep
     agree: SumStep
     open: SumStep
-    def __init__(self, contribute: _Optional[_Union[ContributeStep, _Mapping]] = ..., agree: _Optional[_Union[SumStep, _Mapping]] = ..., open: _Optional[_Union[SumStep, _Mapping]] = ...) -> None: ...
+    inspect: SumStep
+    def __init__(self, contribute: _Optional[_Union[ContributeStep, _Mapping]] = ..., agree: _Optional[_Union[SumStep, _Mapping]] = ..., open: _Optional[_Union[SumStep, _Mapping]] = ..., inspect: _Optional[_Union[SumStep, _Mapping]] = ...) -> None: ...
 
 class ContributeStep(_message.Message):
     __slots__ = ("request", "state")

@@ -135,6 +135,19 @@ _MIGRATIONS = (
         FOREIGN KEY (programme_id, round) REFERENCES rounds (programme_id, round)
     ) STRICT;
     """,
+    # Before a set is announced the committee looks the contributions through.
+    """
+    CREATE TABLE complaints (
+        programme_id TEXT NOT NULL,
+        round        INTEGER NOT NULL,
+        contributor  TEXT NOT NULL REFERENCES members (member_id),
+        complainer   TEXT NOT NULL REFERENCES members (member_id),
+        left_out     INTEGER NOT NULL,
+        at_fault     INTEGER NOT NULL,
+        PRIMARY KEY (programme_id, round, contributor, complainer),
+        FOREIGN KEY (programme_id, round) REFERENCES rounds (programme_id, round)
+    ) STRICT;
+    """,
 )
 
 

@@ -15,17 +15,18 @@ from highstreet.audit.errors import CharterError
 from highstreet.audit.requests import mechanism_of, sign_request
 from highstreet.audit.scorecard import scorecard
 from highstreet.audit.signing import SignatureKind, SignedDocument
-from highstreet.audit.sums import refuse_impossible_sum
+from highstreet.audit.sums import refuse_impossible_sum, sum_deadline
 from highstreet.models.plan import PhasePlan
 from highstreet.models.programme import initial_state
 from highstreet.models.state import SharedState
 from highstreet.protos.rounds_pb2 import RoundRequest, SignedRequest
 from highstreet.server.aggregation import close_phase
 from highstreet.server.asked_round import AskedRound
-from highstreet.server.checkpoints import Announced, Checkpoints, Outcome, Programme
+from highstreet.server.checkpoints import Checkpoints, Outcome, Programme
 from highstreet.server.contributions import gather_contributions, recall_contributions
 from highstreet.server.errors import ProgrammeFailedError, PublishError
 from highstreet.server.exchange import Carrier, Line
+from highstreet.server.inspection import usable_contributors
 from highstreet.server.membership import current_ids, members_ever, roster
 from highstreet.server.participants import current_participants
 from highstreet.server.releases import Candidate
@@ -98,7 +99,7 @@ class ProgrammeRun:
         return state
 
     def _hold(self, book: Checkpoints, phase: PhasePlan, state: SharedState) -> SharedState:
-        """Hold one round: contributions, one announced set, its sum, the state that follows."""
+        """Hold one round: contributions, one set of those that can be used, its sum, the next state."""
         asked = self._asked(book, phase, state)
         line = Line(
             carrier=self.carrier,
@@ -106,8 +107,9 @@ class ProgrammeRun:
             clock=self.clock,
             sleep=self.sleep,
         )
-        announced = self._announced(asked, book, line)
-        opened_sum = open_sum(asked, book, line, deadline=announced.at + self.charter.rounds.deadline_seconds)
+        ends = sum_deadline(self.charter, opened_at=asked.opened.opened_at)
+        self._settle_set(asked, book, line, deadline=ends)
+        opened_sum = open_sum(asked, book, line, deadline=ends)
         outcome = Outcome(
             contributors=len(opened_sum.contributors),
             answers=opened_sum.answers,
@@ -145,20 +147,23 @@ class ProgrammeRun:
             members={member.member_id: member for member in members_ever(self.connection)},
         )
 
-    def _announced(self, asked: AskedRound, book: Checkpoints, line: Line) -> Announced:
-        """Return the set whose sum is opened: the one on record, or that of the contributions to come."""
+    def _settle_set(self, asked: AskedRound, book: Checkpoints, line: Line, *, deadline: float) -> None:
+        """Announce the set whose sum is opened: the one on record, or the usable ones of those to come."""
         announced = book.announced(asked.opened)
         if announced is None:
             self._gather(asked, book, line)
-            set_sha256 = asked.opening.announce(self.key)
-            return book.announce(asked.opened, asked.opening.contributors, set_sha256=set_sha256)
+            usable = usable_contributors(
+                asked, self.key, book, line, colluders=self.charter.rounds.colluders, deadline=deadline
+            )
+            set_sha256 = asked.opening.announce(self.key, usable)
+            book.announce(asked.opened, usable, set_sha256=set_sha256)
+            return
         recall_contributions(asked, announced, book)
         if asked.opening.announce(self.key, announced.contributors) != announced.set_sha256:
             raise ProgrammeFailedError(
                 "The contributions on record are not those that were announced.",
                 next_step="Request a new training with `highstreet coop train`.",
             )
-        return announced
 
     def _gather(self, asked: AskedRound, book: Checkpoints, line: Line) -> None:
         terms = self.charter.rounds

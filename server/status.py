@@ -12,9 +12,9 @@ from highstreet.audit.manifest import Manifest
 from highstreet.audit.roster import Edge, trusted_members
 from highstreet.audit.scorecard import RANKINGS
 from highstreet.server.membership import Member
-from highstreet.server.programmes import RoundSummary
+from highstreet.server.programmes import Complaint, RoundSummary
 
-__all__ = ["evaluation_table", "members_table", "releases_table", "rounds_table"]
+__all__ = ["complaints_table", "evaluation_table", "members_table", "releases_table", "rounds_table"]
 
 #: Which products were to be found; "new" ones were new to their customer.
 _PARTS = {"all": "all", "novel": "new"}
@@ -58,6 +58,30 @@ def rounds_table(rounds: Sequence[RoundSummary]) -> Table:
             seconds = str(each.closed_at - each.opened_at)
             stores = str(each.contributors)
             table.add_row(str(each.round), Text(each.phase), stores, each.committee, seconds)
+    return table
+
+
+def complaints_table(complaints: Sequence[Complaint]) -> Table | None:
+    """Show whose contributions the committees could not use, and who said so; None when they could use all.
+
+    One of the two is at fault; which of them is sure only where more complain than may lie.
+    """
+    if not complaints:
+        return None
+    table = Table(
+        "phase",
+        "contribution of",
+        "cannot be opened by",
+        "what became of it",
+        title="Contributions that did not open",
+        title_justify="left",
+    )
+    for each in complaints:
+        became = "left out" if each.left_out else "kept, enough others could"
+        fault = "; its sender is at fault" if each.at_fault else "; sender or complainer is at fault"
+        table.add_row(
+            Text(each.phase), Text(each.contributor), Text(", ".join(each.complainers)), became + fault
+        )
     return table
 
 

@@ -7,6 +7,8 @@ from highstreet.privacy.secure_sum.contribution import (
     open_contribution,
 )
 from highstreet.privacy.secure_sum.errors import SumRefusal, SumRefusedError
+from highstreet.privacy.secure_sum.inspections import Inspections
+from highstreet.privacy.secure_sum.judgement import Judgement, judge
 from highstreet.privacy.secure_sum.member import CommitteeSeat, MemberKeys, PreparedReply
 from highstreet.privacy.secure_sum.opening import OpenedSum, Opening
 from highstreet.privacy.secure_sum.round_context import RoundContext
@@ -23,6 +25,8 @@ __all__ = [
     "CommitteeSeat",
     "CommitteeTerms",
     "CountedMembers",
+    "Inspections",
+    "Judgement",
     "MadeContribution",
     "Member",
     "MemberKeys",
@@ -35,5 +39,6 @@ __all__ = [
     "SumRefusedError",
     "choose_committee",
     "contribute",
+    "judge",
     "open_contribution",
 ]

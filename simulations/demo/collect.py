@@ -109,7 +109,7 @@ def _store(shop: Shop, findings: Findings) -> StoreRecord:
             for each in rows(status, "consents")
         ),
         claims=_spent(table(status, "budget")),
-        rounds=rounds_sent(read_rounds(StoreHome(shop.home)), sent_contributions(shop.ledger)),
+        rounds=rounds_sent(read_rounds(StoreHome(shop.home))),
         evaluation=pooled.evaluation(answer) if answer is not None else None,
         suggestions=tuple(
             Suggested(title=text(each, "title"), reason=f"{text(each, 'reason')}; {text(each, 'how_sure')}")

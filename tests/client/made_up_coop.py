@@ -138,6 +138,12 @@ def contribute_message(
     return RoundMessage(contribute=step).SerializeToString(deterministic=True)
 
 
+def inspect_message(request: RoundRequest, message: bytes, key: Ed25519PrivateKey = COORDINATOR) -> bytes:
+    """The message that asks which contributions cannot be used."""
+    step = SumStep(request=sign_request(request, key), message=message)
+    return RoundMessage(inspect=step).SerializeToString(deterministic=True)
+
+
 def agree_message(request: RoundRequest, message: bytes, key: Ed25519PrivateKey = COORDINATOR) -> bytes:
     """The message that asks for an agreement to a set."""
     step = SumStep(request=sign_request(request, key), message=message)

@@ -367,7 +367,7 @@ def test_any_bytes_get_a_signed_refusal(body: bytes) -> None:
     assert till.taken == []
 
 
-@given(st.binary(max_size=300), st.sampled_from(["contribute", "agree", "open"]))
+@given(st.binary(max_size=300), st.sampled_from(["contribute", "inspect", "agree", "open"]))
 def test_any_bytes_the_coordinator_signed_get_a_refusal(content: bytes, step: str) -> None:
     signed = SignedRequest(request=content, signature=sign(SignatureKind.REQUEST, content, COORDINATOR))
     kind = ContributeStep if step == "contribute" else SumStep

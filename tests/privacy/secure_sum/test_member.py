@@ -447,6 +447,7 @@ def test_every_code_a_member_can_give_is_tried():
         SumRefusal.REPEATED_ANSWER,
         SumRefusal.ANSWER_SIZE,
         SumRefusal.UNAVAILABLE,
+        SumRefusal.INSPECTION,
     }
     assert set(ATTACKS.values()) == set(SumRefusal) - coordinators
 
