@@ -185,7 +185,7 @@ def _checked_manifest(home: StoreHome, signed: SignedDocument, max_state_bytes: 
         (manifest.schema_sha256 != charter.plan.schema.sha256(), "it uses another feature schema"),
         (follows and manifest.previous_sha256 != newest.sha256, "it does not follow the one before"),
         (
-            manifest.claims.customer.epsilon > charter.privacy.epsilon + _ROUNDING,
+            manifest.claims.about(charter.privacy.privacy_unit).epsilon > charter.privacy.epsilon + _ROUNDING,
             "it cost more privacy than agreed",
         ),
         (manifest.participants < charter.rounds.cohort_floor, "too few stores took part in it"),
@@ -210,8 +210,8 @@ def _are_same(told: TwoClaims, agreed: TwoClaims) -> bool:
     """Compare every figure; an epsilon up to the rounding of another computer's arithmetic."""
     return all(
         math.isclose(one.epsilon, other.epsilon, rel_tol=_ROUNDING_OF_EPSILON)
-        and (one.delta, one.unit, one.neighbouring, one.k)
-        == (other.delta, other.unit, other.neighbouring, other.k)
+        and (one.delta, one.unit, one.neighbouring, one.k, one.weighting)
+        == (other.delta, other.unit, other.neighbouring, other.k, other.weighting)
         for one, other in ((told.customer, agreed.customer), (told.person, agreed.person))
     )
 

@@ -11,6 +11,8 @@ from rich.text import Text
 from highstreet.audit.manifest import Manifest
 from highstreet.audit.roster import Edge, trusted_members
 from highstreet.audit.scorecard import RANKINGS
+from highstreet.privacy.claims import Claim
+from highstreet.privacy.releases import Weighting
 from highstreet.server.membership import Member
 from highstreet.server.programmes import RoundSummary
 
@@ -82,10 +84,14 @@ def releases_table(manifests: Sequence[Manifest]) -> Table:
             str(manifest.participants),
             str(manifest.rounds),
             f"epsilon {customer.epsilon:.2f}, delta {customer.delta:g}",
-            f"epsilon {person.epsilon:.2f}, delta {person.delta:g}, k = {person.k}",
+            f"epsilon {person.epsilon:.2f}, delta {person.delta:g}, k = {person.k}{_divided(person)}",
             f"{manifest.model_bytes:,}",
         )
     return table
+
+
+def _divided(person: Claim) -> str:
+    return "" if person.weighting is Weighting.WHOLE else ", contributions divided"
 
 
 def evaluation_table(manifests: Sequence[Manifest]) -> Table | None:

@@ -29,7 +29,7 @@ from highstreet.models.expected_state import expected_arrays
 from highstreet.models.plan import ModelPlan
 from highstreet.models.programme import check_plan
 from highstreet.models.state import SharedState
-from highstreet.privacy.releases import Neighbouring
+from highstreet.privacy.releases import Neighbouring, Weighting
 from highstreet.protos import coop_pb2
 from highstreet.server.database import connect
 from highstreet.server.releases import Candidate, latest_manifest, publish_release, release_file
@@ -218,6 +218,7 @@ def test_a_release_that_cost_more_than_agreed_is_refused(coop: Any, store: Store
         ("person", {"epsilon": 0.01}),
         ("person", {"delta": 1e-9}),
         ("person", {"k": 2}),
+        ("person", {"weighting": Weighting.ONE_OVER_MOST}),
     ],
 )
 def test_a_release_that_tells_other_privacy_figures_than_the_charters_is_refused(

@@ -90,6 +90,7 @@ class Store:
             home=self.home,
             ledger=self.ledger,
             plan=PLAN,
+            terms=charter.privacy,
             limits=SpendingLimits(budget=BUDGET),
             today=lambda: TODAY,
         )
