@@ -6,6 +6,7 @@ from highstreet.audit.charter import Charter, RoundTerms
 from highstreet.audit.errors import CharterError, RosterError
 from highstreet.audit.requests import MESSAGE_LIMIT_BYTES, mechanism_of
 from highstreet.audit.roster import Roster
+from highstreet.audit.weights import rounding_shops
 from highstreet.models.plan import PhasePlan
 from highstreet.privacy.errors import PrivacyError
 from highstreet.privacy.secure_sum import (
@@ -57,6 +58,8 @@ def committee_terms(rounds: RoundTerms) -> CommitteeTerms:
 def refuse_impossible_sums(charter: Charter) -> None:
     """Return only when the sums of all phases can be taken, for as few stores as the floor.
 
+    And, where a person's shops all round, for as many as those: with fewer there is less to pay for.
+
     Raises:
         CharterError: seats, colluders and floor do not go together, or see `refuse_impossible_sum`.
     """
@@ -64,8 +67,10 @@ def refuse_impossible_sums(charter: Charter) -> None:
         committee_terms(charter.rounds)
     except PrivacyError as error:
         raise CharterError(error.what, next_step="Change the charter's section `rounds`.") from error
-    for phase in charter.plan.phases:
-        refuse_impossible_sum(phase, charter, participants=charter.rounds.cohort_floor)
+    floor = charter.rounds.cohort_floor
+    for participants in sorted({floor, max(floor, rounding_shops(charter.privacy))}):
+        for phase in charter.plan.phases:
+            refuse_impossible_sum(phase, charter, participants=participants)
 
 
 def refuse_impossible_sum(phase: PhasePlan, charter: Charter, *, participants: int) -> None:

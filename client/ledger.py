@@ -268,12 +268,16 @@ class Ledger:
                 "SELECT count(*) FROM replies JOIN rounds ON rounds.sequence = replies.round WHERE day >= ?",
                 (start,),
             ).fetchone()
+            programmes = self._connection.execute(
+                "SELECT DISTINCT programme_id FROM rounds WHERE day >= ?", (start,)
+            ).fetchall()
         return Spending(
             rounds=len(releases),
             replies=replies,
             customers=len(histories),
             largest_epsilon=losses.get(worst, 0.0),
             releases=tuple(releases[sequence] for sequence in worst),
+            programmes=frozenset(programme for (programme,) in programmes),
             counted_epsilon=losses[every],
         )
 

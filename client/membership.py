@@ -27,6 +27,7 @@ __all__ = [
     "load_charter",
     "load_membership",
     "member_caller",
+    "programme_days_file",
     "read_signed",
     "save_membership",
 ]
@@ -146,6 +147,11 @@ def read_signed(home: StoreHome, name: str) -> SignedDocument:
 def ca_file(home: StoreHome) -> Path:
     """Return the co-op's authority, PEM; also for `flower-supernode --root-certificates`."""
     return home.coop / "ca.pem"
+
+
+def programme_days_file(home: StoreHome) -> Path:
+    """Return where the programmes of this membership are remembered; it goes with the membership."""
+    return home.coop / "programme_days.json"
 
 
 def member_caller(home: StoreHome) -> CoopCaller:

@@ -12,7 +12,13 @@ from highstreet.client.config import StoreConfig, read_config
 from highstreet.client.home import StoreHome
 from highstreet.client.identity import load_identity, node_key_file
 from highstreet.client.ledger import Ledger
-from highstreet.client.membership import Membership, ca_file, load_charter, load_membership
+from highstreet.client.membership import (
+    Membership,
+    ca_file,
+    load_charter,
+    load_membership,
+    programme_days_file,
+)
 from highstreet.client.node import Node, NodeSettings
 from highstreet.client.programme_days import ProgrammeDays
 from highstreet.client.release_watch import ask_for_release, fit_release, watching_releases
@@ -83,9 +89,15 @@ def _desk(home: StoreHome, membership: Membership, config: StoreConfig, ledger: 
         charter=charter,
         limits=limits,
         find_roster=RoundMembers(home, membership).find,
-        holds_to_day=ProgrammeDays(home.coop / "programme_days.json").holds,
+        holds_to_day=ProgrammeDays(programme_days_file(home)).holds,
     )
-    till = StoreTill(home=home, ledger=ledger, plan=charter.plan, limits=SpendingLimits(budget=budget))
+    till = StoreTill(
+        home=home,
+        ledger=ledger,
+        plan=charter.plan,
+        terms=charter.privacy,
+        limits=SpendingLimits(budget=budget),
+    )
     identity = load_identity(home)
     keys = MemberKeys(signing=identity.signing, encryption=identity.encryption)
     return RoundDesk(agreement, keys=keys, till=till)

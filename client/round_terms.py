@@ -28,6 +28,7 @@ from highstreet.models.plan import PhasePlan
 from highstreet.models.programme import check_state, initial_state
 from highstreet.models.state import SharedState, StateLimits
 from highstreet.privacy.errors import InvalidReleaseError, PrivacyError
+from highstreet.privacy.releases import PrivacyUnit
 from highstreet.privacy.secure_sum import RoundContext
 from highstreet.privacy.shared_noise import DistributedMechanism
 from highstreet.protos.rounds_pb2 import (
@@ -200,6 +201,8 @@ def _planned_phase(request: RoundRequest, agreement: Agreement) -> tuple[PhasePl
     require(request.cohort_floor == floor, REFUSAL_RELEASE, "another cohort floor than the charter's")
     require(floor >= limits.min_cohort_floor, REFUSAL_RELEASE, "a cohort floor that is too low")
     require(participants >= floor, REFUSAL_RELEASE, "fewer participants than the cohort floor")
+    for_persons = charter.privacy.privacy_unit is PrivacyUnit.PERSON
+    require(for_persons or not limits.require_person_unit, REFUSAL_RELEASE, "it is not about persons")
     try:
         mechanism = mechanism_of(phase, charter, participants=participants)
         release = release_spec(phase, charter, participants=participants)

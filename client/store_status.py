@@ -7,17 +7,19 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 
+from highstreet.audit.charter import Charter
 from highstreet.client.config import read_config
 from highstreet.client.consent import ConsentDesk
 from highstreet.client.home import StoreHome
 from highstreet.client.ledger import Ledger
-from highstreet.client.membership import is_joined, load_charter, load_membership
+from highstreet.client.membership import is_joined, load_charter, load_membership, programme_days_file
 from highstreet.client.personal_file import fitted_release
+from highstreet.client.programme_days import ProgrammeDays
 from highstreet.client.service import ask_status
 from highstreet.client.vault import Vault
 from highstreet.privacy.budget import Budget
 from highstreet.privacy.claims import two_claims
-from highstreet.privacy.releases import GaussianRelease, NoisePlacement
+from highstreet.privacy.releases import GaussianRelease, NoisePlacement, Weighting
 
 __all__ = ["BudgetStatus", "ConsentStatus", "StoreStatus", "budget_status", "store_status"]
 
@@ -44,6 +46,7 @@ class BudgetStatus:
         counted_epsilon: loss of one who took part in every round of the period, at delta: what the limit is
             held against, so that a refusal tells nothing of customers.
         person_epsilon, shops_per_person: the same for a customer of up to so many shops that did the same.
+        person: who that is, in words; contributions count as divided only when all of the period were.
         limit_epsilon, delta, period_days: the shop's own limit for a customer of it.
         claims: both claims in words.
         colluders: members of the co-op who may work with the coordinator without breaking the claims: the
@@ -58,6 +61,7 @@ class BudgetStatus:
     counted_epsilon: float
     person_epsilon: float
     shops_per_person: int
+    person: str
     limit_epsilon: float
     delta: float
     period_days: int
@@ -164,6 +168,7 @@ def budget_status(home: StoreHome) -> BudgetStatus:
     counted_epsilon = 0.0
     out_until = ""
     releases: tuple[GaussianRelease, ...] = ()
+    programmes: frozenset[str] = frozenset()
     if home.ledger.is_file():
         with closing(Ledger.open(home.ledger)) as ledger:
             today = datetime.now(UTC).date()
@@ -171,12 +176,13 @@ def budget_status(home: StoreHome) -> BudgetStatus:
             ends = ledger.out_until(budget)
         out_until = ends.isoformat() if ends is not None and today < ends else ""
         rounds, replies, customers, releases = spent.rounds, spent.replies, spent.customers, spent.releases
-        counted_epsilon = spent.counted_epsilon
+        counted_epsilon, programmes = spent.counted_epsilon, spent.programmes
     claims = two_claims(
         releases,
         delta=limits.delta,
         stores_per_person=charter.privacy.shops_per_person if charter else 1,
         placement=charter.privacy.noise if charter else NoisePlacement.ONCE_IN_SUM,
+        weighting=_weighting(home, charter, programmes),
     )
     return BudgetStatus(
         rounds=rounds,
@@ -186,6 +192,7 @@ def budget_status(home: StoreHome) -> BudgetStatus:
         counted_epsilon=counted_epsilon,
         person_epsilon=claims.person.epsilon,
         shops_per_person=claims.person.k,
+        person=claims.person.for_whom,
         limit_epsilon=limits.max_epsilon,
         delta=limits.delta,
         period_days=limits.period_days,
@@ -193,6 +200,13 @@ def budget_status(home: StoreHome) -> BudgetStatus:
         colluders=charter.rounds.colluders if charter else None,
         out_until=out_until,
     )
+
+
+def _weighting(home: StoreHome, charter: Charter | None, programmes: frozenset[str]) -> Weighting:
+    """Return what all contributions of the period counted by: whole, unless all were under this charter."""
+    if charter is None or not programmes <= ProgrammeDays(programme_days_file(home)).programmes:
+        return Weighting.WHOLE
+    return charter.privacy.weighting
 
 
 def _data(home: StoreHome) -> tuple[_Counts, tuple[ConsentStatus, ...]]:

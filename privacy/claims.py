@@ -66,12 +66,16 @@ class Claim:
             return "infinity"
         return f"{math.ceil(self.epsilon * 100 - 1e-9) / 100:.2f}"
 
+    @property
+    def for_whom(self) -> str:
+        """Whom the claim is for, in words."""
+        person = f"a person who shops in up to {self.k} shops{_DIVIDED[self.weighting]}"
+        return _UNITS.get(self.unit, person)
+
     def __str__(self) -> str:
         """Say the claim in one line."""
-        person = f"a person who shops in up to {self.k} shops{_DIVIDED[self.weighting]}"
-        for_whom = _UNITS.get(self.unit, person)
         change = "added or removed" if self.neighbouring is Neighbouring.ADD_OR_REMOVE else "replaced"
-        return f"epsilon {self.printed_epsilon}, delta {self.delta:g} for {for_whom} ({change})"
+        return f"epsilon {self.printed_epsilon}, delta {self.delta:g} for {self.for_whom} ({change})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +84,17 @@ class TwoClaims:
 
     customer: Claim
     person: Claim
+
+    def about(self, unit: PrivacyUnit) -> Claim:
+        """Return the claim for one of the two units.
+
+        Raises:
+            InvalidReleaseError: another unit.
+        """
+        for claim in (self.customer, self.person):
+            if claim.unit is unit:
+                return claim
+        raise InvalidReleaseError(f"Nothing is claimed for {unit.value}.")
 
     def lines(self) -> tuple[str, str]:
         """Return both as lines of text, the customer of one shop first."""

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from highstreet.server.cli_options import FloorOption, HomeOption, place_of_home
+from highstreet.server.cli_options import FloorOption, HomeOption, PersonOption, place_of_home
 
 __all__ = ["init"]
 
@@ -24,10 +24,11 @@ def init(  # noqa: PLR0913  # each is an option of the command
         typer.Option(help="Address to listen on [default: HOST if it is this machine, else every card]."),
     ] = "",
     epsilon: Annotated[
-        float | None, typer.Option(help="Most privacy loss per customer and period [default: 3].")
+        float | None, typer.Option(help="Most privacy loss of whoever is protected, per period [default: 3].")
     ] = None,
     delta: Annotated[float, typer.Option(help="Goes with epsilon.")] = 1e-5,
     floor: FloorOption = None,
+    person: PersonOption = None,
     charter: Annotated[Path | None, typer.Option(help="An edited charter to found the co-op on.")] = None,
     home: HomeOption = None,
 ) -> None:
@@ -49,15 +50,23 @@ def init(  # noqa: PLR0913  # each is an option of the command
     now = datetime.now(UTC)
     place = place_of_home(ctx, home)
     refuse_taken(CoopHome(place))
-    if charter is not None and (epsilon is not None or floor is not None):
+    if charter is not None and any(option is not None for option in (epsilon, floor, person)):
         raise SettingsError(
-            "A charter file brings its own epsilon and floor.", next_step="Give the file or the options."
+            "A charter file brings its own epsilon, floor and whom it protects.",
+            next_step="Give the file or the options.",
         )
     if charter is not None:
         agreed = read_charter_file(charter)
     else:
         typer.echo("Setting the noise for the privacy loss you allow ...")
-        agreed = default_charter(name, epsilon=epsilon or 3.0, delta=delta, today=now.date(), floor=floor)
+        agreed = default_charter(
+            name,
+            epsilon=epsilon or 3.0,
+            delta=delta,
+            today=now.date(),
+            floor=floor,
+            shops_per_person=person,
+        )
     founding = Founding(charter=agreed, host=host, listen=listen or _listen_for(host), base_port=port)
     made = found_coop(place, founding, now=now)
     typer.echo(f"The co-op {agreed.coop.name} is made, in {made.root}.")

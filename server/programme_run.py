@@ -16,6 +16,7 @@ from highstreet.audit.requests import mechanism_of, sign_request
 from highstreet.audit.scorecard import scorecard
 from highstreet.audit.signing import SignatureKind, SignedDocument
 from highstreet.audit.sums import refuse_impossible_sum, sum_deadline
+from highstreet.audit.weights import customer_weight
 from highstreet.models.plan import PhasePlan
 from highstreet.models.programme import initial_state
 from highstreet.models.state import SharedState
@@ -197,7 +198,7 @@ class ProgrammeRun:
             rounds=len(contributors),
             participants=min(contributors),
             roster_sha256=RoundRequest.FromString(last.request).roster_sha256,
-            evaluation=scorecard(sums),
+            evaluation=scorecard(sums, weight=customer_weight(self.charter.privacy)),
         )
 
     def _request(self, phase: PhasePlan, state: SharedState, *, opened_at: int) -> tuple[bytes, bytes]:

@@ -11,6 +11,8 @@ from rich.text import Text
 from highstreet.audit.manifest import Manifest
 from highstreet.audit.roster import Edge, trusted_members
 from highstreet.audit.scorecard import RANKINGS
+from highstreet.privacy.claims import Claim
+from highstreet.privacy.releases import Weighting
 from highstreet.server.membership import Member
 from highstreet.server.programmes import Complaint, RoundSummary
 
@@ -106,10 +108,14 @@ def releases_table(manifests: Sequence[Manifest]) -> Table:
             str(manifest.participants),
             str(manifest.rounds),
             f"epsilon {customer.printed_epsilon}, delta {customer.delta:g}",
-            f"epsilon {person.printed_epsilon}, delta {person.delta:g}, k = {person.k}",
+            f"epsilon {person.printed_epsilon}, delta {person.delta:g}, k = {person.k}{_divided(person)}",
             f"{manifest.model_bytes:,}",
         )
     return table
+
+
+def _divided(person: Claim) -> str:
+    return "" if person.weighting is Weighting.WHOLE else ", contributions divided"
 
 
 def evaluation_table(manifests: Sequence[Manifest]) -> Table | None:

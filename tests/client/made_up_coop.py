@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -18,6 +19,7 @@ from highstreet.models.plan import ModelPlan, PhasePlan
 from highstreet.models.programme import default_plan, initial_state
 from highstreet.models.schema import FeatureSchema
 from highstreet.models.state import SharedState
+from highstreet.privacy.releases import PrivacyUnit, Weighting
 from highstreet.privacy.secure_sum import MadeContribution, MemberKeys, Opening, RoundContext, contribute
 from highstreet.privacy.shared_noise import DistributedMechanism
 from highstreet.protos.rounds_pb2 import ContributeStep, RoundMessage, RoundRequest, SumStep
@@ -57,6 +59,17 @@ def charter_of(plan: ModelPlan, *, committee_size: int = 6) -> Charter:
             cohort_floor=3, quorum=0.5, deadline_seconds=600, colluders=1, committee_size=committee_size
         ),
     )
+
+
+def about_persons(charter: Charter, *, shops: int) -> Charter:
+    """The same charter with a promise to a person in up to so many shops."""
+    terms = replace(
+        charter.privacy,
+        privacy_unit=PrivacyUnit.PERSON,
+        weighting=Weighting.ONE_OVER_MOST,
+        shops_per_person=shops,
+    )
+    return replace(charter, privacy=terms)
 
 
 def mechanism_for(plan: ModelPlan, phase: PhasePlan, *, participants: int = 5) -> DistributedMechanism:

@@ -93,6 +93,7 @@ class Store:
             home=self.home,
             ledger=self.ledger,
             plan=PLAN,
+            terms=charter.privacy,
             limits=SpendingLimits(budget=BUDGET),
             today=lambda: TODAY,
         )

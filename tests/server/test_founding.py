@@ -20,7 +20,7 @@ from highstreet.audit.errors import CharterError, EpsilonClaimError
 from highstreet.audit.requests import mechanism_of
 from highstreet.files import DiskFullError
 from highstreet.models.programme import check_plan
-from highstreet.privacy.releases import NoisePlacement
+from highstreet.privacy.releases import NoisePlacement, Weighting
 from highstreet.server import founding
 from highstreet.server.errors import CoopExistsError, NoCoopError, SettingsError
 from highstreet.server.founding import Founding, ensure_server_certificate, found_coop
@@ -127,6 +127,20 @@ def test_the_default_charter_adds_noise_once_and_takes_the_floor_it_is_given() -
         share = mechanism_of(phase, charter, participants=7)
         alone = mechanism_of(phase, three, participants=7)
         assert share.noise_stddev(contributors=7) < 0.7 * alone.noise_stddev(contributors=7)
+
+
+def test_a_charter_about_persons_keeps_its_epsilon_for_a_person_in_so_many_shops() -> None:
+    drafted = founding.default_charter(
+        "Hill Road", epsilon=2.0, delta=1e-5, today=NOW.date(), floor=5, shops_per_person=6
+    )
+    claims = check_promise(drafted)
+    assert 1.98 < claims.person.epsilon <= 2.0
+    assert (claims.person.k, claims.person.weighting) == (6, Weighting.ONE_OVER_MOST)
+    assert (drafted.plan.clients_per_store, drafted.plan.params["cooccurrence_ridge"]) == (13, 10.0)
+    usual = founding.default_charter("Hill Road", epsilon=2.0, delta=1e-5, today=NOW.date(), floor=5)
+    assert [phase.noise_multiplier for phase in drafted.plan.phases] == [
+        phase.noise_multiplier for phase in usual.plan.phases
+    ]
 
 
 @pytest.mark.parametrize(
