@@ -44,9 +44,10 @@ class PrivacyTerms:
     """What the members promise their customers.
 
     Attributes:
-        epsilon, delta: guarantee for a customer of one shop over one period; at least what the phases cost.
+        epsilon, delta: guarantee for a customer of one shop over any period, all trainings in it together; at
+            least what the phases cost once. Stores refuse rounds that would go beyond.
         privacy_unit, neighbouring: whose data changes, and how.
-        period_days: length of the period the guarantee is for.
+        period_days: length of the period the guarantee is for; a sliding one.
         shops_per_person: number of member shops one person may use in the worst case that is printed.
         noise: where the noise of a round is added.
     """

@@ -146,11 +146,12 @@ Which co-op this is. The id binds every message and release to it; leave it as i
 What members may use their customers' data for, through the co-op. Rounds need coop_learning, and each store
 still uses only the customers who said yes to it.""",
     "privacy": """
-What the co-op promises: over period_days, what leaves a shop is (epsilon, delta)-differentially private for
-each customer of that shop. The phases below must not cost more than epsilon: `highstreet coop charter check`
-recomputes it, and so does every store before it joins. shops_per_person is the worst case printed for a
-person who is a customer of several member shops. noise = once_in_sum: the coordinator sees sums of stores
-only, and each store adds a share of the noise.""",
+What the co-op promises: over any period_days in a row, all that leaves a shop, in all trainings together, is
+(epsilon, delta)-differentially private for each customer of that shop. One training costs what the phases
+below cost: `highstreet coop charter check` recomputes it, and so does every store before it joins. As many
+trainings as fit epsilon can be held in period_days, failed ones counted; every store refuses rounds beyond.
+shops_per_person is the worst case printed for a person who is a customer of several member shops.
+noise = once_in_sum: the coordinator sees sums of stores only, and each store adds a share of the noise.""",
     "rounds": """
 A round counts when at least cohort_floor stores and this share (quorum) of the stores asked contributed
 within deadline_seconds. It ends early when everybody has answered. The noise is what cohort_floor stores less

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from highstreet.audit.charter import COOP_LEARNING, Charter
 from highstreet.audit.errors import CharterError, EpsilonClaimError
 from highstreet.models.plan import ModelPlan
+from highstreet.privacy.budget import ROUNDING
 from highstreet.privacy.claims import TwoClaims, two_claims
 from highstreet.privacy.releases import (
     GaussianRelease,
@@ -17,9 +18,10 @@ from highstreet.privacy.releases import (
     customer_release,
 )
 
-__all__ = ["check_promise", "claims_of", "releases_of"]
+__all__ = ["check_promise", "claims_of", "period_in_words", "releases_of", "trainings_in_a_period"]
 
-_ROUNDING = 1e-9
+#: More trainings than this are not looked for.
+_MOST_TRAININGS = 1_000
 
 
 def releases_of(plan: ModelPlan) -> Iterator[GaussianRelease]:
@@ -28,13 +30,48 @@ def releases_of(plan: ModelPlan) -> Iterator[GaussianRelease]:
         yield customer_release(noise_multiplier=phase.noise_multiplier, sampling_rate=phase.sampling_rate)
 
 
-def claims_of(charter: Charter, *, delta: float | None = None) -> TwoClaims:
-    """Recompute both claims from the charter's phases, at the charter's delta or another one."""
+def claims_of(charter: Charter, *, delta: float | None = None, trainings: int = 1) -> TwoClaims:
+    """Recompute both claims from the charter's phases, at the charter's delta or another one.
+
+    Args:
+        charter: the agreement.
+        delta: the charter's when None.
+        trainings: of how many trainings together.
+    """
     return two_claims(
-        releases_of(charter.plan),
+        [release for _ in range(trainings) for release in releases_of(charter.plan)],
         delta=charter.privacy.delta if delta is None else delta,
         stores_per_person=charter.privacy.shops_per_person,
         placement=charter.privacy.noise,
+    )
+
+
+def trainings_in_a_period(charter: Charter) -> int:
+    """Return how many whole trainings fit the charter's epsilon for one of its periods, at most 1,000.
+
+    Stores refuse what goes beyond; a training that failed half way counts with the rounds that were held.
+    """
+
+    def fit(trainings: int) -> bool:
+        return claims_of(charter, trainings=trainings).customer.epsilon <= charter.privacy.epsilon + ROUNDING
+
+    low, high = 0, 1
+    while high <= _MOST_TRAININGS and fit(high):
+        low, high = high, 2 * high
+    high = min(high, _MOST_TRAININGS + 1)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if fit(middle) else (low, middle)
+    return low
+
+
+def period_in_words(charter: Charter) -> str:
+    """Say in one sentence what is promised for a period, and how many trainings fit."""
+    terms, count = charter.privacy, trainings_in_a_period(charter)
+    trainings = "one training fits" if count == 1 else f"{count} trainings fit"
+    return (
+        f"all trainings in any {terms.period_days} days together cost at most epsilon {terms.epsilon:g}, "
+        f"delta {terms.delta:g} for a customer of one shop: {trainings}"
     )
 
 
@@ -55,7 +92,7 @@ def check_promise(charter: Charter) -> TwoClaims:
     if COOP_LEARNING not in charter.purposes:
         raise CharterError(f"The charter's purposes must hold {COOP_LEARNING}: its programme is that.")
     claims = claims_of(charter)
-    if claims.customer.epsilon > terms.epsilon + _ROUNDING:
+    if claims.customer.epsilon > terms.epsilon + ROUNDING:
         cost = "without bound" if math.isinf(claims.customer.epsilon) else f"{claims.customer.epsilon:.4g}"
         raise EpsilonClaimError(
             f"The charter promises epsilon {terms.epsilon:g} at delta {terms.delta:g}, but its phases cost "

@@ -54,7 +54,7 @@ class StoreTill:
         home: the store's folder, for the vault.
         ledger: open for as long as the store runs.
         plan: of the charter this store accepted.
-        limits: the store's own, for the ledger.
+        limits: the store's own and what its charter promises, for the ledger.
         today: by the store's clock.
     """
 

@@ -16,7 +16,7 @@ from highstreet.privacy.releases import (
     release_for_person,
 )
 
-__all__ = ["Claim", "TwoClaims", "two_claims"]
+__all__ = ["Claim", "TwoClaims", "rounded_up", "two_claims"]
 
 _UNITS = {
     PrivacyUnit.EXAMPLE: "an example",
@@ -53,11 +53,8 @@ class Claim:
     def __str__(self) -> str:
         """Say the claim in one line; epsilon is rounded up, never down."""
         for_whom = _UNITS.get(self.unit, f"a person who shops in up to {self.k} shops")
-        size = (
-            f"{math.ceil(self.epsilon * 100 - 1e-9) / 100:.2f}" if math.isfinite(self.epsilon) else "infinity"
-        )
         change = "added or removed" if self.neighbouring is Neighbouring.ADD_OR_REMOVE else "replaced"
-        return f"epsilon {size}, delta {self.delta:g} for {for_whom} ({change})"
+        return f"epsilon {rounded_up(self.epsilon)}, delta {self.delta:g} for {for_whom} ({change})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +67,15 @@ class TwoClaims:
     def lines(self) -> tuple[str, str]:
         """Return both as lines of text, the customer of one shop first."""
         return str(self.customer), str(self.person)
+
+
+def rounded_up(epsilon: float) -> str:
+    """Write an epsilon for people: two digits after the point, never less than it is.
+
+    >>> rounded_up(1.0601), rounded_up(1.06), rounded_up(math.inf)
+    ('1.07', '1.06', 'infinity')
+    """
+    return f"{math.ceil(epsilon * 100 - 1e-9) / 100:.2f}" if math.isfinite(epsilon) else "infinity"
 
 
 def two_claims(

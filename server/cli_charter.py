@@ -38,7 +38,7 @@ def default(
 @charter_app.command("check")
 def check(ctx: typer.Context, file: _FileArgument = None, home: HomeOption = None) -> None:
     """Check an edited charter: its form, and what its phases cost in privacy."""
-    from highstreet.audit.claims import claims_of
+    from highstreet.audit.claims import claims_of, period_in_words
     from highstreet.server.founding import read_charter_file
 
     charter = read_charter_file(file or open_home(ctx, home).charter_toml)
@@ -47,6 +47,7 @@ def check(ctx: typer.Context, file: _FileArgument = None, home: HomeOption = Non
     )
     for line in claims_of(charter).lines():
         typer.echo(f"  one training costs {line}")
+    typer.echo(f"  {period_in_words(charter)}")
 
 
 @charter_app.command("sign")

@@ -63,19 +63,26 @@ class Founding:
 
 
 def default_charter(
-    name: str, *, epsilon: float, delta: float, today: datetime.date, floor: int | None = None
+    name: str,
+    *,
+    epsilon: float,
+    delta: float,
+    today: datetime.date,
+    floor: int | None = None,
+    trainings: int = 1,
 ) -> Charter:
-    """Return a charter with the default programme, its noise set so that it costs just under epsilon.
+    """Return a charter with the default programme, its noise set so that a period costs just under epsilon.
 
     The programme ends with a private evaluation, so that a release says how good it is; that is paid for too.
     The noise is added once, in the sum: so much that any `floor` stores, less the colluders, make all of it.
 
     Args:
         name: what people call the co-op.
-        epsilon: what one training may cost a customer of one shop, at most.
+        epsilon: what a period's trainings together may cost a customer of one shop, at most.
         delta: goes with epsilon.
         today: the day the co-op is made.
         floor: fewest stores in a sum; the default of RoundTerms when None.
+        trainings: how many trainings share epsilon in a period.
 
     Raises:
         CharterError: the floor does not go with the colluders, or sums over so many stores cannot be taken.
@@ -84,9 +91,8 @@ def default_charter(
     from highstreet.models.programme import default_plan
 
     params = {"holdout_days": _HOLDOUT_DAYS}
-    factor = calibrate_noise_multiplier(
-        releases_of(default_plan(noise_multiplier=1.0, params=params)), epsilon=epsilon, delta=delta
-    )
+    relative = tuple(releases_of(default_plan(noise_multiplier=1.0, params=params)))
+    factor = calibrate_noise_multiplier(relative * trainings, epsilon=epsilon, delta=delta)
     charter = Charter(
         coop=CoopIdentity(id=secrets.token_hex(16), name=name, created=today.isoformat()),
         purposes=(COOP_LEARNING,),
