@@ -44,11 +44,12 @@ class PrivacyTerms:
     """What the members promise their customers.
 
     Attributes:
-        epsilon, delta: guarantee for the privacy unit over one period; at least what the phases cost.
+        epsilon, delta: guarantee for the privacy unit over any period, all trainings in it together; at least
+            what the phases cost once. Stores refuse rounds that would go beyond.
         privacy_unit, neighbouring: whose data changes, and how: a customer's of one shop, or a person's in up
             to `shops_per_person` shops.
         weighting: by what contributions are multiplied; WHOLE for customers, one of the others for persons.
-        period_days: length of the period the guarantee is for.
+        period_days: length of the period the guarantee is for; a sliding one.
         shops_per_person: K, the most member shops one person uses; the claim for a person is for so many.
         noise: where the noise of a round is added.
     """

@@ -9,6 +9,7 @@ from highstreet.audit.charter import COOP_LEARNING, Charter
 from highstreet.audit.errors import CharterError, EpsilonClaimError
 from highstreet.audit.weights import customer_weight
 from highstreet.models.plan import ModelPlan
+from highstreet.privacy.budget import ROUNDING
 from highstreet.privacy.claims import TwoClaims, two_claims
 from highstreet.privacy.releases import (
     GaussianRelease,
@@ -19,15 +20,23 @@ from highstreet.privacy.releases import (
     customer_release,
 )
 
-__all__ = ["are_same", "check_promise", "claims_of", "releases_of"]
+__all__ = [
+    "are_same",
+    "check_promise",
+    "claims_of",
+    "period_in_words",
+    "releases_of",
+    "trainings_in_a_period",
+]
 
-_ROUNDING = 1e-9
 #: Whose data a charter protects -> how contributions may be weighted for it.
 _WEIGHTINGS = {
     PrivacyUnit.CUSTOMER_AT_STORE: (Weighting.WHOLE,),
     PrivacyUnit.PERSON: (Weighting.ONE_OVER_MOST, Weighting.ONE_OVER_SHOPS),
 }
 _ROUNDING_OF_EPSILON = 1e-6
+#: More trainings than this are not looked for.
+_MOST_TRAININGS = 1_000
 
 
 def releases_of(plan: ModelPlan) -> Iterator[GaussianRelease]:
@@ -36,8 +45,13 @@ def releases_of(plan: ModelPlan) -> Iterator[GaussianRelease]:
         yield customer_release(noise_multiplier=phase.noise_multiplier, sampling_rate=phase.sampling_rate)
 
 
-def claims_of(charter: Charter, *, delta: float | None = None) -> TwoClaims:
+def claims_of(charter: Charter, *, delta: float | None = None, trainings: int = 1) -> TwoClaims:
     """Recompute both claims from the charter's phases, at the charter's delta or another one.
+
+    Args:
+        charter: the agreement.
+        delta: the charter's when None.
+        trainings: of how many trainings together.
 
     Raises:
         CharterError: the charter protects another unit than a customer of a shop or a person, its weighting
@@ -56,7 +70,7 @@ def claims_of(charter: Charter, *, delta: float | None = None) -> TwoClaims:
     if terms.weighting is not Weighting.WHOLE:
         _refuse_sampled_phases(charter.plan)
     return two_claims(
-        releases_of(charter.plan),
+        [release for _ in range(trainings) for release in releases_of(charter.plan)],
         delta=charter.privacy.delta if delta is None else delta,
         stores_per_person=terms.shops_per_person,
         placement=terms.noise,
@@ -73,6 +87,39 @@ def _refuse_sampled_phases(plan: ModelPlan) -> None:
                 "contributions by shops: nothing is proven of the two together.",
                 next_step="Set the phase's sampling_rate to 1.",
             )
+
+
+def trainings_in_a_period(charter: Charter) -> int:
+    """Return how many whole trainings fit the charter's epsilon for one of its periods, at most 1,000.
+
+    Stores refuse what goes beyond; a training that failed half way counts with the rounds that were held.
+    """
+    unit = charter.privacy.privacy_unit
+
+    def fit(trainings: int) -> bool:
+        return (
+            claims_of(charter, trainings=trainings).about(unit).epsilon <= charter.privacy.epsilon + ROUNDING
+        )
+
+    low, high = 0, 1
+    while high <= _MOST_TRAININGS and fit(high):
+        low, high = high, 2 * high
+    high = min(high, _MOST_TRAININGS + 1)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if fit(middle) else (low, middle)
+    return low
+
+
+def period_in_words(charter: Charter) -> str:
+    """Say in one sentence what is promised for a period, and how many trainings fit."""
+    terms, count = charter.privacy, trainings_in_a_period(charter)
+    whom = claims_of(charter).about(terms.privacy_unit).for_whom
+    trainings = "one training fits" if count == 1 else f"{count} trainings fit"
+    return (
+        f"all trainings in any {terms.period_days} days together cost at most epsilon {terms.epsilon:g}, "
+        f"delta {terms.delta:g} for {whom}: {trainings}"
+    )
 
 
 def check_promise(charter: Charter) -> TwoClaims:
@@ -94,7 +141,7 @@ def check_promise(charter: Charter) -> TwoClaims:
     claims = claims_of(charter)
     customer_weight(terms)  # refuses what no store can carry
     spent = claims.about(terms.privacy_unit).epsilon
-    if spent > terms.epsilon + _ROUNDING:
+    if spent > terms.epsilon + ROUNDING:
         cost = "without bound" if math.isinf(spent) else f"{spent:.4g}"
         raise EpsilonClaimError(
             f"The charter promises epsilon {terms.epsilon:g} at delta {terms.delta:g}, but its phases cost "

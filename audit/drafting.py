@@ -32,6 +32,7 @@ def draft_plan(
     shops_per_person: int = 1,
     schema: FeatureSchema | None = None,
     params: Mapping[str, float] | None = None,
+    trainings: int = 1,
 ) -> ModelPlan:
     """Return the default programme with noise so that it costs just under epsilon.
 
@@ -39,20 +40,21 @@ def draft_plan(
     at a store, which with weights is also the claim for a person.
 
     Args:
-        epsilon: what one training may cost; None for no noise at all, which is for the lab only.
+        epsilon: what the trainings together may cost; None for no noise at all, which is for the lab only.
         delta: goes with epsilon.
         weighting: of contributions. Sums then hold less than one customer for each, and the public numbers
             that are in customers shrink with them.
         shops_per_person: K; of account where contributions are divided by it.
         schema: the feature space; the default one when None.
         params: overrides of the model's public numbers by name.
+        trainings: how many trainings share epsilon.
     """
     clients, ridge = _in_customers_by_weight(weighting, shops_per_person)
     public = {"cooccurrence_ridge": ridge, **(params or {})}
     plan = partial(default_plan, schema, clients_per_store=clients, params=public)
     if epsilon is None:
         return plan(noise_multiplier=0.0)
-    releases = list(releases_of(plan(noise_multiplier=1.0)))
+    releases = list(releases_of(plan(noise_multiplier=1.0))) * trainings
     return plan(noise_multiplier=calibrate_noise_multiplier(releases, epsilon=epsilon, delta=delta))
 
 

@@ -11,9 +11,10 @@ from highstreet.models.errors import ModelsError
 from highstreet.models.features import FEATURES
 from highstreet.models.programme import check_plan
 from highstreet.models.settings import Settings
+from highstreet.privacy.budget import Budget, SpendingLimits
 from highstreet.privacy.releases import PrivacyUnit
 
-__all__ = ["StoreLimits", "refuse_over_limits"]
+__all__ = ["StoreLimits", "refuse_over_limits", "spending_limits"]
 
 #: With none, every participant could take its own share of the noise out of a sum.
 _LEAST_COLLUDERS = 1
@@ -45,6 +46,16 @@ class StoreLimits:
     purposes: tuple[str, ...]
     max_example_numbers: int = 1 << 18
     require_person_unit: bool = False
+
+
+def spending_limits(limits: StoreLimits, charter: Charter | None) -> SpendingLimits:
+    """Return what the ledger holds releases to: the store's own budget, and the one the charter promises."""
+    own = Budget(epsilon=limits.max_epsilon, delta=limits.delta, period_days=limits.period_days)
+    if charter is None:
+        return SpendingLimits(budget=own)
+    terms = charter.privacy
+    promised = Budget(epsilon=terms.epsilon, delta=terms.delta, period_days=terms.period_days)
+    return SpendingLimits(budget=own, promised=promised)
 
 
 def refuse_over_limits(charter: Charter, limits: StoreLimits) -> None:

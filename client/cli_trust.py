@@ -164,10 +164,12 @@ def _of_release(manifest: Manifest) -> str:
 
 
 def _show_budget(found: BudgetStatus) -> None:
+    from highstreet.privacy.claims import rounded_up
+
     part = found.spent_part
     words = "nothing" if not found.rounds else "almost all" if part > 0.95 else f"about {round(part * 100)} %"
     typer.echo(
-        f"  Privacy: {words} of the budget for {found.period_days} days is spent "
+        f"  Privacy: {words} of the budget is spent "
         f"(rounds: {found.rounds:,}, customers who took part: {found.customers:,})."
     )
     if found.out_until:
@@ -182,5 +184,13 @@ def _show_budget(found: BudgetStatus) -> None:
             f"{found.colluders} of the other shops work with the coordinator"
         )
     typer.echo(
-        f"    limit of this shop: epsilon {found.limit_epsilon:g}, delta {found.delta:g} for a customer of it"
+        f"    limit of this shop: epsilon {found.limit_epsilon:g}, delta {found.delta:g} for a customer of "
+        f"it in any {found.period_days} days; counted so far: epsilon {rounded_up(found.counted_epsilon)}"
     )
+    if found.promised_epsilon is not None and found.promised_counted_epsilon is not None:
+        typer.echo(
+            f"    limit by the co-op's charter: epsilon {found.promised_epsilon:g}, delta "
+            f"{found.promised_delta:g} for a customer of one shop in any {found.promised_period_days} days; "
+            f"counted so far: epsilon {rounded_up(found.promised_counted_epsilon)}"
+        )
+    typer.echo("    A round that would go over a limit is refused before anything is computed.")

@@ -29,6 +29,7 @@ __all__ = [
     "RosterRefusedError",
     "RoundRefusedError",
     "RoundRepeatedError",
+    "SameNameError",
     "StoreConfigError",
     "StoreExistsError",
     "StoreHomeError",
@@ -177,6 +178,10 @@ class PinnedKeyChangedError(RosterRefusedError):
 
 class VouchRefusedError(ClientError):
     """This store does not begin, or go on with, comparing codes with a member; nothing was signed."""
+
+
+class SameNameError(VouchRefusedError):
+    """A shop of this name counted here before; its owner has not said whether it is the same shop."""
 
 
 class WrongCodeError(VouchRefusedError):

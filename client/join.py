@@ -19,7 +19,7 @@ from highstreet.audit.charter_format import from_document
 from highstreet.audit.errors import RosterError, UnreadableDocumentError
 from highstreet.audit.invite import Invite
 from highstreet.audit.limits import StoreLimits, refuse_over_limits
-from highstreet.audit.roster import read_roster
+from highstreet.audit.roster import is_member_id, read_roster
 from highstreet.audit.signing import (
     SignatureKind,
     SignedDocument,
@@ -37,7 +37,6 @@ from highstreet.client.membership import (
     Membership,
     is_address,
     is_joined,
-    is_member_id,
     load_membership,
     save_membership,
 )

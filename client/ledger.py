@@ -105,7 +105,7 @@ class Ledger:
             key: of the round.
             release: what is about to be released, about a customer at this store.
             cohort: ids of the customers who have consented at this moment, each at most once.
-            limits: the store's own.
+            limits: the store's own, and what the charter promises; both hold.
             today: by the store's clock; a clock set back counts as the latest day seen, and frees nothing.
             remaining: the phases that follow in the programme; they must fit as well. Not spent.
 
@@ -116,7 +116,7 @@ class Ledger:
             RoundRepeatedError: this phase was opened for another request.
             RestoredError: spends of the period may be forgotten, see `restored`.
             ReleaseRefusedError: the release is outside the store's limits.
-            BudgetExhaustedError: with the releases of the period it would exceed the budget.
+            BudgetExhaustedError: with the releases of its period it would exceed one of the budgets.
             LedgerError: the ledger cannot be trusted or written; nothing was spent.
         """
         with self._lock:
@@ -128,7 +128,7 @@ class Ledger:
                     self._refuse_while_out(day, limits.budget)
                     past = self._releases(window_start(day, limits.budget.period_days))
                     check_release(release, limits, rounds_in_period=len(past))
-                    self._refuse_beyond(limits.budget, past, (release, *remaining))
+                    self._refuse_beyond(limits, day, (release, *remaining))
                     refuse_stray_exposures(self._connection)
                     customers = tuple(dict.fromkeys(cohort))
                     self._record(key, release, customers, day, event)
@@ -320,15 +320,19 @@ class Ledger:
                 next_step="Nothing has to be done. Suggestions go on from the shop's own customers.",
             )
 
-    def _refuse_beyond(
-        self, budget: Budget, past: dict[int, GaussianRelease], new: tuple[GaussianRelease, ...]
-    ) -> None:
+    def _refuse_beyond(self, limits: SpendingLimits, day: int, new: tuple[GaussianRelease, ...]) -> None:
         """Refuse what a customer who took part in all of the past could not afford; ask about nobody."""
-        wanted = self._fit(tuple(past), past, new, budget)
-        if not wanted.is_within:
-            raise BudgetExhaustedError(
-                epsilon=wanted.epsilon, budget_epsilon=budget.epsilon, delta=budget.delta
-            )
+        for budget in limits.budgets:
+            past = self._releases(window_start(day, budget.period_days))
+            wanted = self._fit(tuple(past), past, new, budget)
+            if not wanted.is_within:
+                raise BudgetExhaustedError(
+                    epsilon=wanted.epsilon,
+                    budget_epsilon=budget.epsilon,
+                    delta=budget.delta,
+                    period_days=budget.period_days,
+                    is_promised=budget is limits.promised,
+                )
 
     def _record(
         self, key: RoundKey, release: GaussianRelease, customers: Sequence[str], day: int, event: Event

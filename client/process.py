@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 
-from highstreet.audit.limits import refuse_over_limits
+from highstreet.audit.limits import refuse_over_limits, spending_limits
 from highstreet.client.config import StoreConfig, read_config
 from highstreet.client.home import StoreHome
 from highstreet.client.identity import load_identity, node_key_file
@@ -29,7 +29,6 @@ from highstreet.client.rounds import RoundDesk
 from highstreet.client.service import ServiceStatus, StoreService, serve
 from highstreet.client.till import StoreTill
 from highstreet.client.vouch_watch import watching_vouches
-from highstreet.privacy.budget import Budget, SpendingLimits
 from highstreet.privacy.secure_sum import MemberKeys
 from highstreet.processes import ended_by_signals, reap, record, run_lock
 
@@ -82,7 +81,6 @@ def run_store(
 def _desk(home: StoreHome, membership: Membership, config: StoreConfig, ledger: Ledger) -> RoundDesk:
     charter, limits = load_charter(home), config.limits.to_limits()
     refuse_over_limits(charter, limits)  # again: the owner may have tightened them, or updated the software
-    budget = Budget(epsilon=limits.max_epsilon, delta=limits.delta, period_days=limits.period_days)
     agreement = Agreement(
         member_id=membership.member_id,
         coordinator_public_key=membership.coordinator_key,
@@ -96,7 +94,7 @@ def _desk(home: StoreHome, membership: Membership, config: StoreConfig, ledger: 
         ledger=ledger,
         plan=charter.plan,
         terms=charter.privacy,
-        limits=SpendingLimits(budget=budget),
+        limits=spending_limits(limits, charter),
     )
     identity = load_identity(home)
     keys = MemberKeys(signing=identity.signing, encryption=identity.encryption)

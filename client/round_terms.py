@@ -68,8 +68,9 @@ class Agreement:
         coordinator_public_key: raw Ed25519; its hash came with the invitation.
         charter: as signed and accepted.
         limits: the store's own; not from outside.
-        find_roster: the roster of a hash, signed by the coordinator, and who counts on it, the newest asked
-            for if need be, also when one of the given participants does not count; None: not one it accepted.
+        find_roster: the roster of a hash, signed by the coordinator, and who counts on it in a round opened
+            at a time, the newest asked for if need be, also when one of the given participants does not
+            count; None: not one it accepted.
         holds_to_day: whether a day is the one this store first saw for a programme; a first one is written
             down before it answers.
     """
@@ -78,7 +79,7 @@ class Agreement:
     coordinator_public_key: bytes
     charter: Charter
     limits: StoreLimits
-    find_roster: Callable[[bytes, Collection[str]], CountedRoster | None]
+    find_roster: Callable[[bytes, Collection[str], int], CountedRoster | None]
     holds_to_day: Callable[[str, int], bool]
 
 
@@ -183,7 +184,7 @@ def _known_roster(request: RoundRequest, agreement: Agreement) -> CountedRoster:
     require(request.charter_sha256 == charter.sha256(), REFUSAL_CHARTER, "another charter")
     schema = bytes.fromhex(charter.plan.schema.sha256())
     require(request.schema_sha256 == schema, REFUSAL_CHARTER, "another feature schema")
-    known = agreement.find_roster(request.roster_sha256, request.participants)
+    known = agreement.find_roster(request.roster_sha256, request.participants, request.opened_unix_seconds)
     if known is None:
         raise RoundRefusedError(REFUSAL_CHARTER, "an unknown roster")
     return known

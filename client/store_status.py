@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 
 from highstreet.audit.charter import Charter
+from highstreet.audit.limits import spending_limits
 from highstreet.client.config import read_config
 from highstreet.client.consent import ConsentDesk
 from highstreet.client.home import StoreHome
@@ -17,7 +18,6 @@ from highstreet.client.personal_file import fitted_release
 from highstreet.client.programme_days import ProgrammeDays
 from highstreet.client.service import ask_status
 from highstreet.client.vault import Vault
-from highstreet.privacy.budget import Budget
 from highstreet.privacy.claims import two_claims
 from highstreet.privacy.releases import GaussianRelease, NoisePlacement, Weighting
 
@@ -48,6 +48,9 @@ class BudgetStatus:
         person_epsilon, shops_per_person: the same for a customer of up to so many shops that did the same.
         person: who that is, in words; contributions count as divided only when all of the period were.
         limit_epsilon, delta, period_days: the shop's own limit for a customer of it.
+        promised_epsilon, promised_delta, promised_period_days: what the co-op's charter promises a customer
+            of one shop, which this shop holds to as well; None when it is in no co-op.
+        promised_counted_epsilon: what is held against that: counted_epsilon, over that period at that delta.
         claims: both claims in words.
         colluders: members of the co-op who may work with the coordinator without breaking the claims: the
             noise is added once, in shares, inside the sum of the stores; None when the shop is in no co-op.
@@ -65,14 +68,21 @@ class BudgetStatus:
     limit_epsilon: float
     delta: float
     period_days: int
+    promised_epsilon: float | None
+    promised_delta: float | None
+    promised_period_days: int | None
+    promised_counted_epsilon: float | None
     claims: tuple[str, ...]
     colluders: int | None
     out_until: str
 
     @property
     def spent_part(self) -> float:
-        """The part of the limit that is spent, 0 to 1."""
-        return min(1.0, self.counted_epsilon / self.limit_epsilon)
+        """The part that is spent, 0 to 1, of the shop's limit or of the charter's promise: the larger."""
+        part = self.counted_epsilon / self.limit_epsilon
+        if self.promised_epsilon is not None and self.promised_counted_epsilon is not None:
+            part = max(part, self.promised_counted_epsilon / self.promised_epsilon)
+        return min(1.0, part)
 
     def to_dict(self) -> dict[str, object]:
         """Return plain values for JSON."""
@@ -163,17 +173,20 @@ def budget_status(home: StoreHome) -> BudgetStatus:
     """
     limits = read_config(home).limits.to_limits()
     charter = load_charter(home) if is_joined(home) else None
-    budget = Budget(epsilon=limits.max_epsilon, delta=limits.delta, period_days=limits.period_days)
+    spending = spending_limits(limits, charter)
+    promised = spending.promised
     rounds = replies = customers = 0
-    counted_epsilon = 0.0
+    counted_epsilon = promised_counted = 0.0
     out_until = ""
     releases: tuple[GaussianRelease, ...] = ()
     programmes: frozenset[str] = frozenset()
     if home.ledger.is_file():
         with closing(Ledger.open(home.ledger)) as ledger:
             today = datetime.now(UTC).date()
-            spent = ledger.spending(budget, today=today)
-            ends = ledger.out_until(budget)
+            spent = ledger.spending(spending.budget, today=today)
+            if promised is not None:
+                promised_counted = ledger.spending(promised, today=today).counted_epsilon
+            ends = ledger.out_until(spending.budget)
         out_until = ends.isoformat() if ends is not None and today < ends else ""
         rounds, replies, customers, releases = spent.rounds, spent.replies, spent.customers, spent.releases
         counted_epsilon, programmes = spent.counted_epsilon, spent.programmes
@@ -196,6 +209,10 @@ def budget_status(home: StoreHome) -> BudgetStatus:
         limit_epsilon=limits.max_epsilon,
         delta=limits.delta,
         period_days=limits.period_days,
+        promised_epsilon=promised.epsilon if promised else None,
+        promised_delta=promised.delta if promised else None,
+        promised_period_days=promised.period_days if promised else None,
+        promised_counted_epsilon=promised_counted if promised else None,
         claims=claims.lines(),
         colluders=charter.rounds.colluders if charter else None,
         out_until=out_until,

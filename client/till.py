@@ -58,7 +58,7 @@ class StoreTill:
         plan: of the charter this store accepted.
         terms: of that charter: what customers' contributions count by. Whatever that is, a customer is
             charged for a whole contribution, which bounds a part of one.
-        limits: the store's own, for the ledger.
+        limits: the store's own and what its charter promises, for the ledger.
         today: by the store's clock.
     """
 

@@ -17,7 +17,7 @@ from highstreet.privacy.releases import (
     release_for_person,
 )
 
-__all__ = ["Claim", "TwoClaims", "two_claims"]
+__all__ = ["Claim", "TwoClaims", "rounded_up", "two_claims"]
 
 _UNITS = {
     PrivacyUnit.EXAMPLE: "an example",
@@ -62,9 +62,7 @@ class Claim:
     @property
     def printed_epsilon(self) -> str:
         """Epsilon with two decimals, rounded up, never down."""
-        if not math.isfinite(self.epsilon):
-            return "infinity"
-        return f"{math.ceil(self.epsilon * 100 - 1e-9) / 100:.2f}"
+        return rounded_up(self.epsilon)
 
     @property
     def for_whom(self) -> str:
@@ -99,6 +97,15 @@ class TwoClaims:
     def lines(self) -> tuple[str, str]:
         """Return both as lines of text, the customer of one shop first."""
         return str(self.customer), str(self.person)
+
+
+def rounded_up(epsilon: float) -> str:
+    """Write an epsilon for people: two digits after the point, never less than it is.
+
+    >>> rounded_up(1.0601), rounded_up(1.06), rounded_up(math.inf)
+    ('1.07', '1.06', 'infinity')
+    """
+    return f"{math.ceil(epsilon * 100 - 1e-9) / 100:.2f}" if math.isfinite(epsilon) else "infinity"
 
 
 def two_claims(

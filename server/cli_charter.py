@@ -43,7 +43,7 @@ def default(
 @charter_app.command("check")
 def check(ctx: typer.Context, file: _FileArgument = None, home: HomeOption = None) -> None:
     """Check an edited charter: its form, and what its phases cost in privacy."""
-    from highstreet.audit.claims import claims_of
+    from highstreet.audit.claims import claims_of, period_in_words
     from highstreet.server.founding import read_charter_file
 
     charter = read_charter_file(file or open_home(ctx, home).charter_toml)
@@ -55,6 +55,7 @@ def check(ctx: typer.Context, file: _FileArgument = None, home: HomeOption = Non
     typer.echo(f"  SHA-256 {charter.sha256().hex()}; a member sees the same: highstreet store promise")
     for line in claims.lines():
         typer.echo(f"  one training costs {line}")
+    typer.echo(f"  {period_in_words(charter)}")
 
 
 @charter_app.command("sign")

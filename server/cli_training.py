@@ -63,6 +63,7 @@ def status(ctx: typer.Context, home: HomeOption = None) -> None:
 
     from highstreet.server.database import connect
     from highstreet.server.membership import current_members
+    from highstreet.server.participants import who_counts
     from highstreet.server.programmes import complaints, latest_programme, round_summaries
     from highstreet.server.releases import all_manifests
     from highstreet.server.status import complaints_table, members_table, releases_table, rounds_table
@@ -73,8 +74,8 @@ def status(ctx: typer.Context, home: HomeOption = None) -> None:
     typer.echo(f"{charter.coop.name}, in {opened.root}; stores join at {opened.config().join_address}.")
     with closing(connect(opened.database)) as connection:
         edges = current_edges(connection, charter.coop.id)
-        colluders = charter.rounds.colluders
-        console.print(members_table(current_members(connection), edges, colluders=colluders))
+        counted = who_counts(connection, charter)
+        console.print(members_table(current_members(connection), edges, counted))
         latest = latest_programme(connection)
         if latest is None:
             typer.echo("No training yet. Ask for one: highstreet coop train --wait")

@@ -148,6 +148,17 @@ _MIGRATIONS = (
         FOREIGN KEY (programme_id, round) REFERENCES rounds (programme_id, round)
     ) STRICT;
     """,
+    # Ids, ascending, a space between two.
+    """
+    ALTER TABLE vouches ADD COLUMN replaces TEXT NOT NULL DEFAULT '';
+    CREATE TABLE withdrawals (
+        number    INTEGER PRIMARY KEY AUTOINCREMENT,
+        voucher   TEXT NOT NULL REFERENCES members (member_id),
+        subject   TEXT NOT NULL REFERENCES members (member_id),
+        signature BLOB NOT NULL,
+        UNIQUE (voucher, subject)
+    ) STRICT;
+    """,
 )
 
 

@@ -69,20 +69,22 @@ def default_charter(
     today: datetime.date,
     floor: int | None = None,
     shops_per_person: int | None = None,
+    trainings: int = 1,
 ) -> Charter:
-    """Return a charter with the default programme, its noise set so that it costs just under epsilon.
+    """Return a charter with the default programme, its noise set so that a period costs just under epsilon.
 
     The programme ends with a private evaluation, so that a release says how good it is; that is paid for too.
     The noise is added once, in the sum: so much that any `floor` stores, less the colluders, make all of it.
 
     Args:
         name: what people call the co-op.
-        epsilon: what one training may cost whoever is protected, at most.
+        epsilon: what a period's trainings together may cost whoever is protected, at most.
         delta: goes with epsilon.
         today: the day the co-op is made.
         floor: fewest stores in a sum; the default of RoundTerms when None.
         shops_per_person: protect a person in up to so many shops, each contribution divided by that; when
             None, a customer of one shop.
+        trainings: how many trainings share epsilon in a period.
 
     Raises:
         CharterError: the floor does not go with the colluders, or sums over so many stores cannot be taken.
@@ -106,6 +108,7 @@ def default_charter(
             delta=delta,
             weighting=privacy.weighting,
             shops_per_person=privacy.shops_per_person,
+            trainings=trainings,
             params={"holdout_days": _HOLDOUT_DAYS},
         ),
         privacy=privacy,

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 
 from rich.table import Table
 from rich.text import Text
 
 from highstreet.audit.manifest import Manifest
-from highstreet.audit.roster import Edge, trusted_members
+from highstreet.audit.roster import Edge
 from highstreet.audit.scorecard import RANKINGS
 from highstreet.privacy.claims import Claim
 from highstreet.privacy.releases import Weighting
@@ -22,22 +22,23 @@ __all__ = ["complaints_table", "evaluation_table", "members_table", "releases_ta
 _PARTS = {"all": "all", "novel": "new"}
 
 
-def members_table(members: Sequence[Member], edges: frozenset[Edge], *, colluders: int) -> Table:
+def members_table(
+    members: Sequence[Member], edges: frozenset[Edge], counted: Mapping[str, Collection[str]]
+) -> Table:
     """Show who is in and since when, who vouches for each, and for how many of the others it counts.
 
     Args:
         members: in the order to show.
-        edges: the vouches that hold between them.
-        colluders: c of the charter.
+        edges: the vouches that stand between them.
+        counted: by member, whom its store counts.
     """
     table = Table(
         "shop", "member id", "joined", "vouched for by", "counts for", title="Members", title_justify="left"
     )
     ids = [member.member_id for member in members]
-    trusted = {me: trusted_members(ids, edges, me=me, colluders=colluders) for me in ids}
     for member in members:
         vouchers = [each.name for each in members if (each.member_id, member.member_id) in edges]
-        counting = sum(member.member_id in trusted[me] for me in ids if me != member.member_id)
+        counting = sum(member.member_id in counted[me] for me in ids if me != member.member_id)
         table.add_row(
             Text(member.name),
             member.member_id,

@@ -10,7 +10,13 @@ import pytest
 from highstreet.audit.canonical import canonical_json
 from highstreet.audit.charter import Charter, CoopIdentity
 from highstreet.audit.charter_format import from_document, from_toml, to_toml
-from highstreet.audit.claims import check_promise, claims_of
+from highstreet.audit.claims import (
+    check_promise,
+    claims_of,
+    period_in_words,
+    releases_of,
+    trainings_in_a_period,
+)
 from highstreet.audit.errors import (
     CharterError,
     CharterExceedsLimitsError,
@@ -18,8 +24,10 @@ from highstreet.audit.errors import (
     EpsilonClaimError,
     UnreadableDocumentError,
 )
-from highstreet.audit.limits import StoreLimits, refuse_over_limits
+from highstreet.audit.limits import StoreLimits, refuse_over_limits, spending_limits
 from highstreet.audit.requests import mechanism_of
+from highstreet.privacy.accountant import epsilon
+from highstreet.privacy.budget import Budget
 from highstreet.privacy.releases import Neighbouring, NoisePlacement, PrivacyUnit, Weighting
 
 Make = Callable[..., Charter]
@@ -212,6 +220,46 @@ def test_a_charter_about_another_unit_has_no_claims(charter_with: Make) -> None:
             claims_of(of_unit(charter_with(), unit))
         with pytest.raises(CharterError, match="customer_at_store or person"):
             check_promise(of_unit(charter_with(), unit))
+
+
+@pytest.mark.parametrize("trainings", [1, 2, 3, 7])
+def test_as_many_trainings_fit_as_the_epsilon_of_the_period_pays_for(
+    charter_with: Make, trainings: int
+) -> None:
+    charter = charter_with()
+    cost = claims_of(charter, trainings=trainings).customer.epsilon
+
+    def allowing(epsilon: float) -> int:
+        return trainings_in_a_period(replace(charter, privacy=replace(charter.privacy, epsilon=epsilon)))
+
+    assert allowing(cost) == trainings  # to the last bit
+    assert allowing(cost - 1e-6) == trainings - 1
+    assert allowing(cost + 1e-6) == trainings
+    composed = epsilon(list(releases_of(charter.plan)) * trainings, delta=charter.privacy.delta)
+    assert cost == pytest.approx(composed, rel=1e-9)
+
+
+def test_a_promise_is_said_for_the_period_and_not_for_a_training(charter_with: Make) -> None:
+    charter = charter_with()
+    assert period_in_words(charter) == (
+        "all trainings in any 365 days together cost at most epsilon 1.2, delta 1e-05 for a customer of one "
+        "shop: one training fits"
+    )
+    twice = replace(charter, privacy=replace(charter.privacy, epsilon=1.6))
+    assert period_in_words(twice).endswith("2 trainings fit")
+    assert "in all trainings together" in to_toml(charter)
+
+
+def test_what_a_store_spends_within_is_its_own_budget_and_the_charters(
+    charter_with: Make, limits: StoreLimits
+) -> None:
+    own = Budget(epsilon=3.0, delta=1e-5, period_days=365)
+    promised = Budget(epsilon=1.2, delta=1e-6, period_days=500)
+    charter = charter_with()
+    terms = replace(charter.privacy, delta=1e-6, period_days=500)
+    found = spending_limits(limits, replace(charter, privacy=terms))
+    assert found.budgets == (own, promised)
+    assert spending_limits(limits, None).budgets == (own,)
 
 
 def test_a_charter_that_promises_less_than_it_costs_is_refused(charter_with: Make) -> None:

@@ -106,7 +106,7 @@ def _desk(
     limits: StoreLimits = LIMITS,
     now: float = NOW,
     charter: Charter = CHARTER,
-    find: Callable[[bytes, Collection[str]], CountedRoster | None] = find_roster,
+    find: Callable[[bytes, Collection[str], int], CountedRoster | None] = find_roster,
 ) -> RoundDesk:
     agreement = Agreement(
         member_id=ME,
@@ -356,7 +356,9 @@ def test_nobody_is_added_up_with_members_whose_keys_were_exchanged() -> None:
     )
     counted = frozenset(IDS) - {IDS[3]}
     till = Till()
-    desk = _desk(till, find=lambda sha256, participants: CountedRoster(roster=swapped, counted=counted))
+    desk = _desk(
+        till, find=lambda sha256, participants, opened_at: CountedRoster(roster=swapped, counted=counted)
+    )
     assert _ask(desk, round_request()).refusal == REFUSAL_PARTICIPANTS
     assert till.taken == []
 
@@ -365,7 +367,10 @@ def test_a_member_whose_encryption_key_everybody_can_open_is_no_participant() ->
     weak = replace(ROSTER.members[3], encryption_public_key=bytes(32))
     roster = replace(ROSTER, members=(*ROSTER.members[:3], weak, *ROSTER.members[4:]))
     till = Till()
-    desk = _desk(till, find=lambda sha256, participants: CountedRoster(roster=roster, counted=frozenset(IDS)))
+    desk = _desk(
+        till,
+        find=lambda sha256, participants, opened_at: CountedRoster(roster=roster, counted=frozenset(IDS)),
+    )
     assert _ask(desk, round_request()).refusal == REFUSAL_PARTICIPANTS
     assert till.taken == []
 

@@ -33,6 +33,7 @@ from highstreet.audit.requests import mechanism_of, open_request, request_sha256
 from highstreet.audit.roster import Roster, read_roster
 from highstreet.audit.sums import round_context
 from highstreet.audit.vouches import sign_vouch
+from highstreet.audit.withdrawals import sign_withdrawal
 from highstreet.models.plan import ModelPlan
 from highstreet.models.programme import default_plan, initial_state
 from highstreet.models.schema import FeatureSchema
@@ -74,6 +75,7 @@ from highstreet.server.exchange import Carried
 from highstreet.server.membership import leave, roster
 from highstreet.server.programme_run import ProgrammeRun
 from highstreet.server.releases import Candidate
+from highstreet.server.vouching import put_vouch, put_withdrawal
 
 PROGRAMME = "00000000000000a1"
 OPENED = 1_000.0
@@ -417,6 +419,23 @@ class PlayedCoop:
                     "INSERT INTO vouches (voucher, subject, signature) VALUES (?, ?, ?)",
                     (vouch.voucher_id, vouch.subject_id, vouch.signature),
                 )
+
+    def replace(self, voucher: int, newcomer: int, *, former: int) -> None:
+        """Let a store say in its vouch that another is a shop that was a member before."""
+        store, entry = self.stores[voucher], self.roster.member(self.stores[newcomer].member_id)
+        assert entry is not None
+        replaces = [self.stores[former].member_id]
+        vouch = sign_vouch(self.charter.coop.id, store.member_id, entry, store.signing, replaces)
+        with closing(connect(self.database)) as connection:
+            put_vouch(connection, vouch, self.roster, sender=store.member_id)
+
+    def withdraw(self, voucher: int, subject: int) -> None:
+        """Let a store take its vouch for another back."""
+        store, entry = self.stores[voucher], self.roster.member(self.stores[subject].member_id)
+        assert entry is not None
+        withdrawal = sign_withdrawal(self.charter.coop.id, store.member_id, entry, store.signing)
+        with closing(connect(self.database)) as connection:
+            put_withdrawal(connection, withdrawal, self.roster, sender=store.member_id)
 
     def leave(self, number: int) -> None:
         """End a store's membership."""

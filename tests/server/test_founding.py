@@ -15,7 +15,7 @@ import pytest
 
 from highstreet.audit.charter import Charter, CoopIdentity, RoundTerms
 from highstreet.audit.charter_format import to_toml
-from highstreet.audit.claims import check_promise
+from highstreet.audit.claims import check_promise, claims_of, trainings_in_a_period
 from highstreet.audit.errors import CharterError, EpsilonClaimError
 from highstreet.audit.requests import mechanism_of
 from highstreet.files import DiskFullError
@@ -115,6 +115,17 @@ def test_the_default_charter_costs_just_under_its_epsilon() -> None:
     assert 1.98 < check_promise(charter).customer.epsilon <= 2.0
     assert charter.plan.phases[-1].name == "evaluation"
     assert check_plan(charter.plan).holdout_days == 14
+
+
+def test_a_charter_for_several_trainings_shares_its_epsilon_among_them() -> None:
+    charter = founding.default_charter("Hill Road", epsilon=2.0, delta=1e-5, today=NOW.date(), trainings=4)
+    assert charter.privacy.epsilon == 2.0
+    assert trainings_in_a_period(charter) == 4
+    assert 1.98 < claims_of(charter, trainings=4).customer.epsilon <= 2.0
+    once = founding.default_charter("Hill Road", epsilon=2.0, delta=1e-5, today=NOW.date())
+    assert trainings_in_a_period(once) == 1
+    ratio = charter.plan.phases[0].noise_multiplier / once.plan.phases[0].noise_multiplier
+    assert 1.9 < ratio < 2.1  # four Gaussian sums cost as one of half the noise
 
 
 def test_the_default_charter_adds_noise_once_and_takes_the_floor_it_is_given() -> None:
