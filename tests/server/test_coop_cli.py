@@ -320,7 +320,7 @@ def test_a_floor_that_goes_with_nothing_is_said(run: Run, tmp_path: Path, edited
     assert "The floor is 2 contributors; it must be at least 3" in err
     status, _, err = run(*words, 4, "--charter", edited)
     assert status == 1
-    assert "brings its own epsilon, floor and noise" in err
+    assert "brings its own epsilon, floor, noise" in err
     assert not (tmp_path / "coop").exists()
 
 
