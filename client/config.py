@@ -101,7 +101,8 @@ max_phases = {limits.max_phases}
 max_dimension = {limits.max_dimension}
 max_state_bytes = {limits.max_state_bytes}
 max_example_numbers = {limits.max_example_numbers}
-# What customers' data may be used for through a co-op, each customer's own answer permitting.
+# What customers' data may be used for through a co-op, each customer's own answer permitting. "matching"
+# lets shops count at how many of them a customer shops; without it here, a co-op that does so is not joined.
 purposes = [{purposes}]
 
 # The Flower node beside the store service. Port on this machine only; 0: any that is free.
