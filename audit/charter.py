@@ -13,6 +13,7 @@ from highstreet.privacy.releases import Neighbouring, NoisePlacement, PrivacyUni
 
 __all__ = [
     "COOP_LEARNING",
+    "MATCHING",
     "Charter",
     "CoopIdentity",
     "FormatVersions",
@@ -22,6 +23,8 @@ __all__ = [
 
 #: The purpose a customer must have agreed to before a round may use their purchases.
 COOP_LEARNING = "coop_learning"
+#: The purpose a customer must have agreed to as well before private matching may use their identifier.
+MATCHING = "matching"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +100,8 @@ class Charter:
 
     Attributes:
         coop: which co-op.
-        purposes: what members' data may be used for; rounds need COOP_LEARNING.
+        purposes: what members' data may be used for; rounds need COOP_LEARNING, private matching needs
+            MATCHING too.
         plan: the programme and, in it, the feature schema.
         privacy: what is promised.
         rounds: how a round is held.

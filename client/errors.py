@@ -21,9 +21,14 @@ __all__ = [
     "LedgerRewoundError",
     "LedgerTooNewError",
     "LedgerUnreadableError",
+    "MatchingContradictedError",
+    "MatchingOverError",
+    "MatchingStateError",
+    "MatchingTooSoonError",
     "NotAMemberError",
     "NotJoinedError",
     "NothingToEvaluateError",
+    "PersonCountsError",
     "PinnedKeyChangedError",
     "ReleaseRefusedError",
     "RosterRefusedError",
@@ -43,6 +48,7 @@ __all__ = [
     "VaultUnreadableError",
     "VouchRefusedError",
     "WrongCodeError",
+    "WrongPurposeError",
 ]
 
 
@@ -88,6 +94,10 @@ class ForgedCohortError(ClientError):
 
 class CohortExpiredError(ClientError):
     """A cohort was used long after it was made."""
+
+
+class WrongPurposeError(ClientError):
+    """A cohort of customers who agreed to something else was given."""
 
 
 class FileNotUnderstoodError(ClientError):
@@ -202,6 +212,26 @@ class StoreExistsError(ClientError):
 
 class UntrustedCoordinatorError(ClientError):
     """Who answers is not the coordinator the invitation names."""
+
+
+class MatchingStateError(ClientError):
+    """Root of what can be wrong with the records of private matchings; nothing is sent while it is."""
+
+
+class MatchingTooSoonError(MatchingStateError):
+    """There was another matching in this period, or one is under way."""
+
+
+class MatchingOverError(MatchingStateError):
+    """The secrets of this matching were destroyed; it is never taken up again."""
+
+
+class MatchingContradictedError(MatchingStateError):
+    """Something else than what is on record was asked for under the same matching."""
+
+
+class PersonCountsError(ClientError):
+    """The kept counts of a matching cannot be used, or are not to be changed like that."""
 
 
 class NothingToEvaluateError(ClientError):
