@@ -167,7 +167,9 @@ def secure_sum_command(
         typer.Option(min=1, help="Coordinates; repeat for several. Default 10,000 to 1,000,000."),
     ] = None,
     turns: Annotated[int, typer.Option(min=1, help="Timed rounds of each side.")] = 3,
-    limit_seconds: Annotated[float, typer.Option(min=1, help="A round that takes longer is left out.")] = 120,
+    limit_seconds: Annotated[
+        float, typer.Option(min=1, help="Processor seconds; a round that needs more is left out.")
+    ] = 90,
     memory_limit: Annotated[float, typer.Option(min=1, help="GB; a round that needs more is left out.")] = 6,
 ) -> None:
     """Time and weigh the secure sum beside Flower's SecAgg+, all parties in one process.

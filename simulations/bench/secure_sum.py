@@ -28,7 +28,7 @@ _INTRODUCTION = """# Secure sums: Highstreet's and Flower's SecAgg+
 - One round, every party in one process without network, on one thread, nobody drops out. All sides sum the
   same single-precision vectors on a grid of 2^22 steps over -8 to 8 (flwr's default), and every result was
   checked against the plain mean. Every round is a fresh process; sides take turns, {turns} rounds each (one
-  for a side that needs more than {long:.0f} s), and the least of each figure is shown. Seconds are the
+  for a side that needs more than {long:.0f} s), and the least of each time is shown. Seconds are the
   processor's; the clock's, which hold the waiting for other work on the machine, are in the JSON.
 - flwr {flwr}: its own `SecAggPlusWorkflow` and `secaggplus_mod`, called stage by stage. It has no default for
   shares and threshold; its published example uses 3 and 2. 5 and 4 are the numbers of our committee of five
@@ -43,7 +43,8 @@ _INTRODUCTION = """# Secure sums: Highstreet's and Flower's SecAgg+
   seats. *Opening*: of ours, from the answers to the sum; of flwr's, stage 4, in which clients' seconds do not
   count. A contributor sends one message and may be gone; one with a seat sends three. With SecAgg+ every
   store sends four.
-- A round is ended after {limit_seconds:.0f} s or {limit_gb:.1f} GB and left out; nothing is extrapolated.
+- A round is ended after {limit_seconds:.0f} processor seconds or {limit_gb:.1f} GB and left out; nothing is
+  extrapolated.
 - Command: `{command}`
 - Machine: {machine}. Load average after each case: {loads}.
 - Commit: {commits}.

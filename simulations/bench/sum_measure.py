@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import resource
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -30,9 +33,11 @@ __all__ = [
     "write_round",
 ]
 
-#: A side whose first round took longer is measured once.
+#: A side whose first round took more processor seconds is measured once.
 LONG_SECONDS = 15.0
 _OUT_OF_MEMORY = 77
+#: Clock seconds after which a round hangs and is no longer waited for.
+_PATIENCE = 3600.0
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -41,7 +46,7 @@ class Limits:
     """What one round may take before it is ended and left out.
 
     Attributes:
-        seconds: of the clock.
+        seconds: of the processor, so that a busy machine leaves out nothing.
         memory_bytes: of the process's own memory.
     """
 
@@ -81,15 +86,14 @@ def take_turns(
         # Forwards, then backwards: nobody always comes after the same neighbour.
         for name in list(SIDES)[:: -1 if turn % 2 else 1]:
             taken = found[name]
-            if taken.left_out or (taken.rounds and taken.rounds[0].total("seconds") > LONG_SECONDS):
+            if taken.left_out or (taken.rounds and taken.rounds[0].total("processor_seconds") > LONG_SECONDS):
                 continue
             step(f"{case.stores} stores, d = {case.dimension:,}, {SIDES[name].title}, round {turn + 1}")
             outcome = measure_round(name, case, limits=limits)
-            found[name] = (
-                Taken(left_out=outcome)
-                if isinstance(outcome, str)
-                else replace(taken, rounds=(*taken.rounds, outcome))
-            )
+            if not isinstance(outcome, str):
+                found[name] = replace(taken, rounds=(*taken.rounds, outcome))
+            elif not taken.rounds:
+                found[name] = Taken(left_out=outcome)
     return found
 
 
@@ -101,8 +105,8 @@ def measure_round(name: str, case: SumCase, *, limits: Limits) -> RoundCost | st
     """
     program = (
         "from highstreet.simulations.bench.sum_case import SumCase\n"
-        "from highstreet.simulations.bench.sum_measure import write_round\n"
-        f"write_round({name!r}, {case!r}, memory_bytes={limits.memory_bytes})\n"
+        "from highstreet.simulations.bench.sum_measure import Limits, write_round\n"
+        f"write_round({name!r}, {case!r}, {limits!r})\n"
     )
     try:
         done = subprocess.run(  # noqa: S603 - our own program, by this Python
@@ -110,11 +114,15 @@ def measure_round(name: str, case: SumCase, *, limits: Limits) -> RoundCost | st
             capture_output=True,
             text=True,
             check=False,
-            timeout=limits.seconds,
+            timeout=_PATIENCE,
             env={**os.environ, **dict.fromkeys(_THREADS, "1")},
         )
-    except subprocess.TimeoutExpired:
-        return f"not finished within {limits.seconds:.0f} s"
+    except subprocess.TimeoutExpired as failure:
+        raise SimulationsError(
+            f"A process that measures {SIDES[name].title!r} hangs.", next_step="Run the command again."
+        ) from failure
+    if done.returncode == -signal.SIGXCPU:
+        return f"not finished within {limits.seconds:.0f} processor seconds"
     if done.returncode == _OUT_OF_MEMORY:
         return f"would need more than {limits.memory_bytes / 1e9:.1f} GB"
     if done.returncode < 0:  # what C code does when memory is refused to it
@@ -128,14 +136,16 @@ def measure_round(name: str, case: SumCase, *, limits: Limits) -> RoundCost | st
     return cost_of(json.loads(done.stdout))
 
 
-def write_round(name: str, case: SumCase, *, memory_bytes: int) -> None:
-    """Hold one round in this process and write its cost to standard output; end it if memory does not do.
+def write_round(name: str, case: SumCase, limits: Limits) -> None:
+    """Hold one round in this process within the limits and write its cost to standard output.
 
     Raises:
         SimulationsError: the sum is wrong by more than rounding to the grid allows.
     """
-    resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
+    resource.setrlimit(resource.RLIMIT_DATA, (limits.memory_bytes, limits.memory_bytes))
     SIDES[name].hold(SumCase(stores=7, dimension=8), Tally())  # imports and first uses are no part of it
+    used = math.ceil(time.process_time() + limits.seconds)
+    resource.setrlimit(resource.RLIMIT_CPU, (used, used + 1))
     held = _resident_bytes()
     tally = Tally()
     try:
