@@ -27,9 +27,10 @@ _INTRODUCTION = """# Secure sums: Highstreet's and Flower's SecAgg+
 
 - One round, every party in one process without network, on one thread, nobody drops out. All sides sum the
   same single-precision vectors on a grid of 2^22 steps over -8 to 8 (flwr's default), and every result was
-  checked against the plain mean. Every round is a fresh process; sides take turns, {turns} rounds each (one
-  for a side that needs more than {long:.0f} s), and the least of each time is shown. Seconds are the
-  processor's; the clock's, which hold the waiting for other work on the machine, are in the JSON.
+  checked against the plain mean. Every round is a fresh process; sides take turns, as many rounds as the
+  table of seconds says (one for a side that needs more than {long:.0f} s), and the least of each time is
+  shown. Seconds are the processor's; the clock's, which hold the waiting for other work on the machine, are
+  in the JSON.
 - flwr {flwr}: its own `SecAggPlusWorkflow` and `secaggplus_mod`, called stage by stage. It has no default for
   shares and threshold; its published example uses 3 and 2. 5 and 4 are the numbers of our committee of five
   with one colluder. A share for everybody is the protocol without neighbourhoods (flwr's `SecAggWorkflow`).
@@ -99,7 +100,6 @@ def _hopeless(case: SumCase, found: Sequence[Measured]) -> dict[str, str]:
 
 def _report(asked: Asked, found: Sequence[Measured]) -> list[Path]:
     facts: dict[str, object] = {
-        "turns": asked.turns,
         "long": LONG_SECONDS,
         "flwr": version("flwr"),
         "limit_seconds": asked.limits.seconds,
