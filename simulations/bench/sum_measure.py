@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import resource
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -36,8 +33,8 @@ __all__ = [
 #: A side whose first round took more processor seconds is measured once.
 LONG_SECONDS = 15.0
 _OUT_OF_MEMORY = 77
-#: Clock seconds after which a round hangs and is no longer waited for.
-_PATIENCE = 3600.0
+#: How often a running round's processor time is looked up.
+_LOOK_SECONDS = 0.5
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -108,20 +105,8 @@ def measure_round(name: str, case: SumCase, *, limits: Limits) -> RoundCost | st
         "from highstreet.simulations.bench.sum_measure import Limits, write_round\n"
         f"write_round({name!r}, {case!r}, {limits!r})\n"
     )
-    try:
-        done = subprocess.run(  # noqa: S603 - our own program, by this Python
-            [sys.executable, "-c", program],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=_PATIENCE,
-            env={**os.environ, **dict.fromkeys(_THREADS, "1")},
-        )
-    except subprocess.TimeoutExpired as failure:
-        raise SimulationsError(
-            f"A process that measures {SIDES[name].title!r} hangs.", next_step="Run the command again."
-        ) from failure
-    if done.returncode == -signal.SIGXCPU:
+    done = _run(program, limits)
+    if done is None:
         return f"not finished within {limits.seconds:.0f} processor seconds"
     if done.returncode == _OUT_OF_MEMORY:
         return f"would need more than {limits.memory_bytes / 1e9:.1f} GB"
@@ -137,15 +122,13 @@ def measure_round(name: str, case: SumCase, *, limits: Limits) -> RoundCost | st
 
 
 def write_round(name: str, case: SumCase, limits: Limits) -> None:
-    """Hold one round in this process within the limits and write its cost to standard output.
+    """Hold one round in this process within the limit of memory and write its cost to standard output.
 
     Raises:
         SimulationsError: the sum is wrong by more than rounding to the grid allows.
     """
     resource.setrlimit(resource.RLIMIT_DATA, (limits.memory_bytes, limits.memory_bytes))
     SIDES[name].hold(SumCase(stores=7, dimension=8), Tally())  # imports and first uses are no part of it
-    used = math.ceil(time.process_time() + limits.seconds)
-    resource.setrlimit(resource.RLIMIT_CPU, (used, used + 1))
     held = _resident_bytes()
     tally = Tally()
     try:
@@ -201,6 +184,38 @@ def best(rounds: tuple[RoundCost, ...]) -> RoundCost:
         error=max(each.error for each in rounds),
         grown_bytes=min(each.grown_bytes for each in rounds),
     )
+
+
+def _run(program: str, limits: Limits) -> subprocess.CompletedProcess[str] | None:
+    """Run a program on one thread; end it and return None when it needs more processor seconds than allowed.
+
+    They are looked up from here: under a limit of its own (RLIMIT_CPU) Linux tells a process its processor
+    time in ticks, and a short step would seem to take none.
+    """
+    with subprocess.Popen(  # noqa: S603 - our own program, by this Python
+        [sys.executable, "-c", program],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **dict.fromkeys(_THREADS, "1")},
+    ) as process:
+        while True:
+            try:
+                told, complained = process.communicate(timeout=_LOOK_SECONDS)
+            except subprocess.TimeoutExpired:
+                if _processor_seconds(process.pid) > limits.seconds:
+                    process.kill()
+                    process.communicate()
+                    return None
+            else:
+                return subprocess.CompletedProcess(process.args, process.returncode, told, complained)
+
+
+def _processor_seconds(process: int) -> float:
+    """Return the processor time of a child that was not waited for yet; Linux only."""
+    status = Path(f"/proc/{process}/stat").read_text(encoding="ascii")
+    user, system = status.rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 def _resident_bytes() -> int:

@@ -95,7 +95,7 @@ def _ratios(found: Sequence[Measured]) -> Table:
         for name, taken in each.taken.items():
             if name.startswith("ours") or not (taken.rounds and ours.rounds):
                 continue
-            cells = [f"{of(best(taken.rounds)) / of(best(ours.rounds)):.2f}x" for of in _RATIOS.values()]
+            cells = [_over(of(best(taken.rounds)), of(best(ours.rounds))) for of in _RATIOS.values()]
             rows.append((_case(each.case), SIDES[name].title, *cells))
     return Table(
         title=f"SecAgg+ over {SIDES[OURS].title}",
@@ -181,6 +181,10 @@ def _sizes(found: Sequence[Measured]) -> Table:
         ),
         rows=tuple(rows),
     )
+
+
+def _over(theirs: float, ours: float) -> str:
+    return f"{theirs / ours:.2f}x" if ours > 0 else "-"
 
 
 def _case(case: SumCase) -> str:
