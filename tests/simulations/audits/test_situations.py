@@ -109,8 +109,8 @@ def test_the_evaluation_keeps_its_claim():
     assert plan.phases[-1].noise_multiplier ** -2 == pytest.approx(
         0.9 * sum(phase.noise_multiplier**-2 for phase in plan.phases), rel=1e-6
     )
-    assert fitted_bound(attacked(EVALUATION, plan, runs=10)) <= 1.0
-    assert fitted_bound(attacked(ORDINARY, plan, runs=16)) <= 1.0
+    assert fitted_bound(attacked(EVALUATION, plan, runs=8)) <= 1.0
+    assert fitted_bound(attacked(ORDINARY, plan, runs=8)) <= 1.0
 
 
 def test_noise_missing_from_the_evaluation_alone_is_found():
@@ -120,11 +120,11 @@ def test_noise_missing_from_the_evaluation_alone_is_found():
         plan,
         phases=(*plan.phases[:-1], replace(last, noise_multiplier=0.1 * last.noise_multiplier)),
     )
-    assert fitted_bound(attacked(EVALUATION, silent, runs=10)) > 1.0
-    assert fitted_bound(attacked(ORDINARY, with_noise_share(plan, 0.0), runs=16)) > 1.0
+    assert fitted_bound(attacked(EVALUATION, silent, runs=8)) > 1.0
+    assert fitted_bound(attacked(ORDINARY, with_noise_share(plan, 0.0), runs=8)) > 1.0
 
 
-@pytest.mark.parametrize("missed", [0, 20, 60])
+@pytest.mark.parametrize("missed", [0, 20])
 def test_bound_by_the_programme_is_the_gaussian_one_where_nobody_is_sampled(missed):
     """Eight points of the privacy profile see most of what the whole curve does, and never more."""
     errors = Errors(inside=300, outside=300, missed=missed, alarms=missed)
