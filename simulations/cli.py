@@ -156,6 +156,37 @@ def private_step_command(
         typer.echo(path)
 
 
+@_bench_app.command("secure-sum")
+def secure_sum_command(
+    out: Annotated[Path, typer.Option(help="Folder for secure-sum.json and secure-sum.md.")],
+    stores: Annotated[
+        list[int] | None, typer.Option(min=5, help="Stores; repeat for several. Default 5, 20, 50, 200.")
+    ] = None,
+    dimension: Annotated[
+        list[int] | None,
+        typer.Option(min=1, help="Coordinates; repeat for several. Default 10,000 to 1,000,000."),
+    ] = None,
+    turns: Annotated[int, typer.Option(min=1, help="Timed rounds of each side.")] = 3,
+    limit_seconds: Annotated[
+        float, typer.Option(min=1, help="Processor seconds; a round that needs more is left out.")
+    ] = 90,
+    memory_limit: Annotated[float, typer.Option(min=1, help="GB; a round that needs more is left out.")] = 6,
+) -> None:
+    """Time and weigh the secure sum beside Flower's SecAgg+, all parties in one process.
+
+    Each case is written at once: stop with Ctrl-C and run the same command again to go on.
+    """
+    from highstreet.simulations.bench.secure_sum import DIMENSIONS, STORES, Asked, run_bench
+    from highstreet.simulations.bench.sum_measure import Limits
+
+    limits = Limits(seconds=limit_seconds, memory_bytes=int(memory_limit * 1e9))
+    asked = Asked(
+        out=out, stores=stores or STORES, dimensions=dimension or DIMENSIONS, turns=turns, limits=limits
+    )
+    for path in run_bench(asked, say=lambda line: typer.echo(line, err=True)):
+        typer.echo(path)
+
+
 @lab_app.command("schema")
 def schema_command() -> None:
     """Print the columns of the tables that `lab replay --data` reads."""

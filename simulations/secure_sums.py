@@ -110,6 +110,11 @@ class OneProcessCoop:
             dimension=dimension,
         )
 
+    @property
+    def coordinator_key(self) -> Ed25519PrivateKey:
+        """The coordinator's signing key, for whoever plays the coordinator step by step."""
+        return self._coordinator
+
     def keys_of(self, member_id: str) -> MemberKeys:
         """Return a shop's private keys, for one that plays a colluder."""
         return self._keys[member_id]

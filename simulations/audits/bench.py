@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from highstreet.client.contribution import phase_release
 from highstreet.models.plan import ModelPlan
 from highstreet.models.schema import FeatureSchema
 from highstreet.models.shop import ShopData
@@ -22,93 +23,35 @@ from highstreet.simulations.audits.canaries import (
     random_directions,
 )
 from highstreet.simulations.audits.exposure import Exposure, expose, joint_scores, matched_scores
-from highstreet.simulations.audits.findings import Bound, Noise, Reading
+from highstreet.simulations.audits.findings import Bound, Noise
 from highstreet.simulations.audits.gaussian_bounds import epsilon_of, separation
 from highstreet.simulations.audits.made_up import made_up_shops
 from highstreet.simulations.audits.membership import Ratios, customer_ratios, worst_case_ratios
 from highstreet.simulations.audits.one_run import Guesses
-from highstreet.simulations.audits.operating_points import counted, rate_at_low_false_positives
+from highstreet.simulations.audits.operating_points import (
+    Errors,
+    counted,
+    rate_at_low_false_positives,
+)
 from highstreet.simulations.audits.paths import EveryStore, OnceInSum, Path, SharedNoise
 from highstreet.simulations.audits.plans import SMALL_PARAMS, SMALL_SCHEMA, claimed_plan, with_noise_share
-from highstreet.simulations.audits.secure_sums import SecureSums, share_of_a_colluder
-from highstreet.simulations.audits.transcripts import (
-    GROUP,
-    Attack,
-    Transcript,
-    attribute_attack,
-    item_attack,
-    noisy_integers,
-    plain_integers,
-)
+from highstreet.simulations.audits.secure_sums import SecureSums
+from highstreet.simulations.audits.situations import SITUATIONS, Situation, ratios_in
+from highstreet.simulations.audits.sizes import CLAIMS, CONFIDENCE, Size
 from highstreet.simulations.conditions import DELTA
 
-__all__ = ["CLAIMS", "CONFIDENCE", "FULL", "SHORT", "Size", "alpha_of_one", "bounds", "readings"]
+__all__ = ["alpha_of_one", "bounds"]
 
-CLAIMS = (1.0, 3.0, 8.0)
-#: Of all bounds of the table together.
-CONFIDENCE = 0.95
 #: Parts of the canaries that are guessed, the surest first.
 _GUESSED = (0.05, 0.15, 0.3, 0.6, 1.0)
 _BOUNDS_PER_PATH = 6
-_BOUNDS_BESIDES = 5
+_BOUNDS_BESIDES = 5 + sum(situation.bounds for situation in SITUATIONS)
 _PATHS = 3
 #: Of the audits that run the programme many times.
 _SMALL_STORES, _SMALL_CUSTOMERS = 3, 4
 _TARGETS = 24
 
 Step = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Size:
-    """How much is run.
-
-    Attributes:
-        stores, customers: shops, and customers of each besides canaries.
-        canaries: with directions of their own; baskets: with purchases.
-        runs: of a likelihood-ratio audit of worst-case customers, each with several of them.
-        customer_runs: of one of an ordinary customer.
-        item_rounds, attribute_rounds: transcripts read.
-        schema, params: of the runs with many canaries; audits of many runs always use the small ones.
-    """
-
-    stores: int
-    customers: int
-    canaries: int
-    baskets: int
-    runs: int
-    customer_runs: int
-    item_rounds: int
-    attribute_rounds: int
-    schema: FeatureSchema
-    params: dict[str, float]
-
-
-FULL = Size(
-    stores=5,
-    customers=20,
-    canaries=1200,
-    baskets=1000,
-    runs=25,
-    customer_runs=60,
-    item_rounds=60,
-    attribute_rounds=1000,
-    schema=FeatureSchema(),
-    params={},
-)
-#: A few minutes; for trying things. Its bounds are valid, but weak.
-SHORT = Size(
-    stores=4,
-    customers=6,
-    canaries=200,
-    baskets=60,
-    runs=8,
-    customer_runs=20,
-    item_rounds=40,
-    attribute_rounds=200,
-    schema=SMALL_SCHEMA,
-    params=dict(SMALL_PARAMS),
-)
 
 
 def alpha_of_one(claims: tuple[float, ...] = CLAIMS) -> float:
@@ -143,19 +86,8 @@ def bounds(
             yield from bench.worst_case(path)
         yield from bench.baskets(OnceInSum())
         yield from bench.customer(OnceInSum())
-
-
-def readings(size: Size, *, seed: int, step: Step, source: NoiseSource | None = None) -> Iterator[Reading]:
-    """Run the leak tests on transcripts: without noise, as sent today, and in the secure sum."""
-    noise = source or SecureNoise()
-    kinds = [(math.inf, plain_integers())]
-    kinds += [(claimed, noisy_integers()) for claimed in CLAIMS]
-    kinds += [(claimed, share_of_a_colluder(size.stores)) for claimed in CLAIMS]
-    for claimed, transcript in kinds:
-        level = claimed if math.isfinite(claimed) else CLAIMS[-1]
-        step(f"leak tests: {transcript.name}, epsilon {claimed:g}")
-        yield _items(size, level, claimed, transcript, seed=seed, source=noise)
-        yield _attribute(size, level, claimed, transcript, seed=seed, source=noise)
+        for situation in SITUATIONS:
+            yield from bench.situation(situation)
 
 
 def _paths(stores: int) -> tuple[Path, ...]:
@@ -232,6 +164,36 @@ class _Level:
         )
         return self._ratio_bounds(path, ratios, "ordinary customer", 1, time.monotonic() - started)
 
+    def situation(self, situation: Situation) -> list[Bound]:
+        """Likelihood-ratio inference in another situation, through the secure sum."""
+        self.step(f"likelihood ratio, {situation.name}, epsilon {self.claimed:g}")
+        started = time.monotonic()
+        plan = situation.plan(self.claimed if math.isfinite(self.claimed) else CLAIMS[-1], delta=DELTA)
+        promised = situation.promised(plan, delta=DELTA) if math.isfinite(self.claimed) else math.inf
+        path = SharedNoise(name="secure sum, shares of noise", add=SecureSums(situation.stores).add)
+        runs = self.size.customer_runs if situation.is_ordinary else self.size.runs
+        ratios = ratios_in(
+            situation,
+            plan if math.isfinite(self.claimed) else with_noise_share(plan, 0.0),
+            path=path,
+            runs=runs * situation.runs_factor,
+            seed=self.seed,
+            source=self.noise,
+        )
+        seconds = time.monotonic() - started
+        if situation.is_gaussian:
+            found = self._ratio_bounds(path, ratios, situation.name, situation.targets, seconds)
+        else:
+            found = self._counted_bounds(path, ratios, situation, plan, seconds)
+        return [replace(each, promised=promised, note=self._beside(situation, each)) for each in found]
+
+    def _beside(self, situation: Situation, found: Bound) -> str:
+        """Say of a person in several shops what the claim for a customer of one shop would have missed."""
+        if situation.shops_each == 1 or math.isinf(self.claimed):
+            return found.note
+        words = "above" if found.bound > self.claimed else "not above"
+        return f"{words} the {self.claimed:g} of a customer of one shop; {found.note}"
+
     def _run(self, path: Path, canaries: Canaries, *, rare: int) -> Exposure:
         size = self.size
         self.step(f"{canaries.count} canaries, {path.name}, epsilon {self.claimed:g}")
@@ -287,9 +249,7 @@ class _Level:
         inside, outside = ratios.inside, ratios.outside
         apart = separation(inside, outside, alpha=self.alpha)
         middle = counted(inside, outside, threshold=0.0)
-        # The threshold is chosen on one half of the trials and judged on the other.
-        threshold = float(outside[: len(outside) // 2].max())
-        sure = counted(inside[len(inside) // 2 :], outside[len(outside) // 2 :], threshold=threshold)
+        sure = _sure_errors(ratios)
         rate = rate_at_low_false_positives(inside, outside, rate=0.01)
         note = (
             f"{len(inside)} trials in, {len(outside)} out; TPR {rate:.2f} at FPR 0.01; separation "
@@ -321,6 +281,38 @@ class _Level:
             found.append(counted_bound)
         return found
 
+    def _counted_bounds(
+        self, path: Path, ratios: Ratios, situation: Situation, plan: ModelPlan, seconds: float
+    ) -> list[Bound]:
+        """Conclude from counted errors alone, where scores are not normal."""
+        middle = counted(ratios.inside, ratios.outside, threshold=0.0)
+        releases = [phase_release(phase) for phase in plan.phases]
+
+        def of_programme(found: Errors, *, delta: float, alpha: float) -> float:
+            return operating_points.programme_epsilon_bound(found, releases, delta=delta, alpha=alpha)
+
+        found = []
+        for words, errors, bound in (
+            ("trade-off of the programme", middle, of_programme),
+            ("(epsilon, delta)", _sure_errors(ratios), operating_points.epsilon_bound),
+        ):
+            found.append(
+                self._bound(
+                    f"likelihood ratio, {situation.name}, counted errors, {words}",
+                    path,
+                    bound=bound(errors, delta=DELTA, alpha=self.alpha),
+                    ceiling=bound(replace(errors, missed=0, alarms=0), delta=DELTA, alpha=self.alpha),
+                    canaries=situation.targets,
+                    runs=ratios.runs,
+                    seconds=seconds,
+                    note=(
+                        f"missed {errors.missed} of {errors.inside}, "
+                        f"false alarms {errors.alarms} of {errors.outside}"
+                    ),
+                )
+            )
+        return found
+
     def _bound(  # noqa: PLR0913  one argument per column of the table
         self,
         audit: str,
@@ -349,40 +341,8 @@ class _Level:
         )
 
 
-def _items(
-    size: Size, level: float, claimed: float, transcript: Transcript, *, seed: int, source: NoiseSource
-) -> Reading:
-    started = time.monotonic()
-    plan = claimed_plan(level, delta=DELTA, schema=size.schema, params=size.params)
-    customers = 20 if size.schema is not SMALL_SCHEMA else 4
-    attack = item_attack(
-        plan, transcript, customers=customers, rounds=size.item_rounds, seed=seed, source=source
-    )
-    what = f"which of {GROUP} rare products a customer bought"
-    return _reading(what, transcript, claimed, attack, time.monotonic() - started)
-
-
-def _attribute(
-    size: Size, level: float, claimed: float, transcript: Transcript, *, seed: int, source: NoiseSource
-) -> Reading:
-    started = time.monotonic()
-    plan = claimed_plan(level, delta=DELTA, schema=SMALL_SCHEMA, params=SMALL_PARAMS)
-    attack = attribute_attack(plan, transcript, rounds=size.attribute_rounds, seed=seed, source=source)
-    what = "a made-up attribute of a customer, all others known"
-    return _reading(what, transcript, claimed, attack, time.monotonic() - started)
-
-
-def _reading(what: str, transcript: Transcript, claimed: float, attack: Attack, seconds: float) -> Reading:
-    low, high = attack.interval()
-    return Reading(
-        what=what,
-        transcript=transcript.name,
-        claimed=claimed,
-        accuracy=attack.accuracy,
-        low=low,
-        high=high,
-        chance=attack.chance,
-        limit=attack.limit,
-        guesses=attack.guesses,
-        seconds=seconds,
-    )
+def _sure_errors(ratios: Ratios) -> Errors:
+    """Count errors at a threshold that is chosen on one half of the trials and judged on the other."""
+    inside, outside = ratios.inside, ratios.outside
+    threshold = float(outside[: len(outside) // 2].max())
+    return counted(inside[len(inside) // 2 :], outside[len(outside) // 2 :], threshold=threshold)

@@ -11,9 +11,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from highstreet.simulations.audits.bench import CLAIMS, FULL, SHORT, Size, bounds, readings
+from highstreet.simulations.audits.bench import bounds
 from highstreet.simulations.audits.findings import Bound, Reading, Verdict
+from highstreet.simulations.audits.leaks import readings
 from highstreet.simulations.audits.report import AuditFacts, write_audit_report
+from highstreet.simulations.audits.sizes import CLAIMS, FULL, SHORT, Size
 from highstreet.simulations.provenance import commit
 from highstreet.simulations.replay_report import machine
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import logsumexp
+from scipy.stats import binom
 
 from highstreet.client.contribution import clipped_sum, sum_over
 from highstreet.models.plan import ModelPlan, PhasePlan
@@ -16,6 +18,7 @@ from highstreet.models.state import SharedState
 from highstreet.privacy.noise import NoiseSource
 from highstreet.simulations.audits.canaries import Canaries
 from highstreet.simulations.audits.paths import Path
+from highstreet.simulations.errors import InvalidAuditError
 
 __all__ = [
     "LEAST_NOISE",
@@ -52,7 +55,10 @@ class PhaseExposure:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Exposure:
-    """A run seen by an attacker who knows all but which canaries took part."""
+    """A run seen by an attacker who knows all but which canaries took part.
+
+    `shops_each` is k: of how many shops every canary is a customer.
+    """
 
     plan: ModelPlan
     shop: ShopData
@@ -61,6 +67,7 @@ class Exposure:
     path: Path
     phases: tuple[PhaseExposure, ...]
     included: NDArray[np.bool_]
+    shops_each: int = 1
 
 
 def store_of(number: int, *, stores: int) -> int:
@@ -79,6 +86,7 @@ def expose(
     *,
     path: Path,
     source: NoiseSource,
+    shops_each: int = 1,
 ) -> Exposure:
     """Run every phase of the programme with the canaries that are in, by the stores' own code.
 
@@ -88,11 +96,22 @@ def expose(
         canaries: spread over the shops evenly.
         included: (canaries,) who takes part, for the whole programme.
         path: how sums travel.
-        source: of the noise.
+        source: of the noise, and of the samples. Where a phase samples, the shops must have no customers of
+            their own: what others added would not be known.
+        shops_each: k, of how many shops each canary is a customer; above 1 all shops must be seen in one
+            view.
+
+    Raises:
+        InvalidAuditError: fewer shops than k, or several views or samples that this does not reckon with.
     """
     stores = len(shops)
+    _refuse_unknown(plan, shops, path, shops_each)
     members = [
-        [n for n in np.flatnonzero(included).tolist() if store_of(n, stores=stores) == store]
+        [
+            n
+            for n in np.flatnonzero(included).tolist()
+            if (store_of(n, stores=stores) - store) % stores < shops_each
+        ]
         for store in range(stores)
     ]
     joined = [canaries.join(shop, numbers) for shop, numbers in zip(shops, members, strict=True)]
@@ -123,6 +142,7 @@ def expose(
         path=path,
         phases=tuple(phases),
         included=included,
+        shops_each=shops_each,
     )
 
 
@@ -147,16 +167,21 @@ def matched_scores(run: Exposure) -> NDArray[np.float64]:
 def likelihood_scores(run: Exposure) -> NDArray[np.float64]:
     """Return the log-likelihood ratio of each canary, in against out, for canaries that are orthogonal.
 
-    A sum over phases of (u'r - 1/2) / z^2, with u the canary's vector of length 1, r what was seen and z the
-    noise multiplier. Orthogonal canaries do not enter each other's.
+    With u the canary's vector of length 1, r what was seen and z the noise multiplier, a canary that took
+    part j times in a phase moves r by j u: the ratio is exp((j u'r - j^2 / 2) / z^2), averaged over
+    j ~ Binomial(k, q) for a customer of k shops sampled at rate q; j = k without sampling. Phases add up.
+    Orthogonal canaries do not enter each other's.
     """
     scores = np.zeros(run.canaries.count)
+    times = np.arange(run.shops_each + 1)
     for view, numbers in _by_view(run).items():
         for seen in run.phases:
             vectors = _vectors(run, seen, numbers)
             if vectors is not None:
-                found = (vectors @ seen.residuals[view]).astype(np.float64) - 0.5
-                scores[numbers] += found / seen.noise_multiplier**2
+                along = (vectors @ seen.residuals[view]).astype(np.float64)[:, None]
+                chances = binom.logpmf(times, run.shops_each, seen.phase.sampling_rate)
+                ratios = (times * along - times**2 / 2) / seen.noise_multiplier**2
+                scores[numbers] += logsumexp(ratios + chances, axis=1)
     return scores
 
 
@@ -181,6 +206,18 @@ def joint_scores(run: Exposure) -> NDArray[np.float64]:
             evidence += (vectors @ centred) / seen.noise_multiplier**2
         scores[numbers] = np.linalg.solve(precision, evidence)
     return scores
+
+
+def _refuse_unknown(plan: ModelPlan, shops: Sequence[ShopData], path: Path, shops_each: int) -> None:
+    """Refuse what the attacker's knowledge would be wrong about."""
+    if not 1 <= shops_each <= len(shops):
+        raise InvalidAuditError(f"Nobody is a customer of {shops_each} of {len(shops)} shops.")
+    if shops_each > 1 and len({path.view_of(store) for store in range(len(shops))}) > 1:
+        raise InvalidAuditError("A person in several shops is attacked where all of them are in one view.")
+    if any(phase.sampling_rate < 1 for phase in plan.phases) and any(shop.customer_ids for shop in shops):
+        raise InvalidAuditError(
+            "Where customers are sampled, what those who are no canaries add is not known."
+        )
 
 
 def _vectors(run: Exposure, seen: PhaseExposure, numbers: NDArray[np.int64]) -> NDArray[np.float32] | None:

@@ -48,6 +48,7 @@ class Bound:
         runs: of the programme.
         seconds: it took; one run's time is shown with each conclusion drawn from it.
         note: what else is to be known.
+        promised: epsilon promised to whoever is attacked, where that is not a customer of one shop.
     """
 
     audit: str
@@ -61,11 +62,17 @@ class Bound:
     runs: int
     seconds: float
     note: str = ""
+    promised: float | None = None
+
+    @property
+    def held_against(self) -> float:
+        """The epsilon that the bound must not exceed."""
+        return self.claimed if self.promised is None else self.promised
 
     def verdict(self, claims: tuple[float, ...]) -> Verdict:
         """Hold the bound against the claim; with the noise off, against every claim of the table."""
         if self.noise is Noise.AS_CLAIMED:
-            return Verdict.BELOW if self.bound <= self.claimed else Verdict.ABOVE
+            return Verdict.BELOW if self.bound <= self.held_against else Verdict.ABOVE
         if self.bound > max(claims):
             return Verdict.FOUND
         if self.ceiling == 0:

@@ -38,7 +38,8 @@ class Ratios:
         inside: of the trials with the customer.
         outside: of those without.
         mu: separation that what the customer adds allows: sqrt of the sum over phases of (length / noise
-            stddev)^2, mean over runs; what a perfect estimate from the ratios would give.
+            stddev)^2, mean over runs; what a perfect estimate from the ratios would give where nobody is
+            sampled.
         runs: of the programme.
     """
 
@@ -57,6 +58,7 @@ def worst_case_ratios(
     runs: int,
     seed: int,
     source: NoiseSource,
+    shops_each: int = 1,
 ) -> Ratios:
     """Attack canaries that add a vector of the clipping norm in every phase.
 
@@ -71,17 +73,18 @@ def worst_case_ratios(
         path: how sums travel.
         runs: of the programme.
         seed: of directions and coins; not of the noise.
-        source: of the noise.
+        source: of the noise, and of the samples.
+        shops_each: k, of how many shops each canary is a customer, adding the same vector in all of them.
     """
     coins = np.random.default_rng([seed, 2])
     canaries = DirectionCanaries(targets, directions=orthogonal_directions(targets, seed=seed))
     scores, members, separations = [], [], []
     for _ in range(runs):
         included = coins.random(targets) < 0.5
-        run = expose(plan, shops, canaries, included, path=path, source=source)
+        run = expose(plan, shops, canaries, included, path=path, source=source, shops_each=shops_each)
         scores.append(likelihood_scores(run))
         members.append(included)
-        separations.append(np.sqrt(sum(seen.noise_multiplier**-2 for seen in run.phases)))
+        separations.append(shops_each * np.sqrt(sum(seen.noise_multiplier**-2 for seen in run.phases)))
     every, inside = np.concatenate(scores), np.concatenate(members)
     return Ratios(inside=every[inside], outside=every[~inside], mu=float(np.mean(separations)), runs=runs)
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 from scipy.stats import beta
 
+from highstreet.privacy.accountant import epsilon as accounted_epsilon
+from highstreet.privacy.releases import GaussianRelease
 from highstreet.simulations.audits.gaussian_bounds import epsilon_of
 
 __all__ = [
@@ -18,8 +21,17 @@ __all__ = [
     "epsilon_bound",
     "gaussian_epsilon_bound",
     "interval",
+    "programme_epsilon_bound",
+    "programme_is_refuted",
     "rate_at_low_false_positives",
 ]
+
+#: Points of a programme's privacy profile at which errors are held against it.
+_DELTAS = (1e-5, 0.01, 0.1, 0.3, 0.5, 0.7, 0.85, 0.95)
+_LARGEST_EXPONENT = 700.0
+#: Least and largest share of the noise that is tried, and how exactly it is found.
+_SHARES = (1 / 4, 16.0)
+_SHARE_TOLERANCE = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +94,51 @@ def gaussian_epsilon_bound(found: Errors, *, delta: float, alpha: float) -> floa
     """
     missed, alarms = _upper_limits(found, alpha=alpha)
     return epsilon_of(float(ndtri(1 - alarms) - ndtri(missed)), delta=delta)
+
+
+def programme_is_refuted(
+    found: Errors, releases: Sequence[GaussianRelease], *, alpha: float, noise_share: float = 1.0
+) -> bool:
+    """Say whether so few errors are unlikely (at most alpha) against releases with a share of their noise.
+
+    The accountant's (epsilon, delta) at several delta together bound what any test can do; it is refuted when
+    the upper limits of both error rates are below that for one of them. No assumption is made about scores.
+
+    Args:
+        found: errors counted.
+        releases: of the programme, for whoever is attacked.
+        alpha: of being wrong about a programme that has this noise or more.
+        noise_share: part of the noise multipliers that is tried.
+    """
+    missed, alarms = _upper_limits(found, alpha=alpha)
+    scaled = [replace(each, noise_multiplier=each.noise_multiplier * noise_share) for each in releases]
+    for delta in _DELTAS:
+        factor = math.exp(min(accounted_epsilon(scaled, delta=delta), _LARGEST_EXPONENT))
+        if 1 - missed > factor * alarms + delta or 1 - alarms > factor * missed + delta:
+            return True
+    return False
+
+
+def programme_epsilon_bound(
+    found: Errors, releases: Sequence[GaussianRelease], *, delta: float, alpha: float
+) -> float:
+    """Return the epsilon of the least noisy version of these releases that is refuted; 0 for none.
+
+    Assumes of the mechanism that it is these releases with some share of their noise, sampling included. It
+    takes the place of `gaussian_epsilon_bound` where sampling makes the trade-off curve no Gaussian one.
+    """
+
+    def refuted(share: float) -> bool:
+        return programme_is_refuted(found, releases, alpha=alpha, noise_share=share)
+
+    low, high = _SHARES
+    if not refuted(high):
+        return 0.0
+    while high > low * (1 + _SHARE_TOLERANCE):
+        middle = math.sqrt(low * high)
+        low, high = (low, middle) if refuted(middle) else (middle, high)
+    scaled = [replace(each, noise_multiplier=each.noise_multiplier * high) for each in releases]
+    return accounted_epsilon(scaled, delta=delta)
 
 
 def rate_at_low_false_positives(

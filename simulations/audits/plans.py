@@ -37,6 +37,9 @@ def claimed_plan(
     delta: float,
     schema: FeatureSchema | None = None,
     params: Mapping[str, float] | None = None,
+    shares: Mapping[str, float] | None = None,
+    gradient_rounds: int = 4,
+    gradient_sampling_rate: float = 1.0,
 ) -> ModelPlan:
     """Return the default programme whose phases together cost this epsilon, for a customer at a store.
 
@@ -45,11 +48,24 @@ def claimed_plan(
         delta: claimed with it.
         schema: the default one when None.
         params: overrides of the model's public numbers.
+        shares: of the budget, by phase name.
+        gradient_rounds: ranker rounds.
+        gradient_sampling_rate: of customers in them.
     """
-    shape = default_plan(schema, noise_multiplier=1.0, params=params)
-    releases = [phase_release(phase) for phase in shape.phases]
+
+    def plan(noise_multiplier: float) -> ModelPlan:
+        return default_plan(
+            schema,
+            noise_multiplier=noise_multiplier,
+            params=params,
+            shares=shares,
+            gradient_rounds=gradient_rounds,
+            gradient_sampling_rate=gradient_sampling_rate,
+        )
+
+    releases = [phase_release(phase) for phase in plan(1.0).phases]
     factor = calibrate_noise_multiplier(releases, epsilon=epsilon, delta=delta, tolerance=1e-5)
-    return default_plan(schema, noise_multiplier=factor, params=params)
+    return plan(factor)
 
 
 def claimed_epsilon(plan: ModelPlan, *, delta: float) -> float:

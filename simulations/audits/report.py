@@ -10,8 +10,9 @@ from dataclasses import asdict, dataclass
 from html import escape
 from pathlib import Path
 
-from highstreet.simulations.audits.bench import CLAIMS, CONFIDENCE, alpha_of_one
+from highstreet.simulations.audits.bench import alpha_of_one
 from highstreet.simulations.audits.findings import Bound, Noise, Reading
+from highstreet.simulations.audits.sizes import CLAIMS, CONFIDENCE
 from highstreet.simulations.conditions import DELTA
 from highstreet.simulations.replay_tables import Table
 from highstreet.simulations.report.svg import Drawing, Scale, ticks
@@ -54,8 +55,9 @@ class AuditFacts:
             "Made-up shops; the stores' and the coordinator's own code; noise from the operating system, "
             "as in a real store.",
             self.size,
-            f"Every claim is for a customer of one shop added or removed, over the whole programme, with "
-            f"delta {DELTA:g}. All lower bounds hold together with {CONFIDENCE:.0%} confidence "
+            f"Every claim is over the whole programme with delta {DELTA:g}, for a customer of one shop added "
+            f"or removed. Where a person in several shops is attacked, what is promised to that person is in "
+            f"the column beside. All lower bounds hold together with {CONFIDENCE:.0%} confidence "
             f"({1 - alpha_of_one():.4%} each).",
             f"Command: `{self.command}`",
             f"Commit: {self.commit}. Machine: {self.machine}. Finished: {self.finished_at}.",
@@ -116,6 +118,7 @@ def _bounds(bounds: Sequence[Bound], claim: float) -> Table:
             each.path,
             _number(each.estimate),
             _number(each.bound),
+            _number(each.held_against),
             "unlimited" if each.ceiling is None else _number(each.ceiling),
             str(each.verdict(CLAIMS)),
             str(each.canaries),
@@ -138,6 +141,7 @@ def _bounds(bounds: Sequence[Bound], claim: float) -> Table:
             "path",
             "estimate",
             "lower bound",
+            "promised",
             "ceiling",
             "verdict",
             "canaries",

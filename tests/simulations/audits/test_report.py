@@ -6,8 +6,9 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from highstreet.simulations.audits import command
-from highstreet.simulations.audits.bench import CLAIMS, alpha_of_one
+from highstreet.simulations.audits.bench import alpha_of_one
 from highstreet.simulations.audits.findings import Bound, Noise, Reading, Verdict
+from highstreet.simulations.audits.sizes import CLAIMS
 from highstreet.simulations.cli import lab_app
 
 
@@ -50,6 +51,11 @@ def test_bound_above_its_claim_is_shouted_about():
     assert bound(bound=3.01).verdict(CLAIMS) is Verdict.ABOVE
 
 
+def test_a_bound_on_a_person_is_held_against_the_promise_to_the_person():
+    assert bound(bound=7.0, promised=15.8).verdict(CLAIMS) is Verdict.BELOW
+    assert bound(bound=15.9, promised=15.8).verdict(CLAIMS) is Verdict.ABOVE
+
+
 def test_without_noise_an_audit_must_exceed_every_claim_or_reach_its_ceiling():
     assert silent(bound=8.1, ceiling=None).verdict(CLAIMS) is Verdict.FOUND
     assert silent(bound=5.0).verdict(CLAIMS) is Verdict.AT_CEILING
@@ -59,7 +65,9 @@ def test_without_noise_an_audit_must_exceed_every_claim_or_reach_its_ceiling():
 
 
 def test_all_bounds_of_the_table_hold_together():
-    private = 3 * (3 * 6 + 5)  # claims, and per claim six bounds on each of three paths and five besides
+    # Claims; for each six bounds on each of three paths, five besides, three for a person in several shops,
+    # two for a sampled customer and twice three for the evaluation.
+    private = 3 * (3 * 6 + 5 + 3 + 2 + 6)
     assert alpha_of_one() * private <= 0.05 + 1e-12
 
 
@@ -75,7 +83,7 @@ def test_report_says_all_that_is_needed_to_check_it(tmp_path, monkeypatch):
         "Commit:",
         "Machine:",
         "Command:",
-        "| an audit | a <path> | 2.9 | 2 | 5 | below the claim | 1200 |",
+        "| an audit | a <path> | 2.9 | 2 | 3 | 5 | below the claim | 1200 |",
     ):
         assert words in written["audit.md"]
     assert "a &lt;path&gt;" in written["audit.html"]
