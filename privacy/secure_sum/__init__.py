@@ -7,6 +7,7 @@ from highstreet.privacy.secure_sum.contribution import (
     open_contribution,
 )
 from highstreet.privacy.secure_sum.errors import SumRefusal, SumRefusedError
+from highstreet.privacy.secure_sum.evidence import ReadSum, read_evidence, sum_evidence
 from highstreet.privacy.secure_sum.member import CommitteeSeat, MemberKeys, PreparedReply
 from highstreet.privacy.secure_sum.opening import OpenedSum, Opening
 from highstreet.privacy.secure_sum.round_context import RoundContext
@@ -30,10 +31,13 @@ __all__ = [
     "OpenedSum",
     "Opening",
     "PreparedReply",
+    "ReadSum",
     "RoundContext",
     "SumRefusal",
     "SumRefusedError",
     "choose_committee",
     "contribute",
     "open_contribution",
+    "read_evidence",
+    "sum_evidence",
 ]

@@ -58,6 +58,8 @@ class SumRefusal(IntEnum):
     AGREEMENT_REQUEST = 32
     AGREEMENT_COMMITTEE = 33
     AGREEMENT_SET = 34
+    FEW_ANSWERS = 36
+    CONTRADICTION = 37
 
     @classmethod
     def received(cls, number: int) -> SumRefusal:
@@ -103,6 +105,8 @@ _FACTS = {
     SumRefusal.AGREEMENT_REQUEST: "an agreement belongs to another request",
     SumRefusal.AGREEMENT_COMMITTEE: "an agreement is of another committee",
     SumRefusal.AGREEMENT_SET: "an agreement is to another set than the announced one",
+    SumRefusal.FEW_ANSWERS: "a sum is shown with too few of the committee's answers to be believed",
+    SumRefusal.CONTRADICTION: "the answers a sum is shown with contradict each other",
 }
 
 
