@@ -37,6 +37,7 @@ class SignatureKind(StrEnum):
     REQUEST = "request"
     REPLY = "reply"
     VOUCH = "vouch"
+    MATCHING_REQUEST = "matching-request"
 
 
 def sign(kind: SignatureKind, document: bytes, private_key: Ed25519PrivateKey) -> bytes:

@@ -21,6 +21,10 @@ __all__ = [
     "LedgerRewoundError",
     "LedgerTooNewError",
     "LedgerUnreadableError",
+    "MatchingContradictedError",
+    "MatchingOverError",
+    "MatchingStateError",
+    "MatchingTooSoonError",
     "NotAMemberError",
     "NotJoinedError",
     "NothingToEvaluateError",
@@ -193,6 +197,22 @@ class StoreExistsError(ClientError):
 
 class UntrustedCoordinatorError(ClientError):
     """Who answers is not the coordinator the invitation names."""
+
+
+class MatchingStateError(ClientError):
+    """Root of what can be wrong with the records of private matchings; nothing is sent while it is."""
+
+
+class MatchingTooSoonError(MatchingStateError):
+    """There was another matching in this period, or one is under way."""
+
+
+class MatchingOverError(MatchingStateError):
+    """The secrets of this matching were destroyed; it is never taken up again."""
+
+
+class MatchingContradictedError(MatchingStateError):
+    """Something else than what is on record was asked for under the same matching."""
 
 
 class NothingToEvaluateError(ClientError):

@@ -17,6 +17,11 @@ class Step(StrEnum):
     CONTRIBUTION = "contribution"
     AGREEMENT = "agreement"
     SUM_SHARE = "share of the sum"
+    MATCHING_KEY = "matching key"
+    BLINDED_LIST = "blinded list"
+    EVALUATIONS = "evaluations of blinded lists"
+    TABLE = "table of a matching"
+    COUNTS = "word that counts were dealt with"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
