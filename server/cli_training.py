@@ -62,6 +62,7 @@ def status(ctx: typer.Context, home: HomeOption = None) -> None:
     from rich.console import Console
 
     from highstreet.server.database import connect
+    from highstreet.server.matchings import latest_matching, matching_progress
     from highstreet.server.membership import current_members
     from highstreet.server.programmes import latest_programme, round_summaries
     from highstreet.server.releases import all_manifests
@@ -75,6 +76,11 @@ def status(ctx: typer.Context, home: HomeOption = None) -> None:
         edges = current_edges(connection, charter.coop.id)
         colluders = charter.rounds.colluders
         console.print(members_table(current_members(connection), edges, colluders=colluders))
+        matching = latest_matching(connection)
+        if matching is not None:
+            typer.echo(f"Matching {matching.number} is {matching.state}. {matching.failure}".rstrip())
+            for line in matching_progress(connection, matching.programme_id).lines():
+                typer.echo(f"  {line}")
         latest = latest_programme(connection)
         if latest is None:
             typer.echo("No training yet. Ask for one: highstreet coop train --wait")

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from highstreet.audit.charter import COOP_LEARNING, Charter, CoopIdentity, PrivacyTerms, RoundTerms
 from highstreet.audit.charter_format import from_toml, to_toml
 from highstreet.audit.claims import check_promise, releases_of
+from highstreet.audit.matchings import fewest_participants, refuse_impossible_matching
 from highstreet.audit.signing import SignatureKind, SignedDocument
 from highstreet.audit.sums import refuse_impossible_sums
 from highstreet.files import access_error, make_private_folder, read_limited, sync_folder, write_private
@@ -117,6 +118,8 @@ def _refuse_unfit(charter: Charter) -> None:
     """Return only when a charter's phases keep its promise and can be summed."""
     check_promise(charter)
     refuse_impossible_sums(charter)
+    if charter.matching is not None:
+        refuse_impossible_matching(charter, participants=fewest_participants(charter))
 
 
 def found_coop(root: Path, founding: Founding, *, now: datetime.datetime) -> CoopHome:

@@ -21,18 +21,18 @@ from highstreet.models.programme import initial_state
 from highstreet.models.state import SharedState
 from highstreet.protos.rounds_pb2 import RoundRequest, SignedRequest
 from highstreet.server.aggregation import close_phase
+from highstreet.server.announcing import announced_set
 from highstreet.server.asked_round import AskedRound
-from highstreet.server.checkpoints import Announced, Checkpoints, Outcome, Programme
-from highstreet.server.contributions import gather_contributions, recall_contributions
+from highstreet.server.checkpoints import Checkpoints, Outcome, Programme
 from highstreet.server.errors import ProgrammeFailedError, PublishError
 from highstreet.server.exchange import Carrier, Line
 from highstreet.server.membership import current_ids, members_ever, roster
 from highstreet.server.participants import current_participants
 from highstreet.server.releases import Candidate
-from highstreet.server.rounds import Tally, build_request, required_stores
+from highstreet.server.rounds import build_request
 from highstreet.server.sum_opening import open_sum
 
-__all__ = ["ProgrammeRun"]
+__all__ = ["ProgrammeRun", "roster_sha256"]
 
 #: Names of the state's arrays that hold the noisy sums of the evaluation, one number each.
 _EVALUATION = "evaluation/"
@@ -106,7 +106,15 @@ class ProgrammeRun:
             clock=self.clock,
             sleep=self.sleep,
         )
-        announced = self._announced(asked, book, line)
+        message = asked.contribute_message()
+        announced = announced_set(
+            asked,
+            book,
+            line,
+            key=self.key,
+            terms=self.charter.rounds,
+            message=lambda member: message,
+        )
         opened_sum = open_sum(asked, book, line, deadline=announced.at + self.charter.rounds.deadline_seconds)
         outcome = Outcome(
             contributors=len(opened_sum.contributors),
@@ -144,37 +152,6 @@ class ProgrammeRun:
             coordinator_public_key=self.key.public_key().public_bytes_raw(),
             members={member.member_id: member for member in members_ever(self.connection)},
         )
-
-    def _announced(self, asked: AskedRound, book: Checkpoints, line: Line) -> Announced:
-        """Return the set whose sum is opened: the one on record, or that of the contributions to come."""
-        announced = book.announced(asked.opened)
-        if announced is None:
-            self._gather(asked, book, line)
-            set_sha256 = asked.opening.announce(self.key)
-            return book.announce(asked.opened, asked.opening.contributors, set_sha256=set_sha256)
-        recall_contributions(asked, announced, book)
-        if asked.opening.announce(self.key, announced.contributors) != announced.set_sha256:
-            raise ProgrammeFailedError(
-                "The contributions on record are not those that were announced.",
-                next_step="Request a new training with `highstreet coop train`.",
-            )
-        return announced
-
-    def _gather(self, asked: AskedRound, book: Checkpoints, line: Line) -> None:
-        terms = self.charter.rounds
-        tally = Tally(
-            members=len(asked.participants),
-            required=required_stores(terms, members=len(asked.participants)),
-            opened_at=asked.opened.opened_at,
-            deadline=asked.opened.opened_at + terms.deadline_seconds,
-        )
-        _LOG.info(
-            "programme %s phase %s: asking %s stores",
-            self.programme.number,
-            asked.request.phase,
-            len(asked.participants),
-        )
-        gather_contributions(asked, tally, book, line)
 
     def _candidate(self, book: Checkpoints, state: SharedState) -> Candidate:
         """Describe what the programme has come to, from what is on record."""

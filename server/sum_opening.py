@@ -26,7 +26,9 @@ _NEXT_STEP = "See that the stores stay online until a training is over, then tra
 _LOG = logging.getLogger("highstreet.rounds")
 
 
-def open_sum(asked: AskedRound, book: Checkpoints, line: Line, *, deadline: float) -> OpenedSum:
+def open_sum(
+    asked: AskedRound, book: Checkpoints, line: Line, *, deadline: float, surplus: int = 0
+) -> OpenedSum:
     """Return the sum over the announced set, and how far it was checked.
 
     Every agreement and answer is stored before it counts, so that a crash anywhere leads on to the same
@@ -38,15 +40,16 @@ def open_sum(asked: AskedRound, book: Checkpoints, line: Line, *, deadline: floa
         book: where agreements and answers are kept.
         line: to the committee.
         deadline: seconds since 1970 by which the sum must be open.
+        surplus: answers that agree with each other which are needed beyond the threshold.
 
     Raises:
         ProgrammeFailedError: too few members of the committee agreed or answered by the deadline, or their
             answers contradict each other.
     """
-    agreements = _Asking(asked, Stage.AGREEMENT, book, line, deadline=deadline)
+    agreements = _Asking(asked, Stage.AGREEMENT, book, line, deadline=deadline, surplus=0)
     while agreements.missing:
         agreements.turn()
-    answers = _Asking(asked, Stage.ANSWER, book, line, deadline=deadline)
+    answers = _Asking(asked, Stage.ANSWER, book, line, deadline=deadline, surplus=surplus)
     while answers.missing:
         answers.turn()
     surplus_ends = min(line.clock() + SURPLUS_SECONDS, deadline)
@@ -54,7 +57,7 @@ def open_sum(asked: AskedRound, book: Checkpoints, line: Line, *, deadline: floa
         answers.turn()
     while True:
         try:
-            return asked.opening.open()
+            opened = asked.opening.open()
         except InconsistentAnswersError as error:
             if not error.missing or len(answers.outstanding) < error.missing or line.clock() >= deadline:
                 raise ProgrammeFailedError(
@@ -63,19 +66,33 @@ def open_sum(asked: AskedRound, book: Checkpoints, line: Line, *, deadline: floa
                     next_step="Train again. If it happens again, have the stores updated to one version.",
                 ) from error
             answers.turn()
+            continue
+        answers.wrong = len(opened.wrong)
+        if opened.answers - answers.wrong >= asked.context.committee.threshold + surplus:
+            return opened
+        answers.turn()
 
 
 class _Asking:
     """Asks the committee for one thing until enough have given it; takes up what was given before a crash."""
 
     def __init__(
-        self, asked: AskedRound, stage: Stage, book: Checkpoints, line: Line, *, deadline: float
+        self,
+        asked: AskedRound,
+        stage: Stage,
+        book: Checkpoints,
+        line: Line,
+        *,
+        deadline: float,
+        surplus: int,
     ) -> None:
         self._asked = asked
         self._stage = stage
         self._book = book
         self._line = line
         self._deadline = deadline
+        self._surplus = surplus
+        self.wrong = 0
         self._refused: dict[str, str] = {}
         self._exchange = Exchange(
             asked.committee,
@@ -92,7 +109,9 @@ class _Asking:
     def missing(self) -> int:
         """How many more are needed."""
         opening = self._asked.opening
-        return opening.missing_agreements if self._stage is Stage.AGREEMENT else opening.missing_answers
+        if self._stage is Stage.AGREEMENT:
+            return opening.missing_agreements
+        return opening.missing_beyond(self._surplus + self.wrong)
 
     @property
     def given(self) -> int:
@@ -172,8 +191,9 @@ class _Asking:
         """Say what was missing, in one sentence with counts and codes only."""
         committee = self._asked.context.committee
         codes = ", ".join(sorted(set(self._refused.values()))) or "none"
+        needed = committee.threshold + (0 if self._stage is Stage.AGREEMENT else self._surplus)
         return (
             f"In phase {self._asked.request.phase} {self.given} of the {len(committee.members)} members of "
-            f"the committee {_FAILURES[self._stage]} in time; {committee.threshold} are required; refused: "
+            f"the committee {_FAILURES[self._stage]} in time; {needed} are required; refused: "
             f"{len(self._refused)} (codes: {codes})."
         )

@@ -12,7 +12,7 @@ from highstreet.privacy.matching.errors import (
 )
 from highstreet.privacy.matching.evaluations import read_evaluations
 from highstreet.privacy.matching.holder import AnsweredList, KeyHolder, PreparedEvaluations
-from highstreet.privacy.matching.holder_keys import HolderKeys
+from highstreet.privacy.matching.holder_keys import HolderKeys, read_holder_key
 from highstreet.privacy.matching.identifiers import IdentifierKind, identifier_input
 from highstreet.privacy.matching.matched import Counts, MatchedStore
 from highstreet.privacy.matching.shape import TableShape
@@ -35,5 +35,6 @@ __all__ = [
     "TableShape",
     "identifier_input",
     "read_evaluations",
+    "read_holder_key",
     "read_list",
 ]
