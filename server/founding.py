@@ -16,7 +16,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from highstreet.audit.charter import COOP_LEARNING, Charter, CoopIdentity, PrivacyTerms, RoundTerms
 from highstreet.audit.charter_format import from_toml, to_toml
 from highstreet.audit.claims import check_promise, releases_of
-from highstreet.audit.matchings import fewest_participants, refuse_impossible_matching
 from highstreet.audit.signing import SignatureKind, SignedDocument
 from highstreet.audit.sums import refuse_impossible_sums
 from highstreet.files import access_error, make_private_folder, read_limited, sync_folder, write_private
@@ -119,6 +118,9 @@ def _refuse_unfit(charter: Charter) -> None:
     check_promise(charter)
     refuse_impossible_sums(charter)
     if charter.matching is not None:
+        # Only now: it unpacks a library on the disk.
+        from highstreet.audit.matchings import fewest_participants, refuse_impossible_matching
+
         refuse_impossible_matching(charter, participants=fewest_participants(charter))
 
 
