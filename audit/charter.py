@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from highstreet.audit.canonical import canonical_json
 from highstreet.models.plan import ModelPlan
-from highstreet.privacy.releases import Neighbouring, NoisePlacement, PrivacyUnit
+from highstreet.privacy.releases import Neighbouring, NoisePlacement, PrivacyUnit, Weighting
 
 __all__ = [
     "COOP_LEARNING",
@@ -48,10 +48,13 @@ class PrivacyTerms:
     """What the members promise their customers.
 
     Attributes:
-        epsilon, delta: guarantee for a customer of one shop over one period; at least what the phases cost.
-        privacy_unit, neighbouring: whose data changes, and how.
-        period_days: length of the period the guarantee is for.
-        shops_per_person: number of member shops one person may use in the worst case that is printed.
+        epsilon, delta: guarantee for the privacy unit over any period, all trainings in it together; at least
+            what the phases cost once. Stores refuse rounds that would go beyond.
+        privacy_unit, neighbouring: whose data changes, and how: a customer's of one shop, or a person's in up
+            to `shops_per_person` shops.
+        weighting: by what contributions are multiplied; WHOLE for customers, one of the others for persons.
+        period_days: length of the period the guarantee is for; a sliding one.
+        shops_per_person: K, the most member shops one person uses; the claim for a person is for so many.
         noise: where the noise of a round is added.
     """
 
@@ -59,6 +62,7 @@ class PrivacyTerms:
     delta: float
     privacy_unit: PrivacyUnit = PrivacyUnit.CUSTOMER_AT_STORE
     neighbouring: Neighbouring = Neighbouring.ADD_OR_REMOVE
+    weighting: Weighting = Weighting.WHOLE
     period_days: int = 365
     shops_per_person: int = 4
     noise: NoisePlacement = NoisePlacement.ONCE_IN_SUM
@@ -149,6 +153,7 @@ class Charter:
                 "delta": float(self.privacy.delta),
                 "privacy_unit": self.privacy.privacy_unit.value,
                 "neighbouring": self.privacy.neighbouring.value,
+                "weighting": self.privacy.weighting.value,
                 "period_days": self.privacy.period_days,
                 "shops_per_person": self.privacy.shops_per_person,
                 "noise": self.privacy.noise.value,

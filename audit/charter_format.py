@@ -24,7 +24,7 @@ from highstreet.audit.errors import CharterError
 from highstreet.audit.signing import DOCUMENT_LIMIT_BYTES
 from highstreet.models.errors import ModelsError
 from highstreet.models.plan import ModelPlan
-from highstreet.privacy.releases import Neighbouring, NoisePlacement, PrivacyUnit
+from highstreet.privacy.releases import Neighbouring, NoisePlacement, PrivacyUnit, Weighting
 
 __all__ = ["from_document", "from_toml", "to_toml"]
 
@@ -59,6 +59,7 @@ class _Privacy(_Strict):
     delta: float = Field(gt=0, le=1e-3)
     privacy_unit: PrivacyUnit
     neighbouring: Neighbouring
+    weighting: Weighting
     period_days: int = Field(ge=1, le=3660)
     shops_per_person: int = Field(ge=1, le=100)
     noise: NoisePlacement
@@ -170,11 +171,16 @@ Which co-op this is. The id binds every message and release to it; leave it as i
 What members may use their customers' data for, through the co-op. Rounds need coop_learning, and each store
 still uses only the customers who said yes to it.""",
     "privacy": """
-What the co-op promises: over period_days, what leaves a shop is (epsilon, delta)-differentially private for
-each customer of that shop. The phases below must not cost more than epsilon: `highstreet coop charter check`
-recomputes it, and so does every store before it joins. shops_per_person is the worst case printed for a
-person who is a customer of several member shops. noise = once_in_sum: the coordinator sees sums of stores
-only, and each store adds a share of the noise.""",
+What the co-op promises: over any period_days in a row, all that leaves the shops, in all trainings together,
+is (epsilon, delta)-differentially private for each customer of one shop (privacy_unit = "customer_at_store",
+weighting = "whole"), or for each person in all of up to shops_per_person shops together (privacy_unit =
+"person", weighting = "one_over_most": each customer's contribution is divided by shops_per_person, in every
+shop). Who shops in more shops than that is promised less. One training costs what the phases below cost:
+`highstreet coop charter check` recomputes it, and so does every store before it joins. As many trainings as
+fit epsilon can be held in period_days, failed ones counted; every store refuses rounds beyond. Both claims
+are always printed; for whole contributions the one for a person is the worst case over shops_per_person
+shops. noise = once_in_sum: the coordinator sees sums of stores only, and each store adds a share of the
+noise.""",
     "rounds": """
 A round counts when at least cohort_floor stores and this share (quorum) of the stores asked contributed
 within deadline_seconds. It ends early when everybody has answered. The noise is what cohort_floor stores less

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 
 from highstreet.audit.charter import COOP_LEARNING, Charter
 from highstreet.audit.errors import CharterError, EpsilonClaimError
+from highstreet.audit.weights import customer_weight
 from highstreet.models.plan import ModelPlan
+from highstreet.privacy.budget import ROUNDING
 from highstreet.privacy.claims import TwoClaims, two_claims
 from highstreet.privacy.releases import (
     GaussianRelease,
@@ -18,15 +20,23 @@ from highstreet.privacy.releases import (
     customer_release,
 )
 
-__all__ = ["are_same", "check_promise", "claims_of", "releases_of"]
+__all__ = [
+    "are_same",
+    "check_promise",
+    "claims_of",
+    "period_in_words",
+    "releases_of",
+    "trainings_in_a_period",
+]
 
-_ROUNDING = 1e-9
-#: Whose data a charter protects -> how contributions must be weighted for it.
+#: Whose data a charter protects -> how contributions may be weighted for it.
 _WEIGHTINGS = {
-    PrivacyUnit.CUSTOMER_AT_STORE: Weighting.WHOLE,
-    PrivacyUnit.PERSON: Weighting.ONE_OVER_SHOPS,
+    PrivacyUnit.CUSTOMER_AT_STORE: (Weighting.WHOLE,),
+    PrivacyUnit.PERSON: (Weighting.ONE_OVER_MOST, Weighting.ONE_OVER_SHOPS),
 }
 _ROUNDING_OF_EPSILON = 1e-6
+#: More trainings than this are not looked for.
+_MOST_TRAININGS = 1_000
 
 
 def releases_of(plan: ModelPlan) -> Iterator[GaussianRelease]:
@@ -35,22 +45,80 @@ def releases_of(plan: ModelPlan) -> Iterator[GaussianRelease]:
         yield customer_release(noise_multiplier=phase.noise_multiplier, sampling_rate=phase.sampling_rate)
 
 
-def claims_of(charter: Charter, *, delta: float | None = None) -> TwoClaims:
+def claims_of(charter: Charter, *, delta: float | None = None, trainings: int = 1) -> TwoClaims:
     """Recompute both claims from the charter's phases, at the charter's delta or another one.
 
+    Args:
+        charter: the agreement.
+        delta: the charter's when None.
+        trainings: of how many trainings together.
+
     Raises:
-        CharterError: the charter protects another unit than a customer of a shop or a person.
-        UnsupportedReleaseError: a person, but the phases sample or every store's sum is seen.
+        CharterError: the charter protects another unit than a customer of a shop or a person, its weighting
+            does not go with the unit, or it samples customers whose contributions are weighted.
+        UnsupportedReleaseError: a person, but every store's sum is seen.
     """
-    weighting = _WEIGHTINGS.get(charter.privacy.privacy_unit)
-    if weighting is None:
+    terms = charter.privacy
+    allowed = _WEIGHTINGS.get(terms.privacy_unit)
+    if allowed is None:
         raise CharterError("The charter's privacy_unit must be customer_at_store or person.")
+    if terms.weighting not in allowed:
+        raise CharterError(
+            f"The charter's weighting {terms.weighting.value} does not go with privacy_unit "
+            f"{terms.privacy_unit.value}; {' or '.join(allowed)} does."
+        )
+    if terms.weighting is not Weighting.WHOLE:
+        _refuse_sampled_phases(charter.plan)
     return two_claims(
-        releases_of(charter.plan),
+        [release for _ in range(trainings) for release in releases_of(charter.plan)],
         delta=charter.privacy.delta if delta is None else delta,
-        stores_per_person=charter.privacy.shops_per_person,
-        placement=charter.privacy.noise,
-        weighting=weighting,
+        stores_per_person=terms.shops_per_person,
+        placement=terms.noise,
+        weighting=terms.weighting,
+    )
+
+
+def _refuse_sampled_phases(plan: ModelPlan) -> None:
+    """Return only when every customer takes part in every phase: shops that sample, sample apart."""
+    for phase in plan.phases:
+        if phase.sampling_rate < 1:
+            raise CharterError(
+                f"Phase {phase.index} ({phase.name}) samples customers, and the charter divides their "
+                "contributions by shops: nothing is proven of the two together.",
+                next_step="Set the phase's sampling_rate to 1.",
+            )
+
+
+def trainings_in_a_period(charter: Charter) -> int:
+    """Return how many whole trainings fit the charter's epsilon for one of its periods, at most 1,000.
+
+    Stores refuse what goes beyond; a training that failed half way counts with the rounds that were held.
+    """
+    unit = charter.privacy.privacy_unit
+
+    def fit(trainings: int) -> bool:
+        return (
+            claims_of(charter, trainings=trainings).about(unit).epsilon <= charter.privacy.epsilon + ROUNDING
+        )
+
+    low, high = 0, 1
+    while high <= _MOST_TRAININGS and fit(high):
+        low, high = high, 2 * high
+    high = min(high, _MOST_TRAININGS + 1)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if fit(middle) else (low, middle)
+    return low
+
+
+def period_in_words(charter: Charter) -> str:
+    """Say in one sentence what is promised for a period, and how many trainings fit."""
+    terms, count = charter.privacy, trainings_in_a_period(charter)
+    whom = claims_of(charter).about(terms.privacy_unit).for_whom
+    trainings = "one training fits" if count == 1 else f"{count} trainings fit"
+    return (
+        f"all trainings in any {terms.period_days} days together cost at most epsilon {terms.epsilon:g}, "
+        f"delta {terms.delta:g} for {whom}: {trainings}"
     )
 
 
@@ -58,12 +126,12 @@ def check_promise(charter: Charter) -> TwoClaims:
     """Return the claims of a charter that keeps its own promise.
 
     Raises:
-        EpsilonClaimError: the phases cost more than the charter's epsilon.
-        CharterError: a unit, relation or placement that is not built, or no purpose to run rounds for.
+        EpsilonClaimError: the phases cost the charter's privacy unit more than its epsilon.
+        CharterError: a unit, relation or placement that is not built, a weighting or sampling that does not
+            go with the unit, or no purpose to run rounds for.
+        CharterNotRunnableError: weights that this version does not carry.
     """
     terms = charter.privacy
-    if terms.privacy_unit is not PrivacyUnit.CUSTOMER_AT_STORE:
-        raise CharterError("The charter's privacy_unit must be customer_at_store.")
     if terms.neighbouring is not Neighbouring.ADD_OR_REMOVE:
         raise CharterError("The charter's neighbouring relation must be add_or_remove.")
     if terms.noise is not NoisePlacement.ONCE_IN_SUM:
@@ -71,8 +139,10 @@ def check_promise(charter: Charter) -> TwoClaims:
     if COOP_LEARNING not in charter.purposes:
         raise CharterError(f"The charter's purposes must hold {COOP_LEARNING}: its programme is that.")
     claims = claims_of(charter)
-    if claims.customer.epsilon > terms.epsilon + _ROUNDING:
-        cost = "without bound" if math.isinf(claims.customer.epsilon) else f"{claims.customer.epsilon:.4g}"
+    customer_weight(terms)  # refuses what no store can carry
+    spent = claims.about(terms.privacy_unit).epsilon
+    if spent > terms.epsilon + ROUNDING:
+        cost = "without bound" if math.isinf(spent) else f"{spent:.4g}"
         raise EpsilonClaimError(
             f"The charter promises epsilon {terms.epsilon:g} at delta {terms.delta:g}, but its phases cost "
             f"{cost}.",
@@ -85,7 +155,7 @@ def are_same(told: TwoClaims, agreed: TwoClaims) -> bool:
     """Compare every figure of two pairs; an epsilon up to the rounding of another computer's arithmetic."""
     return all(
         math.isclose(one.epsilon, other.epsilon, rel_tol=_ROUNDING_OF_EPSILON)
-        and (one.delta, one.unit, one.neighbouring, one.k)
-        == (other.delta, other.unit, other.neighbouring, other.k)
+        and (one.delta, one.unit, one.neighbouring, one.k, one.weighting)
+        == (other.delta, other.unit, other.neighbouring, other.k, other.weighting)
         for one, other in ((told.customer, agreed.customer), (told.person, agreed.person))
     )

@@ -11,8 +11,10 @@ from highstreet.models.errors import ModelsError
 from highstreet.models.features import FEATURES
 from highstreet.models.programme import check_plan
 from highstreet.models.settings import Settings
+from highstreet.privacy.budget import Budget, SpendingLimits
+from highstreet.privacy.releases import PrivacyUnit
 
-__all__ = ["StoreLimits", "refuse_over_limits"]
+__all__ = ["StoreLimits", "refuse_over_limits", "spending_limits"]
 
 #: With none, every participant could take its own share of the noise out of a sum.
 _LEAST_COLLUDERS = 1
@@ -23,7 +25,7 @@ class StoreLimits:
     """What one store allows at most. Set by its owner only; nothing from outside relaxes them.
 
     Attributes:
-        max_epsilon, delta: privacy loss per customer and period.
+        max_epsilon, delta: privacy loss per customer and period; per person where that is promised.
         period_days: the period of that budget.
         min_cohort_floor: fewest stores a round must have.
         max_phases, max_dimension: size of a programme.
@@ -31,6 +33,7 @@ class StoreLimits:
         max_example_numbers: numbers in one customer's training example: candidates x snapshots x features. A
             batch holds up to 256 customers' at once, in double precision.
         purposes: what customers' data may be used for through a co-op.
+        require_person_unit: whether the promise must be to a person over all shops, not to a customer of one.
     """
 
     max_epsilon: float
@@ -42,6 +45,17 @@ class StoreLimits:
     max_state_bytes: int
     purposes: tuple[str, ...]
     max_example_numbers: int = 1 << 18
+    require_person_unit: bool = False
+
+
+def spending_limits(limits: StoreLimits, charter: Charter | None) -> SpendingLimits:
+    """Return what the ledger holds releases to: the store's own budget, and the one the charter promises."""
+    own = Budget(epsilon=limits.max_epsilon, delta=limits.delta, period_days=limits.period_days)
+    if charter is None:
+        return SpendingLimits(budget=own)
+    terms = charter.privacy
+    promised = Budget(epsilon=terms.epsilon, delta=terms.delta, period_days=terms.period_days)
+    return SpendingLimits(budget=own, promised=promised)
 
 
 def refuse_over_limits(charter: Charter, limits: StoreLimits) -> None:
@@ -51,6 +65,7 @@ def refuse_over_limits(charter: Charter, limits: StoreLimits) -> None:
 
     Raises:
         EpsilonClaimError: the charter promises less privacy loss than its phases cost.
+        CharterError: the charter contradicts itself in another way; see `check_promise`.
         CharterNotRunnableError: this version cannot compute what the charter plans.
         CharterExceedsLimitsError: with every limit that is exceeded, in one sentence.
     """
@@ -77,16 +92,21 @@ def _runnable(charter: Charter) -> Settings:
 
 
 def _problems(charter: Charter, settings: Settings, limits: StoreLimits) -> list[str]:
-    cost = claims_of(charter, delta=limits.delta).customer.epsilon
+    terms = charter.privacy
+    promised = claims_of(charter, delta=limits.delta).about(terms.privacy_unit)
+    cost = max(promised.epsilon, terms.epsilon)
     largest = max(phase.dimension for phase in charter.plan.phases)
     foreign = sorted(set(charter.purposes) - set(limits.purposes))
-    terms = charter.privacy
     example = settings.candidates * settings.snapshots * len(FEATURES)
     found = [
         (
-            max(cost, terms.epsilon) > limits.max_epsilon,
-            f"a privacy loss of epsilon {max(cost, terms.epsilon):.3g} (delta {limits.delta:g}) per "
-            f"customer, over the {limits.max_epsilon:g} allowed",
+            cost > limits.max_epsilon,
+            f"a privacy loss of epsilon {cost:.3g} (delta {limits.delta:g}) for {promised.for_whom}, "
+            f"over the {limits.max_epsilon:g} allowed",
+        ),
+        (
+            limits.require_person_unit and terms.privacy_unit is not PrivacyUnit.PERSON,
+            "a promise to customers of one shop, where one to a person over all shops is required",
         ),
         (
             terms.period_days < limits.period_days,

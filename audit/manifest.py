@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Annotated
 
@@ -14,7 +14,7 @@ from highstreet.audit.canonical import canonical_json, read_canonical
 from highstreet.audit.errors import ManifestError
 from highstreet.audit.signing import DOCUMENT_LIMIT_BYTES
 from highstreet.privacy.claims import Claim, TwoClaims
-from highstreet.privacy.releases import Neighbouring, NoisePlacement, PrivacyUnit
+from highstreet.privacy.releases import Neighbouring, NoisePlacement, PrivacyUnit, Weighting
 
 __all__ = ["Manifest"]
 
@@ -81,7 +81,11 @@ class Manifest:
             "roster_sha256": self.roster_sha256,
             "privacy": {
                 "customer_at_store": _claim_to_dict(self.claims.customer),
-                "person": {**_claim_to_dict(self.claims.person), "stores": self.claims.person.k},
+                "person": {
+                    **_claim_to_dict(self.claims.person),
+                    "stores": self.claims.person.k,
+                    "weighting": self.claims.person.weighting.value,
+                },
                 "noise": self.noise.value,
             },
             "evaluation": dict(self.evaluation),
@@ -130,14 +134,21 @@ class _ClaimFormat(_Strict):
     delta: float = Field(gt=0, lt=1)
     neighbouring: Neighbouring
 
-    def to_claim(self, unit: PrivacyUnit, stores: int = 1) -> Claim:
+    def to_claim(self) -> Claim:
         return Claim(
-            epsilon=self.epsilon, delta=self.delta, unit=unit, neighbouring=self.neighbouring, k=stores
+            epsilon=self.epsilon,
+            delta=self.delta,
+            unit=PrivacyUnit.CUSTOMER_AT_STORE,
+            neighbouring=self.neighbouring,
         )
 
 
 class _PersonFormat(_ClaimFormat):
     stores: int = Field(ge=1, le=1000)
+    weighting: Weighting
+
+    def to_claim(self) -> Claim:
+        return replace(super().to_claim(), unit=PrivacyUnit.PERSON, k=self.stores, weighting=self.weighting)
 
 
 class _PrivacyFormat(_Strict):
@@ -163,7 +174,6 @@ class _ManifestFormat(_Strict):
     evaluation: dict[_METRIC_NAME, float] = Field(max_length=256)
 
     def to_manifest(self) -> Manifest:
-        person = self.privacy.person
         plain = self.model_dump(exclude={"format_version", "model", "privacy"})
         return Manifest(
             **plain,
@@ -171,8 +181,8 @@ class _ManifestFormat(_Strict):
             model_sha256=self.model.sha256,
             model_bytes=self.model.bytes,
             claims=TwoClaims(
-                customer=self.privacy.customer_at_store.to_claim(PrivacyUnit.CUSTOMER_AT_STORE),
-                person=person.to_claim(PrivacyUnit.PERSON, person.stores),
+                customer=self.privacy.customer_at_store.to_claim(),
+                person=self.privacy.person.to_claim(),
             ),
             noise=self.privacy.noise,
         )

@@ -11,8 +11,8 @@ from google.protobuf.message import DecodeError
 from highstreet.audit.charter import Charter, RoundTerms
 from highstreet.audit.errors import UnreadableDocumentError
 from highstreet.audit.signing import SignatureKind, sign, verify
+from highstreet.audit.weights import rounding_shops
 from highstreet.models.plan import PhasePlan
-from highstreet.privacy.releases import Neighbouring, PrivacyUnit
 from highstreet.privacy.shared_noise import DistributedMechanism
 from highstreet.protos.rounds_pb2 import ReleaseSpec, RoundReply, RoundRequest, SignedReply, SignedRequest
 
@@ -48,19 +48,19 @@ def mechanism_of(phase: PhasePlan, charter: Charter, *, participants: int) -> Di
 
     Args:
         phase: of the charter's plan.
-        charter: says the floor, the colluders and how many customers a store may have.
+        charter: says the floor, the colluders, how many customers a store may have, and in how many shops'
+            rounding its privacy unit takes part.
         participants: stores that may contribute to the sum.
 
     Raises:
         InvalidReleaseError: the phase has no noise, or so many stores' sums have no room in one.
     """
-    terms = charter.privacy
     return mechanism_under(
         phase,
         charter.rounds,
         participants=participants,
         clients_per_store=charter.plan.clients_per_store,
-        shops_per_person=terms.shops_per_person if terms.privacy_unit is PrivacyUnit.PERSON else 1,
+        shops_per_person=rounding_shops(charter.privacy),
     )
 
 
@@ -93,18 +93,20 @@ def mechanism_under(
 
 def release_spec(phase: PhasePlan, charter: Charter, *, participants: int) -> ReleaseSpec:
     """Describe the release of a phase as it is announced, before anything is spent."""
-    mechanism = mechanism_of(phase, charter, participants=participants)
+    mechanism, terms = mechanism_of(phase, charter, participants=participants), charter.privacy
     return ReleaseSpec(
         mechanism=MECHANISM,
         clipping_norm=phase.clipping_norm,
         noise_multiplier=phase.noise_multiplier,
         sampling_rate=phase.sampling_rate,
-        privacy_unit=PrivacyUnit.CUSTOMER_AT_STORE.value,
-        neighbouring=Neighbouring.ADD_OR_REMOVE.value,
+        privacy_unit=terms.privacy_unit.value,
+        neighbouring=terms.neighbouring.value,
         dimension=phase.dimension,
         grid_step=mechanism.grid_step,
         share_log2_stddev=mechanism.share_log2_stddev,
         colluders=charter.rounds.colluders,
+        weighting=terms.weighting.value,
+        shops_per_person=terms.shops_per_person,
     )
 
 

@@ -12,7 +12,17 @@ from highstreet.audit.canonical import Json, read_canonical
 from highstreet.audit.errors import RosterError
 from highstreet.audit.signing import DOCUMENT_LIMIT_BYTES
 
-__all__ = ["FORMAT_VERSION", "Edge", "Member", "Roster", "fewest_pairs", "read_roster", "trusted_members"]
+__all__ = [
+    "FORMAT_VERSION",
+    "Edge",
+    "Member",
+    "Roster",
+    "as_seen",
+    "fewest_pairs",
+    "is_member_id",
+    "read_roster",
+    "trusted_members",
+]
 
 FORMAT_VERSION = 2
 _MEMBERS_LIMIT = 2_000
@@ -123,7 +133,7 @@ def read_roster(document: bytes) -> Roster:
     members = tuple(_member(value) for value in listed)
     for shared in (
         [member.member_id for member in members],
-        [_as_seen(member.name) for member in members],
+        [as_seen(member.name) for member in members],
         [key for member in members for key in (member.signing_public_key, member.encryption_public_key)],
     ):
         if len(set(shared)) != len(shared):
@@ -142,12 +152,15 @@ def trusted_members(
     Guarantee: as long as at most `colluders` of the stores that are really in the co-op vouch falsely, no
     invented store counts for an honest `me`, however many there are and however they vouch for each other.
     (The first invented store to count would need more than `colluders` vouches by real stores, one of them
-    honest.) A store that is in the co-op under two identities at once counts as two here: see SECURITY.md.
-    The set does not depend on the order of anything, grows with every edge, and shrinks with `colluders`.
+    honest.) A store on the list under two ids counts as two here; that one of the two is struck out is the
+    business of `audit.strikes`, which is why who is struck out must not be on the list.
+    The set does not depend on the order of anything; it grows with every id and every edge, and shrinks with
+    `colluders`. So a strike or a withdrawal, which takes an id or an edge away, can only make it smaller.
 
     Args:
-        member_ids: who is on the roster; edges to or from others are ignored.
-        edges: vouches whose signatures hold (`audit.vouches.verified_edges`).
+        member_ids: who is on the roster and not struck out for `me`; edges to or from others are ignored.
+        edges: vouches whose signatures hold and that were not taken back
+            (`audit.withdrawals.standing_edges`).
         me: for whom; must be on the roster for anybody to count.
         colluders: c >= 0, members who may work with the coordinator.
     """
@@ -171,6 +184,16 @@ def trusted_members(
     return frozenset(counted)
 
 
+def as_seen(name: str) -> str:
+    """Return a name as people see it: two that differ only in compatibility forms or case are one."""
+    return unicodedata.normalize("NFKC", name).casefold()
+
+
+def is_member_id(text: str) -> bool:
+    """Say whether a text from outside has the form of a member's id, 16 hex digits."""
+    return _MEMBER_ID.fullmatch(text) is not None
+
+
 def fewest_pairs(member_ids: Iterable[str], *, colluders: int) -> tuple[Edge, ...]:
     """Return few pairs that make every member count for every other when each pair vouches both ways.
 
@@ -191,8 +214,3 @@ def _member(value: Json) -> Member:
     if not isinstance(value, dict) or set(value) != _MEMBER_FIELDS or type(value["joined_at"]) is not int:
         raise RosterError("A member of the roster lacks a field or has one too many.")
     return Member.from_dict(value)
-
-
-def _as_seen(name: str) -> str:
-    """Two names that differ only in this are one to the eye (compatibility forms, case, marks)."""
-    return unicodedata.normalize("NFKC", name).casefold()

@@ -20,7 +20,7 @@ RANKINGS = ("ranker", "popularity")
 _Z = 1.959964  # two-sided 95 %
 
 
-def scorecard(sums: Mapping[str, float]) -> dict[str, float]:
+def scorecard(sums: Mapping[str, float], *, weight: float = 1.0) -> dict[str, float]:
     """Return the figures of a release by name; empty when it was not evaluated.
 
     Names: `noise_stddev` of each sum; `customers/PART`, the noisy number of customers measured;
@@ -31,9 +31,12 @@ def scorecard(sums: Mapping[str, float]) -> dict[str, float]:
     Args:
         sums: the released sums by the names of `models.evaluation.METRICS`, and `stddev`, that of the noise
             in each.
+        weight: what each customer counted by, a public number: sums and noise are divided by it, so that all
+            figures are about whole customers.
     """
     if not sums:
         return {}
+    sums = {name: value / weight for name, value in sums.items()}
     noise_stddev = sums["stddev"]
     card = {"noise_stddev": noise_stddev}
     for part in PARTS:

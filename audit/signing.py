@@ -38,6 +38,7 @@ class SignatureKind(StrEnum):
     REPLY = "reply"
     VOUCH = "vouch"
     MATCHING_REQUEST = "matching-request"
+    WITHDRAWAL = "withdrawal"
 
 
 def sign(kind: SignatureKind, document: bytes, private_key: Ed25519PrivateKey) -> bytes:

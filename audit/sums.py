@@ -8,6 +8,7 @@ from highstreet.audit.charter import Charter, RoundTerms
 from highstreet.audit.errors import CharterError, RosterError
 from highstreet.audit.requests import MESSAGE_LIMIT_BYTES, mechanism_of
 from highstreet.audit.roster import Roster
+from highstreet.audit.weights import rounding_shops
 from highstreet.models.plan import PhasePlan
 from highstreet.privacy.errors import PrivacyError
 from highstreet.privacy.secure_sum import (
@@ -25,10 +26,25 @@ __all__ = [
     "refuse_impossible_sum",
     "refuse_impossible_sums",
     "round_context",
+    "sum_deadline",
 ]
 
 #: What a message holds besides the shares: request, headers, signatures, agreements; generous.
 _ENTRY_BYTES = 2 << 10
+
+
+#: The sum is opened after the contributions came in: that may take as long again.
+_DEADLINES = 2
+
+
+def sum_deadline(charter: Charter, *, opened_at: int) -> int:
+    """Return until when a round's sum may be opened, unix seconds; afterwards no store gives anything for it.
+
+    Args:
+        charter: in force.
+        opened_at: when the round was opened, unix seconds, as its request says.
+    """
+    return opened_at + _DEADLINES * charter.rounds.deadline_seconds
 
 
 def committee_terms(rounds: RoundTerms) -> CommitteeTerms:
@@ -45,6 +61,8 @@ def committee_terms(rounds: RoundTerms) -> CommitteeTerms:
 def refuse_impossible_sums(charter: Charter) -> None:
     """Return only when the sums of all phases can be taken, for as few stores as the floor.
 
+    And, where a person's shops all round, for as many as those: with fewer there is less to pay for.
+
     Raises:
         CharterError: seats, colluders and floor do not go together, or see `refuse_impossible_sum`.
     """
@@ -52,8 +70,10 @@ def refuse_impossible_sums(charter: Charter) -> None:
         committee_terms(charter.rounds)
     except PrivacyError as error:
         raise CharterError(error.what, next_step="Change the charter's section `rounds`.") from error
-    for phase in charter.plan.phases:
-        refuse_impossible_sum(phase, charter, participants=charter.rounds.cohort_floor)
+    floor = charter.rounds.cohort_floor
+    for participants in sorted({floor, max(floor, rounding_shops(charter.privacy))}):
+        for phase in charter.plan.phases:
+            refuse_impossible_sum(phase, charter, participants=participants)
 
 
 def refuse_impossible_sum(phase: PhasePlan, charter: Charter, *, participants: int) -> None:

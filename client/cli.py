@@ -7,7 +7,15 @@ from typing import Annotated
 
 import typer
 
-from highstreet.client import cli_customers, cli_import, cli_join, cli_suggest, cli_trust, cli_vouch
+from highstreet.client import (
+    cli_customers,
+    cli_import,
+    cli_join,
+    cli_members,
+    cli_suggest,
+    cli_trust,
+    cli_vouch,
+)
 from highstreet.client.cli_options import HomeOption, store_home
 
 __all__ = ["store_app"]
@@ -51,7 +59,8 @@ def run(ctx: typer.Context, home: HomeOption = None) -> None:
 store_app.command("init")(cli_join.init)
 store_app.command("join")(cli_join.join)
 store_app.command("leave")(cli_join.leave)
-store_app.command("members")(cli_vouch.members)
+store_app.command("restored")(cli_join.restored)
+store_app.command("members")(cli_members.members)
 store_app.command("vouch")(cli_vouch.vouch)
 store_app.command("import")(cli_import.import_files)
 store_app.command("consent")(cli_customers.consent)

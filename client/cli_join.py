@@ -1,4 +1,4 @@
-"""`highstreet store init`, `join` and `leave`."""
+"""`highstreet store init`, `join`, `leave` and `restored`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 from highstreet.client.cli_options import HomeOption, store_home
 from highstreet.printable import printable
 
-__all__ = ["init", "join", "leave"]
+__all__ = ["init", "join", "leave", "restored"]
 
 
 def init(ctx: typer.Context, home: HomeOption = None) -> None:
@@ -43,7 +43,7 @@ def join(
     """Join a co-op with the code its coordinator gave you."""
     from datetime import UTC, datetime
 
-    from highstreet.audit.claims import claims_of
+    from highstreet.audit.claims import claims_of, period_in_words
     from highstreet.client.config import read_config, write_default_config
     from highstreet.client.join import join_coop
 
@@ -60,6 +60,7 @@ def join(
     )
     for line in claims_of(charter).lines():
         typer.echo(f"  one training costs at most {line}")
+    typer.echo(f"  {period_in_words(charter)}")
     typer.echo("Only customers who said yes are used; their records stay here. Next: highstreet store run")
     typer.echo("Then, once, the other shops and this one vouch for each other: highstreet store members")
 
@@ -97,4 +98,26 @@ def leave(
         f"  At {name}: this shop's name, and that it took part; and the models released so far, which hold "
         "its\n             part of sums with noise and cannot be taken back from those who have them.\n"
         "Suggestions go on, from this shop's own customers alone."
+    )
+
+
+def restored(
+    ctx: typer.Context,
+    alone: Annotated[
+        bool, typer.Option("--alone", help="Do not ask the coordinator, who may be gone for good.")
+    ] = False,
+    home: HomeOption = None,
+) -> None:
+    """Say that this folder was put back or its ledger lost: leave, and stay out of rounds for a period."""
+    from datetime import UTC, datetime
+
+    from highstreet.client.restoration import restore_store
+
+    done = restore_store(store_home(ctx, home), today=datetime.now(UTC).date(), alone=alone)
+    if done.has_left:
+        typer.echo("This store has left its co-op; its keys for it are deleted.")
+    typer.echo(
+        f"It stays out of rounds until {done.out_until}: until then, what was spent and is forgotten could "
+        f"still count.\nThe record from before was put aside, in {done.aside}.\n"
+        "Suggestions go on, from this shop's own customers."
     )

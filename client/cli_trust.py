@@ -19,12 +19,11 @@ if TYPE_CHECKING:
 __all__ = ["budget", "promise", "rounds", "status"]
 
 _LEFT = {
+    "inspection": "word on which of the sealed sums it was sent cannot be opened",
     "contribution": "noised sums, split among the shops of the committee",
     "agreement": "an agreement on whose sums are added up",
     "share of the sum": "one share of the sum of all, which says nothing alone",
 }
-#: Digits of a SHA-256 shown where the whole is in --json.
-_HASH_DIGITS = 16
 
 AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
 
@@ -91,8 +90,10 @@ def rounds(ctx: typer.Context, as_json: AsJson = False, home: HomeOption = None)
         which = f"round {note.round} ({printable(note.phase)})" if note.phase else "a message"
         if note.outcome == "sent":
             what = _LEFT.get(note.what, printable(note.what))
-            digest = f" SHA-256 {note.reply_sha256[:_HASH_DIGITS]}..." if note.reply_sha256 else ""
-            typer.echo(f"{when}  {which}: {note.reply_bytes:,} bytes left: {what}.{printable(digest)}")
+            noise = " Noise inside: yes." if note.noise_inside else ""
+            typer.echo(f"{when}  {which}: {note.reply_bytes:,} bytes left: {what}.{noise}")
+            if note.reply_sha256:
+                typer.echo(f"{' ' * len(when)}  SHA-256 of what left: {note.reply_sha256}")
         else:
             why = printable(note.reason)
             typer.echo(f"{when}  {which} refused: {why}. No sums left ({note.reply_bytes:,} bytes).")
@@ -163,12 +164,16 @@ def _of_release(manifest: Manifest) -> str:
 
 
 def _show_budget(found: BudgetStatus) -> None:
+    from highstreet.privacy.claims import rounded_up
+
     part = found.spent_part
     words = "nothing" if not found.rounds else "almost all" if part > 0.95 else f"about {round(part * 100)} %"
     typer.echo(
-        f"  Privacy: {words} of the budget for {found.period_days} days is spent "
+        f"  Privacy: {words} of the budget is spent "
         f"(rounds: {found.rounds:,}, customers who took part: {found.customers:,})."
     )
+    if found.out_until:
+        typer.echo(f"    restored: this shop stays out of rounds until {found.out_until}")
     if found.rounds:
         typer.echo("    counted as for a customer who took part in every round, so a refusal tells of nobody")
     for line in found.claims:
@@ -179,5 +184,13 @@ def _show_budget(found: BudgetStatus) -> None:
             f"{found.colluders} of the other shops work with the coordinator"
         )
     typer.echo(
-        f"    limit of this shop: epsilon {found.limit_epsilon:g}, delta {found.delta:g} for a customer of it"
+        f"    limit of this shop: epsilon {found.limit_epsilon:g}, delta {found.delta:g} for a customer of "
+        f"it in any {found.period_days} days; counted so far: epsilon {rounded_up(found.counted_epsilon)}"
     )
+    if found.promised_epsilon is not None and found.promised_counted_epsilon is not None:
+        typer.echo(
+            f"    limit by the co-op's charter: epsilon {found.promised_epsilon:g}, delta "
+            f"{found.promised_delta:g} for a customer of one shop in any {found.promised_period_days} days; "
+            f"counted so far: epsilon {rounded_up(found.promised_counted_epsilon)}"
+        )
+    typer.echo("    A round that would go over a limit is refused before anything is computed.")

@@ -1,14 +1,14 @@
-"""`highstreet store members` and `vouch`: who counts, and how an owner makes another shop count."""
+"""`highstreet store vouch`: how an owner makes another shop count, and takes that back."""
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from highstreet.client.cli_members import look, show_odd
 from highstreet.client.cli_options import HomeOption, store_home
 from highstreet.printable import printable
 
@@ -20,30 +20,12 @@ if TYPE_CHECKING:
     from highstreet.client.member_list import MemberList
     from highstreet.client.vouch_desk import VouchDesk
 
-__all__ = ["members", "vouch"]
+__all__ = ["vouch"]
 
 _POLL_SECONDS = 0.25
 
 
-def members(
-    ctx: typer.Context,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
-    home: HomeOption = None,
-) -> None:
-    """Show who is in the co-op, who counts for this shop, and who vouched for whom.
-
-    The coordinator writes the list of members, and could write shops into it that do not exist. So a shop
-    counts here only if you compared a code with it yourself, or if enough shops that count did:
-    one more than the charter says may work with the coordinator.
-    """
-    found = _look(store_home(ctx, home))
-    if as_json:
-        typer.echo(json.dumps(found.to_dict()))
-    else:
-        _show_members(found)
-
-
-def vouch(
+def vouch(  # noqa: PLR0913  # each is an option of the command
     ctx: typer.Context,
     name: Annotated[
         str | None, typer.Argument(help="The other shop, as `store members` names it. Left out: who waits.")
@@ -61,6 +43,22 @@ def vouch(
     wait_seconds: Annotated[
         float, typer.Option(min=0, max=3600, help="How long to wait for the other shop's store.")
     ] = 60.0,
+    replaces: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="OLD",
+            help="This shop was a member before: its name or member id then. The old one counts no more.",
+        ),
+    ] = None,
+    another_shop: Annotated[
+        bool, typer.Option("--another-shop", help="It is not the shop of that name that counted before.")
+    ] = False,
+    withdraw: Annotated[
+        bool, typer.Option("--withdraw", help="Take back this shop's vouch for the other, for good.")
+    ] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="With --withdraw: do not ask whether it is meant.")
+    ] = False,
     home: HomeOption = None,
 ) -> None:
     """Vouch for another shop: compare two short codes with its owner over the phone.
@@ -71,17 +69,59 @@ def vouch(
 
     The codes agree only if no key was exchanged for another on the way. Read them by voice, never through
     the co-op's own server. A code is good for this one comparison and is no secret.
+
+    A shop that left and comes back has new keys and is a new member. Ask whether they were in before, under
+    whatever name, and say --replaces OLD NAME: nobody may count twice.
     """
+    from highstreet.client.errors import VouchRefusedError
+
     place = store_home(ctx, home)
+    if withdraw and (name is None or code is not None or show_code or replaces or another_shop):
+        raise VouchRefusedError(
+            "--withdraw takes a shop's name and nothing else.",
+            next_step='Type: highstreet store vouch "THEIR SHOP" --withdraw',
+        )
+    if replaces and another_shop:
+        raise VouchRefusedError(
+            "--replaces says that it is a former member, --another-shop that it is not.",
+            next_step="Ask its owner, and give one of the two.",
+        )
     if name is None:
-        _show_waiting(_look(place))
+        _show_waiting(look(place))
         return
     from highstreet.client.membership import load_membership, member_caller
     from highstreet.client.vouch_desk import VouchDesk
 
     with member_caller(place) as caller:
-        desk = VouchDesk(place, caller)
-        _Comparison(place, desk, load_membership(place).member_id, name, wait_seconds).run(code, show_code)
+        desk, me = VouchDesk(place, caller), load_membership(place).member_id
+        if withdraw:
+            _withdraw(desk, me, name, is_sure=yes)
+            return
+        found = _Comparison(place, desk, me, name, wait_seconds)
+        found.say_former(replaces or [], is_another=another_shop)
+        found.run(code, show_code)
+
+
+def _withdraw(desk: VouchDesk, me: str, name: str, *, is_sure: bool) -> None:
+    """Take a vouch back, its owner being told first what that does."""
+    from highstreet.client.member_list import find_member
+
+    roster, _ = desk.refresh()
+    other = find_member(roster, name, me=me)
+    shown = printable(other.name)
+    typer.echo(
+        f"Taking back the vouch for {shown} ({other.member_id}):\n"
+        "  - it does not count for this shop any more, whoever else vouches for it, and the two take\n"
+        "    part in no round together;\n"
+        "  - for the others it counts without this shop's word, if enough others vouch for it;\n"
+        "  - it cannot be undone: a shop that is sound after all leaves and joins again with a new code.\n"
+        "What has been released stays as it is.",
+        err=True,
+    )
+    if not is_sure:
+        typer.confirm(f"Take back the vouch for {shown}?", abort=True, err=True)
+    desk.withdraw(other)
+    typer.echo(f"This shop does not vouch for {shown} any more.", err=True)
 
 
 class _Comparison:
@@ -94,14 +134,55 @@ class _Comparison:
         self._deadline = time.monotonic() + wait_seconds
         roster, self._edges = desk.refresh()
         self._other: Member = find_member(roster, name, me=me)
+        self._roster = roster
         self._pair = (me, self._other.member_id)
         self._name = printable(self._other.name)
+        self._replaces: tuple[str, ...] | None = None
+
+    def say_former(self, typed: list[str], *, is_another: bool) -> None:
+        """Take down whether the shop was a member before; ask when it has such a one's name.
+
+        Args:
+            typed: names or ids of what it was.
+            is_another: whether its owner says it was none of that name.
+        """
+        from highstreet.client.former_members import find_former, of_same_name, refuse_unsaid
+
+        if is_another:
+            self._replaces = ()
+        if typed:
+            former = {
+                member.member_id: member
+                for text in typed
+                for member in find_former(self._home, self._roster, text, other=self._other, me=self._pair[0])
+            }
+            self._replaces = tuple(former)
+            self._say(
+                f"{self._name} is said to be the shop that was a member as "
+                + ", ".join(f"{printable(each.name)} ({each.member_id})" for each in former.values())
+                + ". With your vouch the old one counts no more, for any shop, for good."
+            )
+        elif self._replaces is None and self._pair not in self._edges:
+            same = of_same_name(self._home, self._other)
+            if same and sys.stdin.isatty():
+                self._say(
+                    f"A shop called {self._name} counted here before, under other keys. If it is the same "
+                    "shop, your vouch strikes out the old one: nobody may count twice."
+                )
+                is_same = typer.confirm("Is it the same shop? Ask its owner", err=True)
+                self._replaces = tuple(member.member_id for member in same) if is_same else ()
+        if self._pair not in self._edges or self._replaces:
+            refuse_unsaid(self._home, self._roster, self._other, self._replaces)
 
     def run(self, given: str | None, show_code: bool) -> None:
         """Go as far as this side can; see `vouch` for the arguments."""
         from highstreet.audit.vouching import Role, read_code
         from highstreet.client.errors import VouchRefusedError
 
+        if self._replaces and self._pair in self._edges:
+            self._desk.replace(self._other, self._replaces)
+            self._say(f"This shop vouches for {self._name} now, and for no former member in its place.")
+            return
         code = None if given is None else read_code(sys.stdin.read(100) if given == "-" else given)
         kept = self._ready(may_begin=code is None)
         if kept is None:
@@ -169,7 +250,7 @@ class _Comparison:
 
         while True:
             try:
-                return self._desk.enter_code(self._other, code)
+                return self._desk.enter_code(self._other, code, replaces=self._replaces)
             except WrongCodeError as error:
                 if not asks_again or not self._desk.tries_left(self._other):
                     raise
@@ -213,77 +294,12 @@ class _Comparison:
         typer.echo(text, err=True)
 
 
-def _look(home: StoreHome) -> MemberList:
-    """Fetch what is new and return the list; without the coordinator, the list as of last time."""
-    from highstreet.audit.vouches import verified_edges
-    from highstreet.client.errors import CoopUnreachableError
-    from highstreet.client.exchange_book import read_book
-    from highstreet.client.member_list import member_list
-    from highstreet.client.membership import load_membership, member_caller
-    from highstreet.client.rosters import newest_roster
-    from highstreet.client.vouch_desk import Seen, VouchDesk
-    from highstreet.client.vouches import known_vouches
-
-    membership = load_membership(home)
-    try:
-        with member_caller(home) as caller:
-            VouchDesk(home, caller).tend(Seen())
-    except CoopUnreachableError:
-        typer.echo("The coordinator does not answer; this is how things stood.", err=True)
-    roster = newest_roster(home, membership)
-    edges = verified_edges(roster, known_vouches(home))
-    return member_list(home, roster, edges, read_book(home, now=int(time.time())))
-
-
-def _show_members(found: MemberList) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=box.SIMPLE)
-    for heading in ("Shop", "Counts here", "You vouch", "They vouch", "Vouched for by"):
-        table.add_column(heading)
-    for each in found.members:
-        cells = (
-            ("this shop", "", "") if each.is_me else _cells(each.counts, each.i_vouch, each.vouches_for_me)
-        )
-        table.add_row(Text(printable(each.member.name)), *cells, Text(printable(", ".join(each.vouched_by))))
-    Console().print(table)
-    others = len(found.members) - 1
-    counted = sum(each.counts for each in found.members) - 1
-    typer.echo(
-        f"{counted} of {others} other shops count here, and this shop counts for {found.counting_me} of "
-        f"them. A shop counts when you compared a code with it, or {found.colluders + 1} that count did."
-    )
-    _show_odd(found)
-    if found.to_call:
-        typer.echo(
-            f"Next: call {', '.join(map(printable, found.to_call))}. For each: highstreet store vouch NAME"
-        )
-    elif counted < others:
-        typer.echo("Next: nothing here; the others have to compare codes with each other.")
-
-
-def _cells(*claims: bool) -> tuple[str, ...]:
-    return tuple("yes" if claim else "no" for claim in claims)
-
-
 def _show_waiting(found: MemberList) -> None:
     waiting = [each for each in found.members if each.waiting]
     for each in waiting:
         typer.echo(f"{printable(each.member.name)}: waits for {each.waiting.value}.")
-    _show_odd(found)
+    show_odd(found)
     if waiting:
         typer.echo("Go on with one, its owner on the phone: highstreet store vouch NAME")
     else:
         typer.echo("Nobody waits. See whom to call: highstreet store members")
-
-
-def _show_odd(found: MemberList) -> None:
-    for each in found.members:
-        if each.is_odd:
-            typer.echo(
-                f"Careful: the store of {printable(each.member.name)} spoke of other keys than the "
-                "coordinator names here. Somebody between you may have put another key in place of theirs."
-            )

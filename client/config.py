@@ -33,6 +33,7 @@ class LimitsConfig(_Strict):
     max_state_bytes: int = Field(default=32 << 20, ge=1024, le=256 << 20)
     max_example_numbers: int = Field(default=1 << 18, ge=1, le=1 << 22)
     purposes: tuple[str, ...] = Field(default=(COOP_LEARNING,), max_length=16)
+    require_person_unit: bool = False
 
     def to_limits(self) -> StoreLimits:
         """Return the plain form the checks use."""
@@ -103,6 +104,8 @@ max_state_bytes = {limits.max_state_bytes}
 max_example_numbers = {limits.max_example_numbers}
 # What customers' data may be used for through a co-op, each customer's own answer permitting.
 purposes = [{purposes}]
+# true: only a co-op whose charter keeps its promise for a person over all shops, not for a customer of each.
+require_person_unit = {str(limits.require_person_unit).lower()}
 
 # The Flower node beside the store service. Port on this machine only; 0: any that is free.
 [node]

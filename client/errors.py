@@ -33,6 +33,7 @@ __all__ = [
     "RosterRefusedError",
     "RoundRefusedError",
     "RoundRepeatedError",
+    "SameNameError",
     "StoreConfigError",
     "StoreExistsError",
     "StoreHomeError",
@@ -121,6 +122,10 @@ class LedgerTooNewError(LedgerError):
     """A newer version of Highstreet wrote the ledger."""
 
 
+class RestoredError(ClientError):
+    """The folder was put back from a backup, and what was spent before may still count; nothing was spent."""
+
+
 class LedgerFullError(LedgerError):
     """There is no room left on the disk; nothing was spent and nothing sent."""
 
@@ -177,6 +182,10 @@ class PinnedKeyChangedError(RosterRefusedError):
 
 class VouchRefusedError(ClientError):
     """This store does not begin, or go on with, comparing codes with a member; nothing was signed."""
+
+
+class SameNameError(VouchRefusedError):
+    """A shop of this name counted here before; its owner has not said whether it is the same shop."""
 
 
 class WrongCodeError(VouchRefusedError):

@@ -19,13 +19,14 @@ from highstreet.audit.charter_format import from_document
 from highstreet.audit.errors import RosterError, UnreadableDocumentError
 from highstreet.audit.invite import Invite
 from highstreet.audit.limits import StoreLimits, refuse_over_limits
-from highstreet.audit.roster import read_roster
+from highstreet.audit.roster import is_member_id, read_roster
 from highstreet.audit.signing import (
     SignatureKind,
     SignedDocument,
     join_statement,
     sign,
 )
+from highstreet.audit.sums import refuse_impossible_sums
 from highstreet.client.coop_calls import FORMAT_VERSION, CoopCaller, document_from_wire
 from highstreet.client.coop_tls import fetch_pinned_authority
 from highstreet.client.errors import AlreadyJoinedError, UntrustedCoordinatorError
@@ -36,7 +37,6 @@ from highstreet.client.membership import (
     Membership,
     is_address,
     is_joined,
-    is_member_id,
     load_membership,
     save_membership,
 )
@@ -62,6 +62,7 @@ def join_coop(home: StoreHome, code: str, limits: StoreLimits, *, now: datetime.
         CoopUnreachableError: nobody answers there.
         UntrustedCoordinatorError: who answers is not who made the code. Nothing was sent.
         CharterExceedsLimitsError: the charter asks for more than this store allows. The code was not used.
+        CharterError: the sums it asks for cannot be held. The code was not used.
         CoopRefusedError: the coordinator said no: used, expired, unknown, another version.
         FileAccessError: the disk is full or not writable; repeat it when there is room.
     """
@@ -75,6 +76,7 @@ def join_coop(home: StoreHome, code: str, limits: StoreLimits, *, now: datetime.
         )
         charter = from_document(offered.document)
         refuse_over_limits(charter, limits)
+        refuse_impossible_sums(charter)
         identity = load_or_make_identity(home.ensure())
         request = _join_request(invite, identity, offered.sha256())
         reply = caller.call(lambda stub, timeout: stub.Join(request, timeout=timeout))

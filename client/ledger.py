@@ -21,10 +21,10 @@ import sqlite3
 import threading
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
-from highstreet.client.errors import LedgerError, LedgerRewoundError, RoundRepeatedError
+from highstreet.client.errors import LedgerError, LedgerRewoundError, RestoredError, RoundRepeatedError
 from highstreet.client.ledger_entries import AnsweredRound, OpenedRound, RoundKey, Spending
 from highstreet.client.ledger_file import (
     Event,
@@ -34,6 +34,7 @@ from highstreet.client.ledger_file import (
     open_ledger,
     refuse_stray_exposures,
     reply_digest,
+    restoration_digest,
     round_digest,
     settle,
     transaction,
@@ -104,7 +105,7 @@ class Ledger:
             key: of the round.
             release: what is about to be released, about a customer at this store.
             cohort: ids of the customers who have consented at this moment, each at most once.
-            limits: the store's own.
+            limits: the store's own, and what the charter promises; both hold.
             today: by the store's clock; a clock set back counts as the latest day seen, and frees nothing.
             remaining: the phases that follow in the programme; they must fit as well. Not spent.
 
@@ -113,8 +114,9 @@ class Ledger:
 
         Raises:
             RoundRepeatedError: this phase was opened for another request.
+            RestoredError: spends of the period may be forgotten, see `restored`.
             ReleaseRefusedError: the release is outside the store's limits.
-            BudgetExhaustedError: with the releases of the period it would exceed the budget.
+            BudgetExhaustedError: with the releases of its period it would exceed one of the budgets.
             LedgerError: the ledger cannot be trusted or written; nothing was spent.
         """
         with self._lock:
@@ -123,9 +125,10 @@ class Ledger:
                 opened = self._find(key, cohort, limits, today)
                 if opened is None:
                     day = self._day(today)
+                    self._refuse_while_out(day, limits.budget)
                     past = self._releases(window_start(day, limits.budget.period_days))
                     check_release(release, limits, rounds_in_period=len(past))
-                    self._refuse_beyond(limits.budget, past, (release, *remaining))
+                    self._refuse_beyond(limits, day, (release, *remaining))
                     refuse_stray_exposures(self._connection)
                     customers = tuple(dict.fromkeys(cohort))
                     self._record(key, release, customers, day, event)
@@ -229,6 +232,26 @@ class Ledger:
             self._seen = newest
             settle(self._connection, self._path)
 
+    def restored(self, *, today: date) -> None:
+        """Record that spends up to this day may be forgotten: no round is opened while they would count."""
+        with self._lock:
+            with transaction(self._connection, self._path):
+                event = self._latest()
+                number, day = event.sequence + 1, self._day(today)
+                self._connection.execute(
+                    "INSERT INTO restorations VALUES (?, ?, ?)",
+                    (number, day, restoration_digest(event.digest, number, day)),
+                )
+                newest = last_event(self._connection)
+            self._seen = newest
+            settle(self._connection, self._path)
+
+    def out_until(self, budget: Budget) -> date | None:
+        """Return the first day on which rounds are opened again; None when nothing was ever restored."""
+        with self._lock, transaction(self._connection, self._path):
+            (latest,) = self._connection.execute("SELECT max(day) FROM restorations").fetchone()
+        return None if latest is None else _EPOCH + timedelta(days=int(latest) + budget.period_days)
+
     def spending(self, budget: Budget, *, today: date) -> Spending:
         """Return what was spent in the period that ends today, for the shop's own eyes."""
         with self._lock, transaction(self._connection, self._path):
@@ -245,12 +268,16 @@ class Ledger:
                 "SELECT count(*) FROM replies JOIN rounds ON rounds.sequence = replies.round WHERE day >= ?",
                 (start,),
             ).fetchone()
+            programmes = self._connection.execute(
+                "SELECT DISTINCT programme_id FROM rounds WHERE day >= ?", (start,)
+            ).fetchall()
         return Spending(
             rounds=len(releases),
             replies=replies,
             customers=len(histories),
             largest_epsilon=losses.get(worst, 0.0),
             releases=tuple(releases[sequence] for sequence in worst),
+            programmes=frozenset(programme for (programme,) in programmes),
             counted_epsilon=losses[every],
         )
 
@@ -284,15 +311,28 @@ class Ledger:
             is_again=True,
         )
 
-    def _refuse_beyond(
-        self, budget: Budget, past: dict[int, GaussianRelease], new: tuple[GaussianRelease, ...]
-    ) -> None:
-        """Refuse what a customer who took part in all of the past could not afford; ask about nobody."""
-        wanted = self._fit(tuple(past), past, new, budget)
-        if not wanted.is_within:
-            raise BudgetExhaustedError(
-                epsilon=wanted.epsilon, budget_epsilon=budget.epsilon, delta=budget.delta
+    def _refuse_while_out(self, day: int, budget: Budget) -> None:
+        (latest,) = self._connection.execute("SELECT max(day) FROM restorations").fetchone()
+        if latest is not None and window_start(day, budget.period_days) <= latest:
+            ends = _EPOCH + timedelta(days=int(latest) + budget.period_days)
+            raise RestoredError(
+                f"This shop was restored and stays out of rounds until {ends}; nothing was spent.",
+                next_step="Nothing has to be done. Suggestions go on from the shop's own customers.",
             )
+
+    def _refuse_beyond(self, limits: SpendingLimits, day: int, new: tuple[GaussianRelease, ...]) -> None:
+        """Refuse what a customer who took part in all of the past could not afford; ask about nobody."""
+        for budget in limits.budgets:
+            past = self._releases(window_start(day, budget.period_days))
+            wanted = self._fit(tuple(past), past, new, budget)
+            if not wanted.is_within:
+                raise BudgetExhaustedError(
+                    epsilon=wanted.epsilon,
+                    budget_epsilon=budget.epsilon,
+                    delta=budget.delta,
+                    period_days=budget.period_days,
+                    is_promised=budget is limits.promised,
+                )
 
     def _record(
         self, key: RoundKey, release: GaussianRelease, customers: Sequence[str], day: int, event: Event
@@ -359,7 +399,10 @@ class Ledger:
 
     def _day(self, today: date) -> int:
         """Return today in days since 1970, or the day of the latest spend if the clock was set back."""
-        (latest,) = self._connection.execute("SELECT coalesce(max(day), 0) FROM rounds").fetchone()
+        (latest,) = self._connection.execute(
+            "SELECT max((SELECT coalesce(max(day), 0) FROM rounds),"
+            " (SELECT coalesce(max(day), 0) FROM restorations))"
+        ).fetchone()
         return max(int(latest), (today - _EPOCH).days)
 
     def _releases(self, start: int) -> dict[int, GaussianRelease]:

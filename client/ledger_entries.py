@@ -60,6 +60,7 @@ class Spending:
         customers: exposed at least once.
         largest_epsilon: loss of the most exposed customer, at the budget's delta.
         releases: what that customer was exposed to; for printing claims.
+        programmes: whose phases those rounds are.
         counted_epsilon: loss of one who took part in every release of the period, whoever that may be: what
             the next round is judged by.
     """
@@ -69,4 +70,5 @@ class Spending:
     customers: int
     largest_epsilon: float
     releases: tuple[GaussianRelease, ...]
+    programmes: frozenset[str]
     counted_epsilon: float

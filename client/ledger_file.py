@@ -1,10 +1,10 @@
 """The ledger's file: opened only if it is whole, and never older than what was last known of it.
 
-Every event (a spend, a reply, a committee member's agreement) is chained to the one before by SHA-256. A
-small file beside the database, the mark, holds the number and digest of the last event; it is written after
-the database and before anything is computed or sent. A database that is behind its mark was put back from an
-old copy, and is refused: it would forget what was spent. A copy of the whole folder put back at once is
-beyond what one machine can notice.
+Every event (a spend, a reply, a committee member's agreement, a restoration) is chained to the one before by
+SHA-256. A small file beside the database, the mark, holds the number and digest of the last event; it is
+written after the database and before anything is computed or sent. A database that is behind its mark was put
+back from an old copy, and is refused: it would forget what was spent. A copy of the whole folder put back at
+once is beyond what one machine can notice; the owner says so (`client.restoration`).
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ __all__ = [
     "open_ledger",
     "refuse_stray_exposures",
     "reply_digest",
+    "restoration_digest",
     "round_digest",
     "transaction",
 ]
@@ -45,7 +46,8 @@ _PRIVATE_FILE = 0o600
 _BUSY_TIMEOUT_SECONDS = 20.0
 _MARK_LIMIT_BYTES = 1024
 _RESTORE = (
-    "Nothing is sent until it is whole again: put back the latest ledger.db and ledger.db.mark together."
+    "Nothing is sent. A backup of it does not know what was spent since: say `highstreet store restored`, "
+    "which leaves the co-op and keeps this shop out of rounds until the period of the budget is over."
 )
 
 
@@ -123,7 +125,8 @@ def last_event(connection: sqlite3.Connection) -> Event:
     """Return the newest event, or the start of the chain."""
     row = connection.execute(
         "SELECT sequence, digest FROM rounds UNION ALL SELECT sequence, digest FROM replies "
-        "UNION ALL SELECT sequence, digest FROM agreements ORDER BY sequence DESC LIMIT 1"
+        "UNION ALL SELECT sequence, digest FROM agreements "
+        "UNION ALL SELECT sequence, digest FROM restorations ORDER BY sequence DESC LIMIT 1"
     ).fetchone()
     return Event(*row) if row else Event(0, _start(connection))
 
@@ -132,7 +135,7 @@ def refuse_stray_exposures(connection: sqlite3.Connection) -> None:
     """Refuse a ledger in which somebody was exposed outside its rounds.
 
     The budget is held against all rounds of the period; that bounds every customer only while each one's
-    history is a part of them. By index only: an event's number is a round's, a reply's or an agreement's.
+    history is a part of them. By index only: an event's number is a round's or that of another event.
 
     Raises:
         LedgerUnreadableError: an exposure belongs to no round.
@@ -142,7 +145,8 @@ def refuse_stray_exposures(connection: sqlite3.Connection) -> None:
         "SELECT EXISTS (SELECT 1 FROM exposures WHERE sequence < 1)"
         " OR EXISTS (SELECT 1 FROM exposures WHERE sequence > ?)"
         " OR EXISTS (SELECT 1 FROM replies CROSS JOIN exposures USING (sequence))"
-        " OR EXISTS (SELECT 1 FROM agreements CROSS JOIN exposures USING (sequence))",
+        " OR EXISTS (SELECT 1 FROM agreements CROSS JOIN exposures USING (sequence))"
+        " OR EXISTS (SELECT 1 FROM restorations CROSS JOIN exposures USING (sequence))",
         (newest,),
     ).fetchone()
     if is_stray:
@@ -167,6 +171,11 @@ def reply_digest(before: bytes, sequence: int, round_sequence: int, reply: bytes
 def agreement_digest(before: bytes, values: tuple[int | str | bytes, ...]) -> bytes:
     """Chain an agreement: sequence, programme, phase, request, set of contributors."""
     return _chain(before, "agreement", values)
+
+
+def restoration_digest(before: bytes, sequence: int, day: int) -> bytes:
+    """Chain a restoration: sequence, and the day until which spends may be forgotten."""
+    return _chain(before, "restoration", (sequence, day))
 
 
 def mark_path(path: Path) -> Path:
@@ -265,7 +274,7 @@ def _recomputed(connection: sqlite3.Connection, digests: list[bytes]) -> Iterato
     """Yield every event with the digest it should have; refuse the first that has another."""
     events = sorted(
         (row[0], kind, row)
-        for kind in ("rounds", "replies", "agreements")
+        for kind in ("rounds", "replies", "agreements", "restorations")
         for row in connection.execute(f"SELECT * FROM {kind}").fetchall()  # noqa: S608 - from the line above
     )
     for sequence, kind, row in events:
@@ -276,8 +285,10 @@ def _recomputed(connection: sqlite3.Connection, digests: list[bytes]) -> Iterato
             digest = round_digest(digests[-1], row[:8])
         elif kind == "replies":
             digest = reply_digest(digests[-1], sequence, row[1], row[2])
-        else:
+        elif kind == "agreements":
             digest = agreement_digest(digests[-1], row[:5])
+        else:
+            digest = restoration_digest(digests[-1], row[0], row[1])
         if not is_same or digest != row[-1]:
             raise LedgerUnreadableError(f"Entry {sequence} of the ledger was changed.", next_step=_RESTORE)
         yield Event(sequence, digest)

@@ -59,4 +59,15 @@ CREATE TRIGGER agreements_stay BEFORE UPDATE ON agreements BEGIN SELECT RAISE(AB
 CREATE TRIGGER agreements_remain BEFORE DELETE ON agreements BEGIN SELECT RAISE(ABORT, 'append only'); END;
 """
 
-MIGRATIONS: tuple[str, ...] = (_VERSION_1, _VERSION_2)
+# Spends before such a day may be forgotten: the owner said that the folder was put back, or the ledger lost.
+_VERSION_3 = """
+CREATE TABLE restorations (
+    sequence INTEGER PRIMARY KEY,
+    day INTEGER NOT NULL,
+    digest BLOB NOT NULL CHECK (length(digest) = 32)
+) STRICT;
+CREATE TRIGGER restored_stays BEFORE UPDATE ON restorations BEGIN SELECT RAISE(ABORT, 'append only'); END;
+CREATE TRIGGER restored_remains BEFORE DELETE ON restorations BEGIN SELECT RAISE(ABORT, 'append only'); END;
+"""
+
+MIGRATIONS: tuple[str, ...] = (_VERSION_1, _VERSION_2, _VERSION_3)

@@ -16,6 +16,7 @@ from typing import TypeVar
 from google.protobuf.message import DecodeError, Message
 
 from highstreet.audit.matching_requests import matching_sha256
+from highstreet.audit.requests import request_sha256
 from highstreet.client.errors import (
     MatchingContradictedError,
     MatchingOverError,
@@ -173,7 +174,7 @@ class MatchingDesk:
             return RoundAnswer(body=body, step=step, programme_id=request.matching_id, phase=MATCHING)
         matching_id = "" if request is None else request.matching_id
         return RoundAnswer(
-            body=self._seal.refusal(code, sha256=sha256, programme_id=matching_id),
+            body=self._seal.refusal(code, sha256=_answered(asked, sha256), programme_id=matching_id),
             step=step,
             programme_id=matching_id,
             phase=MATCHING,
@@ -319,6 +320,16 @@ class MatchingDesk:
                 secrets.destroy(other)
         day = int(self._clock()) // _SECONDS_A_DAY
         secrets.begin(context, day=day, period_days=terms.period_days)
+
+
+def _answered(asked: MatchStep, sha256: bytes) -> bytes:
+    """Return the hash of the request a refusal answers: a table's own, as with every contribution."""
+    if asked.WhichOneof("step") == "give":
+        try:
+            return request_sha256(_parsed(GiveTable, asked.give).table)
+        except RoundRefusedError:
+            return sha256
+    return sha256
 
 
 def _parsed(kind: type[M], body: bytes) -> M:

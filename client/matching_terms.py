@@ -139,7 +139,7 @@ def examine_matching(
         colluders=charter.rounds.colluders,
     )
     require(tuple(request.holders) == holders, REFUSAL_PARTICIPANTS, "its key holders were not drawn by lot")
-    known = agreement.find_roster(request.roster_sha256, participants)
+    known = agreement.find_roster(request.roster_sha256, participants, request.opened_unix_seconds)
     if known is None:
         raise RoundRefusedError(REFUSAL_CHARTER, "an unknown roster")
     count = known.counted.issuperset(participants)

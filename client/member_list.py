@@ -5,13 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from highstreet.audit.roster import Edge, Member, Roster, fewest_pairs, trusted_members
+from highstreet.audit.roster import Edge, Member, Roster, as_seen, fewest_pairs, trusted_members
+from highstreet.audit.strikes import struck_for
+from highstreet.audit.vouches import verified_replacements
 from highstreet.audit.vouching import Role
+from highstreet.audit.withdrawals import verified_withdrawals
 from highstreet.client.errors import VouchRefusedError
 from highstreet.client.exchange_book import ExchangeBook, Kept
 from highstreet.client.home import StoreHome
 from highstreet.client.membership import load_charter, load_membership
-from highstreet.client.vouches import counted_on
+from highstreet.client.vouches import counted_on, known_vouches, struck_on
+from highstreet.client.withdrawals import known_withdrawals
 
 __all__ = ["MemberList", "MemberView", "Waiting", "find_member", "member_list"]
 
@@ -34,6 +38,9 @@ class MemberView:
         member: the roster's entry.
         is_me: whether it is this store.
         counts: whether it counts for this store.
+        is_struck_out: whether it never will, under its keys of now: this store took its vouch back, or it was
+            gone, or replaced by another, or two are said to have come in the place of one. Of this store:
+            whether it is so for others.
         vouched_by: names of those who vouch for it, in the roster's order.
         i_vouch, vouches_for_me: the two directions between it and this store.
         waiting: what an exchange under way waits for.
@@ -43,6 +50,7 @@ class MemberView:
     member: Member
     is_me: bool
     counts: bool
+    is_struck_out: bool
     vouched_by: tuple[str, ...]
     i_vouch: bool
     vouches_for_me: bool
@@ -78,6 +86,7 @@ class MemberList:
                     "name": each.member.name,
                     "is_me": each.is_me,
                     "counts": each.counts,
+                    "is_struck_out": each.is_struck_out,
                     "vouched_by": list(each.vouched_by),
                     "i_vouch": each.i_vouch,
                     "vouches_for_me": each.vouches_for_me,
@@ -95,18 +104,22 @@ def member_list(home: StoreHome, roster: Roster, edges: frozenset[Edge], book: E
     Args:
         home: the store's folder.
         roster: the newest accepted.
-        edges: the vouches that hold on it.
+        edges: the vouches that stand on it.
         book: this store's exchanges.
     """
     me, colluders = load_membership(home).member_id, load_charter(home).rounds.colluders
     ids = [member.member_id for member in roster.members]
     counted = {member.member_id for member in counted_on(home, roster, edges)}
+    struck = struck_on(home, roster, edges)
+    counting = _counting(home, roster, edges, colluders)
+    struck_me = any(me in each.struck for each in counting.values())
     odd = {member_id for _, member_id, _ in book.odd}
     views = tuple(
         MemberView(
             member=member,
             is_me=member.member_id == me,
             counts=member.member_id in counted,
+            is_struck_out=struck_me if member.member_id == me else member.member_id in struck,
             vouched_by=tuple(
                 other.name for other in roster.members if (other.member_id, member.member_id) in edges
             ),
@@ -117,11 +130,11 @@ def member_list(home: StoreHome, roster: Roster, edges: frozenset[Edge], book: E
         )
         for member in roster.members
     )
-    others = [member_id for member_id in ids if member_id != me]
-    counting = sum(me in trusted_members(ids, edges, me=other, colluders=colluders) for other in others)
-    complete = len(counted) == len(ids) and counting == len(others)
+    others = [member_id for member_id in ids if member_id != me and member_id not in struck]
+    counting_me = sum(me in counting[other].counted for other in others)
+    complete = counted.issuperset(others) and counting_me == len(others)
     to_call = () if complete else _to_call(views, me, colluders)
-    return MemberList(members=views, colluders=colluders, counting_me=counting, to_call=to_call)
+    return MemberList(members=views, colluders=colluders, counting_me=counting_me, to_call=to_call)
 
 
 def find_member(roster: Roster, text: str, *, me: str) -> Member:
@@ -130,15 +143,38 @@ def find_member(roster: Roster, text: str, *, me: str) -> Member:
     Raises:
         VouchRefusedError: there is none, or it is this store.
     """
-    wanted = " ".join(text.split()).casefold()
+    wanted = as_seen(" ".join(text.split()))
     for member in roster.members:
-        if wanted in {member.name.casefold(), member.member_id}:
+        if wanted in {as_seen(member.name), member.member_id}:
             if member.member_id == me:
                 raise VouchRefusedError("That is this store.", next_step="Name another shop.")
             return member
     raise VouchRefusedError(
         f"No member is called {text!r}.", next_step="See who is in: `highstreet store members`."
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Counting:
+    """Who counts for another member and who is struck out there, as far as this store can tell."""
+
+    counted: frozenset[str]
+    struck: frozenset[str]
+
+
+def _counting(
+    home: StoreHome, roster: Roster, edges: frozenset[Edge], colluders: int
+) -> dict[str, _Counting]:
+    ids = frozenset(member.member_id for member in roster.members)
+    replacements = verified_replacements(roster, known_vouches(home))
+    withdrawn = verified_withdrawals(roster, known_withdrawals(home))
+    found = {}
+    for other in ids:
+        speakers = trusted_members(ids, edges, me=other, colluders=colluders)
+        struck = struck_for(other, ids, replacements, speakers=speakers, withdrawn=withdrawn)
+        counted = trusted_members(ids - struck, edges, me=other, colluders=colluders)
+        found[other] = _Counting(counted=counted, struck=struck)
+    return found
 
 
 def _waiting(kept: Kept | None, member: Member) -> Waiting:
@@ -153,6 +189,7 @@ def _waiting(kept: Kept | None, member: Member) -> Waiting:
 
 def _to_call(views: tuple[MemberView, ...], me: str, colluders: int) -> tuple[str, ...]:
     """The members everybody should compare a code with first, then who does not count; none twice."""
+    views = tuple(view for view in views if view.is_me or not view.is_struck_out)
     ids = [view.member.member_id for view in views]
     pairs = {pair for pair in fewest_pairs(ids, colluders=colluders) if me in pair}
     first = {other for pair in pairs for other in pair}

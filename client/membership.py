@@ -10,6 +10,7 @@ from pathlib import Path
 from highstreet.audit.charter import Charter
 from highstreet.audit.charter_format import from_document
 from highstreet.audit.errors import CharterError
+from highstreet.audit.roster import is_member_id
 from highstreet.audit.signing import SignatureKind, SignedDocument
 from highstreet.client.coop_calls import CoopCaller
 from highstreet.client.errors import NotJoinedError, StoreConfigError
@@ -23,17 +24,15 @@ __all__ = [
     "ca_file",
     "is_address",
     "is_joined",
-    "is_member_id",
     "load_charter",
     "load_membership",
     "member_caller",
+    "programme_days_file",
     "read_signed",
     "save_membership",
 ]
 
 _LIMIT_BYTES = 4 << 20
-#: As `server.membership` makes them: 8 random bytes. A name from outside must never be able to be a path.
-_MEMBER_ID = re.compile(r"[0-9a-f]{16}")
 _ADDRESS = re.compile(r"(\[[0-9a-fA-F:.]{2,45}\]|[A-Za-z0-9._-]{1,253}):([0-9]{1,5})")
 
 
@@ -148,17 +147,17 @@ def ca_file(home: StoreHome) -> Path:
     return home.coop / "ca.pem"
 
 
+def programme_days_file(home: StoreHome) -> Path:
+    """Return where the programmes of this membership are remembered; it goes with the membership."""
+    return home.coop / "programme_days.json"
+
+
 def member_caller(home: StoreHome) -> CoopCaller:
     """Open a channel to the member port, with this store's certificate."""
     membership = load_membership(home)
     certificate = read_limited(home.coop / "client.pem", limit_bytes=_LIMIT_BYTES)
     ca_pem = read_limited(ca_file(home), limit_bytes=_LIMIT_BYTES)
     return CoopCaller(membership.member_address, ca_pem, (load_identity(home).tls_key_pem, certificate))
-
-
-def is_member_id(text: str) -> bool:
-    """Say whether a text from outside has the form of a member's id, 16 hex digits."""
-    return _MEMBER_ID.fullmatch(text) is not None
 
 
 def is_address(text: str) -> bool:

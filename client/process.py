@@ -7,12 +7,18 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 
-from highstreet.audit.limits import refuse_over_limits
+from highstreet.audit.limits import refuse_over_limits, spending_limits
 from highstreet.client.config import StoreConfig, read_config
 from highstreet.client.home import StoreHome
 from highstreet.client.identity import load_identity, node_key_file
 from highstreet.client.ledger import Ledger
-from highstreet.client.membership import Membership, ca_file, load_charter, load_membership
+from highstreet.client.membership import (
+    Membership,
+    ca_file,
+    load_charter,
+    load_membership,
+    programme_days_file,
+)
 from highstreet.client.node import Node, NodeSettings
 from highstreet.client.programme_days import ProgrammeDays
 from highstreet.client.release_watch import ask_for_release, fit_release, watching_releases
@@ -23,7 +29,6 @@ from highstreet.client.rounds import RoundDesk
 from highstreet.client.service import ServiceStatus, StoreService, serve
 from highstreet.client.till import StoreTill
 from highstreet.client.vouch_watch import watching_vouches
-from highstreet.privacy.budget import Budget, SpendingLimits
 from highstreet.privacy.secure_sum import MemberKeys
 from highstreet.processes import ended_by_signals, reap, record, run_lock
 
@@ -76,16 +81,21 @@ def run_store(
 def _desk(home: StoreHome, membership: Membership, config: StoreConfig, ledger: Ledger) -> RoundDesk:
     charter, limits = load_charter(home), config.limits.to_limits()
     refuse_over_limits(charter, limits)  # again: the owner may have tightened them, or updated the software
-    budget = Budget(epsilon=limits.max_epsilon, delta=limits.delta, period_days=limits.period_days)
     agreement = Agreement(
         member_id=membership.member_id,
         coordinator_public_key=membership.coordinator_key,
         charter=charter,
         limits=limits,
         find_roster=RoundMembers(home, membership).find,
-        holds_to_day=ProgrammeDays(home.coop / "programme_days.json").holds,
+        holds_to_day=ProgrammeDays(programme_days_file(home)).holds,
     )
-    till = StoreTill(home=home, ledger=ledger, plan=charter.plan, limits=SpendingLimits(budget=budget))
+    till = StoreTill(
+        home=home,
+        ledger=ledger,
+        plan=charter.plan,
+        terms=charter.privacy,
+        limits=spending_limits(limits, charter),
+    )
     identity = load_identity(home)
     keys = MemberKeys(signing=identity.signing, encryption=identity.encryption)
     return RoundDesk(agreement, keys=keys, till=till)

@@ -26,6 +26,11 @@ class ProgrammeDays:
         self._path = path
         self._days = _read(path)
 
+    @property
+    def programmes(self) -> frozenset[str]:
+        """The programmes that were asked for in this membership, of those remembered."""
+        return frozenset(self._days)
+
     def holds(self, programme_id: str, day: int) -> bool:
         """Whether this is the programme's day; the first one asked about becomes it, and is on the disk then.
 

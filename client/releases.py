@@ -183,7 +183,7 @@ def _checked_manifest(home: StoreHome, signed: SignedDocument, max_state_bytes: 
         (manifest.schema_sha256 != charter.plan.schema.sha256(), "it uses another feature schema"),
         (follows and manifest.previous_sha256 != newest.sha256, "it does not follow the one before"),
         (
-            manifest.claims.customer.epsilon > charter.privacy.epsilon + _ROUNDING,
+            manifest.claims.about(charter.privacy.privacy_unit).epsilon > charter.privacy.epsilon + _ROUNDING,
             "it cost more privacy than agreed",
         ),
         (manifest.participants < charter.rounds.cohort_floor, "too few stores took part in it"),

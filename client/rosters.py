@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +12,15 @@ from highstreet.audit.errors import AuditError
 from highstreet.audit.roster import Roster, read_roster
 from highstreet.audit.signing import SignatureKind, SignedDocument
 from highstreet.audit.vouches import Vouch
+from highstreet.audit.withdrawals import Withdrawal
 from highstreet.client.coop_calls import CoopCaller, document_from_wire
 from highstreet.client.errors import ClientError, RosterRefusedError
 from highstreet.client.home import StoreHome
 from highstreet.client.identity import load_identity
 from highstreet.client.locking import held
 from highstreet.client.membership import Membership, member_caller, read_signed
-from highstreet.client.pinned_members import refuse_changed
+from highstreet.client.pinned_members import pinned_members, refuse_changed
+from highstreet.client.struck_out import note_gone
 from highstreet.files import make_private_folder, read_limited, write_private
 from highstreet.protos import coop_pb2
 
@@ -31,10 +34,11 @@ _KEPT = 32
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServedRoster:
-    """What the coordinator serves: a signed roster and the vouches it has, none of it checked."""
+    """What the coordinator serves: a signed roster, vouches and what was taken back; none of it checked."""
 
     roster: SignedDocument
     vouches: tuple[Vouch, ...] = ()
+    withdrawals: tuple[Withdrawal, ...] = ()
 
 
 class Rosters:
@@ -68,6 +72,7 @@ def accept_roster(home: StoreHome, membership: Membership, signed: SignedDocumen
     """Take a roster that was served, if it may be used, and return the newest this store has.
 
     An older one than that changes nothing. The one it replaces is kept beside it, for rounds that name it.
+    Whom the new one names no more is struck out here for good, before the new one is used.
 
     Raises:
         SignatureMismatchError, RosterError: it is not the coordinator's, or not a roster.
@@ -87,6 +92,9 @@ def accept_roster(home: StoreHome, membership: Membership, signed: SignedDocumen
                 next_step="Compare the output of `highstreet store members` with other shops.",
             )
         refuse_changed(home, roster)
+        before = {member.member_id for member in held_roster.members} | set(pinned_members(home))
+        gone = before - {member.member_id for member in roster.members}
+        note_gone(home, gone, number=roster.number, now=int(time.time()))
         _keep(home, newest)
         write_private(home.coop / "roster.json", signed.to_file_bytes())
     return roster
@@ -113,17 +121,26 @@ def known_roster(home: StoreHome, membership: Membership, sha256: bytes) -> Rost
 
 
 def fetch_roster(caller: CoopCaller) -> ServedRoster:
-    """Ask the coordinator for the roster as of now and the vouches between its members.
+    """Ask the coordinator for the roster as of now, the vouches between its members, and those taken back.
 
     Raises:
         CoopUnreachableError, CoopRefusedError: no answer, or a refusal.
     """
     reply = caller.call(lambda stub, timeout: stub.GetRoster(coop_pb2.RosterRequest(), timeout=timeout))
     vouches = tuple(
-        Vouch(voucher_id=each.voucher_id, subject_id=each.subject_id, signature=each.signature)
+        Vouch(
+            voucher_id=each.voucher_id,
+            subject_id=each.subject_id,
+            signature=each.signature,
+            replaces=tuple(each.replaces),
+        )
         for each in reply.vouches
     )
-    return ServedRoster(roster=document_from_wire(reply.roster), vouches=vouches)
+    withdrawals = tuple(
+        Withdrawal(voucher_id=each.voucher_id, subject_id=each.subject_id, signature=each.signature)
+        for each in reply.withdrawals
+    )
+    return ServedRoster(roster=document_from_wire(reply.roster), vouches=vouches, withdrawals=withdrawals)
 
 
 def _fetch_alone(home: StoreHome) -> SignedDocument:

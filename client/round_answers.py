@@ -15,6 +15,7 @@ class Step(StrEnum):
     """What a round message asks a store for, and what leaves when it agrees."""
 
     CONTRIBUTION = "contribution"
+    INSPECTION = "inspection"
     AGREEMENT = "agreement"
     SUM_SHARE = "share of the sum"
     MATCHING_KEY = "matching key"

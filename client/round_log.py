@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from highstreet.client.home import StoreHome
-from highstreet.client.round_answers import RoundAnswer
+from highstreet.client.round_answers import RoundAnswer, Step
 from highstreet.files import access_error, make_private_folder, sync_folder
 from highstreet.privacy.secure_sum import SumRefusal
 from highstreet.protos.rounds_pb2 import (
@@ -34,8 +34,10 @@ from highstreet.protos.rounds_pb2 import (
 __all__ = ["RoundNote", "noted", "read_rounds"]
 
 _LIMIT_BYTES = 16 << 20
-#: Some 15,000 messages; of this log and of the one before, as many are kept.
+#: Some 10,000 messages; of this log and of the one before, as many are kept.
 _FULL_BYTES = 4 << 20
+#: What is made of customers' data: each is sent with noise in it. The rest names messages of others.
+_NOISED = frozenset({Step.CONTRIBUTION, Step.SUM_SHARE})
 _WHY = {
     REFUSAL_UNREADABLE: "the message could not be read",
     REFUSAL_VERSION: "it needs another version of Highstreet",
@@ -61,6 +63,8 @@ _WHY_NO_SUM = {
     SumRefusal.REPEATED_CONTRIBUTOR: "it would add up a shop twice",
     SumRefusal.COORDINATOR_SIGNATURE: "it was not signed by this co-op's coordinator",
     SumRefusal.FEW_AGREEMENTS: "too few other shops had agreed to it",
+    SumRefusal.BOX_SEAL: "another shop's part of it could not be opened here",
+    SumRefusal.SHARE_RANGE: "another shop's part of it holds numbers that cannot be",
 }
 
 
@@ -76,7 +80,9 @@ class RoundNote:
             the message could not be read.
         reason: why it was refused, in plain words; empty otherwise.
         request_bytes, reply_bytes: sizes of what came and what left.
-        reply_sha256: in hex, of all that left; empty in lines of before it was noted.
+        reply_sha256: of what left, in hex, so that it can be held against what others say they got; empty in
+            lines written by earlier versions.
+        noise_inside: whether what left carries this shop's share of the noise, or that of all contributors.
     """
 
     at: int
@@ -89,6 +95,7 @@ class RoundNote:
     request_bytes: int
     reply_bytes: int
     reply_sha256: str = ""
+    noise_inside: bool = False
 
 
 def noted(answer: Callable[[bytes], RoundAnswer], home: StoreHome) -> Callable[[bytes], RoundAnswer]:
@@ -139,6 +146,7 @@ def _note(body: bytes, given: RoundAnswer) -> RoundNote:
         request_bytes=len(body),
         reply_bytes=len(given.body),
         reply_sha256=hashlib.sha256(given.body).hexdigest(),
+        noise_inside=not given.is_refused and given.step in _NOISED,
     )
 
 

@@ -56,28 +56,33 @@ class RoundMembers:
         self._rosters = rosters or Rosters(home, membership)
         self._refresh = refresh or (lambda: _refresh_alone(home))
 
-    def find(self, sha256: bytes, participants: Collection[str]) -> CountedRoster | None:
+    def find(self, sha256: bytes, participants: Collection[str], opened_at: int) -> CountedRoster | None:
         """Return the accepted roster of this hash; None when there is none, asked for anew or not.
 
         Vouches are fetched anew when one of the participants does not count yet: another shop's owner may
-        have vouched a minute ago.
+        have vouched a minute ago. Who has left counts only in rounds opened before (`client.struck_out`).
+
+        Args:
+            sha256: of the roster's document.
+            participants: ids that should count.
+            opened_at: when the round was opened, unix seconds.
         """
         if not self._rosters.knows(sha256):
             return None
-        found = self._look_up(sha256)
+        found = self._look_up(sha256, opened_at)
         if found is not None and not found.counted.issuperset(participants):
             try:
                 self._refresh()
             except (ClientError, AuditError) as error:
                 _LOG.warning("no newer vouches: %s", error.what)
-            found = self._look_up(sha256)
+            found = self._look_up(sha256, opened_at)
         return found
 
-    def _look_up(self, sha256: bytes) -> CountedRoster | None:
+    def _look_up(self, sha256: bytes, opened_at: int) -> CountedRoster | None:
         roster = known_roster(self._home, self._membership, sha256)
         if roster is None:
             return None
-        counted = counted_members(self._home, sha256)
+        counted = counted_members(self._home, sha256, opened_at=opened_at)
         return CountedRoster(roster=roster, counted=frozenset(member.member_id for member in counted))
 
 

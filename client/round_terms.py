@@ -21,7 +21,7 @@ from highstreet.audit.requests import (
     refuse_odd_sizes,
     release_spec,
 )
-from highstreet.audit.sums import round_context
+from highstreet.audit.sums import round_context, sum_deadline
 from highstreet.client.errors import RoundRefusedError
 from highstreet.client.round_members import CountedRoster
 from highstreet.models.errors import ModelsError
@@ -29,6 +29,7 @@ from highstreet.models.plan import PhasePlan
 from highstreet.models.programme import check_state, initial_state
 from highstreet.models.state import SharedState, StateLimits
 from highstreet.privacy.errors import InvalidReleaseError, PrivacyError
+from highstreet.privacy.releases import PrivacyUnit
 from highstreet.privacy.secure_sum import RoundContext
 from highstreet.privacy.shared_noise import DistributedMechanism
 from highstreet.protos.rounds_pb2 import (
@@ -59,8 +60,6 @@ __all__ = [
 
 CLOCK_SKEW_SECONDS = 300
 _SECONDS_A_DAY = 86_400
-#: The sum is opened after the contributions came in: that may take as long again.
-_SUM_DEADLINES = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,8 +71,9 @@ class Agreement:
         coordinator_public_key: raw Ed25519; its hash came with the invitation.
         charter: as signed and accepted.
         limits: the store's own; not from outside.
-        find_roster: the roster of a hash, signed by the coordinator, and who counts on it, the newest asked
-            for if need be, also when one of the given participants does not count; None: not one it accepted.
+        find_roster: the roster of a hash, signed by the coordinator, and who counts on it in a round opened
+            at a time, the newest asked for if need be, also when one of the given participants does not
+            count; None: not one it accepted.
         holds_to_day: whether a day is the one this store first saw for a programme; a first one is written
             down before it answers.
     """
@@ -82,7 +82,7 @@ class Agreement:
     coordinator_public_key: bytes
     charter: Charter
     limits: StoreLimits
-    find_roster: Callable[[bytes, Collection[str]], CountedRoster | None]
+    find_roster: Callable[[bytes, Collection[str], int], CountedRoster | None]
     holds_to_day: Callable[[str, int], bool]
 
 
@@ -154,7 +154,7 @@ def examine_sum(request: RoundRequest, sha256: bytes, agreement: Agreement, *, n
     """Return the context of a round whose sum is to be opened, contributed to by this store or not.
 
     Everything is looked at as for a contribution but the model state, which is not needed here; and it may
-    come until twice the charter's deadline after the round was opened.
+    come until `audit.sums.sum_deadline`.
 
     Args:
         request: read by `read_request`.
@@ -170,7 +170,7 @@ def examine_sum(request: RoundRequest, sha256: bytes, agreement: Agreement, *, n
         _planned_table(request, agreement)
     else:
         _planned_phase(request, agreement)
-    last = request.opened_unix_seconds + _SUM_DEADLINES * agreement.charter.rounds.deadline_seconds
+    last = sum_deadline(agreement.charter, opened_at=request.opened_unix_seconds)
     require(now <= last, REFUSAL_DEADLINE, "the time to open its sum has passed")
     return _context(request, sha256, known, agreement, now=now)
 
@@ -213,7 +213,7 @@ def _known_roster(request: RoundRequest, agreement: Agreement) -> CountedRoster:
     require(request.charter_sha256 == charter.sha256(), REFUSAL_CHARTER, "another charter")
     schema = bytes.fromhex(charter.plan.schema.sha256())
     require(request.schema_sha256 == schema, REFUSAL_CHARTER, "another feature schema")
-    known = agreement.find_roster(request.roster_sha256, request.participants)
+    known = agreement.find_roster(request.roster_sha256, request.participants, request.opened_unix_seconds)
     if known is None:
         raise RoundRefusedError(REFUSAL_CHARTER, "an unknown roster")
     return known
@@ -232,6 +232,8 @@ def _planned_phase(request: RoundRequest, agreement: Agreement) -> tuple[PhasePl
     require(request.cohort_floor == floor, REFUSAL_RELEASE, "another cohort floor than the charter's")
     require(floor >= limits.min_cohort_floor, REFUSAL_RELEASE, "a cohort floor that is too low")
     require(participants >= floor, REFUSAL_RELEASE, "fewer participants than the cohort floor")
+    for_persons = charter.privacy.privacy_unit is PrivacyUnit.PERSON
+    require(for_persons or not limits.require_person_unit, REFUSAL_RELEASE, "it is not about persons")
     try:
         mechanism = mechanism_of(phase, charter, participants=participants)
         release = release_spec(phase, charter, participants=participants)

@@ -169,12 +169,11 @@ class RoundDesk:
 
     def _sum_step(self, request: RoundRequest, received: _Received) -> RoundAnswer:
         context = examine_sum(request, received.sha256, self._agreement, now=self._clock())
-        step = Step.AGREEMENT if received.step is Step.AGREEMENT else Step.SUM_SHARE
         records: SumRecords = self._till
         if request.HasField("table") and self._matching is not None:
             records = self._matching.records
         sums = SumDesk(member_id=self._agreement.member_id, keys=self._keys, records=records)
-        return sums.answer(step, received.content, request, context)
+        return sums.answer(received.step or Step.SUM_SHARE, received.content, request, context)
 
     def _match_step(self, asked: MatchStep) -> RoundAnswer:
         if self._matching is None:
@@ -214,6 +213,10 @@ def _parse(body: bytes) -> _Received:
     if step == "contribute":
         asked = message.contribute
         return _Received(step=Step.CONTRIBUTION, signed=asked.request, content=asked.state)
+    if step == "inspect":
+        return _Received(
+            step=Step.INSPECTION, signed=message.inspect.request, content=message.inspect.message
+        )
     if step == "agree":
         return _Received(step=Step.AGREEMENT, signed=message.agree.request, content=message.agree.message)
     if step == "open":

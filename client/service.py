@@ -15,6 +15,7 @@ from pathlib import Path
 import grpc
 
 from highstreet import __version__
+from highstreet.client.departure_times import next_departure
 from highstreet.client.errors import StoreHomeError
 from highstreet.client.round_answers import RoundAnswer, Step
 from highstreet.files import make_private_folder
@@ -54,15 +55,32 @@ class ServiceStatus:
 class StoreService(StoreServicer):
     """Passes one message at a time to the round desk.
 
+    A contribution, or whatever became of one, leaves at a public time after it was begun (`departure_times`).
+    Until then no other message is looked at either: when that is answered would tell the same. What else the
+    store does goes on. A contribution is on the disk before it waits; one that is dropped because the store
+    stops is asked for again, and is the same.
+
     Args:
         answer: the round desk: round message in, signed answer out; it never raises for reasons of data.
         status: shared with the rest of the store process.
+        clock: seconds, for how long an answer took.
+        wait: waits so many seconds, less when the service stops; the service's own by default.
     """
 
-    def __init__(self, answer: Callable[[bytes], RoundAnswer], status: ServiceStatus) -> None:
+    def __init__(
+        self,
+        answer: Callable[[bytes], RoundAnswer],
+        status: ServiceStatus,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        wait: Callable[[float], object] | None = None,
+    ) -> None:
         self._answer = answer
         self._status = status
         self._one_at_a_time = threading.Lock()
+        self._clock = clock
+        self._stopping = threading.Event()
+        self._wait = wait or self._stopping.wait
 
     def Answer(  # noqa: N802 - the name in store.proto
         self, request: AnswerRequest, context: grpc.ServicerContext
@@ -71,11 +89,16 @@ class StoreService(StoreServicer):
         if request.format_version != _FORMAT_VERSION:
             context.abort(grpc.StatusCode.UNIMPLEMENTED, "format version")
         with self._one_at_a_time:
+            began, given = self._clock(), None
             try:
                 given = self._answer(request.message)
             except Exception as error:  # noqa: BLE001 - the program's top
                 # The kind only: a message or a traceback could quote data.
                 _LOG.error("a round message could not be answered: %s", type(error).__name__)
+            if given is None or given.step is Step.CONTRIBUTION:
+                took = self._clock() - began
+                self._wait(next_departure(took) - took)
+            if given is None or self._stopping.is_set():
                 context.abort(grpc.StatusCode.UNAVAILABLE, "unavailable")
             self._count(given)
         return AnswerReply(format_version=_FORMAT_VERSION, answer=given.body)
@@ -96,6 +119,10 @@ class StoreService(StoreServicer):
             active_release=status.active_release,
             started_unix_seconds=int(status.started_at),
         )
+
+    def stop(self) -> None:
+        """Let go of what waits for its departure: it is not sent, and will be asked for again."""
+        self._stopping.set()
 
     def _count(self, given: RoundAnswer) -> None:
         if given.is_refused:
@@ -137,6 +164,7 @@ def serve(service: StoreService, socket: Path) -> Iterator[None]:
     try:
         yield
     finally:
+        service.stop()
         server.stop(grace=2).wait()
         socket.unlink(missing_ok=True)
 

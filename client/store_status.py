@@ -7,17 +7,19 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 
+from highstreet.audit.charter import Charter
+from highstreet.audit.limits import spending_limits
 from highstreet.client.config import read_config
 from highstreet.client.consent import ConsentDesk
 from highstreet.client.home import StoreHome
 from highstreet.client.ledger import Ledger
-from highstreet.client.membership import is_joined, load_charter, load_membership
+from highstreet.client.membership import is_joined, load_charter, load_membership, programme_days_file
 from highstreet.client.personal_file import fitted_release
+from highstreet.client.programme_days import ProgrammeDays
 from highstreet.client.service import ask_status
 from highstreet.client.vault import Vault
-from highstreet.privacy.budget import Budget
 from highstreet.privacy.claims import two_claims
-from highstreet.privacy.releases import GaussianRelease, NoisePlacement
+from highstreet.privacy.releases import GaussianRelease, NoisePlacement, Weighting
 
 __all__ = ["BudgetStatus", "ConsentStatus", "StoreStatus", "budget_status", "store_status"]
 
@@ -44,10 +46,15 @@ class BudgetStatus:
         counted_epsilon: loss of one who took part in every round of the period, at delta: what the limit is
             held against, so that a refusal tells nothing of customers.
         person_epsilon, shops_per_person: the same for a customer of up to so many shops that did the same.
+        person: who that is, in words; contributions count as divided only when all of the period were.
         limit_epsilon, delta, period_days: the shop's own limit for a customer of it.
+        promised_epsilon, promised_delta, promised_period_days: what the co-op's charter promises a customer
+            of one shop, which this shop holds to as well; None when it is in no co-op.
+        promised_counted_epsilon: what is held against that: counted_epsilon, over that period at that delta.
         claims: both claims in words.
         colluders: members of the co-op who may work with the coordinator without breaking the claims: the
             noise is added once, in shares, inside the sum of the stores; None when the shop is in no co-op.
+        out_until: the day until which a restored shop stays out of rounds; empty when it does not.
     """
 
     rounds: int
@@ -57,16 +64,25 @@ class BudgetStatus:
     counted_epsilon: float
     person_epsilon: float
     shops_per_person: int
+    person: str
     limit_epsilon: float
     delta: float
     period_days: int
+    promised_epsilon: float | None
+    promised_delta: float | None
+    promised_period_days: int | None
+    promised_counted_epsilon: float | None
     claims: tuple[str, ...]
     colluders: int | None
+    out_until: str
 
     @property
     def spent_part(self) -> float:
-        """The part of the limit that is spent, 0 to 1."""
-        return min(1.0, self.counted_epsilon / self.limit_epsilon)
+        """The part that is spent, 0 to 1, of the shop's limit or of the charter's promise: the larger."""
+        part = self.counted_epsilon / self.limit_epsilon
+        if self.promised_epsilon is not None and self.promised_counted_epsilon is not None:
+            part = max(part, self.promised_counted_epsilon / self.promised_epsilon)
+        return min(1.0, part)
 
     def to_dict(self) -> dict[str, object]:
         """Return plain values for JSON."""
@@ -157,20 +173,29 @@ def budget_status(home: StoreHome) -> BudgetStatus:
     """
     limits = read_config(home).limits.to_limits()
     charter = load_charter(home) if is_joined(home) else None
-    budget = Budget(epsilon=limits.max_epsilon, delta=limits.delta, period_days=limits.period_days)
+    spending = spending_limits(limits, charter)
+    promised = spending.promised
     rounds = replies = customers = 0
-    counted_epsilon = 0.0
+    counted_epsilon = promised_counted = 0.0
+    out_until = ""
     releases: tuple[GaussianRelease, ...] = ()
+    programmes: frozenset[str] = frozenset()
     if home.ledger.is_file():
         with closing(Ledger.open(home.ledger)) as ledger:
-            spent = ledger.spending(budget, today=datetime.now(UTC).date())
+            today = datetime.now(UTC).date()
+            spent = ledger.spending(spending.budget, today=today)
+            if promised is not None:
+                promised_counted = ledger.spending(promised, today=today).counted_epsilon
+            ends = ledger.out_until(spending.budget)
+        out_until = ends.isoformat() if ends is not None and today < ends else ""
         rounds, replies, customers, releases = spent.rounds, spent.replies, spent.customers, spent.releases
-        counted_epsilon = spent.counted_epsilon
+        counted_epsilon, programmes = spent.counted_epsilon, spent.programmes
     claims = two_claims(
         releases,
         delta=limits.delta,
         stores_per_person=charter.privacy.shops_per_person if charter else 1,
         placement=charter.privacy.noise if charter else NoisePlacement.ONCE_IN_SUM,
+        weighting=_weighting(home, charter, programmes),
     )
     return BudgetStatus(
         rounds=rounds,
@@ -180,12 +205,25 @@ def budget_status(home: StoreHome) -> BudgetStatus:
         counted_epsilon=counted_epsilon,
         person_epsilon=claims.person.epsilon,
         shops_per_person=claims.person.k,
+        person=claims.person.for_whom,
         limit_epsilon=limits.max_epsilon,
         delta=limits.delta,
         period_days=limits.period_days,
+        promised_epsilon=promised.epsilon if promised else None,
+        promised_delta=promised.delta if promised else None,
+        promised_period_days=promised.period_days if promised else None,
+        promised_counted_epsilon=promised_counted if promised else None,
         claims=claims.lines(),
         colluders=charter.rounds.colluders if charter else None,
+        out_until=out_until,
     )
+
+
+def _weighting(home: StoreHome, charter: Charter | None, programmes: frozenset[str]) -> Weighting:
+    """Return what all contributions of the period counted by: whole, unless all were under this charter."""
+    if charter is None or not programmes <= ProgrammeDays(programme_days_file(home)).programmes:
+        return Weighting.WHOLE
+    return charter.privacy.weighting
 
 
 def _data(home: StoreHome) -> tuple[_Counts, tuple[ConsentStatus, ...]]:

@@ -1,4 +1,4 @@
-"""The store on a round's committee: agrees to one set of contributors, and gives its share of that set's sum.
+"""The store on a round's committee: looks boxes through, agrees to one set, gives its share of the sum.
 
 The set is on record before a word of it leaves, in the ledger, beside what was spent: two sums over different
 sets would give their difference away. Refusals are codes of the secure sum's closed list; they tell of the
@@ -70,12 +70,12 @@ class SumDesk:
     records: SumRecords
 
     def answer(self, step: Step, message: bytes, request: RoundRequest, context: RoundContext) -> RoundAnswer:
-        """Return this store's signed agreement, share of the sum, or refusal.
+        """Return this store's signed findings, agreement, share of the sum, or refusal.
 
         A store that was away when the contributions were asked for may sit on the committee all the same.
 
         Args:
-            step: AGREEMENT or SUM_SHARE.
+            step: INSPECTION, AGREEMENT or SUM_SHARE.
             message: secure_sum.proto's request, as it came.
             request: of the round; `context` was made from it.
             context: from this store's own records.
@@ -86,14 +86,11 @@ class SumDesk:
         seat = self._seat(request, context)
         refusal: SumRefusal | None = None
         try:
-            prepare = seat.agree if step is Step.AGREEMENT else seat.prepare
-            prepared = prepare(message, self.keys)
+            body = self._given(seat, step, message, request)
         except SumRefusedError as error:
             _LOG.warning("round %s: %s refused: %s", request.round, step, error.code.name)
-            refuse = seat.agreement_refusal if step is Step.AGREEMENT else seat.refusal
-            body, refusal = refuse(error.code, self.keys), error.code
+            body, refusal = self._refused(seat, step, error.code), error.code
         else:
-            body = prepared.release(self._record(request, context))
             _LOG.info("round %s (%s): %s given", request.round, request.phase, step)
         return RoundAnswer(
             body=body,
@@ -103,6 +100,18 @@ class SumDesk:
             phase=request.phase,
             sum_refusal=refusal,
         )
+
+    def _given(self, seat: CommitteeSeat, step: Step, message: bytes, request: RoundRequest) -> bytes:
+        if step is Step.INSPECTION:
+            return seat.inspect(message, self.keys)  # binds to nothing, so nothing is recorded
+        prepare = seat.agree if step is Step.AGREEMENT else seat.prepare
+        return prepare(message, self.keys).release(self._record(request, seat.context))
+
+    def _refused(self, seat: CommitteeSeat, step: Step, code: SumRefusal) -> bytes:
+        if step is Step.INSPECTION:
+            return seat.inspection_refusal(code, self.keys)
+        refuse = seat.agreement_refusal if step is Step.AGREEMENT else seat.refusal
+        return refuse(code, self.keys)
 
     def _seat(self, request: RoundRequest, context: RoundContext) -> CommitteeSeat:
         has_seat = context.committee.position(self.member_id) is not None

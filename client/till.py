@@ -19,10 +19,12 @@ from datetime import UTC, date, datetime, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
+from highstreet.audit.charter import PrivacyTerms
 from highstreet.audit.consent import Purpose
 from highstreet.client.consent import ConsentDesk
 from highstreet.client.contribution import phase_release
-from highstreet.client.errors import RoundRefusedError, RoundRepeatedError
+from highstreet.client.customer_weights import weighted_for_sums
+from highstreet.client.errors import RestoredError, RoundRefusedError, RoundRepeatedError
 from highstreet.client.home import StoreHome
 from highstreet.client.leaving_out import contribute_regardless
 from highstreet.client.ledger import AnsweredRound, Ledger, OpenedRound, RoundKey
@@ -54,13 +56,16 @@ class StoreTill:
         home: the store's folder, for the vault.
         ledger: open for as long as the store runs.
         plan: of the charter this store accepted.
-        limits: the store's own, for the ledger.
+        terms: of that charter: what customers' contributions count by. Whatever that is, a customer is
+            charged for a whole contribution, which bounds a part of one.
+        limits: the store's own and what its charter promises, for the ledger.
         today: by the store's clock.
     """
 
     home: StoreHome
     ledger: Ledger
     plan: ModelPlan
+    terms: PrivacyTerms
     limits: SpendingLimits
     today: Callable[[], date] = lambda: datetime.now(UTC).date()
 
@@ -115,6 +120,7 @@ class StoreTill:
             as_of = _EPOCH + timedelta(days=asked.request.as_of_day)
             shop = _only(load_shop(vault, cohort, self.plan.schema, as_of), frozenset(opened.customers))
         _LOG.info("phase %s: paid for, epsilon %.3g", asked.phase.name, opened.epsilon)
+        shop = weighted_for_sums(shop, self.terms)
         integers = contribute_regardless(self.plan, asked.phase, asked.state, shop, mechanism=asked.mechanism)
         return self.ledger.store_reply(key, seal(integers))
 
@@ -135,6 +141,11 @@ class StoreTill:
         except BudgetExhaustedError as error:
             _LOG.warning("%s", error.what)
             raise RoundRefusedError(REFUSAL_BUDGET, "the budget of the period does not allow it") from error
+        except RestoredError as error:
+            _LOG.warning("%s", error.what)
+            raise RoundRefusedError(
+                REFUSAL_BUDGET, "what was spent in the period may be forgotten"
+            ) from error
         except ReleaseRefusedError as error:
             _LOG.warning("%s", error.what)
             raise RoundRefusedError(REFUSAL_RELEASE, "it is outside this store's limits") from error

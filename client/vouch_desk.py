@@ -9,21 +9,25 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from highstreet.audit.errors import VouchingError
 from highstreet.audit.roster import Edge, Member, Roster
-from highstreet.audit.vouches import Vouch, sign_vouch
+from highstreet.audit.vouches import Vouch, holds, sign_vouch
 from highstreet.audit.vouching import Exchange, Role, answer, offer
+from highstreet.audit.withdrawals import sign_withdrawal
 from highstreet.client.coop_calls import CoopCaller
-from highstreet.client.errors import CoopRefusedError, CoopUnreachableError, VouchRefusedError, WrongCodeError
+from highstreet.client.errors import CoopRefusedError, VouchRefusedError, WrongCodeError
 from highstreet.client.exchange_book import ExchangeBook, Kept, opened_book, read_book
+from highstreet.client.former_members import refuse_unsaid
 from highstreet.client.home import StoreHome
 from highstreet.client.identity import load_identity
 from highstreet.client.membership import Membership, load_membership
 from highstreet.client.rosters import accept_roster, fetch_roster, newest_roster
-from highstreet.client.vouches import add_vouches, known_vouches
+from highstreet.client.vouch_post import post_vouch, post_withdrawal
+from highstreet.client.vouches import add_vouches, edges_on, known_vouches
+from highstreet.client.withdrawals import known_withdrawals
 from highstreet.protos import coop_pb2
 
 __all__ = ["Seen", "VouchDesk"]
@@ -86,20 +90,27 @@ class VouchDesk:
         return Seen(letter=reply.last, roster_number=reply.roster_number, vouch_number=reply.vouch_number)
 
     def refresh(self) -> tuple[Roster, frozenset[Edge]]:
-        """Fetch the roster and its vouches; put back own vouches that the coordinator lacks.
+        """Fetch the roster and its vouches; put back own vouches and withdrawals that the coordinator lacks.
 
         Returns:
-            The newest roster accepted and the edges that hold on it.
+            The newest roster accepted and the edges that stand on it.
         """
         served = fetch_roster(self._caller)
         roster = accept_roster(self._home, self._membership, served.roster)
-        edges = add_vouches(self._home, roster, served.vouches)
+        edges = add_vouches(self._home, roster, served.vouches, served.withdrawals)
         own = self._membership.member_id
-        there = {(each.voucher_id, each.subject_id, each.signature) for each in served.vouches}
-        for vouch in known_vouches(self._home):
-            key = (vouch.voucher_id, vouch.subject_id, vouch.signature)
-            if vouch.voucher_id == own and (own, vouch.subject_id) in edges and key not in there:
-                self._put(vouch)
+        # Of several own vouches for one member the last says most: it may name whom that member replaces.
+        latest = {each.subject_id: each for each in known_vouches(self._home) if each.voucher_id == own}
+        for vouch in latest.values():
+            if (own, vouch.subject_id) in edges and vouch not in served.vouches:
+                post_vouch(self._caller, vouch)
+        for withdrawal in known_withdrawals(self._home):
+            if (
+                withdrawal.voucher_id == own
+                and roster.member(withdrawal.subject_id) is not None
+                and withdrawal not in served.withdrawals
+            ):
+                post_withdrawal(self._caller, withdrawal)
         self._close_finished(edges)
         return roster, edges
 
@@ -115,8 +126,9 @@ class VouchDesk:
         """Begin an exchange with a member, or go on with the one under way.
 
         Raises:
-            VouchRefusedError: too many with this member today.
+            VouchRefusedError: too many with this member today, or this store took its word back.
         """
+        self._refuse_withdrawn(other)
         with opened_book(self._home, now=self._now()) as book:
             kept = book.kept.get(other.member_id)
             if kept is None or kept.exchange.other != other:
@@ -138,20 +150,26 @@ class VouchDesk:
         """Return how many codes may still be typed wrong with a member today."""
         return read_book(self._home, now=self._now()).tries_left(other)
 
-    def enter_code(self, other: Member, code: str) -> Exchange:
+    def enter_code(self, other: Member, code: str, *, replaces: Collection[str] | None = None) -> Exchange:
         """Compare the code that the other's owner read out; vouch for the other when it fits.
 
         Args:
             other: as the newest roster names it.
             code: six digits.
+            replaces: ids under which the same shop was a member before, as its owner says; empty: it is no
+                shop that counted before; None: nothing was said.
 
         Returns:
             The exchange. Its `shown_code` is, for a responder, what the other's owner is to be told.
 
         Raises:
+            SameNameError: a shop of that name counted here before; nothing was compared.
             WrongCodeError: it does not fit; nothing was signed.
-            VouchRefusedError: there is no exchange with codes, or too many wrong ones today.
+            VouchRefusedError: there is no exchange with codes, or too many wrong ones today, or this store
+                took its word for the other back, or another has taken the place of one of `replaces`.
         """
+        self._refuse_withdrawn(other)
+        former = self._said(newest_roster(self._home, self._membership), other, replaces)
         with opened_book(self._home, now=self._now()) as book:
             kept = book.kept.get(other.member_id)
             if kept is None or kept.exchange.other != other or not kept.exchange.is_complete:
@@ -171,8 +189,51 @@ class VouchDesk:
         if not fits:
             _LOG.warning("a code did not fit; nothing was signed")
             raise _wrong(other, left)
-        self._vouch(exchange)
+        self._vouch(exchange, former)
         return exchange
+
+    def replace(self, other: Member, former: Collection[str]) -> None:
+        """Add to a vouch already given that the member is a shop that was a member before.
+
+        Args:
+            other: as the newest roster names it.
+            former: its ids before.
+
+        Raises:
+            VouchRefusedError: this store does not vouch for it, or see `enter_code`.
+        """
+        roster = newest_roster(self._home, self._membership)
+        if (self._membership.member_id, other.member_id) not in edges_on(self._home, roster):
+            raise VouchRefusedError(
+                f"This shop does not vouch for {other.name}.",
+                next_step="Compare codes first: `highstreet store vouch`, and their shop's name.",
+            )
+        post_vouch(self._caller, self._signed(roster, other, self._said(roster, other, former)))
+
+    def withdraw(self, other: Member) -> None:
+        """Take back this store's vouch for a member, for good: kept here first, then handed over.
+
+        From here on the member does not count for this store, whoever vouches for it; for others it counts
+        without this store's word.
+
+        Args:
+            other: as the newest roster names it.
+
+        Raises:
+            VouchRefusedError: this store does not vouch for it.
+        """
+        roster, own = newest_roster(self._home, self._membership), self._membership.member_id
+        if (own, other.member_id) not in edges_on(self._home, roster):
+            raise VouchRefusedError(
+                f"This shop does not vouch for {other.name}: there is nothing to take back.",
+                next_step="See who vouches for whom: `highstreet store members`.",
+            )
+        made = sign_withdrawal(roster.coop_id, own, other, self._identity.signing)
+        add_vouches(self._home, roster, (), [made])
+        with opened_book(self._home, now=self._now()) as book:
+            book.kept.pop(other.member_id, None)
+        _LOG.info("this store took back a vouch")
+        post_withdrawal(self._caller, made)
 
     def hand_over(self) -> None:
         """Give the coordinator every message that is owed and that it has not taken yet."""
@@ -249,13 +310,10 @@ class VouchDesk:
         book.code_fixed(answered, self._now())
         book.kept[other.member_id] = Kept(answered)
 
-    def _vouch(self, exchange: Exchange) -> None:
+    def _vouch(self, exchange: Exchange, former: Collection[str]) -> None:
         """Sign, keep, then hand over: what is cut short after the first write is made good by `refresh`."""
-        vouch = sign_vouch(
-            exchange.coop_id, self._membership.member_id, exchange.other, self._identity.signing
-        )
         roster = newest_roster(self._home, self._membership)
-        add_vouches(self._home, roster, [vouch])
+        vouch = self._signed(roster, exchange.other, former)
         with opened_book(self._home, now=self._now()) as book:
             kept = book.kept.get(exchange.other.member_id)
             if kept is not None and kept.exchange.commitment == exchange.commitment:
@@ -263,18 +321,38 @@ class VouchDesk:
                 if exchange.role is Role.INITIATOR:  # a responder's owner may want to read its code out again
                     del book.kept[exchange.other.member_id]
         _LOG.info("this store vouches for another member now")
-        self._put(vouch)
+        post_vouch(self._caller, vouch)
 
-    def _put(self, vouch: Vouch) -> None:
-        """Hand a vouch over; one that the coordinator does not take is kept here and tried again later."""
-        wire = coop_pb2.Vouch(
-            voucher_id=vouch.voucher_id, subject_id=vouch.subject_id, signature=vouch.signature
-        )
-        request = coop_pb2.PutVouchRequest(vouch=wire)
-        try:
-            self._caller.call(lambda stub, timeout: stub.PutVouch(request, timeout=timeout))
-        except (CoopRefusedError, CoopUnreachableError) as error:
-            _LOG.warning("the coordinator did not take a vouch of this store: %s", error.what)
+    def _signed(self, roster: Roster, other: Member, former: Collection[str]) -> Vouch:
+        """Sign a vouch and keep it."""
+        own = self._membership.member_id
+        vouch = sign_vouch(roster.coop_id, own, other, self._identity.signing, former)
+        add_vouches(self._home, roster, [vouch])
+        return vouch
+
+    def _said(self, roster: Roster, other: Member, replaces: Collection[str] | None) -> tuple[str, ...]:
+        """Return what a vouch says of former ids, what an earlier one for the member said included."""
+        own = self._membership.member_id
+        before = {
+            each
+            for vouch in known_vouches(self._home)
+            if (vouch.voucher_id, vouch.subject_id) == (own, other.member_id) and holds(roster, vouch)
+            for each in vouch.replaces
+        }
+        said = before.union(replaces or ()) if before else replaces
+        return refuse_unsaid(self._home, roster, other, said)
+
+    def _refuse_withdrawn(self, other: Member) -> None:
+        own = self._membership.member_id
+        if any(
+            (each.voucher_id, each.subject_id) == (own, other.member_id)
+            for each in known_withdrawals(self._home)
+        ):
+            raise VouchRefusedError(
+                f"This shop took back its vouch for {other.name} as {other.member_id}; that is for good.",
+                next_step="If it was a mistake, they leave and join again with a new code; then compare "
+                "codes anew.",
+            )
 
     def _mark_sent(self, member_id: str, exchange: Exchange) -> None:
         with opened_book(self._home, now=self._now()) as book:

@@ -43,6 +43,7 @@ from highstreet.models.shop import ShopData
 from highstreet.models.state import SharedState
 
 __all__ = [
+    "CLIENTS_PER_STORE",
     "RUNG",
     "GradientTask",
     "ModelPlan",
@@ -58,6 +59,8 @@ __all__ = [
 ]
 
 RUNG = "statistics-ranker"
+#: Customers of a store that means are taken over, unless a plan says otherwise.
+CLIENTS_PER_STORE = 75
 _SHARES = {"popularity": 0.30, "cooccurrence": 0.35, "curvature": 0.05, "ranker": 0.25, "evaluation": 0.05}
 
 
@@ -65,7 +68,7 @@ def default_plan(
     schema: FeatureSchema | None = None,
     *,
     noise_multiplier: float,
-    clients_per_store: int = 75,
+    clients_per_store: int = CLIENTS_PER_STORE,
     gradient_rounds: int = 4,
     gradient_sampling_rate: float = 1.0,
     params: Mapping[str, float] | None = None,

@@ -9,7 +9,10 @@ from highstreet.privacy.accountant import Accountant
 from highstreet.privacy.errors import InvalidReleaseError, ReleaseRefusedError
 from highstreet.privacy.releases import GaussianRelease, Neighbouring, PrivacyUnit
 
-__all__ = ["Budget", "Fit", "SpendingLimits", "check_release", "fit", "window_start"]
+__all__ = ["ROUNDING", "Budget", "Fit", "SpendingLimits", "check_release", "fit", "window_start"]
+
+#: How much the sum of the parts of a budget may seem to be over it, by floating point alone.
+ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,17 +38,24 @@ class Budget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpendingLimits:
-    """What the store has set itself; nothing that arrives from outside can relax it.
+    """What a release must keep within; nothing that arrives from outside can relax it.
 
     Attributes:
-        budget: per customer.
+        budget: per customer, the store's own.
+        promised: per customer, by the charter that the store agreed to; None: it agreed to none.
         least_noise_multiplier: a release with less noise is refused, whatever the budget.
-        most_rounds: rounds answered in one period.
+        most_rounds: rounds answered in one period of the store's own budget.
     """
 
     budget: Budget
+    promised: Budget | None = None
     least_noise_multiplier: float = 0.5
     most_rounds: int = 64
+
+    @property
+    def budgets(self) -> tuple[Budget, ...]:
+        """Every budget that must hold, each over its own period and at its own delta; the store's first."""
+        return (self.budget,) if self.promised is None else (self.budget, self.promised)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +103,8 @@ def fit(
 ) -> Fit:
     """Decide whether new releases fit the budget of a customer with these past ones.
 
+    A loss of exactly the budget fits, also when floating point puts it above by no more than ROUNDING.
+
     Args:
         past: every release of the period that the customer was charged for, drawn in its sample or not.
         new: the release asked for, and any that must fit after it.
@@ -107,7 +119,7 @@ def fit(
     [True, False]
     """
     loss = accountant.epsilon((*past, *new), delta=budget.delta)
-    return Fit(is_within=loss <= budget.epsilon, epsilon=loss)
+    return Fit(is_within=loss <= budget.epsilon + ROUNDING, epsilon=loss)
 
 
 def window_start(day: int, period_days: int) -> int:

@@ -17,7 +17,7 @@ from highstreet.privacy.releases import (
     release_for_person,
 )
 
-__all__ = ["Claim", "TwoClaims", "two_claims"]
+__all__ = ["Claim", "TwoClaims", "rounded_up", "two_claims"]
 
 _UNITS = {
     PrivacyUnit.EXAMPLE: "an example",
@@ -62,16 +62,18 @@ class Claim:
     @property
     def printed_epsilon(self) -> str:
         """Epsilon with two decimals, rounded up, never down."""
-        if not math.isfinite(self.epsilon):
-            return "infinity"
-        return f"{math.ceil(self.epsilon * 100 - 1e-9) / 100:.2f}"
+        return rounded_up(self.epsilon)
+
+    @property
+    def for_whom(self) -> str:
+        """Whom the claim is for, in words."""
+        person = f"a person who shops in up to {self.k} shops{_DIVIDED[self.weighting]}"
+        return _UNITS.get(self.unit, person)
 
     def __str__(self) -> str:
         """Say the claim in one line."""
-        person = f"a person who shops in up to {self.k} shops{_DIVIDED[self.weighting]}"
-        for_whom = _UNITS.get(self.unit, person)
         change = "added or removed" if self.neighbouring is Neighbouring.ADD_OR_REMOVE else "replaced"
-        return f"epsilon {self.printed_epsilon}, delta {self.delta:g} for {for_whom} ({change})"
+        return f"epsilon {self.printed_epsilon}, delta {self.delta:g} for {self.for_whom} ({change})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,9 +83,29 @@ class TwoClaims:
     customer: Claim
     person: Claim
 
+    def about(self, unit: PrivacyUnit) -> Claim:
+        """Return the claim for one of the two units.
+
+        Raises:
+            InvalidReleaseError: another unit.
+        """
+        for claim in (self.customer, self.person):
+            if claim.unit is unit:
+                return claim
+        raise InvalidReleaseError(f"Nothing is claimed for {unit.value}.")
+
     def lines(self) -> tuple[str, str]:
         """Return both as lines of text, the customer of one shop first."""
         return str(self.customer), str(self.person)
+
+
+def rounded_up(epsilon: float) -> str:
+    """Write an epsilon for people: two digits after the point, never less than it is.
+
+    >>> rounded_up(1.0601), rounded_up(1.06), rounded_up(math.inf)
+    ('1.07', '1.06', 'infinity')
+    """
+    return f"{math.ceil(epsilon * 100 - 1e-9) / 100:.2f}" if math.isfinite(epsilon) else "infinity"
 
 
 def two_claims(

@@ -74,14 +74,22 @@ class BudgetExhaustedError(PrivacyError):
         epsilon: the loss taking part would bring such a customer to.
         budget_epsilon: the budget, at the same delta.
         delta: the delta of both.
+        period_days: the budget's period.
+        is_promised: whether it is what the charter promises, or else the store's own limit.
     """
 
-    def __init__(self, *, epsilon: float, budget_epsilon: float, delta: float) -> None:
+    def __init__(
+        self, *, epsilon: float, budget_epsilon: float, delta: float, period_days: int, is_promised: bool
+    ) -> None:
+        whose = "what the co-op's charter promises" if is_promised else "this store's own limit"
         super().__init__(
-            f"Taking part would bring a customer's privacy loss to epsilon {epsilon:.2f}, "
-            f"over the budget of {budget_epsilon:.2f} (delta {delta:g}). Nothing was sent.",
-            next_step="See the spending with `highstreet store status`.",
+            f"Taking part would bring a customer's privacy loss in {period_days} days to epsilon "
+            f"{epsilon:.2f}, over the budget of {budget_epsilon:.2f} (delta {delta:g}), which is {whose}. "
+            "Nothing was sent.",
+            next_step="See the spending with `highstreet store budget`; it frees itself day by day.",
         )
         self.epsilon = epsilon
         self.budget_epsilon = budget_epsilon
         self.delta = delta
+        self.period_days = period_days
+        self.is_promised = is_promised

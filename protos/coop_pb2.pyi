@@ -130,14 +130,28 @@ class RosterRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class RosterReply(_message.Message):
-    __slots__ = ("roster", "vouches")
+    __slots__ = ("roster", "vouches", "withdrawals")
     ROSTER_FIELD_NUMBER: _ClassVar[int]
     VOUCHES_FIELD_NUMBER: _ClassVar[int]
+    WITHDRAWALS_FIELD_NUMBER: _ClassVar[int]
     roster: SignedDocument
     vouches: _containers.RepeatedCompositeFieldContainer[Vouch]
-    def __init__(self, roster: _Optional[_Union[SignedDocument, _Mapping]] = ..., vouches: _Optional[_Iterable[_Union[Vouch, _Mapping]]] = ...) -> None: ...
+    withdrawals: _containers.RepeatedCompositeFieldContainer[Withdrawal]
+    def __init__(self, roster: _Optional[_Union[SignedDocument, _Mapping]] = ..., vouches: _Optional[_Iterable[_Union[Vouch, _Mapping]]] = ..., withdrawals: _Optional[_Iterable[_Union[Withdrawal, _Mapping]]] = ...) -> None: ...
 
 class Vouch(_message.Message):
+    __slots__ = ("voucher_id", "subject_id", "signature", "replaces")
+    VOUCHER_ID_FIELD_NUMBER: _ClassVar[int]
+    SUBJECT_ID_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    REPLACES_FIELD_NUMBER: _ClassVar[int]
+    voucher_id: str
+    subject_id: str
+    signature: bytes
+    replaces: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, voucher_id: _Optional[str] = ..., subject_id: _Optional[str] = ..., signature: _Optional[bytes] = ..., replaces: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class Withdrawal(_message.Message):
     __slots__ = ("voucher_id", "subject_id", "signature")
     VOUCHER_ID_FIELD_NUMBER: _ClassVar[int]
     SUBJECT_ID_FIELD_NUMBER: _ClassVar[int]
@@ -188,6 +202,16 @@ class PutVouchRequest(_message.Message):
     def __init__(self, vouch: _Optional[_Union[Vouch, _Mapping]] = ...) -> None: ...
 
 class PutVouchReply(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class WithdrawVouchRequest(_message.Message):
+    __slots__ = ("withdrawal",)
+    WITHDRAWAL_FIELD_NUMBER: _ClassVar[int]
+    withdrawal: Withdrawal
+    def __init__(self, withdrawal: _Optional[_Union[Withdrawal, _Mapping]] = ...) -> None: ...
+
+class WithdrawVouchReply(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 

@@ -69,6 +69,11 @@ class CoopStub:
                 request_serializer=coop__pb2.PutVouchRequest.SerializeToString,
                 response_deserializer=coop__pb2.PutVouchReply.FromString,
                 _registered_method=True)
+        self.WithdrawVouch = channel.unary_unary(
+                '/highstreet.v1.Coop/WithdrawVouch',
+                request_serializer=coop__pb2.WithdrawVouchRequest.SerializeToString,
+                response_deserializer=coop__pb2.WithdrawVouchReply.FromString,
+                _registered_method=True)
         self.LatestRelease = channel.unary_unary(
                 '/highstreet.v1.Coop/LatestRelease',
                 request_serializer=coop__pb2.LatestReleaseRequest.SerializeToString,
@@ -132,6 +137,12 @@ class CoopServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def WithdrawVouch(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def LatestRelease(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -187,6 +198,11 @@ def add_CoopServicer_to_server(servicer, server):
                     servicer.PutVouch,
                     request_deserializer=coop__pb2.PutVouchRequest.FromString,
                     response_serializer=coop__pb2.PutVouchReply.SerializeToString,
+            ),
+            'WithdrawVouch': grpc.unary_unary_rpc_method_handler(
+                    servicer.WithdrawVouch,
+                    request_deserializer=coop__pb2.WithdrawVouchRequest.FromString,
+                    response_serializer=coop__pb2.WithdrawVouchReply.SerializeToString,
             ),
             'LatestRelease': grpc.unary_unary_rpc_method_handler(
                     servicer.LatestRelease,
@@ -393,6 +409,33 @@ class Coop:
             '/highstreet.v1.Coop/PutVouch',
             coop__pb2.PutVouchRequest.SerializeToString,
             coop__pb2.PutVouchReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WithdrawVouch(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/highstreet.v1.Coop/WithdrawVouch',
+            coop__pb2.WithdrawVouchRequest.SerializeToString,
+            coop__pb2.WithdrawVouchReply.FromString,
             options,
             channel_credentials,
             insecure,

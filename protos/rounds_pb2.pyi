@@ -42,7 +42,7 @@ REFUSAL_MATCHING: RefusalCode
 REFUSAL_TOO_SOON: RefusalCode
 
 class ReleaseSpec(_message.Message):
-    __slots__ = ("mechanism", "clipping_norm", "noise_multiplier", "sampling_rate", "privacy_unit", "neighbouring", "dimension", "grid_step", "share_log2_stddev", "colluders")
+    __slots__ = ("mechanism", "clipping_norm", "noise_multiplier", "sampling_rate", "privacy_unit", "neighbouring", "dimension", "grid_step", "share_log2_stddev", "colluders", "weighting", "shops_per_person")
     MECHANISM_FIELD_NUMBER: _ClassVar[int]
     CLIPPING_NORM_FIELD_NUMBER: _ClassVar[int]
     NOISE_MULTIPLIER_FIELD_NUMBER: _ClassVar[int]
@@ -53,6 +53,8 @@ class ReleaseSpec(_message.Message):
     GRID_STEP_FIELD_NUMBER: _ClassVar[int]
     SHARE_LOG2_STDDEV_FIELD_NUMBER: _ClassVar[int]
     COLLUDERS_FIELD_NUMBER: _ClassVar[int]
+    WEIGHTING_FIELD_NUMBER: _ClassVar[int]
+    SHOPS_PER_PERSON_FIELD_NUMBER: _ClassVar[int]
     mechanism: str
     clipping_norm: float
     noise_multiplier: float
@@ -63,7 +65,9 @@ class ReleaseSpec(_message.Message):
     grid_step: float
     share_log2_stddev: int
     colluders: int
-    def __init__(self, mechanism: _Optional[str] = ..., clipping_norm: _Optional[float] = ..., noise_multiplier: _Optional[float] = ..., sampling_rate: _Optional[float] = ..., privacy_unit: _Optional[str] = ..., neighbouring: _Optional[str] = ..., dimension: _Optional[int] = ..., grid_step: _Optional[float] = ..., share_log2_stddev: _Optional[int] = ..., colluders: _Optional[int] = ...) -> None: ...
+    weighting: str
+    shops_per_person: int
+    def __init__(self, mechanism: _Optional[str] = ..., clipping_norm: _Optional[float] = ..., noise_multiplier: _Optional[float] = ..., sampling_rate: _Optional[float] = ..., privacy_unit: _Optional[str] = ..., neighbouring: _Optional[str] = ..., dimension: _Optional[int] = ..., grid_step: _Optional[float] = ..., share_log2_stddev: _Optional[int] = ..., colluders: _Optional[int] = ..., weighting: _Optional[str] = ..., shops_per_person: _Optional[int] = ...) -> None: ...
 
 class RoundRequest(_message.Message):
     __slots__ = ("format_version", "coop_id", "programme_id", "round", "phase", "charter_sha256", "roster_sha256", "schema_sha256", "state_sha256", "cohort_floor", "opened_unix_seconds", "deadline_unix_seconds", "release", "as_of_day", "participants", "table")
@@ -118,16 +122,18 @@ class SignedRequest(_message.Message):
     def __init__(self, request: _Optional[bytes] = ..., signature: _Optional[bytes] = ...) -> None: ...
 
 class RoundMessage(_message.Message):
-    __slots__ = ("contribute", "agree", "open", "match")
+    __slots__ = ("contribute", "agree", "open", "inspect", "match")
     CONTRIBUTE_FIELD_NUMBER: _ClassVar[int]
     AGREE_FIELD_NUMBER: _ClassVar[int]
     OPEN_FIELD_NUMBER: _ClassVar[int]
+    INSPECT_FIELD_NUMBER: _ClassVar[int]
     MATCH_FIELD_NUMBER: _ClassVar[int]
     contribute: ContributeStep
     agree: SumStep
     open: SumStep
+    inspect: SumStep
     match: MatchStep
-    def __init__(self, contribute: _Optional[_Union[ContributeStep, _Mapping]] = ..., agree: _Optional[_Union[SumStep, _Mapping]] = ..., open: _Optional[_Union[SumStep, _Mapping]] = ..., match: _Optional[_Union[MatchStep, _Mapping]] = ...) -> None: ...
+    def __init__(self, contribute: _Optional[_Union[ContributeStep, _Mapping]] = ..., agree: _Optional[_Union[SumStep, _Mapping]] = ..., open: _Optional[_Union[SumStep, _Mapping]] = ..., inspect: _Optional[_Union[SumStep, _Mapping]] = ..., match: _Optional[_Union[MatchStep, _Mapping]] = ...) -> None: ...
 
 class MatchStep(_message.Message):
     __slots__ = ("request", "offer", "blind", "evaluate", "give", "read")

@@ -24,35 +24,43 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x10secure_sum.proto\x12\rhighstreet.v1\"\xcc\x01\n\x12\x43ontributionHeader\x12\x16\n\x0e\x66ormat_version\x18\x01 \x01(\r\x12\x0f\n\x07\x63oop_id\x18\x02 \x01(\t\x12\x16\n\x0erequest_sha256\x18\x03 \x01(\x0c\x12\x16\n\x0e\x63ontributor_id\x18\x04 \x01(\t\x12\x18\n\x10\x63ommittee_sha256\x18\x05 \x01(\x0c\x12\x11\n\tdimension\x18\x06 \x01(\r\x12\x1c\n\x14\x65phemeral_public_key\x18\x07 \x01(\x0c\x12\x12\n\nbox_sha256\x18\x08 \x03(\x0c\"@\n\x0c\x43ontribution\x12\x0e\n\x06header\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\x0c\x12\r\n\x05\x62oxes\x18\x03 \x03(\x0c\".\n\tSumHeader\x12\x0e\n\x06header\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\x0c\"\x96\x01\n\x13SumAgreementRequest\x12\x16\n\x0e\x66ormat_version\x18\x01 \x01(\r\x12\x16\n\x0erequest_sha256\x18\x02 \x01(\x0c\x12\x11\n\tmember_id\x18\x03 \x01(\t\x12)\n\x07headers\x18\x04 \x03(\x0b\x32\x18.highstreet.v1.SumHeader\x12\x11\n\tsignature\x18\x05 \x01(\x0c\"\xbe\x01\n\x0cSumAgreement\x12\x16\n\x0e\x66ormat_version\x18\x01 \x01(\r\x12\x16\n\x0erequest_sha256\x18\x02 \x01(\x0c\x12\x11\n\tmember_id\x18\x03 \x01(\t\x12\x18\n\x10\x63ommittee_sha256\x18\x04 \x01(\x0c\x12\x14\n\nset_sha256\x18\x05 \x01(\x0cH\x00\x12\x30\n\x07refusal\x18\x06 \x01(\x0e\x32\x1d.highstreet.v1.SumRefusalCodeH\x00\x42\t\n\x07outcome\":\n\x12SignedSumAgreement\x12\x11\n\tagreement\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\x0c\":\n\x08SumEntry\x12\x0e\n\x06header\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\x0c\x12\x0b\n\x03\x62ox\x18\x03 \x01(\x0c\"\xc3\x01\n\nSumRequest\x12\x16\n\x0e\x66ormat_version\x18\x01 \x01(\r\x12\x16\n\x0erequest_sha256\x18\x02 \x01(\x0c\x12\x11\n\tmember_id\x18\x03 \x01(\t\x12(\n\x07\x65ntries\x18\x04 \x03(\x0b\x32\x17.highstreet.v1.SumEntry\x12\x11\n\tsignature\x18\x05 \x01(\x0c\x12\x35\n\nagreements\x18\x06 \x03(\x0b\x32!.highstreet.v1.SignedSumAgreement\"\xb1\x01\n\tSumAnswer\x12\x16\n\x0e\x66ormat_version\x18\x01 \x01(\r\x12\x16\n\x0erequest_sha256\x18\x02 \x01(\x0c\x12\x11\n\tmember_id\x18\x03 \x01(\t\x12\x12\n\nset_sha256\x18\x04 \x01(\x0c\x12\x10\n\x06values\x18\x05 \x01(\x0cH\x00\x12\x30\n\x07refusal\x18\x06 \x01(\x0e\x32\x1d.highstreet.v1.SumRefusalCodeH\x00\x42\t\n\x07outcome\"4\n\x0fSignedSumAnswer\x12\x0e\n\x06\x61nswer\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\x0c\"\x99\x01\n\x0bSumEvidence\x12\x16\n\x0e\x66ormat_version\x18\x01 \x01(\r\x12\x16\n\x0erequest_sha256\x18\x02 \x01(\x0c\x12)\n\x07headers\x18\x03 \x03(\x0b\x32\x18.highstreet.v1.SumHeader\x12/\n\x07\x61nswers\x18\x04 \x03(\x0b\x32\x1e.highstreet.v1.SignedSumAnswer*\x87\t\n\x0eSumRefusalCode\x12\x1b\n\x17SUM_REFUSAL_UNSPECIFIED\x10\x00\x12\x1a\n\x16SUM_REFUSAL_UNREADABLE\x10\x01\x12\x17\n\x13SUM_REFUSAL_VERSION\x10\x02\x12%\n!SUM_REFUSAL_COORDINATOR_SIGNATURE\x10\x03\x12\x1d\n\x19SUM_REFUSAL_OTHER_REQUEST\x10\x04\x12\x1d\n\x19SUM_REFUSAL_NOT_ADDRESSED\x10\x05\x12\x15\n\x11SUM_REFUSAL_FLOOR\x10\x06\x12\x1a\n\x16SUM_REFUSAL_SECOND_SET\x10\x07\x12#\n\x1fSUM_REFUSAL_UNKNOWN_CONTRIBUTOR\x10\x08\x12$\n SUM_REFUSAL_REPEATED_CONTRIBUTOR\x10\t\x12%\n!SUM_REFUSAL_CONTRIBUTOR_SIGNATURE\x10\n\x12\x1a\n\x16SUM_REFUSAL_OTHER_COOP\x10\x0b\x12\x18\n\x14SUM_REFUSAL_REPLAYED\x10\x0c\x12\x19\n\x15SUM_REFUSAL_COMMITTEE\x10\r\x12\x19\n\x15SUM_REFUSAL_DIMENSION\x10\x0e\x12 \n\x1cSUM_REFUSAL_OWN_CONTRIBUTION\x10\x0f\x12\x19\n\x15SUM_REFUSAL_BOX_COUNT\x10\x10\x12\x18\n\x14SUM_REFUSAL_BOX_SIZE\x10\x11\x12\x1a\n\x16SUM_REFUSAL_BOX_DIGEST\x10\x12\x12\x1d\n\x19SUM_REFUSAL_LOW_ORDER_KEY\x10\x13\x12\x18\n\x14SUM_REFUSAL_BOX_SEAL\x10\x14\x12\x1b\n\x17SUM_REFUSAL_SHARE_RANGE\x10\x15\x12 \n\x1cSUM_REFUSAL_NOT_ON_COMMITTEE\x10\x16\x12 \n\x1cSUM_REFUSAL_MEMBER_SIGNATURE\x10\x17\x12\x19\n\x15SUM_REFUSAL_OTHER_SET\x10\x18\x12\x1f\n\x1bSUM_REFUSAL_REPEATED_ANSWER\x10\x19\x12\x1b\n\x17SUM_REFUSAL_ANSWER_SIZE\x10\x1a\x12\x1b\n\x17SUM_REFUSAL_UNAVAILABLE\x10\x1b\x12\x1e\n\x1aSUM_REFUSAL_FEW_AGREEMENTS\x10\x1c\x12\"\n\x1eSUM_REFUSAL_REPEATED_AGREEMENT\x10\x1d\x12\x1e\n\x1aSUM_REFUSAL_AGREEMENT_SEAT\x10\x1e\x12#\n\x1fSUM_REFUSAL_AGREEMENT_SIGNATURE\x10\x1f\x12!\n\x1dSUM_REFUSAL_AGREEMENT_REQUEST\x10 \x12#\n\x1fSUM_REFUSAL_AGREEMENT_COMMITTEE\x10!\x12\x1d\n\x19SUM_REFUSAL_AGREEMENT_SET\x10\"\x12\x1b\n\x17SUM_REFUSAL_FEW_ANSWERS\x10$\x12\x1d\n\x19SUM_REFUSAL_CONTRADICTION\x10%b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x10secure_sum.proto\x12\rhighstreet.v1\"\xcc\x01\n\x12\x43ontributionHeader\x12\x16\n\x0e\x66ormat_version\x18\x01 \x01(\r\x12\x0f\n\x07\x63oop_id\x18\x02 \x01(\t\x12\x16\n\x0erequest_sha256\x18\x03 \x01(\x0c\x12\x16\n\x0e\x63ontributor_id\x18\x04 \x01(\t\x12\x18\n\x10\x63ommittee_sha256\x18\x05 \x01(\x0c\x12\x11\n\tdimension\x18\x06 \x01(\r\x12\x1c\n\x14\x65phemeral_public_key\x18\x07 \x01(\x0c\x12\x12\n\nbox_sha256\x18\x08 \x03(\x0c\"@\n\x0c\x43ontribution\x12\x0e\n\x06header\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\x0c\x12\r\n\x05\x62oxes\x18\x03 \x03(\x0c\".\n\tSumHeader\x12\x0e\n\x06header\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\x0c\":\n\x08SumEntry\x12\x0e\n\x06header\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\x0c\x12\x0b\n\x03\x62ox\x18\x03 \x01(\x0c\"\x96\x01\n\x14SumInspectionRequest\x12\x16\n\x0e\x66ormat_version\x18\x01 \x01(\r\x12\x16\n\x0erequest_sha256\x18\x02 \x01(\x0c\x12\x11\n\tmember_id\x18\x03 \x01(\t\x12(\n\x07\x65ntries\x18\x04 \x03(\x0b\x32\x17.highstreet.v1.SumEntry\x12\x11\n\tsignature\x18\x05 \x01(\x0c\"<\n\x0bSumFindings\x12\x12\n\nset_sha256\x18\x01 \x01(\x0c\x12\x19\n\x11\x62\x61\x64_header_sha256\x18\x02 \x03(\x0c\"\xd9\x01\n\rSumInspection\x12\x16\n\x0e\x66ormat_version\x18\x01 \x01(\r\x12\x16\n\x0erequest_sha256\x18\x02 \x01(\x0c\x12\x11\n\tmember_id\x18\x03 \x01(\t\x12\x18\n\x10\x63ommittee_sha256\x18\x04 \x01(\x0c\x12.\n\x08\x66indings\x18\x05 \x01(\x0b\x32\x1a.highstreet.v1.SumFindingsH\x00\x12\x30\n\x07refusal\x18\x06 \x01(\x0e\x32\x1d.highstreet.v1.SumRefusalCodeH\x00\x42\t\n\x07outcome\"<\n\x13SignedSumInspection\x12\x12\n\ninspection\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\x0c\"\x96\x01\n\x13SumAgreementRequest\x12\x16\n\x0e\x66ormat_version\x18\x01 \x01(\r\x12\x16\n\x0erequest_sha256\x18\x02 \x01(\x0c\x12\x11\n\tmember_id\x18\x03 \x01(\t\x12)\n\x07headers\x18\x04 \x03(\x0b\x32\x18.highstreet.v1.SumHeader\x12\x11\n\tsignature\x18\x05 \x01(\x0c\"\xbe\x01\n\x0cSumAgreement\x12\x16\n\x0e\x66ormat_version\x18\x01 \x01(\r\x12\x16\n\x0erequest_sha256\x18\x02 \x01(\x0c\x12\x11\n\tmember_id\x18\x03 \x01(\t\x12\x18\n\x10\x63ommittee_sha256\x18\x04 \x01(\x0c\x12\x14\n\nset_sha256\x18\x05 \x01(\x0cH\x00\x12\x30\n\x07refusal\x18\x06 \x01(\x0e\x32\x1d.highstreet.v1.SumRefusalCodeH\x00\x42\t\n\x07outcome\":\n\x12SignedSumAgreement\x12\x11\n\tagreement\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\x0c\"\xc3\x01\n\nSumRequest\x12\x16\n\x0e\x66ormat_version\x18\x01 \x01(\r\x12\x16\n\x0erequest_sha256\x18\x02 \x01(\x0c\x12\x11\n\tmember_id\x18\x03 \x01(\t\x12(\n\x07\x65ntries\x18\x04 \x03(\x0b\x32\x17.highstreet.v1.SumEntry\x12\x11\n\tsignature\x18\x05 \x01(\x0c\x12\x35\n\nagreements\x18\x06 \x03(\x0b\x32!.highstreet.v1.SignedSumAgreement\"\xb1\x01\n\tSumAnswer\x12\x16\n\x0e\x66ormat_version\x18\x01 \x01(\r\x12\x16\n\x0erequest_sha256\x18\x02 \x01(\x0c\x12\x11\n\tmember_id\x18\x03 \x01(\t\x12\x12\n\nset_sha256\x18\x04 \x01(\x0c\x12\x10\n\x06values\x18\x05 \x01(\x0cH\x00\x12\x30\n\x07refusal\x18\x06 \x01(\x0e\x32\x1d.highstreet.v1.SumRefusalCodeH\x00\x42\t\n\x07outcome\"4\n\x0fSignedSumAnswer\x12\x0e\n\x06\x61nswer\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\x0c\"\x99\x01\n\x0bSumEvidence\x12\x16\n\x0e\x66ormat_version\x18\x01 \x01(\r\x12\x16\n\x0erequest_sha256\x18\x02 \x01(\x0c\x12)\n\x07headers\x18\x03 \x03(\x0b\x32\x18.highstreet.v1.SumHeader\x12/\n\x07\x61nswers\x18\x04 \x03(\x0b\x32\x1e.highstreet.v1.SignedSumAnswer*\xa3\t\n\x0eSumRefusalCode\x12\x1b\n\x17SUM_REFUSAL_UNSPECIFIED\x10\x00\x12\x1a\n\x16SUM_REFUSAL_UNREADABLE\x10\x01\x12\x17\n\x13SUM_REFUSAL_VERSION\x10\x02\x12%\n!SUM_REFUSAL_COORDINATOR_SIGNATURE\x10\x03\x12\x1d\n\x19SUM_REFUSAL_OTHER_REQUEST\x10\x04\x12\x1d\n\x19SUM_REFUSAL_NOT_ADDRESSED\x10\x05\x12\x15\n\x11SUM_REFUSAL_FLOOR\x10\x06\x12\x1a\n\x16SUM_REFUSAL_SECOND_SET\x10\x07\x12#\n\x1fSUM_REFUSAL_UNKNOWN_CONTRIBUTOR\x10\x08\x12$\n SUM_REFUSAL_REPEATED_CONTRIBUTOR\x10\t\x12%\n!SUM_REFUSAL_CONTRIBUTOR_SIGNATURE\x10\n\x12\x1a\n\x16SUM_REFUSAL_OTHER_COOP\x10\x0b\x12\x18\n\x14SUM_REFUSAL_REPLAYED\x10\x0c\x12\x19\n\x15SUM_REFUSAL_COMMITTEE\x10\r\x12\x19\n\x15SUM_REFUSAL_DIMENSION\x10\x0e\x12 \n\x1cSUM_REFUSAL_OWN_CONTRIBUTION\x10\x0f\x12\x19\n\x15SUM_REFUSAL_BOX_COUNT\x10\x10\x12\x18\n\x14SUM_REFUSAL_BOX_SIZE\x10\x11\x12\x1a\n\x16SUM_REFUSAL_BOX_DIGEST\x10\x12\x12\x1d\n\x19SUM_REFUSAL_LOW_ORDER_KEY\x10\x13\x12\x18\n\x14SUM_REFUSAL_BOX_SEAL\x10\x14\x12\x1b\n\x17SUM_REFUSAL_SHARE_RANGE\x10\x15\x12 \n\x1cSUM_REFUSAL_NOT_ON_COMMITTEE\x10\x16\x12 \n\x1cSUM_REFUSAL_MEMBER_SIGNATURE\x10\x17\x12\x19\n\x15SUM_REFUSAL_OTHER_SET\x10\x18\x12\x1f\n\x1bSUM_REFUSAL_REPEATED_ANSWER\x10\x19\x12\x1b\n\x17SUM_REFUSAL_ANSWER_SIZE\x10\x1a\x12\x1b\n\x17SUM_REFUSAL_UNAVAILABLE\x10\x1b\x12\x1e\n\x1aSUM_REFUSAL_FEW_AGREEMENTS\x10\x1c\x12\"\n\x1eSUM_REFUSAL_REPEATED_AGREEMENT\x10\x1d\x12\x1e\n\x1aSUM_REFUSAL_AGREEMENT_SEAT\x10\x1e\x12#\n\x1fSUM_REFUSAL_AGREEMENT_SIGNATURE\x10\x1f\x12!\n\x1dSUM_REFUSAL_AGREEMENT_REQUEST\x10 \x12#\n\x1fSUM_REFUSAL_AGREEMENT_COMMITTEE\x10!\x12\x1d\n\x19SUM_REFUSAL_AGREEMENT_SET\x10\"\x12\x1a\n\x16SUM_REFUSAL_INSPECTION\x10#\x12\x1b\n\x17SUM_REFUSAL_FEW_ANSWERS\x10$\x12\x1d\n\x19SUM_REFUSAL_CONTRADICTION\x10%b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'secure_sum_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SUMREFUSALCODE']._serialized_start=1411
-  _globals['_SUMREFUSALCODE']._serialized_end=2570
+  _globals['_SUMREFUSALCODE']._serialized_start=1908
+  _globals['_SUMREFUSALCODE']._serialized_end=3095
   _globals['_CONTRIBUTIONHEADER']._serialized_start=36
   _globals['_CONTRIBUTIONHEADER']._serialized_end=240
   _globals['_CONTRIBUTION']._serialized_start=242
   _globals['_CONTRIBUTION']._serialized_end=306
   _globals['_SUMHEADER']._serialized_start=308
   _globals['_SUMHEADER']._serialized_end=354
-  _globals['_SUMAGREEMENTREQUEST']._serialized_start=357
-  _globals['_SUMAGREEMENTREQUEST']._serialized_end=507
-  _globals['_SUMAGREEMENT']._serialized_start=510
-  _globals['_SUMAGREEMENT']._serialized_end=700
-  _globals['_SIGNEDSUMAGREEMENT']._serialized_start=702
-  _globals['_SIGNEDSUMAGREEMENT']._serialized_end=760
-  _globals['_SUMENTRY']._serialized_start=762
-  _globals['_SUMENTRY']._serialized_end=820
-  _globals['_SUMREQUEST']._serialized_start=823
-  _globals['_SUMREQUEST']._serialized_end=1018
-  _globals['_SUMANSWER']._serialized_start=1021
-  _globals['_SUMANSWER']._serialized_end=1198
-  _globals['_SIGNEDSUMANSWER']._serialized_start=1200
-  _globals['_SIGNEDSUMANSWER']._serialized_end=1252
-  _globals['_SUMEVIDENCE']._serialized_start=1255
-  _globals['_SUMEVIDENCE']._serialized_end=1408
+  _globals['_SUMENTRY']._serialized_start=356
+  _globals['_SUMENTRY']._serialized_end=414
+  _globals['_SUMINSPECTIONREQUEST']._serialized_start=417
+  _globals['_SUMINSPECTIONREQUEST']._serialized_end=567
+  _globals['_SUMFINDINGS']._serialized_start=569
+  _globals['_SUMFINDINGS']._serialized_end=629
+  _globals['_SUMINSPECTION']._serialized_start=632
+  _globals['_SUMINSPECTION']._serialized_end=849
+  _globals['_SIGNEDSUMINSPECTION']._serialized_start=851
+  _globals['_SIGNEDSUMINSPECTION']._serialized_end=911
+  _globals['_SUMAGREEMENTREQUEST']._serialized_start=914
+  _globals['_SUMAGREEMENTREQUEST']._serialized_end=1064
+  _globals['_SUMAGREEMENT']._serialized_start=1067
+  _globals['_SUMAGREEMENT']._serialized_end=1257
+  _globals['_SIGNEDSUMAGREEMENT']._serialized_start=1259
+  _globals['_SIGNEDSUMAGREEMENT']._serialized_end=1317
+  _globals['_SUMREQUEST']._serialized_start=1320
+  _globals['_SUMREQUEST']._serialized_end=1515
+  _globals['_SUMANSWER']._serialized_start=1518
+  _globals['_SUMANSWER']._serialized_end=1695
+  _globals['_SIGNEDSUMANSWER']._serialized_start=1697
+  _globals['_SIGNEDSUMANSWER']._serialized_end=1749
+  _globals['_SUMEVIDENCE']._serialized_start=1752
+  _globals['_SUMEVIDENCE']._serialized_end=1905
 # @@protoc_insertion_point(module_scope)

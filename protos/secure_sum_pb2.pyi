@@ -44,6 +44,7 @@ class SumRefusalCode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     SUM_REFUSAL_AGREEMENT_REQUEST: _ClassVar[SumRefusalCode]
     SUM_REFUSAL_AGREEMENT_COMMITTEE: _ClassVar[SumRefusalCode]
     SUM_REFUSAL_AGREEMENT_SET: _ClassVar[SumRefusalCode]
+    SUM_REFUSAL_INSPECTION: _ClassVar[SumRefusalCode]
     SUM_REFUSAL_FEW_ANSWERS: _ClassVar[SumRefusalCode]
     SUM_REFUSAL_CONTRADICTION: _ClassVar[SumRefusalCode]
 SUM_REFUSAL_UNSPECIFIED: SumRefusalCode
@@ -81,6 +82,7 @@ SUM_REFUSAL_AGREEMENT_SIGNATURE: SumRefusalCode
 SUM_REFUSAL_AGREEMENT_REQUEST: SumRefusalCode
 SUM_REFUSAL_AGREEMENT_COMMITTEE: SumRefusalCode
 SUM_REFUSAL_AGREEMENT_SET: SumRefusalCode
+SUM_REFUSAL_INSPECTION: SumRefusalCode
 SUM_REFUSAL_FEW_ANSWERS: SumRefusalCode
 SUM_REFUSAL_CONTRADICTION: SumRefusalCode
 
@@ -122,6 +124,62 @@ class SumHeader(_message.Message):
     signature: bytes
     def __init__(self, header: _Optional[bytes] = ..., signature: _Optional[bytes] = ...) -> None: ...
 
+class SumEntry(_message.Message):
+    __slots__ = ("header", "signature", "box")
+    HEADER_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    BOX_FIELD_NUMBER: _ClassVar[int]
+    header: bytes
+    signature: bytes
+    box: bytes
+    def __init__(self, header: _Optional[bytes] = ..., signature: _Optional[bytes] = ..., box: _Optional[bytes] = ...) -> None: ...
+
+class SumInspectionRequest(_message.Message):
+    __slots__ = ("format_version", "request_sha256", "member_id", "entries", "signature")
+    FORMAT_VERSION_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_SHA256_FIELD_NUMBER: _ClassVar[int]
+    MEMBER_ID_FIELD_NUMBER: _ClassVar[int]
+    ENTRIES_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    format_version: int
+    request_sha256: bytes
+    member_id: str
+    entries: _containers.RepeatedCompositeFieldContainer[SumEntry]
+    signature: bytes
+    def __init__(self, format_version: _Optional[int] = ..., request_sha256: _Optional[bytes] = ..., member_id: _Optional[str] = ..., entries: _Optional[_Iterable[_Union[SumEntry, _Mapping]]] = ..., signature: _Optional[bytes] = ...) -> None: ...
+
+class SumFindings(_message.Message):
+    __slots__ = ("set_sha256", "bad_header_sha256")
+    SET_SHA256_FIELD_NUMBER: _ClassVar[int]
+    BAD_HEADER_SHA256_FIELD_NUMBER: _ClassVar[int]
+    set_sha256: bytes
+    bad_header_sha256: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, set_sha256: _Optional[bytes] = ..., bad_header_sha256: _Optional[_Iterable[bytes]] = ...) -> None: ...
+
+class SumInspection(_message.Message):
+    __slots__ = ("format_version", "request_sha256", "member_id", "committee_sha256", "findings", "refusal")
+    FORMAT_VERSION_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_SHA256_FIELD_NUMBER: _ClassVar[int]
+    MEMBER_ID_FIELD_NUMBER: _ClassVar[int]
+    COMMITTEE_SHA256_FIELD_NUMBER: _ClassVar[int]
+    FINDINGS_FIELD_NUMBER: _ClassVar[int]
+    REFUSAL_FIELD_NUMBER: _ClassVar[int]
+    format_version: int
+    request_sha256: bytes
+    member_id: str
+    committee_sha256: bytes
+    findings: SumFindings
+    refusal: SumRefusalCode
+    def __init__(self, format_version: _Optional[int] = ..., request_sha256: _Optional[bytes] = ..., member_id: _Optional[str] = ..., committee_sha256: _Optional[bytes] = ..., findings: _Optional[_Union[SumFindings, _Mapping]] = ..., refusal: _Optional[_Union[SumRefusalCode, str]] = ...) -> None: ...
+
+class SignedSumInspection(_message.Message):
+    __slots__ = ("inspection", "signature")
+    INSPECTION_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    inspection: bytes
+    signature: bytes
+    def __init__(self, inspection: _Optional[bytes] = ..., signature: _Optional[bytes] = ...) -> None: ...
+
 class SumAgreementRequest(_message.Message):
     __slots__ = ("format_version", "request_sha256", "member_id", "headers", "signature")
     FORMAT_VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -159,16 +217,6 @@ class SignedSumAgreement(_message.Message):
     agreement: bytes
     signature: bytes
     def __init__(self, agreement: _Optional[bytes] = ..., signature: _Optional[bytes] = ...) -> None: ...
-
-class SumEntry(_message.Message):
-    __slots__ = ("header", "signature", "box")
-    HEADER_FIELD_NUMBER: _ClassVar[int]
-    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
-    BOX_FIELD_NUMBER: _ClassVar[int]
-    header: bytes
-    signature: bytes
-    box: bytes
-    def __init__(self, header: _Optional[bytes] = ..., signature: _Optional[bytes] = ..., box: _Optional[bytes] = ...) -> None: ...
 
 class SumRequest(_message.Message):
     __slots__ = ("format_version", "request_sha256", "member_id", "entries", "signature", "agreements")

@@ -150,7 +150,6 @@ def _round(number: int, shape: dict[str, int]) -> dict[str, Any]:
                 "contribution": made.body.hex(),
             }
         )
-    announced = opening.announce(coordinator)
     seats = {
         member.member_id: CommitteeSeat(
             context=context,
@@ -159,6 +158,15 @@ def _round(number: int, shape: dict[str, int]) -> dict[str, Any]:
         )
         for member in committee.members
     }
+    inspections = []
+    shown = opening.inspections(coordinator)
+    for member_id, seat in seats.items():
+        request = shown.request(member_id)
+        inspection = seat.inspect(request, keys[member_id])
+        inspections.append(
+            {"member_id": member_id, "inspection_request": request.hex(), "inspection": inspection.hex()}
+        )
+    announced = opening.announce(coordinator)
     agreements = []
     for member_id in list(seats)[shape["late"] :]:
         request = opening.agreement_request(member_id)
@@ -193,6 +201,7 @@ def _round(number: int, shape: dict[str, int]) -> dict[str, Any]:
         "committee_sha256": committee.sha256().hex(),
         "contributions": contributions,
         "set_sha256": announced.hex(),
+        "inspections": inspections,
         "agreements": agreements,
         "answers": answers,
         "sum": opening.open().values.tolist(),

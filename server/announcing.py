@@ -9,19 +9,20 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from highstreet.audit.charter import RoundTerms
 from highstreet.server.asked_round import AskedRound
-from highstreet.server.checkpoints import Announced, Checkpoints
+from highstreet.server.checkpoints import Checkpoints
 from highstreet.server.contributions import gather_contributions, recall_contributions
 from highstreet.server.errors import ProgrammeFailedError
 from highstreet.server.exchange import Line
+from highstreet.server.inspection import usable_contributors
 from highstreet.server.membership import Member
 from highstreet.server.rounds import Tally, required_stores
 
-__all__ = ["announced_set"]
+__all__ = ["settle_set"]
 
 _LOG = logging.getLogger("highstreet.rounds")
 
 
-def announced_set(
+def settle_set(
     asked: AskedRound,
     book: Checkpoints,
     line: Line,
@@ -29,8 +30,9 @@ def announced_set(
     key: Ed25519PrivateKey,
     terms: RoundTerms,
     message: Callable[[Member], bytes | None],
-) -> Announced:
-    """Return the set whose sum is opened: the one on record, or that of the contributions to come.
+    deadline: float,
+) -> None:
+    """Announce the set whose sum is opened: the one on record, or the usable ones of those to come.
 
     Args:
         asked: the round.
@@ -39,22 +41,24 @@ def announced_set(
         key: the coordinator's.
         terms: of the charter.
         message: what asks a participant for its contribution; None for one who is not asked.
+        deadline: seconds since 1970 by which the sum must be open.
 
     Raises:
-        ProgrammeFailedError: the quorum did not come together.
+        ProgrammeFailedError: the quorum did not come together, or too few contributions can be used.
     """
     announced = book.announced(asked.opened)
     if announced is None:
         _gather(asked, book, line, terms, message)
-        set_sha256 = asked.opening.announce(key)
-        return book.announce(asked.opened, asked.opening.contributors, set_sha256=set_sha256)
+        usable = usable_contributors(asked, key, book, line, colluders=terms.colluders, deadline=deadline)
+        set_sha256 = asked.opening.announce(key, usable)
+        book.announce(asked.opened, usable, set_sha256=set_sha256)
+        return
     recall_contributions(asked, announced, book)
     if asked.opening.announce(key, announced.contributors) != announced.set_sha256:
         raise ProgrammeFailedError(
             "The contributions on record are not those that were announced.",
             next_step="Request a new training with `highstreet coop train`.",
         )
-    return announced
 
 
 def _gather(

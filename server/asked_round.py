@@ -10,7 +10,7 @@ from highstreet.audit.requests import open_request, request_sha256
 from highstreet.audit.roster import Member as RosterMember
 from highstreet.audit.roster import Roster
 from highstreet.audit.sums import round_context
-from highstreet.privacy.secure_sum import Opening, RoundContext
+from highstreet.privacy.secure_sum import Inspections, Opening, RoundContext
 from highstreet.protos.rounds_pb2 import (
     ContributeStep,
     RoundMessage,
@@ -103,6 +103,11 @@ class AskedRound:
         """Return what asks a store for its contribution: the same to all."""
         step = ContributeStep(request=self.signed, state=self.opened.state)
         return RoundMessage(contribute=step).SerializeToString(deterministic=True)
+
+    def inspect_message(self, inspections: Inspections, member_id: str) -> bytes:
+        """Return what asks a committee member which contributions it cannot use."""
+        step = SumStep(request=self.signed, message=inspections.request(member_id))
+        return RoundMessage(inspect=step).SerializeToString(deterministic=True)
 
     def committee_message(self, stage: Stage, member_id: str) -> bytes:
         """Return what asks a committee member for its agreement to the set, or for its share of the sum.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -296,7 +296,37 @@ class Checkpoints:
             set_sha256=bytes(row["set_sha256"]),
         )
 
-    def save_committee_reply(self, opened: OpenRound, stage: Stage, member_id: str, *, reply: bytes) -> None:
+    def save_complaints(
+        self,
+        opened: OpenRound,
+        complaints: Mapping[str, Collection[str]],
+        *,
+        left_out: Collection[str],
+        at_fault: Collection[str],
+    ) -> None:
+        """Note which committee members could not use whose contribution, in place of what was noted before.
+
+        It stays when the round is over: whose contributions spoil rounds is for the co-op to know.
+
+        Args:
+            opened: the round.
+            complaints: for each complaining member, of whom.
+            left_out: contributors that are not in the set.
+            at_fault: those among them who are at fault unless more members lie than the charter reckons with.
+        """
+        rows = [
+            (opened.programme_id, opened.round, accused, member_id, accused in left_out, accused in at_fault)
+            for member_id, listed in complaints.items()
+            for accused in listed
+        ]
+        with transaction(self._connection) as connection:
+            connection.execute(
+                "DELETE FROM complaints WHERE programme_id = ? AND round = ?",
+                (opened.programme_id, opened.round),
+            )
+            connection.executemany("INSERT INTO complaints VALUES (?, ?, ?, ?, ?, ?)", rows)
+
+    def save_committee_reply(self, opened: OpenRound, stage: Stage, member_id: str, reply: bytes) -> None:
         """Keep a committee member's agreement or answer; the first one stands."""
         self._connection.execute(
             "INSERT OR IGNORE INTO committee_replies"

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from highstreet.server.cli_options import FloorOption, HomeOption, open_home
+from highstreet.server.cli_options import FloorOption, HomeOption, PersonOption, open_home
 
 __all__ = ["charter_app"]
 
@@ -20,9 +20,12 @@ _FileArgument = Annotated[Path | None, typer.Argument(help="A charter in TOML [d
 @charter_app.command("default")
 def default(
     name: Annotated[str, typer.Option(help="What people call the co-op.")] = "My co-op",
-    epsilon: Annotated[float, typer.Option(help="Most privacy loss per customer and period.")] = 3.0,
+    epsilon: Annotated[
+        float, typer.Option(help="Most privacy loss of whoever is protected, per period.")
+    ] = 3.0,
     delta: Annotated[float, typer.Option(help="Goes with epsilon.")] = 1e-5,
     floor: FloorOption = None,
+    person: PersonOption = None,
 ) -> None:
     """Print a charter to start from; save it, edit it, found a co-op on it."""
     from datetime import UTC, datetime
@@ -31,23 +34,28 @@ def default(
     from highstreet.server.founding import default_charter
 
     today = datetime.now(UTC).date()
-    charter = default_charter(name, epsilon=epsilon, delta=delta, today=today, floor=floor)
+    charter = default_charter(
+        name, epsilon=epsilon, delta=delta, today=today, floor=floor, shops_per_person=person
+    )
     typer.echo(to_toml(charter), nl=False)
 
 
 @charter_app.command("check")
 def check(ctx: typer.Context, file: _FileArgument = None, home: HomeOption = None) -> None:
     """Check an edited charter: its form, and what its phases cost in privacy."""
-    from highstreet.audit.claims import claims_of
+    from highstreet.audit.claims import claims_of, period_in_words
     from highstreet.server.founding import read_charter_file
 
     charter = read_charter_file(file or open_home(ctx, home).charter_toml)
+    claims = claims_of(charter)
     typer.echo(
-        f"The charter of {charter.coop.name} is valid. It promises epsilon {charter.privacy.epsilon:g}."
+        f"The charter of {charter.coop.name} is valid. It promises epsilon {charter.privacy.epsilon:g} to "
+        f"{claims.about(charter.privacy.privacy_unit).for_whom}."
     )
     typer.echo(f"  SHA-256 {charter.sha256().hex()}; a member sees the same: highstreet store promise")
-    for line in claims_of(charter).lines():
+    for line in claims.lines():
         typer.echo(f"  one training costs {line}")
+    typer.echo(f"  {period_in_words(charter)}")
 
 
 @charter_app.command("sign")

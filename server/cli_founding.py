@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from highstreet.server.cli_options import FloorOption, HomeOption, place_of_home
+from highstreet.server.cli_options import FloorOption, HomeOption, PersonOption, place_of_home
 
 __all__ = ["init"]
 
@@ -24,17 +24,25 @@ def init(  # noqa: PLR0913  # each is an option of the command
         typer.Option(help="Address to listen on [default: HOST if it is this machine, else every card]."),
     ] = "",
     epsilon: Annotated[
-        float | None, typer.Option(help="Most privacy loss per customer and period [default: 3].")
+        float | None,
+        typer.Option(help="Most privacy loss of whoever is protected, per period [default: 3]."),
     ] = None,
     delta: Annotated[float, typer.Option(help="Goes with epsilon.")] = 1e-5,
+    trainings: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=366, help="Trainings that share that loss in a period of 365 days [default: 1]."
+        ),
+    ] = None,
     floor: FloorOption = None,
+    person: PersonOption = None,
     charter: Annotated[Path | None, typer.Option(help="An edited charter to found the co-op on.")] = None,
     home: HomeOption = None,
 ) -> None:
     """Make a co-op: certificates, keys, and the charter its members will agree to."""
     from datetime import UTC, datetime
 
-    from highstreet.audit.claims import claims_of
+    from highstreet.audit.claims import claims_of, period_in_words
     from highstreet.server.errors import SettingsError
     from highstreet.server.founding import (
         Founding,
@@ -49,20 +57,30 @@ def init(  # noqa: PLR0913  # each is an option of the command
     now = datetime.now(UTC)
     place = place_of_home(ctx, home)
     refuse_taken(CoopHome(place))
-    if charter is not None and (epsilon is not None or floor is not None):
+    if charter is not None and any(option is not None for option in (epsilon, floor, person, trainings)):
         raise SettingsError(
-            "A charter file brings its own epsilon and floor.", next_step="Give the file or the options."
+            "A charter file brings its own epsilon, floor, noise and whom it protects.",
+            next_step="Give the file or the options.",
         )
     if charter is not None:
         agreed = read_charter_file(charter)
     else:
         typer.echo("Setting the noise for the privacy loss you allow ...")
-        agreed = default_charter(name, epsilon=epsilon or 3.0, delta=delta, today=now.date(), floor=floor)
+        agreed = default_charter(
+            name,
+            epsilon=epsilon or 3.0,
+            delta=delta,
+            today=now.date(),
+            floor=floor,
+            shops_per_person=person,
+            trainings=trainings or 1,
+        )
     founding = Founding(charter=agreed, host=host, listen=listen or _listen_for(host), base_port=port)
     made = found_coop(place, founding, now=now)
     typer.echo(f"The co-op {agreed.coop.name} is made, in {made.root}.")
     for line in claims_of(agreed).lines():
         typer.echo(f"  one training costs at most {line}")
+    typer.echo(f"  {period_in_words(agreed)}")
     typer.echo(f"Read its charter: {made.charter_toml}. Change it now or never: highstreet coop charter.")
     typer.echo("Then: highstreet coop run, and highstreet coop invite NAME for each shop.")
     typer.echo(f"Back up {made.keys}: who has it can speak as the co-op, and without it the co-op ends.")

@@ -38,9 +38,10 @@ def members(ctx: typer.Context, home: HomeOption = None) -> None:
     """
     from rich.console import Console
 
-    from highstreet.audit.roster import fewest_pairs, trusted_members
+    from highstreet.audit.roster import fewest_pairs
     from highstreet.server.database import connect
     from highstreet.server.membership import current_members
+    from highstreet.server.participants import who_counts
     from highstreet.server.status import members_table
     from highstreet.server.vouching import current_edges
 
@@ -48,13 +49,14 @@ def members(ctx: typer.Context, home: HomeOption = None) -> None:
     charter = opened.charter()
     with closing(connect(opened.database)) as connection:
         found, edges = current_members(connection), current_edges(connection, charter.coop.id)
+        counted = who_counts(connection, charter)
     if not found:
         typer.echo("No shop has joined yet. Invite one: highstreet coop invite NAME")
         return
     colluders = charter.rounds.colluders
-    Console().print(members_table(found, edges, colluders=colluders))
+    Console().print(members_table(found, edges, counted))
     ids = [member.member_id for member in found]
-    if any(len(trusted_members(ids, edges, me=me, colluders=colluders)) < len(ids) for me in ids):
+    if any(len(counted[me]) < len(ids) for me in ids):
         calls = len(fewest_pairs(ids, colluders=colluders))
         typer.echo(
             f"Not every shop counts for every other yet. {calls} calls between owners are enough: all "

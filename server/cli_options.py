@@ -10,7 +10,7 @@ import typer
 if TYPE_CHECKING:
     from highstreet.server.home import CoopHome
 
-__all__ = ["FloorOption", "HomeOption", "open_home", "place_of_home"]
+__all__ = ["FloorOption", "HomeOption", "PersonOption", "open_home", "place_of_home"]
 
 HomeOption = Annotated[
     Path | None, typer.Option("--home", help="The co-op's folder [default: ~/.highstreet/coop].")
@@ -22,6 +22,18 @@ FloorOption = Annotated[
         "--floor",
         help="Fewest stores in a sum, 3 or more [default: 3]. The closer it is to the number of stores that "
         "usually take part, the less noise; but when fewer take part, nothing is learnt.",
+    ),
+]
+
+PersonOption = Annotated[
+    int | None,
+    typer.Option(
+        "--person",
+        metavar="SHOPS",
+        min=1,
+        max=100,
+        help="Promise epsilon to a person who shops in up to so many of the shops, not a customer of each: "
+        "every contribution is divided by that number. It costs quality; see docs/coordinator.md.",
     ),
 ]
 

@@ -64,9 +64,10 @@ def status(ctx: typer.Context, home: HomeOption = None) -> None:
     from highstreet.server.database import connect
     from highstreet.server.matchings import latest_matching, matching_progress
     from highstreet.server.membership import current_members
-    from highstreet.server.programmes import latest_programme, round_summaries
+    from highstreet.server.participants import who_counts
+    from highstreet.server.programmes import complaints, latest_programme, round_summaries
     from highstreet.server.releases import all_manifests
-    from highstreet.server.status import members_table, releases_table, rounds_table
+    from highstreet.server.status import complaints_table, members_table, releases_table, rounds_table
     from highstreet.server.vouching import current_edges
 
     opened = open_home(ctx, home)
@@ -74,8 +75,8 @@ def status(ctx: typer.Context, home: HomeOption = None) -> None:
     typer.echo(f"{charter.coop.name}, in {opened.root}; stores join at {opened.config().join_address}.")
     with closing(connect(opened.database)) as connection:
         edges = current_edges(connection, charter.coop.id)
-        colluders = charter.rounds.colluders
-        console.print(members_table(current_members(connection), edges, colluders=colluders))
+        counted = who_counts(connection, charter)
+        console.print(members_table(current_members(connection), edges, counted))
         matching = latest_matching(connection)
         if matching is not None:
             typer.echo(f"Matching {matching.number} is {matching.state}. {matching.failure}".rstrip())
@@ -88,6 +89,8 @@ def status(ctx: typer.Context, home: HomeOption = None) -> None:
         typer.echo(f"Training {latest.number} is {latest.state}. {latest.failure}".rstrip())
         typer.echo(f"It uses purchases made before {latest.as_of}.")
         console.print(rounds_table(round_summaries(connection, latest.programme_id)))
+        if (spoilt := complaints_table(complaints(connection, latest.programme_id))) is not None:
+            console.print(spoilt)
         console.print(releases_table(all_manifests(connection)))
 
 

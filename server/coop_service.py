@@ -23,6 +23,7 @@ from highstreet.audit.canonical import canonical_json
 from highstreet.audit.roster import Roster, read_roster
 from highstreet.audit.signing import SignatureKind, SignedDocument
 from highstreet.audit.vouches import Vouch
+from highstreet.audit.withdrawals import Withdrawal
 from highstreet.protos import coop_pb2, coop_pb2_grpc
 from highstreet.server.application import read_application
 from highstreet.server.database import connect
@@ -34,7 +35,15 @@ from highstreet.server.pki import Authority, certificate_serial
 from highstreet.server.refusals import refusal_name, refuse
 from highstreet.server.releases import latest_manifest, release_file
 from highstreet.server.throttle import Throttle
-from highstreet.server.vouching import current_vouches, letters_for, post, put_vouch, state
+from highstreet.server.vouching import (
+    current_vouches,
+    current_withdrawals,
+    letters_for,
+    post,
+    put_vouch,
+    put_withdrawal,
+    state,
+)
 
 __all__ = ["FORMAT_VERSION", "CoopDesk", "JoinService", "MemberService"]
 
@@ -169,15 +178,29 @@ class MemberService(coop_pb2_grpc.CoopServicer):
     def GetRoster(  # noqa: N802
         self, request: coop_pb2.RosterRequest, context: grpc.ServicerContext
     ) -> coop_pb2.RosterReply:
-        """Give the roster as of now, and the vouches between its members."""
+        """Give the roster as of now, the vouches between its members, and what was withdrawn of them."""
         self._member(context)
         with closing(connect(self._desk.home.database)) as connection:
             signed, vouches = self._desk.signed_roster(connection), current_vouches(connection)
-        wire = [
-            coop_pb2.Vouch(voucher_id=each.voucher_id, subject_id=each.subject_id, signature=each.signature)
-            for each in vouches
-        ]
-        return coop_pb2.RosterReply(roster=_to_wire(signed), vouches=wire)
+            withdrawals = current_withdrawals(connection)
+        return coop_pb2.RosterReply(
+            roster=_to_wire(signed),
+            vouches=[
+                coop_pb2.Vouch(
+                    voucher_id=each.voucher_id,
+                    subject_id=each.subject_id,
+                    signature=each.signature,
+                    replaces=each.replaces,
+                )
+                for each in vouches
+            ],
+            withdrawals=[
+                coop_pb2.Withdrawal(
+                    voucher_id=each.voucher_id, subject_id=each.subject_id, signature=each.signature
+                )
+                for each in withdrawals
+            ],
+        )
 
     def SendVouching(  # noqa: N802
         self, request: coop_pb2.VouchingMessage, context: grpc.ServicerContext
@@ -225,6 +248,7 @@ class MemberService(coop_pb2_grpc.CoopServicer):
             voucher_id=request.vouch.voucher_id,
             subject_id=request.vouch.subject_id,
             signature=request.vouch.signature,
+            replaces=tuple(request.vouch.replaces),
         )
         try:
             with closing(connect(self._desk.home.database)) as connection:
@@ -232,6 +256,25 @@ class MemberService(coop_pb2_grpc.CoopServicer):
         except VouchingRefusedError as error:
             refuse(context, error.refusal)
         return coop_pb2.PutVouchReply()
+
+    def WithdrawVouch(  # noqa: N802
+        self, request: coop_pb2.WithdrawVouchRequest, context: grpc.ServicerContext
+    ) -> coop_pb2.WithdrawVouchReply:
+        """Keep the caller's withdrawal of its vouch for another member."""
+        member = self._member(context)
+        self._count_letter(member, context)
+        withdrawal = Withdrawal(
+            voucher_id=request.withdrawal.voucher_id,
+            subject_id=request.withdrawal.subject_id,
+            signature=request.withdrawal.signature,
+        )
+        try:
+            with closing(connect(self._desk.home.database)) as connection:
+                roster = self._desk.read_roster(connection)
+                put_withdrawal(connection, withdrawal, roster, sender=member.member_id)
+        except VouchingRefusedError as error:
+            refuse(context, error.refusal)
+        return coop_pb2.WithdrawVouchReply()
 
     def LatestRelease(  # noqa: N802
         self, request: coop_pb2.LatestReleaseRequest, context: grpc.ServicerContext

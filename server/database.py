@@ -135,6 +135,30 @@ _MIGRATIONS = (
         FOREIGN KEY (programme_id, round) REFERENCES rounds (programme_id, round)
     ) STRICT;
     """,
+    # Before a set is announced the committee looks the contributions through.
+    """
+    CREATE TABLE complaints (
+        programme_id TEXT NOT NULL,
+        round        INTEGER NOT NULL,
+        contributor  TEXT NOT NULL REFERENCES members (member_id),
+        complainer   TEXT NOT NULL REFERENCES members (member_id),
+        left_out     INTEGER NOT NULL,
+        at_fault     INTEGER NOT NULL,
+        PRIMARY KEY (programme_id, round, contributor, complainer),
+        FOREIGN KEY (programme_id, round) REFERENCES rounds (programme_id, round)
+    ) STRICT;
+    """,
+    # Ids, ascending, a space between two.
+    """
+    ALTER TABLE vouches ADD COLUMN replaces TEXT NOT NULL DEFAULT '';
+    CREATE TABLE withdrawals (
+        number    INTEGER PRIMARY KEY AUTOINCREMENT,
+        voucher   TEXT NOT NULL REFERENCES members (member_id),
+        subject   TEXT NOT NULL REFERENCES members (member_id),
+        signature BLOB NOT NULL,
+        UNIQUE (voucher, subject)
+    ) STRICT;
+    """,
     # A matching is a run of its own kind; the sum of its tables is its one round.
     """
     ALTER TABLE programmes ADD COLUMN kind TEXT NOT NULL DEFAULT 'training'

@@ -6,7 +6,7 @@ import datetime
 import secrets
 import shutil
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cryptography import x509
@@ -15,12 +15,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from highstreet.audit.charter import COOP_LEARNING, Charter, CoopIdentity, PrivacyTerms, RoundTerms
 from highstreet.audit.charter_format import from_toml, to_toml
-from highstreet.audit.claims import check_promise, releases_of
+from highstreet.audit.claims import check_promise
 from highstreet.audit.signing import SignatureKind, SignedDocument
 from highstreet.audit.sums import refuse_impossible_sums
 from highstreet.files import access_error, make_private_folder, read_limited, sync_folder, write_private
-from highstreet.privacy.calibration import calibrate_noise_multiplier
-from highstreet.privacy.releases import NoisePlacement
+from highstreet.privacy.releases import NoisePlacement, PrivacyUnit, Weighting
 from highstreet.server.database import connect
 from highstreet.server.errors import CoopExistsError, SettingsError
 from highstreet.server.home import CoopHome, Ports, ServerConfig
@@ -63,35 +62,56 @@ class Founding:
 
 
 def default_charter(
-    name: str, *, epsilon: float, delta: float, today: datetime.date, floor: int | None = None
+    name: str,
+    *,
+    epsilon: float,
+    delta: float,
+    today: datetime.date,
+    floor: int | None = None,
+    shops_per_person: int | None = None,
+    trainings: int = 1,
 ) -> Charter:
-    """Return a charter with the default programme, its noise set so that it costs just under epsilon.
+    """Return a charter with the default programme, its noise set so that a period costs just under epsilon.
 
     The programme ends with a private evaluation, so that a release says how good it is; that is paid for too.
     The noise is added once, in the sum: so much that any `floor` stores, less the colluders, make all of it.
 
     Args:
         name: what people call the co-op.
-        epsilon: what one training may cost a customer of one shop, at most.
+        epsilon: what a period's trainings together may cost whoever is protected, at most.
         delta: goes with epsilon.
         today: the day the co-op is made.
         floor: fewest stores in a sum; the default of RoundTerms when None.
+        shops_per_person: protect a person in up to so many shops, each contribution divided by that; when
+            None, a customer of one shop.
+        trainings: how many trainings share epsilon in a period.
 
     Raises:
         CharterError: the floor does not go with the colluders, or sums over so many stores cannot be taken.
     """
-    # Imported here: it brings torch, which nothing else in this file needs.
-    from highstreet.models.programme import default_plan
+    # Imported here: it brings the models, which nothing else in this file needs.
+    from highstreet.audit.drafting import draft_plan
 
-    params = {"holdout_days": _HOLDOUT_DAYS}
-    factor = calibrate_noise_multiplier(
-        releases_of(default_plan(noise_multiplier=1.0, params=params)), epsilon=epsilon, delta=delta
-    )
+    privacy = PrivacyTerms(epsilon=epsilon, delta=delta, noise=NoisePlacement.ONCE_IN_SUM)
+    if shops_per_person is not None:
+        privacy = replace(
+            privacy,
+            privacy_unit=PrivacyUnit.PERSON,
+            weighting=Weighting.ONE_OVER_MOST,
+            shops_per_person=shops_per_person,
+        )
     charter = Charter(
         coop=CoopIdentity(id=secrets.token_hex(16), name=name, created=today.isoformat()),
         purposes=(COOP_LEARNING,),
-        plan=default_plan(noise_multiplier=factor, params=params),
-        privacy=PrivacyTerms(epsilon=epsilon, delta=delta, noise=NoisePlacement.ONCE_IN_SUM),
+        plan=draft_plan(
+            epsilon=epsilon,
+            delta=delta,
+            weighting=privacy.weighting,
+            shops_per_person=privacy.shops_per_person,
+            trainings=trainings,
+            params={"holdout_days": _HOLDOUT_DAYS},
+        ),
+        privacy=privacy,
         rounds=RoundTerms() if floor is None else RoundTerms(cohort_floor=floor),
         bias_limits=_BIAS_LIMITS,
     )

@@ -22,10 +22,11 @@ from highstreet.audit.matchings import (
     table_request,
 )
 from highstreet.audit.requests import sign_request
+from highstreet.audit.sums import sum_deadline
 from highstreet.privacy.matching import HolderKeys
 from highstreet.privacy.secure_sum import OpenedSum, sum_evidence
 from highstreet.protos.rounds_pb2 import MatchReply
-from highstreet.server.announcing import announced_set
+from highstreet.server.announcing import settle_set
 from highstreet.server.asked_matching import AskedMatching
 from highstreet.server.asked_round import AskedRound
 from highstreet.server.checkpoints import Checkpoints, Outcome, Programme, Stage
@@ -152,10 +153,9 @@ class MatchingRun:
             return asked.give_message(offers, evaluated[member.member_id], table.signed)
 
         rounds = self.charter.rounds
-        announced_set(table, book, self._line(), key=self.key, terms=rounds, message=message)
         ends = part_ends(self.charter, opened_at=asked.opened.opened_at, part=MatchingPart.SUM)
-        # Stores give nothing for a sum from twice a round's deadline on.
-        deadline = min(ends, table.opened.opened_at + 2 * rounds.deadline_seconds)
+        deadline = min(ends, sum_deadline(self.charter, opened_at=table.opened.opened_at))
+        settle_set(table, book, self._line(), key=self.key, terms=rounds, message=message, deadline=deadline)
         opened_sum = open_sum(table, book, self._line(), deadline=deadline, surplus=rounds.colluders)
         book.close_table(
             table.opened,

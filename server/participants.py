@@ -7,11 +7,15 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from highstreet.audit.charter import Charter
-from highstreet.audit.roster import Edge, trusted_members
-from highstreet.server.membership import current_members
-from highstreet.server.vouching import current_edges
+from highstreet.audit.roster import Member as RosterMember
+from highstreet.audit.roster import Roster, trusted_members
+from highstreet.audit.strikes import struck_for
+from highstreet.audit.vouches import verified_edges, verified_replacements
+from highstreet.audit.withdrawals import verified_withdrawals
+from highstreet.server.membership import current_members, members_ever
+from highstreet.server.vouching import current_edges, vouches_ever, withdrawals_ever
 
-__all__ = ["Participants", "current_participants", "largest_circle"]
+__all__ = ["Participants", "current_participants", "largest_circle", "who_counts"]
 
 #: Fewest stores a secure sum hides one among.
 _LEAST = 3
@@ -69,18 +73,52 @@ def current_participants(connection: sqlite3.Connection, charter: Charter) -> Pa
     Each store decides for itself whom it counts, from the same vouches (`audit.roster.trusted_members`), and
     refuses a round with anybody else in it; so only members who all count for each other are asked.
     """
-    ids = sorted(member.member_id for member in current_members(connection))
-    edges = current_edges(connection, charter.coop.id)
+    counted = who_counts(connection, charter)
     return Participants(
-        member_ids=largest_circle(ids, edges, colluders=charter.rounds.colluders),
-        members=len(ids),
+        member_ids=largest_circle(counted),
+        members=len(counted),
         needed=max(_LEAST, charter.rounds.cohort_floor),
     )
 
 
-def largest_circle(
-    member_ids: Collection[str], edges: Collection[Edge], *, colluders: int
-) -> tuple[str, ...]:
+def who_counts(connection: sqlite3.Connection, charter: Charter) -> dict[str, frozenset[str]]:
+    """Return for each member whom its store counts, itself included, as far as the coordinator can know.
+
+    A store that saw a member replaced keeps that in mind when those who said so have left. So everybody who
+    was ever a member is asked here whom it would count, every vouch ever given taken together, and has what
+    these say of former ids held for it: in doubt a member is left out, where its store would refuse.
+    """
+    colluders, coop_id = charter.rounds.colluders, charter.coop.id
+    ids = frozenset(member.member_id for member in current_members(connection))
+    edges = current_edges(connection, coop_id)
+    ever, given = _everybody(connection, coop_id), vouches_ever(connection)
+    replacements = verified_replacements(ever, given)
+    edges_ever = verified_edges(ever, given) if replacements else frozenset()
+    withdrawn = verified_withdrawals(ever, withdrawals_ever(connection))
+    counted = {}
+    for me in sorted(ids):
+        ever_ids = (member.member_id for member in ever.members)
+        speakers = trusted_members(ever_ids, edges_ever, me=me, colluders=colluders)
+        struck = struck_for(me, ids, replacements, speakers=speakers, withdrawn=withdrawn)
+        counted[me] = trusted_members(ids - struck, edges, me=me, colluders=colluders)
+    return counted
+
+
+def _everybody(connection: sqlite3.Connection, coop_id: str) -> Roster:
+    """Everybody who ever joined, as a roster that nobody is shown; names may repeat."""
+    members = tuple(
+        RosterMember(
+            member_id=member.member_id,
+            name=member.name,
+            signing_public_key=member.signing_public_key,
+            encryption_public_key=member.encryption_public_key,
+        )
+        for member in members_ever(connection)
+    )
+    return Roster(coop_id=coop_id, number=0, members=members)
+
+
+def largest_circle(counted: Mapping[str, Collection[str]]) -> tuple[str, ...]:
     """Return the most members who all count for each other, in order; the same for the same vouches.
 
     That is a largest clique of the graph of who counts mutually for whom, found by branch and bound. After
@@ -88,18 +126,15 @@ def largest_circle(
     circle all the same, and nobody could be added to it.
 
     Args:
-        member_ids: who is in.
-        edges: vouches that hold.
-        colluders: c of the charter.
+        counted: by member, whom its store counts.
 
-    >>> largest_circle("abcd", {(x, y) for x in "abc" for y in "abc"}, colluders=1)
-    ('a', 'b', 'c')
+    >>> largest_circle({"a": "abc", "b": "ab", "c": "abc"})
+    ('a', 'b')
     """
-    ordered = sorted(member_ids)
-    trusted = {me: trusted_members(ordered, edges, me=me, colluders=colluders) for me in ordered}
+    ordered = sorted(counted)
     number = {member_id: at for at, member_id in enumerate(ordered)}
     mutual = [
-        sum(1 << number[other] for other in trusted[me] if other != me and me in trusted[other])
+        sum(1 << number[other] for other in counted[me] if other != me and me in counted[other])
         for me in ordered
     ]
     return tuple(ordered[at] for at in _bits(_largest_clique(mutual)))

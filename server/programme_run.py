@@ -15,13 +15,14 @@ from highstreet.audit.errors import CharterError
 from highstreet.audit.requests import mechanism_of, sign_request
 from highstreet.audit.scorecard import scorecard
 from highstreet.audit.signing import SignatureKind, SignedDocument
-from highstreet.audit.sums import refuse_impossible_sum
+from highstreet.audit.sums import refuse_impossible_sum, sum_deadline
+from highstreet.audit.weights import customer_weight
 from highstreet.models.plan import PhasePlan
 from highstreet.models.programme import initial_state
 from highstreet.models.state import SharedState
 from highstreet.protos.rounds_pb2 import RoundRequest, SignedRequest
 from highstreet.server.aggregation import close_phase
-from highstreet.server.announcing import announced_set
+from highstreet.server.announcing import settle_set
 from highstreet.server.asked_round import AskedRound
 from highstreet.server.checkpoints import Checkpoints, Outcome, Programme
 from highstreet.server.errors import ProgrammeFailedError, PublishError
@@ -98,7 +99,7 @@ class ProgrammeRun:
         return state
 
     def _hold(self, book: Checkpoints, phase: PhasePlan, state: SharedState) -> SharedState:
-        """Hold one round: contributions, one announced set, its sum, the state that follows."""
+        """Hold one round: contributions, one set of those that can be used, its sum, the next state."""
         asked = self._asked(book, phase, state)
         line = Line(
             carrier=self.carrier,
@@ -107,15 +108,17 @@ class ProgrammeRun:
             sleep=self.sleep,
         )
         message = asked.contribute_message()
-        announced = announced_set(
+        ends = sum_deadline(self.charter, opened_at=asked.opened.opened_at)
+        settle_set(
             asked,
             book,
             line,
             key=self.key,
             terms=self.charter.rounds,
             message=lambda member: message,
+            deadline=ends,
         )
-        opened_sum = open_sum(asked, book, line, deadline=announced.at + self.charter.rounds.deadline_seconds)
+        opened_sum = open_sum(asked, book, line, deadline=ends)
         outcome = Outcome(
             contributors=len(opened_sum.contributors),
             answers=opened_sum.answers,
@@ -169,7 +172,7 @@ class ProgrammeRun:
             rounds=len(contributors),
             participants=min(contributors),
             roster_sha256=RoundRequest.FromString(last.request).roster_sha256,
-            evaluation=scorecard(sums),
+            evaluation=scorecard(sums, weight=customer_weight(self.charter.privacy)),
         )
 
     def _request(self, phase: PhasePlan, state: SharedState, *, opened_at: int) -> tuple[bytes, bytes]:

@@ -15,9 +15,11 @@ from highstreet.server.errors import ProgrammeRefusedError
 from highstreet.server.participants import current_participants
 
 __all__ = [
+    "Complaint",
     "Programme",
     "RoundSummary",
     "as_of_day",
+    "complaints",
     "latest_of_kind",
     "latest_programme",
     "programme",
@@ -93,6 +95,25 @@ class RoundSummary:
             return ""
         checked = "checked" if self.is_checked else "not checked"
         return f"{self.answers}, {checked}" + (f", {self.wrong} wrong" if self.wrong else "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Complaint:
+    """One contribution that members of a round's committee could not use.
+
+    Attributes:
+        phase: of the round.
+        contributor: whose it was: name and member id.
+        complainers: the names of those who could not use it, in order.
+        left_out: whether the sum was opened without it, or could not be.
+        at_fault: whether more complained than the charter's colluders, so that one of them spoke the truth.
+    """
+
+    phase: str
+    contributor: str
+    complainers: tuple[str, ...]
+    left_out: bool
+    at_fault: bool
 
 
 def as_of_day(text: str) -> int:
@@ -204,6 +225,32 @@ def round_summaries(connection: sqlite3.Connection, programme_id: str) -> list[R
         (programme_id,),
     )
     return [RoundSummary(**dict(row)) for row in rows]
+
+
+def complaints(connection: sqlite3.Connection, programme_id: str) -> list[Complaint]:
+    """Return whose contributions could not be used in a programme's rounds, and who said so."""
+    rows = connection.execute(
+        "SELECT phase, one.name || ' (' || contributor || ')' AS contributor, other.name AS complainer,"
+        " left_out, at_fault FROM complaints JOIN rounds USING (programme_id, round)"
+        " JOIN members AS one ON one.member_id = contributor"
+        " JOIN members AS other ON other.member_id = complainer"
+        " WHERE programme_id = ? ORDER BY round, contributor, complainer",
+        (programme_id,),
+    )
+    found: dict[tuple[str, str, bool, bool], list[str]] = {}
+    for row in rows:
+        key = (row["phase"], row["contributor"], bool(row["left_out"]), bool(row["at_fault"]))
+        found.setdefault(key, []).append(row["complainer"])
+    return [
+        Complaint(
+            phase=phase,
+            contributor=contributor,
+            complainers=tuple(names),
+            left_out=left_out,
+            at_fault=at_fault,
+        )
+        for (phase, contributor, left_out, at_fault), names in found.items()
+    ]
 
 
 def _from_row(row: sqlite3.Row | None) -> Programme | None:

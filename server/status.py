@@ -2,40 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 
 from rich.table import Table
 from rich.text import Text
 
 from highstreet.audit.manifest import Manifest
-from highstreet.audit.roster import Edge, trusted_members
+from highstreet.audit.roster import Edge
 from highstreet.audit.scorecard import RANKINGS
+from highstreet.privacy.claims import Claim
+from highstreet.privacy.releases import Weighting
 from highstreet.server.membership import Member
-from highstreet.server.programmes import RoundSummary
+from highstreet.server.programmes import Complaint, RoundSummary
 
-__all__ = ["evaluation_table", "members_table", "releases_table", "rounds_table"]
+__all__ = ["complaints_table", "evaluation_table", "members_table", "releases_table", "rounds_table"]
 
 #: Which products were to be found; "new" ones were new to their customer.
 _PARTS = {"all": "all", "novel": "new"}
 
 
-def members_table(members: Sequence[Member], edges: frozenset[Edge], *, colluders: int) -> Table:
+def members_table(
+    members: Sequence[Member], edges: frozenset[Edge], counted: Mapping[str, Collection[str]]
+) -> Table:
     """Show who is in and since when, who vouches for each, and for how many of the others it counts.
 
     Args:
         members: in the order to show.
-        edges: the vouches that hold between them.
-        colluders: c of the charter.
+        edges: the vouches that stand between them.
+        counted: by member, whom its store counts.
     """
     table = Table(
         "shop", "member id", "joined", "vouched for by", "counts for", title="Members", title_justify="left"
     )
     ids = [member.member_id for member in members]
-    trusted = {me: trusted_members(ids, edges, me=me, colluders=colluders) for me in ids}
     for member in members:
         vouchers = [each.name for each in members if (each.member_id, member.member_id) in edges]
-        counting = sum(member.member_id in trusted[me] for me in ids if me != member.member_id)
+        counting = sum(member.member_id in counted[me] for me in ids if me != member.member_id)
         table.add_row(
             Text(member.name),
             member.member_id,
@@ -61,6 +64,30 @@ def rounds_table(rounds: Sequence[RoundSummary]) -> Table:
     return table
 
 
+def complaints_table(complaints: Sequence[Complaint]) -> Table | None:
+    """Show whose contributions the committees could not use, and who said so; None when they could use all.
+
+    One of the two is at fault; which of them is sure only where more complain than may lie.
+    """
+    if not complaints:
+        return None
+    table = Table(
+        "phase",
+        "contribution of",
+        "cannot be opened by",
+        "what became of it",
+        title="Contributions that did not open",
+        title_justify="left",
+    )
+    for each in complaints:
+        became = "left out" if each.left_out else "kept, enough others could"
+        fault = "; its sender is at fault" if each.at_fault else "; sender or complainer is at fault"
+        table.add_row(
+            Text(each.phase), Text(each.contributor), Text(", ".join(each.complainers)), became + fault
+        )
+    return table
+
+
 def releases_table(manifests: Sequence[Manifest]) -> Table:
     """Show releases, newest first, with what each cost."""
     table = Table(
@@ -82,10 +109,14 @@ def releases_table(manifests: Sequence[Manifest]) -> Table:
             str(manifest.participants),
             str(manifest.rounds),
             f"epsilon {customer.printed_epsilon}, delta {customer.delta:g}",
-            f"epsilon {person.printed_epsilon}, delta {person.delta:g}, k = {person.k}",
+            f"epsilon {person.printed_epsilon}, delta {person.delta:g}, k = {person.k}{_divided(person)}",
             f"{manifest.model_bytes:,}",
         )
     return table
+
+
+def _divided(person: Claim) -> str:
+    return "" if person.weighting is Weighting.WHOLE else ", contributions divided"
 
 
 def evaluation_table(manifests: Sequence[Manifest]) -> Table | None:

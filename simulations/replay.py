@@ -43,6 +43,7 @@ _CODE = {
         "models",
         "privacy",
         "privacy/secure_sum",
+        "audit/drafting.py",
         "client/contribution.py",
         "simulations/person_weights.py",
         "simulations/secure_sums.py",

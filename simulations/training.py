@@ -19,16 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from highstreet.audit.charter import RoundTerms
-from highstreet.audit.claims import releases_of
+from highstreet.audit.drafting import draft_plan
 from highstreet.audit.requests import mechanism_under
 from highstreet.client.contribution import clipped_sum
 from highstreet.models.plan import ModelPlan, PhasePlan
-from highstreet.models.programme import apply_sum, default_plan, initial_state
+from highstreet.models.programme import apply_sum, initial_state
 from highstreet.models.schema import FeatureSchema
-from highstreet.models.settings import Settings
 from highstreet.models.shop import ShopData
 from highstreet.models.state import SharedState
-from highstreet.privacy.calibration import calibrate_noise_multiplier
 from highstreet.privacy.mechanism import GaussianMechanism
 from highstreet.privacy.noise import SeededNoise
 from highstreet.privacy.releases import Weighting
@@ -43,31 +41,18 @@ Step = Callable[[str, int, int], None]
 _Adder = Callable[[PhasePlan, Sequence[NDArray[np.float64]], SeededNoise], tuple[NDArray[np.float64], float]]
 FirstSums = dict[tuple[str, int], NDArray[np.float64]]
 
-#: Clients per store, and the ridge of the co-occurrence in customers, both by weight: the defaults times the
-#: mean weight in weeks 1 to 40 of the sample (0.316 where k is known, 1/20 where it is not). Sums of weights
-#: over the number of customers would be means that are too small. Public, as the defaults are.
-_BY_WEIGHT: dict[Weighting, tuple[int, float]] = {
-    Weighting.WHOLE: (75, Settings().cooccurrence_ridge),
-    Weighting.ONE_OVER_SHOPS: (24, 20.0),
-    Weighting.ONE_OVER_MOST: (4, 3.0),
-}
-
 
 def plan_for(
     schema: FeatureSchema, epsilon: float | None, weighting: Weighting = Weighting.WHOLE
 ) -> ModelPlan:
-    """Return the default programme at an epsilon with DELTA, or without noise.
-
-    The noise multiplier is calibrated over the programme's releases by the shipped accountant: for a customer
-    at a store, which with weights is also the claim for a person.
-    """
-    clients, ridge = _BY_WEIGHT[weighting]
-    params = {"cooccurrence_ridge": ridge}
-    plan = partial(default_plan, schema, clients_per_store=clients, params=params)
-    if epsilon is None:
-        return plan(noise_multiplier=0.0)
-    releases = list(releases_of(plan(noise_multiplier=1.0)))
-    return plan(noise_multiplier=calibrate_noise_multiplier(releases, epsilon=epsilon, delta=DELTA))
+    """Return the default programme at an epsilon with DELTA, or without noise, as a charter gets it."""
+    return draft_plan(
+        epsilon=epsilon,
+        delta=DELTA,
+        weighting=weighting,
+        shops_per_person=STORES_PER_PERSON,
+        schema=schema,
+    )
 
 
 def shops_per_person(weighting: Weighting) -> int:

@@ -8,6 +8,8 @@ from highstreet.privacy.secure_sum.contribution import (
 )
 from highstreet.privacy.secure_sum.errors import SumRefusal, SumRefusedError
 from highstreet.privacy.secure_sum.evidence import ReadSum, read_evidence, sum_evidence
+from highstreet.privacy.secure_sum.inspections import Inspections
+from highstreet.privacy.secure_sum.judgement import Judgement, judge
 from highstreet.privacy.secure_sum.member import CommitteeSeat, MemberKeys, PreparedReply
 from highstreet.privacy.secure_sum.opening import OpenedSum, Opening
 from highstreet.privacy.secure_sum.round_context import RoundContext
@@ -24,6 +26,8 @@ __all__ = [
     "CommitteeSeat",
     "CommitteeTerms",
     "CountedMembers",
+    "Inspections",
+    "Judgement",
     "MadeContribution",
     "Member",
     "MemberKeys",
@@ -37,6 +41,7 @@ __all__ = [
     "SumRefusedError",
     "choose_committee",
     "contribute",
+    "judge",
     "open_contribution",
     "read_evidence",
     "sum_evidence",

@@ -1,4 +1,4 @@
-"""An announced set: the contributors of one sum, named by one hash that the coordinator signs."""
+"""A set of contributions that the coordinator signed for one committee member, named by one hash."""
 
 from __future__ import annotations
 
@@ -6,18 +6,35 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from highstreet.privacy.secure_sum.contribution import Header, read_header
-from highstreet.privacy.secure_sum.errors import SumRefusal, SumRefusedError
-from highstreet.privacy.secure_sum.round_context import RoundContext
-from highstreet.privacy.secure_sum.signatures import Signed, is_signed_by
-from highstreet.protos.secure_sum_pb2 import SumAgreementRequest, SumEntry, SumHeader, SumRequest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-__all__ = ["AnnouncedSet", "announcement", "read_announced_set", "set_sha256"]
+from highstreet.privacy.secure_sum.contribution import Header, OpenedContribution, read_header
+from highstreet.privacy.secure_sum.errors import InvalidRoundError, SumRefusal, SumRefusedError
+from highstreet.privacy.secure_sum.limits import SUM_REQUEST_LIMIT_BYTES
+from highstreet.privacy.secure_sum.round_context import RoundContext
+from highstreet.privacy.secure_sum.set_messages import SetMessage
+from highstreet.privacy.secure_sum.signatures import Signed, is_signed_by, sign
+from highstreet.protos.secure_sum_pb2 import (
+    SumAgreementRequest,
+    SumEntry,
+    SumHeader,
+    SumInspectionRequest,
+    SumRequest,
+)
+
+__all__ = [
+    "AnnouncedSet",
+    "add_boxes",
+    "announce_to",
+    "announcement",
+    "read_announced_set",
+    "set_sha256",
+]
 
 
 @dataclass(frozen=True, slots=True)
 class AnnouncedSet:
-    """A set that the coordinator announced to one committee member, checked against the round.
+    """A set that the coordinator showed to one committee member, checked against the round.
 
     Attributes:
         sha256: names it.
@@ -41,9 +58,39 @@ def announcement(request_sha256: bytes, member_id: str, set_hash: bytes) -> byte
     return request_sha256 + member_id.encode() + set_hash
 
 
-def read_announced_set(
-    message: SumAgreementRequest | SumRequest, context: RoundContext, member_id: str
-) -> AnnouncedSet:
+def announce_to(
+    member_id: str, set_hash: bytes, *, kind: Signed, context: RoundContext, key: Ed25519PrivateKey
+) -> bytes:
+    """Return the coordinator's signature with which a set is shown to one committee member.
+
+    Raises:
+        InvalidRoundError: the key is not the one the stores know.
+    """
+    if key.public_key().public_bytes_raw() != context.coordinator_public_key:
+        raise InvalidRoundError("The key is not the one that signed the round's request.")
+    return sign(kind, announcement(context.request_sha256, member_id, set_hash), key)
+
+
+def add_boxes(
+    message: SumInspectionRequest | SumRequest,
+    contributions: Iterable[OpenedContribution],
+    *,
+    context: RoundContext,
+    position: int,
+) -> None:
+    """Put the contributions into a request, each with its box for one position.
+
+    Raises:
+        InvalidRoundError: they are over the limit of a request.
+    """
+    listed = list(contributions)
+    if len(listed) * context.box_bytes(position) > SUM_REQUEST_LIMIT_BYTES:
+        raise InvalidRoundError("The boxes of the set are over the limit of a request.")
+    for each in listed:
+        message.entries.add(header=each.header_bytes, signature=each.signature, box=each.boxes[position - 1])
+
+
+def read_announced_set(message: SetMessage, context: RoundContext, member_id: str) -> AnnouncedSet:
     """Check all that can be checked of a set before a box is opened, but for the member's own contribution.
 
     Raises:
@@ -67,9 +114,9 @@ def read_announced_set(
     return AnnouncedSet(announced, headers)
 
 
-def _signed_as(
-    message: SumAgreementRequest | SumRequest,
-) -> tuple[Signed, Sequence[SumHeader] | Sequence[SumEntry]]:
+def _signed_as(message: SetMessage) -> tuple[Signed, Sequence[SumHeader] | Sequence[SumEntry]]:
     if isinstance(message, SumAgreementRequest):
         return Signed.SUM_AGREEMENT_REQUEST, message.headers
+    if isinstance(message, SumInspectionRequest):
+        return Signed.SUM_INSPECTION_REQUEST, message.entries
     return Signed.SUM_REQUEST, message.entries

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from google.protobuf.message import DecodeError
 
@@ -11,7 +13,20 @@ from highstreet.privacy.secure_sum.round_context import RoundContext
 from highstreet.privacy.secure_sum.signatures import Signed, is_signed_by, sign
 from highstreet.protos.secure_sum_pb2 import SignedSumAnswer, SumAnswer, SumRefusalCode
 
-__all__ = ["read_answer", "signed_answer", "signed_refusal"]
+__all__ = ["GivenReply", "read_answer", "signed_answer", "signed_refusal"]
+
+
+@dataclass(frozen=True, slots=True)
+class GivenReply:
+    """What a committee member said when it was asked to look, to agree or to answer.
+
+    Attributes:
+        member_id: who.
+        refusal: None when it did; else the code, UNAVAILABLE for codes not known here.
+    """
+
+    member_id: str
+    refusal: SumRefusal | None
 
 
 def signed_answer(

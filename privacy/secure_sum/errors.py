@@ -58,6 +58,7 @@ class SumRefusal(IntEnum):
     AGREEMENT_REQUEST = 32
     AGREEMENT_COMMITTEE = 33
     AGREEMENT_SET = 34
+    INSPECTION = 35
     FEW_ANSWERS = 36
     CONTRADICTION = 37
 
@@ -105,6 +106,7 @@ _FACTS = {
     SumRefusal.AGREEMENT_REQUEST: "an agreement belongs to another request",
     SumRefusal.AGREEMENT_COMMITTEE: "an agreement is of another committee",
     SumRefusal.AGREEMENT_SET: "an agreement is to another set than the announced one",
+    SumRefusal.INSPECTION: "an inspection is not of a committee member, of this round and of these boxes",
     SumRefusal.FEW_ANSWERS: "a sum is shown with too few of the committee's answers to be believed",
     SumRefusal.CONTRADICTION: "the answers a sum is shown with contradict each other",
 }
@@ -143,7 +145,7 @@ class OpeningStateError(SecureSumError):
 
 
 class BelowFloorError(SecureSumError):
-    """Too few contributions to announce a set; the committee would refuse it.
+    """Too few contributions that can be used to announce a set; the committee would refuse it.
 
     Attributes:
         missing: how many more contributions are needed.
@@ -151,7 +153,7 @@ class BelowFloorError(SecureSumError):
 
     def __init__(self, *, contributions: int, floor: int) -> None:
         super().__init__(
-            f"{contributions} stores contributed to the round, fewer than the floor of {floor}; "
+            f"{contributions} contributions to the round can be used, fewer than the floor of {floor}; "
             "no set was announced.",
             next_step="Wait for more contributions, or let the round lapse.",
         )

@@ -1,4 +1,4 @@
-"""The committee member: agrees to one announced set per round, and gives its share of that set's sum."""
+"""The committee member: looks boxes through, agrees to one set per round, gives its share of the sum."""
 
 from __future__ import annotations
 
@@ -9,31 +9,30 @@ from enum import StrEnum
 import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-from google.protobuf.message import DecodeError
 
 from highstreet.privacy.secure_sum.agreement import check_agreements, signed_agreement
 from highstreet.privacy.secure_sum.announced_set import AnnouncedSet, read_announced_set
 from highstreet.privacy.secure_sum.answer import signed_answer, signed_refusal
+from highstreet.privacy.secure_sum.contribution import Header
 from highstreet.privacy.secure_sum.errors import InvalidRoundError, SumRefusal, SumRefusedError
 from highstreet.privacy.secure_sum.field import MODULUS, FieldVector, from_bytes, to_bytes
+from highstreet.privacy.secure_sum.inspection import signed_inspection
 from highstreet.privacy.secure_sum.keystream import expand_seed
-from highstreet.privacy.secure_sum.limits import (
-    AGREEMENT_REQUEST_LIMIT_BYTES,
-    FORMAT_VERSION,
-    HASH_BYTES,
-    MAX_COMMITTEE,
-    MAX_MEMBERS,
-    SUM_REQUEST_LIMIT_BYTES,
-)
+from highstreet.privacy.secure_sum.limits import HASH_BYTES
 from highstreet.privacy.secure_sum.round_context import RoundContext
 from highstreet.privacy.secure_sum.sealing import open_box
-from highstreet.privacy.secure_sum.wire import refuse_many_fields
-from highstreet.protos.secure_sum_pb2 import SumAgreementRequest, SumRequest
+from highstreet.privacy.secure_sum.set_messages import SetMessage, read_set_message
+from highstreet.protos.secure_sum_pb2 import (
+    SumAgreementRequest,
+    SumEntry,
+    SumInspectionRequest,
+    SumRequest,
+)
 
 __all__ = ["CommitteeSeat", "MemberKeys", "PreparedReply", "SeatState"]
 
-#: Fields of an agreement request and of a sum request besides those that are repeated.
-_OWN_FIELDS = 4
+#: What is wrong with a box that its contributor signed, and nobody else can have made.
+_BAD_BOX = frozenset({SumRefusal.BOX_SEAL, SumRefusal.SHARE_RANGE})
 
 
 class SeatState(StrEnum):
@@ -93,6 +92,31 @@ class CommitteeSeat:
         """The seat, 1 .. m."""
         return _position(self.context, self.member_id)
 
+    def inspect(self, inspection_request: bytes, keys: MemberKeys) -> bytes:
+        """Look contributions through; say which of them hold no share for this seat.
+
+        It binds this member to nothing and may be asked for again, of other contributions too. What comes
+        out is the same whatever honest contributors shared: their boxes open, and hold a share.
+
+        Args:
+            inspection_request: as it came from the coordinator.
+            keys: this member's own.
+
+        Raises:
+            SumRefusedError: with the code that may be sent back (see `inspection_refusal`); BOX_DIGEST or
+                BOX_SIZE for a box that is not the one its contributor signed.
+            InvalidRoundError: the keys are not this member's.
+        """
+        self._check_keys(keys)
+        message = read_set_message(inspection_request, SumInspectionRequest)
+        shown = self._sound_set(message)
+        bad = [
+            header.sha256
+            for entry, header in zip(message.entries, shown.headers, strict=True)
+            if not self._is_usable(entry, header, keys.encryption)
+        ]
+        return signed_inspection(self.context, self.member_id, keys.signing, (shown.sha256, bad))
+
     def agree(self, agreement_request: bytes, keys: MemberKeys) -> PreparedReply:
         """Check an announced set and sign an agreement to it; nothing may leave before it is recorded.
 
@@ -110,7 +134,7 @@ class CommitteeSeat:
             InvalidRoundError: the keys are not this member's.
         """
         self._check_keys(keys)
-        announced = self._checked_set(_read_agreement_request(agreement_request))
+        announced = self._checked_set(read_set_message(agreement_request, SumAgreementRequest))
         body = signed_agreement(self.context, self.member_id, keys.signing, announced.sha256)
         return PreparedReply(seat=replace(self, agreed_set_sha256=announced.sha256), _body=body)
 
@@ -131,7 +155,7 @@ class CommitteeSeat:
             InvalidRoundError: the keys are not this member's.
         """
         self._check_keys(keys)
-        message = _read_sum_request(sum_request)
+        message = read_set_message(sum_request, SumRequest)
         announced = self._checked_set(message)
         check_agreements(message.agreements, self.context, announced_sha256=announced.sha256)
         total = self._summed_shares(message, announced, keys.encryption)
@@ -143,6 +167,11 @@ class CommitteeSeat:
             values=to_bytes(total),
         )
         return PreparedReply(seat=replace(self, agreed_set_sha256=announced.sha256), _body=body)
+
+    def inspection_refusal(self, code: SumRefusal, keys: MemberKeys) -> bytes:
+        """Return a signed refusal to look: the code and no word more."""
+        self._check_keys(keys)
+        return signed_inspection(self.context, self.member_id, keys.signing, code)
 
     def agreement_refusal(self, code: SumRefusal, keys: MemberKeys) -> bytes:
         """Return a signed refusal to agree: the code and no word more."""
@@ -165,13 +194,35 @@ class CommitteeSeat:
 
     def _checked_set(self, message: SumAgreementRequest | SumRequest) -> AnnouncedSet:
         """Return a set this member may be bound to: sound, with its own contribution, and no second one."""
-        announced = read_announced_set(message, self.context, self.member_id)
-        for header in announced.headers:
-            if header.contributor_id == self.member_id and header.sha256 != self.own_header_sha256:
-                raise SumRefusedError(SumRefusal.OWN_CONTRIBUTION)
+        announced = self._sound_set(message)
         if self.agreed_set_sha256 not in (None, announced.sha256):
             raise SumRefusedError(SumRefusal.SECOND_SET)
         return announced
+
+    def _sound_set(self, message: SetMessage) -> AnnouncedSet:
+        """Return a set that fits the round, with its own contribution as this member sent it."""
+        shown = read_announced_set(message, self.context, self.member_id)
+        for header in shown.headers:
+            if header.contributor_id == self.member_id and header.sha256 != self.own_header_sha256:
+                raise SumRefusedError(SumRefusal.OWN_CONTRIBUTION)
+        return shown
+
+    def _is_usable(self, entry: SumEntry, header: Header, encryption_key: X25519PrivateKey) -> bool:
+        try:
+            opened = self._opened(entry, header, encryption_key)
+            if self.position >= self.context.committee.threshold:  # any 32 bytes are a seed
+                from_bytes(opened, dimension=self.context.dimension)
+        except SumRefusedError as error:
+            if error.code not in _BAD_BOX:
+                raise
+            return False
+        return True
+
+    def _opened(self, entry: SumEntry, header: Header, encryption_key: X25519PrivateKey) -> bytes:
+        """Return what is in a box, which is the one its contributor signed."""
+        header.check_box(entry.box, self.context, self.position)
+        label = header.box_label(self.context, self.position)
+        return open_box(entry.box, label, member_key=encryption_key)
 
     def _summed_shares(
         self, message: SumRequest, announced: AnnouncedSet, encryption_key: X25519PrivateKey
@@ -179,9 +230,7 @@ class CommitteeSeat:
         """Open the boxes one after the other; at no time is more than one share in memory."""
         total = np.zeros(self.context.dimension, dtype=np.uint64)  # 1,024 values below 2^31 fit
         for entry, header in zip(message.entries, announced.headers, strict=True):
-            header.check_box(entry.box, self.context, self.position)
-            label = header.box_label(self.context, self.position)
-            share = open_box(entry.box, label, member_key=encryption_key)
+            share = self._opened(entry, header, encryption_key)
             if self.position < self.context.committee.threshold:
                 total += expand_seed(share, self.context.dimension)
             else:
@@ -220,29 +269,3 @@ def _position(context: RoundContext, member_id: str) -> int:
     if position is None:
         raise InvalidRoundError("This store has no seat on the round's committee.")
     return position
-
-
-def _read_agreement_request(body: bytes) -> SumAgreementRequest:
-    if len(body) > AGREEMENT_REQUEST_LIMIT_BYTES:
-        raise SumRefusedError(SumRefusal.UNREADABLE)
-    refuse_many_fields(body, at_most=_OWN_FIELDS + MAX_MEMBERS)
-    try:
-        message = SumAgreementRequest.FromString(body)
-    except DecodeError:
-        raise SumRefusedError(SumRefusal.UNREADABLE) from None
-    if message.format_version != FORMAT_VERSION:
-        raise SumRefusedError(SumRefusal.VERSION)
-    return message
-
-
-def _read_sum_request(body: bytes) -> SumRequest:
-    if len(body) > SUM_REQUEST_LIMIT_BYTES:
-        raise SumRefusedError(SumRefusal.UNREADABLE)
-    refuse_many_fields(body, at_most=_OWN_FIELDS + MAX_MEMBERS + MAX_COMMITTEE)
-    try:
-        message = SumRequest.FromString(body)
-    except DecodeError:
-        raise SumRefusedError(SumRefusal.UNREADABLE) from None
-    if message.format_version != FORMAT_VERSION:
-        raise SumRefusedError(SumRefusal.VERSION)
-    return message

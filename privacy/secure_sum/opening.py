@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from numpy.typing import NDArray
 
 from highstreet.privacy.secure_sum.agreement import Agreement, open_agreement
-from highstreet.privacy.secure_sum.announced_set import announcement, set_sha256
-from highstreet.privacy.secure_sum.answer import read_answer
+from highstreet.privacy.secure_sum.announced_set import add_boxes, announce_to, set_sha256
+from highstreet.privacy.secure_sum.answer import GivenReply, read_answer
 from highstreet.privacy.secure_sum.contribution import OpenedContribution, open_contribution
 from highstreet.privacy.secure_sum.errors import (
     BelowFloorError,
@@ -25,13 +25,14 @@ from highstreet.privacy.secure_sum.errors import (
     SumRefusedError,
 )
 from highstreet.privacy.secure_sum.field import FieldVector, centre, from_bytes
-from highstreet.privacy.secure_sum.limits import FORMAT_VERSION, SUM_REQUEST_LIMIT_BYTES
+from highstreet.privacy.secure_sum.inspections import Inspections
+from highstreet.privacy.secure_sum.limits import FORMAT_VERSION
 from highstreet.privacy.secure_sum.round_context import RoundContext
 from highstreet.privacy.secure_sum.shamir import open_shares
-from highstreet.privacy.secure_sum.signatures import Signed, sign
+from highstreet.privacy.secure_sum.signatures import Signed
 from highstreet.protos.secure_sum_pb2 import SumAgreementRequest, SumHeader, SumRequest
 
-__all__ = ["GivenReply", "OpenedSum", "Opening", "OpeningState"]
+__all__ = ["OpenedSum", "Opening", "OpeningState"]
 
 
 class OpeningState(StrEnum):
@@ -40,19 +41,6 @@ class OpeningState(StrEnum):
     COLLECTING = "collecting"
     ANNOUNCED = "announced"
     AGREED = "agreed"
-
-
-@dataclass(frozen=True, slots=True)
-class GivenReply:
-    """What a committee member said to an agreement request or a sum request.
-
-    Attributes:
-        member_id: who.
-        refusal: None when it agreed or answered; else the code, UNAVAILABLE for codes not known here.
-    """
-
-    member_id: str
-    refusal: SumRefusal | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +134,14 @@ class Opening:
             raise SumRefusedError(SumRefusal.REPEATED_CONTRIBUTOR)
         return opened.header.contributor_id
 
+    def inspections(self, signing_key: Ed25519PrivateKey) -> Inspections:
+        """Begin to have the committee look through what was contributed so far, before a set is announced.
+
+        Args:
+            signing_key: the coordinator's.
+        """
+        return Inspections(self._context, self._contributions, signing_key)
+
     def announce(self, signing_key: Ed25519PrivateKey, contributors: Collection[str] | None = None) -> bytes:
         """Settle the one set of this round; return its hash. Record it before an agreement request is sent.
 
@@ -222,21 +218,14 @@ class Opening:
         """
         announced = self._agreed_set()
         position = self._position(member_id)
-        if len(announced) * self._context.box_bytes(position) > SUM_REQUEST_LIMIT_BYTES:
-            raise InvalidRoundError("The boxes of the set are over the limit of a sum request.")
         request = SumRequest(
             format_version=FORMAT_VERSION,
             request_sha256=self._context.request_sha256,
             member_id=member_id,
             signature=self._announcement(Signed.SUM_REQUEST, member_id),
         )
-        for contributor in announced:
-            contribution = self._contributions[contributor]
-            request.entries.add(
-                header=contribution.header_bytes,
-                signature=contribution.signature,
-                box=contribution.boxes[position - 1],
-            )
+        chosen = (self._contributions[contributor] for contributor in announced)
+        add_boxes(request, chosen, context=self._context, position=position)
         for agreement in list(self._agreements.values())[: self._context.committee.threshold]:
             request.agreements.add(agreement=agreement.content, signature=agreement.signature)
         return request.SerializeToString()
@@ -329,8 +318,9 @@ class Opening:
         """Return the coordinator's signature that announces the set to one member."""
         if self._coordinator_key is None:
             raise OpeningStateError("No set was announced yet.")
-        signed = announcement(self._context.request_sha256, member_id, self.set_sha256)
-        return sign(kind, signed, self._coordinator_key)
+        return announce_to(
+            member_id, self.set_sha256, kind=kind, context=self._context, key=self._coordinator_key
+        )
 
     def _missing_to_find_one_more(self) -> int:
         surplus = len(self._answers) - self._context.committee.threshold

@@ -14,6 +14,8 @@ class Signed(StrEnum):
     """What is signed. A signature over one kind never passes for another, nor for one of `audit.signing`."""
 
     CONTRIBUTION = "contribution"
+    SUM_INSPECTION_REQUEST = "sum-inspection-request"
+    SUM_INSPECTION = "sum-inspection"
     SUM_AGREEMENT_REQUEST = "sum-agreement-request"
     SUM_AGREEMENT = "sum-agreement"
     SUM_REQUEST = "sum-request"

@@ -12,10 +12,12 @@ from highstreet.audit.charter import Charter
 from highstreet.audit.claims import claims_of, releases_of
 from highstreet.audit.requests import mechanism_of
 from highstreet.audit.signing import SignedDocument
+from highstreet.audit.weights import whole_contributions
 from highstreet.client.home import StoreHome
 from highstreet.client.round_log import read_rounds
 from highstreet.privacy.claims import Claim as PrivacyClaim
 from highstreet.privacy.claims import two_claims
+from highstreet.privacy.releases import PrivacyUnit
 from highstreet.server.home import CoopHome
 from highstreet.simulations.demo import machine, pooled
 from highstreet.simulations.demo.answers import count, number, rows, table, text
@@ -41,7 +43,7 @@ from highstreet.simulations.report.record import (
     Suggested,
 )
 
-__all__ = ["Findings", "gather"]
+__all__ = ["Findings", "gather", "promised"]
 
 _NEIGHBOURING = "add or remove one"
 _MANIFEST_LIMIT_BYTES = 4 << 20
@@ -80,7 +82,7 @@ def gather(scene: Scene, findings: Findings, *, began: datetime, peak: MemoryUse
         stores=tuple(_store(shop, findings) for shop in scene.shops),
         pooled=pooled.together(list(findings.evaluations.values())),
         phases=tuple(_phases(charter)),
-        claims=_promised(charter, stores=len(scene.shops)),
+        claims=promised(charter, stores=len(scene.shops)),
         sums=round_sums(charter, database=coop.database, ledgers=[shop.ledger for shop in scene.shops]),
         contribution=_one_message(scene, charter),
         release=_release(scene.shops[0]),
@@ -109,7 +111,7 @@ def _store(shop: Shop, findings: Findings) -> StoreRecord:
             for each in rows(status, "consents")
         ),
         claims=_spent(table(status, "budget")),
-        rounds=rounds_sent(read_rounds(StoreHome(shop.home)), sent_contributions(shop.ledger)),
+        rounds=rounds_sent(read_rounds(StoreHome(shop.home))),
         evaluation=pooled.evaluation(answer) if answer is not None else None,
         suggestions=tuple(
             Suggested(title=text(each, "title"), reason=f"{text(each, 'reason')}; {text(each, 'how_sure')}")
@@ -130,7 +132,7 @@ def _spent(budget: Mapping[str, object]) -> tuple[Claim, Claim]:
             limit=number(budget, "limit_epsilon"),
         ),
         Claim(
-            unit=f"a person who shops in up to {count(budget, 'shops_per_person')} shops",
+            unit=text(budget, "person"),
             epsilon=number(budget, "person_epsilon"),
             delta=delta,
             neighbouring=_NEIGHBOURING,
@@ -138,28 +140,34 @@ def _spent(budget: Mapping[str, object]) -> tuple[Claim, Claim]:
     )
 
 
-def _promised(charter: Charter, *, stores: int) -> tuple[Claim, ...]:
-    """The charter's two claims, and the person's for somebody who uses every shop of this co-op."""
+def promised(charter: Charter, *, stores: int) -> tuple[Claim, ...]:
+    """Return the charter's two claims, and the person's for somebody who uses every shop of this co-op.
+
+    Raises:
+        CharterNotRunnableError: weights that this version does not carry.
+    """
     claims, trust = claims_of(charter), _trust(charter.rounds.colluders)
-    found = [
-        _claim(
-            "a customer of one shop",
-            claims.customer,
-            limit=charter.privacy.epsilon,
-            note=f"the limit is what the charter promises; {trust}",
-        ),
-        _claim(
-            f"a person who shops in up to {claims.person.k} shops",
-            claims.person,
-            note=f"the worst case over where they shop, all of it in one sum; {trust}",
-        ),
-    ]
+    terms = charter.privacy
+    found = []
+    for claim in (claims.customer, claims.person):
+        is_promise = claim.unit is terms.privacy_unit
+        limit = "the limit is what the charter promises" if is_promise else ""
+        where = "the worst case over where they shop, all of it in one sum"
+        notes = (limit, where if claim.unit is PrivacyUnit.PERSON else "", trust)
+        found.append(
+            _claim(
+                claim.for_whom,
+                claim,
+                limit=terms.epsilon if is_promise else None,
+                note="; ".join(note for note in notes if note),
+            )
+        )
     if stores > claims.person.k:
         everywhere = two_claims(
             releases_of(charter.plan),
-            delta=charter.privacy.delta,
-            stores_per_person=stores,
-            placement=charter.privacy.noise,
+            delta=terms.delta,
+            stores_per_person=whole_contributions(terms, stores=stores),
+            placement=terms.noise,
         ).person
         found.append(
             _claim(

@@ -29,6 +29,7 @@ _SHORTEST_NAME_BYTES = 5
 #: What of the noise each kind of message carries.
 _NOISE = {
     "contribution": "yes: this shop's share of it",
+    "inspection": "no data in it",
     "agreement": "no data in it",
     "share of the sum": "yes: the shares of all contributors",
 }
@@ -67,11 +68,8 @@ def agreed_sets(ledger: Path) -> dict[int, bytes]:
     return {int(phase): bytes(set_sha256) for phase, set_sha256 in rows}
 
 
-def rounds_sent(
-    notes: Iterable[RoundNote], contributions: Iterable[SentContribution]
-) -> tuple[RoundSent, ...]:
+def rounds_sent(notes: Iterable[RoundNote]) -> tuple[RoundSent, ...]:
     """Say for each message that left what it was, how big, and what of the noise it carried."""
-    hashes = {each.round: hashlib.sha256(each.signed).hexdigest() for each in contributions}
     return tuple(
         RoundSent(
             round=note.round,
@@ -80,7 +78,7 @@ def rounds_sent(
             outcome=note.reason or note.outcome,
             reply_bytes=note.reply_bytes,
             request_bytes=note.request_bytes,
-            sha256=hashes.get(note.round, "") if _is_contribution(note) else "",
+            sha256=note.reply_sha256,
             noise=_NOISE.get(note.what, "no data in it") if note.outcome == "sent" else "no data in it",
         )
         for note in notes
@@ -143,10 +141,6 @@ def _cells(paths: Iterable[Path]) -> Iterator[bytes]:
             next(rows, None)
             for row in rows:
                 yield from (cell.strip().encode() for cell in row if cell.strip())
-
-
-def _is_contribution(note: RoundNote) -> bool:
-    return (note.what, note.outcome) == ("contribution", "sent")
 
 
 def _rows(ledger: Path, query: str) -> list[tuple[bytes, ...]]:

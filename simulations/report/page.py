@@ -15,7 +15,7 @@ from highstreet.simulations.report.verdict import direction, verdict
 __all__ = ["render"]
 
 _CHARTED_PURPOSE = "coop_learning"
-_KINDS = ("contribution", "agreement", "share of the sum")
+_KINDS = ("contribution", "inspection", "agreement", "share of the sum")
 
 
 def render(record: RunRecord) -> str:

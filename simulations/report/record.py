@@ -127,10 +127,11 @@ class RoundSent(_Record):
     Attributes:
         round: index of the phase.
         phase: its name.
-        what: `contribution`, `agreement`, `share of the sum`, or `refusal` of a message nobody could read.
+        what: `contribution`, `inspection`, `agreement`, `share of the sum`, or `refusal` of a message that
+            nobody could read.
         outcome: `sent`, or why it was refused.
         reply_bytes, request_bytes: sizes of what left, and of what had come.
-        sha256: of what left, in hex; empty where the store keeps no copy.
+        sha256: of what left, in hex.
         noise: what of the noise it carries, in words.
     """
 

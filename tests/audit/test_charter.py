@@ -10,16 +10,25 @@ import pytest
 from highstreet.audit.canonical import canonical_json
 from highstreet.audit.charter import Charter, CoopIdentity
 from highstreet.audit.charter_format import from_document, from_toml, to_toml
-from highstreet.audit.claims import check_promise, claims_of
+from highstreet.audit.claims import (
+    check_promise,
+    claims_of,
+    period_in_words,
+    releases_of,
+    trainings_in_a_period,
+)
 from highstreet.audit.errors import (
     CharterError,
     CharterExceedsLimitsError,
+    CharterNotRunnableError,
     EpsilonClaimError,
     UnreadableDocumentError,
 )
-from highstreet.audit.limits import StoreLimits, refuse_over_limits
+from highstreet.audit.limits import StoreLimits, refuse_over_limits, spending_limits
 from highstreet.audit.requests import mechanism_of
-from highstreet.privacy.releases import Neighbouring, NoisePlacement, PrivacyUnit
+from highstreet.privacy.accountant import epsilon
+from highstreet.privacy.budget import Budget
+from highstreet.privacy.releases import Neighbouring, NoisePlacement, PrivacyUnit, Weighting
 
 Make = Callable[..., Charter]
 
@@ -56,6 +65,10 @@ def test_awkward_names_survive_toml(charter_with: Make) -> None:
         ("epsilon = 1.2", "epsilon = -1", "privacy.epsilon"),
         ("epsilon = 1.2", "epsilon = 1.2\nseed = 7", "privacy.seed"),
         ('noise = "once_in_sum"', 'noise = "none"', "privacy.noise"),
+        ('\nweighting = "whole"', '\nweighting = "half"', "privacy.weighting"),
+        ('\nweighting = "whole"', "", "privacy.weighting"),
+        ('\nprivacy_unit = "customer_at_store"', '\nprivacy_unit = "people"', "privacy.privacy_unit"),
+        ("shops_per_person = 4", "shops_per_person = 0", "privacy.shops_per_person"),
         ('allowed = ["coop_learning"]', "allowed = []", "purposes.allowed"),
         ("noise_multiplier = 5.0", "noise_multiplier = -5.0", "programme"),
         ("dimension = 11325", "dimension = 0", "programme"),
@@ -104,7 +117,17 @@ def test_the_claims_are_those_of_the_phases_composed_by_hand(charter_with: Make)
 
 
 def of_unit(charter: Charter, unit: PrivacyUnit) -> Charter:
-    return replace(charter, privacy=replace(charter.privacy, privacy_unit=unit))
+    weighting = Weighting.ONE_OVER_MOST if unit is PrivacyUnit.PERSON else Weighting.WHOLE
+    return replace(charter, privacy=replace(charter.privacy, privacy_unit=unit, weighting=weighting))
+
+
+def test_a_charter_about_persons_is_the_same_for_people_and_for_signing(charter_with: Make) -> None:
+    charter = of_unit(charter_with(), PrivacyUnit.PERSON)
+    text = to_toml(charter)
+    assert 'privacy_unit = "person"' in text
+    assert 'weighting = "one_over_most"' in text
+    assert from_toml(text) == from_document(charter.document()) == charter
+    assert charter.sha256() != charter_with().sha256()
 
 
 def test_a_charter_about_persons_costs_a_person_what_one_contribution_costs(charter_with: Make) -> None:
@@ -112,7 +135,72 @@ def test_a_charter_about_persons_costs_a_person_what_one_contribution_costs(char
     claims = claims_of(of_unit(charter_with(), PrivacyUnit.PERSON))
     assert claims.customer == usual.customer
     assert claims.person.epsilon == claims.customer.epsilon < usual.person.epsilon
-    assert "up to 4 shops, each contribution divided by their number" in str(claims.person)
+    assert "up to 4 shops, each contribution divided by that number" in str(claims.person)
+    assert claims.about(PrivacyUnit.PERSON) is claims.person
+    assert check_promise(of_unit(charter_with(), PrivacyUnit.PERSON)) == claims
+
+
+def test_a_charter_about_persons_that_promises_less_than_a_person_pays_is_refused(charter_with: Make) -> None:
+    charter = of_unit(charter_with(), PrivacyUnit.PERSON)
+    cost = claims_of(charter).person.epsilon
+    check_promise(replace(charter, privacy=replace(charter.privacy, epsilon=cost)))
+    with pytest.raises(EpsilonClaimError, match="but its phases cost"):
+        check_promise(replace(charter, privacy=replace(charter.privacy, epsilon=cost * 0.999)))
+
+
+@pytest.mark.parametrize(
+    ("unit", "weighting"),
+    [
+        (PrivacyUnit.CUSTOMER_AT_STORE, Weighting.ONE_OVER_MOST),
+        (PrivacyUnit.CUSTOMER_AT_STORE, Weighting.ONE_OVER_SHOPS),
+        (PrivacyUnit.PERSON, Weighting.WHOLE),
+    ],
+)
+def test_a_weighting_that_does_not_go_with_the_unit_is_refused(
+    charter_with: Make, limits: StoreLimits, unit: PrivacyUnit, weighting: Weighting
+) -> None:
+    charter = charter_with()
+    odd = replace(charter, privacy=replace(charter.privacy, privacy_unit=unit, weighting=weighting))
+    for refuse in (claims_of, check_promise, lambda it: refuse_over_limits(it, limits)):
+        with pytest.raises(CharterError, match="does not go with privacy_unit"):
+            refuse(odd)
+
+
+def test_weights_by_known_shops_are_not_carried_yet(charter_with: Make, limits: StoreLimits) -> None:
+    charter = of_unit(charter_with(), PrivacyUnit.PERSON)
+    later = replace(charter, privacy=replace(charter.privacy, weighting=Weighting.ONE_OVER_SHOPS))
+    assert "divided by their number" in str(claims_of(later).person)
+    for refuse in (check_promise, lambda it: refuse_over_limits(it, limits)):
+        with pytest.raises(CharterNotRunnableError, match="not yet carried"):
+            refuse(later)
+
+
+def test_a_charter_about_persons_that_samples_is_refused(charter_with: Make) -> None:
+    charter = charter_with()
+    phases = tuple(replace(phase, sampling_rate=0.5) for phase in charter.plan.phases)
+    sampling = replace(charter, plan=replace(charter.plan, phases=phases))
+    claims_of(sampling)
+    for refuse in (claims_of, check_promise):
+        with pytest.raises(CharterError, match=r"Phase 0 \(popularity\) samples") as caught:
+            refuse(of_unit(sampling, PrivacyUnit.PERSON))
+        assert "sampling_rate to 1" in caught.value.next_step
+
+
+def test_a_store_can_demand_a_promise_to_persons(charter_with: Make, limits: StoreLimits) -> None:
+    strict = replace(limits, require_person_unit=True)
+    refuse_over_limits(of_unit(charter_with(), PrivacyUnit.PERSON), strict)
+    with pytest.raises(CharterExceedsLimitsError, match="one to a person over all shops is required"):
+        refuse_over_limits(charter_with(), strict)
+
+
+def test_a_stores_epsilon_is_held_against_the_person_where_that_is_promised(
+    charter_with: Make, limits: StoreLimits
+) -> None:
+    charter = of_unit(charter_with(), PrivacyUnit.PERSON)
+    with pytest.raises(
+        CharterExceedsLimitsError, match=r"1\.2 .* for a person who shops .* over the 1 allowed"
+    ):
+        refuse_over_limits(charter, replace(limits, max_epsilon=1.0))
 
 
 def test_a_charter_about_persons_makes_room_for_the_rounding_in_each_of_their_shops(
@@ -126,15 +214,52 @@ def test_a_charter_about_persons_makes_room_for_the_rounding_in_each_of_their_sh
     assert mechanism_of(phase, of_unit(charter, PrivacyUnit.PERSON), participants=3).shops_per_person == 3
 
 
-def test_a_charter_about_another_unit_has_no_claims_and_none_but_customers_are_promised(
-    charter_with: Make,
-) -> None:
+def test_a_charter_about_another_unit_has_no_claims(charter_with: Make) -> None:
     for unit in (PrivacyUnit.STORE, PrivacyUnit.EXAMPLE):
         with pytest.raises(CharterError, match="customer_at_store or person"):
             claims_of(of_unit(charter_with(), unit))
-    for unit in (PrivacyUnit.PERSON, PrivacyUnit.STORE):
-        with pytest.raises(CharterError, match="must be customer_at_store"):
+        with pytest.raises(CharterError, match="customer_at_store or person"):
             check_promise(of_unit(charter_with(), unit))
+
+
+@pytest.mark.parametrize("trainings", [1, 2, 3, 7])
+def test_as_many_trainings_fit_as_the_epsilon_of_the_period_pays_for(
+    charter_with: Make, trainings: int
+) -> None:
+    charter = charter_with()
+    cost = claims_of(charter, trainings=trainings).customer.epsilon
+
+    def allowing(epsilon: float) -> int:
+        return trainings_in_a_period(replace(charter, privacy=replace(charter.privacy, epsilon=epsilon)))
+
+    assert allowing(cost) == trainings  # to the last bit
+    assert allowing(cost - 1e-6) == trainings - 1
+    assert allowing(cost + 1e-6) == trainings
+    composed = epsilon(list(releases_of(charter.plan)) * trainings, delta=charter.privacy.delta)
+    assert cost == pytest.approx(composed, rel=1e-9)
+
+
+def test_a_promise_is_said_for_the_period_and_not_for_a_training(charter_with: Make) -> None:
+    charter = charter_with()
+    assert period_in_words(charter) == (
+        "all trainings in any 365 days together cost at most epsilon 1.2, delta 1e-05 for a customer of one "
+        "shop: one training fits"
+    )
+    twice = replace(charter, privacy=replace(charter.privacy, epsilon=1.6))
+    assert period_in_words(twice).endswith("2 trainings fit")
+    assert "in all trainings together" in to_toml(charter)
+
+
+def test_what_a_store_spends_within_is_its_own_budget_and_the_charters(
+    charter_with: Make, limits: StoreLimits
+) -> None:
+    own = Budget(epsilon=3.0, delta=1e-5, period_days=365)
+    promised = Budget(epsilon=1.2, delta=1e-6, period_days=500)
+    charter = charter_with()
+    terms = replace(charter.privacy, delta=1e-6, period_days=500)
+    found = spending_limits(limits, replace(charter, privacy=terms))
+    assert found.budgets == (own, promised)
+    assert spending_limits(limits, None).budgets == (own,)
 
 
 def test_a_charter_that_promises_less_than_it_costs_is_refused(charter_with: Make) -> None:

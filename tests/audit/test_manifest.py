@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from highstreet.audit.charter import Charter
 from highstreet.audit.claims import claims_of
 from highstreet.audit.errors import ManifestError, UnreadableDocumentError
 from highstreet.audit.manifest import Manifest
-from highstreet.privacy.releases import NoisePlacement
+from highstreet.privacy.releases import NoisePlacement, PrivacyUnit, Weighting
 
 _HASH = "ab" * 32
 
@@ -49,6 +50,24 @@ def test_both_claims_stand_in_it_each_with_its_delta(manifest: Manifest) -> None
     assert privacy["customer_at_store"]["delta"] == privacy["person"]["delta"] == 1e-5
     assert privacy["person"]["stores"] == 4
     assert privacy["noise"] == "once_in_sum"
+
+
+def test_a_claim_for_persons_says_what_their_contributions_count_by(
+    manifest: Manifest, charter_with: Callable[..., Charter]
+) -> None:
+    terms = replace(
+        charter_with().privacy, privacy_unit=PrivacyUnit.PERSON, weighting=Weighting.ONE_OVER_MOST
+    )
+    divided = replace(manifest, claims=claims_of(charter_with(privacy=terms)))
+    assert Manifest.from_document(divided.document()) == divided
+    privacy: Any = divided.to_dict()["privacy"]
+    assert privacy["person"]["weighting"] == "one_over_most"
+    assert privacy["person"]["epsilon"] == privacy["customer_at_store"]["epsilon"]
+    for odd in ({**privacy["person"], "weighting": "none"}, {"epsilon": 1.0}):
+        with pytest.raises(ManifestError):
+            Manifest.from_document(
+                canonical_json({**divided.to_dict(), "privacy": {**privacy, "person": odd}})
+            )
 
 
 @pytest.mark.parametrize(

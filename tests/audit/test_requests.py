@@ -2,15 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import pytest
 
+from highstreet.audit.charter import Charter
 from highstreet.audit.errors import UnreadableDocumentError
-from highstreet.audit.requests import refuse_odd_sizes
+from highstreet.audit.requests import refuse_odd_sizes, release_spec
+from highstreet.privacy.releases import PrivacyUnit, Weighting
 from highstreet.protos.rounds_pb2 import RoundRequest
 
 HASHES = {name: bytes(32) for name in ("charter_sha256", "roster_sha256", "schema_sha256", "state_sha256")}
 NAMES = {"coop_id": "ab" * 16, "programme_id": "0f" * 8, "phase": "block_gram_2"}
 PARTICIPANTS = ["0a" * 8, "0b" * 8, "1c" * 8]
+
+
+def test_a_release_is_announced_with_whom_the_charter_protects(charter_with: Callable[..., Charter]) -> None:
+    charter = charter_with()
+    phase = charter.plan.phases[0]
+    usual = release_spec(phase, charter, participants=6)
+    assert (usual.privacy_unit, usual.weighting) == ("customer_at_store", "whole")
+    told = []
+    for shops in (4, 6):
+        terms = replace(
+            charter.privacy,
+            privacy_unit=PrivacyUnit.PERSON,
+            weighting=Weighting.ONE_OVER_MOST,
+            shops_per_person=shops,
+        )
+        told.append(release_spec(phase, replace(charter, privacy=terms), participants=6))
+        assert (told[-1].privacy_unit, told[-1].weighting) == ("person", "one_over_most")
+        assert told[-1].shops_per_person == shops
+    # Each of the shops rounds, and the noise pays for it: the grid is another one.
+    assert len({spec.grid_step for spec in (usual, *told)}) == 3
 
 
 def test_what_a_coordinator_makes_is_read() -> None:

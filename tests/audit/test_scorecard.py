@@ -23,6 +23,18 @@ def test_without_noise_the_interval_is_wilsons() -> None:
     assert card["ndcg_at_10/novel/popularity/high"] == pytest.approx(0.288829, abs=1e-5)
 
 
+def test_figures_of_weighted_sums_are_those_of_whole_customers_under_more_noise() -> None:
+    """Each of 600 customers counted by 1 / 4: sums are a quarter, the noise in them is not."""
+    weighted = scorecard(_sums(customers=150, total=45, stddev=10), weight=1 / 4)
+    assert weighted == pytest.approx(scorecard(_sums(customers=600, total=180, stddev=40)))
+    assert (weighted["customers/all"], weighted["ndcg_at_10/all/ranker"]) == (600, pytest.approx(0.3))
+    # The twin: taken for whole customers they would be a quarter as many, with an interval that is too wide.
+    careless = scorecard(_sums(customers=150, total=45, stddev=10))
+    assert careless["customers/all"] == 150
+    width = "ndcg_at_10/all/ranker/high"
+    assert careless[width] > weighted[width] + 0.005
+
+
 def test_a_release_that_was_not_evaluated_has_no_figures() -> None:
     assert scorecard({}) == {}
 

@@ -9,7 +9,15 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from highstreet.audit.roster import Member, Roster
 from highstreet.audit.signing import SignatureKind, sign
-from highstreet.audit.vouches import Vouch, holds, sign_vouch, verified_edges, vouch_statement
+from highstreet.audit.vouches import (
+    Replacement,
+    Vouch,
+    holds,
+    sign_vouch,
+    verified_edges,
+    verified_replacements,
+    vouch_statement,
+)
 
 COOP = "ab" * 16
 KEYS = [Ed25519PrivateKey.from_private_bytes(bytes([number + 1]) * 32) for number in range(3)]
@@ -69,3 +77,41 @@ def test_a_signature_of_another_kind_over_the_same_bytes_is_no_vouch() -> None:
     statement = vouch_statement(COOP, A.member_id, B)
     other = sign(SignatureKind.RELEASE, statement, KEYS[0])
     assert not holds(ROSTER, replace(VOUCH, signature=other))
+
+
+OLD, OLDER = "0f" * 8, "0e" * 8
+
+
+def test_former_ids_are_part_of_what_is_signed() -> None:
+    made = sign_vouch(COOP, A.member_id, B, KEYS[0], [OLD, OLDER, OLD])
+    assert made.replaces == (OLDER, OLD)
+    assert holds(ROSTER, made)
+    assert verified_replacements(ROSTER, [VOUCH, made]) == {
+        Replacement(A.member_id, B.member_id, OLD),
+        Replacement(A.member_id, B.member_id, OLDER),
+    }
+    for fewer in ((), (OLD,), (OLDER,)):
+        assert not holds(ROSTER, replace(made, replaces=fewer))
+    assert not holds(ROSTER, replace(VOUCH, replaces=(OLD,)))
+
+
+@pytest.mark.parametrize(
+    "former",
+    [
+        (A.member_id,),
+        (B.member_id,),
+        ("../../etc/passwd",),
+        ("",),
+        tuple(f"{number:016x}" for number in range(100, 117)),
+    ],
+)
+def test_a_vouch_with_odd_former_ids_does_not_hold(former: tuple[str, ...]) -> None:
+    made = sign_vouch(COOP, A.member_id, B, KEYS[0], former)
+    assert not holds(ROSTER, made)
+    assert verified_replacements(ROSTER, [made]) == frozenset()
+
+
+def test_former_ids_have_one_order() -> None:
+    statement = vouch_statement(COOP, A.member_id, B, (OLD, OLDER))
+    signature = sign(SignatureKind.VOUCH, statement, KEYS[0])
+    assert not holds(ROSTER, replace(VOUCH, signature=signature, replaces=(OLD, OLDER)))

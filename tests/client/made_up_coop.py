@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -18,6 +19,7 @@ from highstreet.models.plan import ModelPlan, PhasePlan
 from highstreet.models.programme import default_plan, initial_state
 from highstreet.models.schema import FeatureSchema
 from highstreet.models.state import SharedState
+from highstreet.privacy.releases import PrivacyUnit, Weighting
 from highstreet.privacy.secure_sum import MadeContribution, MemberKeys, Opening, RoundContext, contribute
 from highstreet.privacy.shared_noise import DistributedMechanism
 from highstreet.protos.rounds_pb2 import ContributeStep, RoundMessage, RoundRequest, SumStep
@@ -57,6 +59,17 @@ def charter_of(plan: ModelPlan, *, committee_size: int = 6) -> Charter:
             cohort_floor=3, quorum=0.5, deadline_seconds=600, colluders=1, committee_size=committee_size
         ),
     )
+
+
+def about_persons(charter: Charter, *, shops: int) -> Charter:
+    """The same charter with a promise to a person in up to so many shops."""
+    terms = replace(
+        charter.privacy,
+        privacy_unit=PrivacyUnit.PERSON,
+        weighting=Weighting.ONE_OVER_MOST,
+        shops_per_person=shops,
+    )
+    return replace(charter, privacy=terms)
 
 
 def mechanism_for(plan: ModelPlan, phase: PhasePlan, *, participants: int = 5) -> DistributedMechanism:
@@ -99,7 +112,7 @@ ROSTER = Roster(
 )
 
 
-def find_roster(sha256: bytes, participants: Iterable[str]) -> CountedRoster | None:
+def find_roster(sha256: bytes, participants: Iterable[str], opened_at: int) -> CountedRoster | None:
     """As a store answers that has accepted one roster and counts all but the stranger."""
     del participants
     return CountedRoster(roster=ROSTER, counted=frozenset(IDS)) if sha256 == ROSTER_SHA256 else None
@@ -136,6 +149,12 @@ def contribute_message(
     """The message that asks for a contribution."""
     step = ContributeStep(request=sign_request(request, key), state=(state or initial_state(PLAN)).to_bytes())
     return RoundMessage(contribute=step).SerializeToString(deterministic=True)
+
+
+def inspect_message(request: RoundRequest, message: bytes, key: Ed25519PrivateKey = COORDINATOR) -> bytes:
+    """The message that asks which contributions cannot be used."""
+    step = SumStep(request=sign_request(request, key), message=message)
+    return RoundMessage(inspect=step).SerializeToString(deterministic=True)
 
 
 def agree_message(request: RoundRequest, message: bytes, key: Ed25519PrivateKey = COORDINATOR) -> bytes:

@@ -15,6 +15,7 @@ from vouching_coop import Store, compare, stores_of
 
 from highstreet.audit.limits import StoreLimits
 from highstreet.cli import main
+from highstreet.client.departure import leave_coop
 from highstreet.client.vouch_watch import watching_vouches
 from highstreet.client.vouches import known_vouches
 
@@ -168,3 +169,90 @@ def test_help_tells_how_a_call_goes(capsys: pytest.CaptureFixture[str]) -> None:
     shown = " ".join(capsys.readouterr().out.split())
     assert "Read out the code you see" in shown
     assert "never through the co-op's own server" in shown
+
+
+def test_a_vouch_is_taken_back_with_one_command_that_says_what_it_does(
+    terminal: Terminal, shops: list[Store]
+) -> None:
+    corner, mill, old = shops
+    for one, other in ((corner, mill), (corner, old), (mill, old)):
+        compare(one, other)
+    status, _, err = terminal(corner, "vouch", "Mill Lane", "--withdraw", typed="n\n")
+    assert status != 0
+    assert "it cannot be undone" in err
+    assert corner.counted() == ["Corner Shop", "Mill Lane", "Old Mill"]
+    status, _, err = terminal(corner, "vouch", "Mill Lane", "--withdraw", typed="y\n")
+    assert status == 0, err
+    assert "does not vouch for Mill Lane any more" in err
+    assert corner.counted() == ["Corner Shop", "Old Mill"]
+    out = " ".join(terminal(corner, "members")[1].split())
+    assert "struck out" in out
+    assert "1 of 1 other shops count here" in out
+    assert "Careful: for some members this shop does not count" in " ".join(
+        terminal(mill, "members")[1].split()
+    )
+    plain = json.loads(terminal(corner, "members", "--json")[1])
+    assert [each["name"] for each in plain["members"] if each["is_struck_out"]] == ["Mill Lane"]
+    assert plain["to_call"] == []
+    status, _, err = terminal(corner, "vouch", "Mill Lane", "--withdraw", "--yes")
+    assert status == 1
+    assert "nothing to take back" in err
+    status, _, err = terminal(corner, "vouch", "Mill Lane")
+    assert status == 1
+    assert "for good" in err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--withdraw",),
+        ("Mill Lane", "123456", "--withdraw"),
+        ("Mill Lane", "--withdraw", "--replaces", "Old Mill"),
+        ("Mill Lane", "--replaces", "Old Mill", "--another-shop"),
+        ("Mill Lane", "--replaces", "Nobody"),
+        ("Mill Lane", "--replaces", "Corner Shop"),
+    ],
+)
+def test_what_does_not_go_together_is_said_and_nothing_is_signed(
+    terminal: Terminal, shops: list[Store], words: tuple[str, ...]
+) -> None:
+    status, _, err = terminal(shops[0], "vouch", *words)
+    assert status == 1
+    assert err
+    assert known_vouches(shops[0].home) == []
+
+
+def test_a_shop_that_comes_back_is_vouched_for_in_the_place_of_the_old_one(
+    coop: Any, terminal: Terminal, shops: list[Store], tmp_path: Path, limits: StoreLimits
+) -> None:
+    corner, mill, _ = shops
+    compare(corner, mill)
+    before = mill.member_id
+    leave_coop(mill.home)
+    with stores_of(coop, tmp_path / "again", limits, "Mill Lane") as (again,):
+        with watching_vouches(again.home, threading.Event(), every_seconds=0.05):
+            status, _, err = terminal(corner, "vouch", "Mill Lane", "--show-code")
+            assert status == 1
+            assert before in err
+            assert "--replaces" in err
+            named = ("--replaces", "mill lane")
+            status, code, err = terminal(corner, "vouch", "Mill Lane", "--show-code", *named)
+            assert status == 0, err
+            status, reply, err = terminal(again, "vouch", "Corner Shop", "-", "--show-code", typed=code)
+            assert status == 0, err
+            status, _, err = terminal(corner, "vouch", "Mill Lane", "-", *named, typed=reply)
+            assert status == 0, err
+        assert f"was a member as Mill Lane ({before})" in err
+        assert [
+            each.replaces for each in known_vouches(corner.home) if each.subject_id == again.member_id
+        ] == [(before,)]
+        assert corner.counted() == ["Corner Shop", "Mill Lane"]
+
+
+def test_what_a_member_was_before_can_be_said_later(terminal: Terminal, shops: list[Store]) -> None:
+    corner, mill, old = shops
+    compare(corner, mill)
+    compare(corner, old)
+    status, _, err = terminal(corner, "vouch", "Mill Lane", "--replaces", old.member_id)
+    assert status == 0, err
+    assert corner.counted() == ["Corner Shop", "Mill Lane"]

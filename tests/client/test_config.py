@@ -31,6 +31,12 @@ def test_an_owners_change_counts_and_is_never_written_over(home: StoreHome) -> N
     assert read_config(home).limits.to_limits().max_epsilon == 1.0
 
 
+def test_an_owner_can_demand_a_promise_to_persons(home: StoreHome) -> None:
+    assert not read_config(home).limits.to_limits().require_person_unit
+    home.config.write_text(default_toml().replace("person_unit = false", "person_unit = true"))
+    assert read_config(home).limits.to_limits().require_person_unit
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -39,6 +45,7 @@ def test_an_owners_change_counts_and_is_never_written_over(home: StoreHome) -> N
         ("[limits", "Expected"),
         ("[limits]\nmax_epsilon = 0", "max_epsilon"),
         ("[limits]\nmax_epsilon = inf", "max_epsilon"),
+        ("[limits]\nrequire_person_unit = 3", "require_person_unit"),
         ("[limits]\nmin_cohort_floor = 1", "min_cohort_floor"),
         ("[node]\nport = 70000", "node.port"),
         ("x = '" + "a" * 70_000 + "'", "larger than"),

@@ -8,6 +8,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from highstreet.audit.requests import mechanism_of
+from highstreet.audit.scorecard import scorecard
+from highstreet.audit.weights import customer_weight
 from highstreet.client.contribution import (
     clipped_sum,
     contribute,
@@ -15,6 +18,8 @@ from highstreet.client.contribution import (
     rehearse,
     sum_over,
 )
+from highstreet.client.customer_weights import weighted_for_sums
+from highstreet.models.evaluation import METRICS
 from highstreet.models.programme import (
     apply_sum,
     customer_rows,
@@ -28,7 +33,7 @@ from highstreet.privacy.errors import InvalidReleaseError, SeededNoiseError, Uns
 from highstreet.privacy.noise import SecureNoise, SeededNoise
 from highstreet.privacy.sampling import poisson_sample
 from highstreet.privacy.summing import ROUNDING_SLACK
-from tests.client.made_up_coop import mechanism_for
+from tests.client.made_up_coop import about_persons, charter_of, mechanism_for
 
 CUSTOMERS = 24
 SCHEMA = FeatureSchema(
@@ -338,16 +343,46 @@ def test_removing_a_person_from_all_shops_moves_their_sum_by_at_most_the_clippin
 
 @PHASES
 def test_removing_a_person_moves_the_integers_of_all_shops_by_at_most_the_sensitivity(phase, shop, states):
-    """Each shop rounds for itself, which the mechanism allows for; its own tests hold the twin."""
-    state, shops = states[phase.index], 6
+    """With mechanism and weights from the charter; each shop rounds for itself, which the noise pays for."""
+    state, most = states[phase.index], 4
     tight = tightened(phase)
-    mechanism = replace(mechanism_for(PLAN, tight, participants=shops), shops_per_person=shops)
-    moves = np.zeros(phase.dimension)
-    for row in range(shops):
-        here = weighted(shop.select(np.array([row, CUSTOMERS - 1])), [1.0, 1 / shops])
-        with_person = mechanism.encode(sum_over(PLAN, tight, state, here))
-        moves += with_person - mechanism.encode(sum_over(PLAN, tight, state, here.select(np.array([0]))))
-    assert 0.5 * mechanism.sensitivity < np.linalg.norm(moves) <= mechanism.sensitivity
+    charter = about_persons(charter_of(PLAN), shops=most)
+    mechanism = mechanism_of(tight, charter, participants=6)
+
+    def moved(shops, terms=charter.privacy):
+        total = np.zeros(phase.dimension)
+        for row in range(shops):
+            here = weighted_for_sums(shop.select(np.array([row, CUSTOMERS - 1])), terms)
+            rest = here.select(np.array([0]))
+            there, gone = (mechanism.encode(sum_over(PLAN, tight, state, each)) for each in (here, rest))
+            total += there - gone
+        return np.linalg.norm(total)
+
+    for shops in range(1, most + 1):
+        assert moved(shops) <= mechanism.sensitivity
+    assert moved(most) > 0.5 * mechanism.sensitivity
+    # The twins: in more shops than the charter says, and with whole contributions.
+    assert moved(most + 2) > mechanism.sensitivity
+    assert moved(most, charter_of(PLAN).privacy) > mechanism.sensitivity
+
+
+def test_the_evaluation_of_weighted_customers_is_that_of_whole_ones(shop, states):
+    """Figures are ratios of sums, and the number of customers is brought back by the public weight."""
+    phase = PLAN.phases[-1]
+    assert phase.name == "evaluation"
+    terms = about_persons(charter_of(PLAN), shops=4).privacy
+
+    def card(data, weight):
+        total = sum_over(PLAN, phase, states[phase.index], data)
+        sums = dict(zip(METRICS, total.tolist(), strict=True))
+        return scorecard({**sums, "stddev": 0.01 * weight}, weight=weight)
+
+    whole, divided = card(shop, 1.0), card(weighted_for_sums(shop, terms), customer_weight(terms))
+    assert whole["ndcg_at_10/all/ranker"] > 0
+    assert divided == pytest.approx(whole)
+    assert card(weighted_for_sums(shop, terms), 1.0)["customers/all"] == pytest.approx(
+        whole["customers/all"] / 4
+    )
 
 
 def test_customers_with_weights_are_never_sampled(shop, states):

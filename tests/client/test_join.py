@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from cryptography import x509
 
-from highstreet.audit.errors import CharterExceedsLimitsError, InvalidInviteError
+from highstreet.audit.charter import RoundTerms
+from highstreet.audit.errors import CharterError, CharterExceedsLimitsError, InvalidInviteError
 from highstreet.audit.invite import Invite
 from highstreet.audit.limits import StoreLimits
 from highstreet.audit.signing import SignatureKind, SignedDocument
@@ -33,6 +34,7 @@ from highstreet.client.join import join_coop
 from highstreet.client.membership import is_joined, load_charter, load_membership, member_caller
 from highstreet.files import DiskFullError, write_private
 from highstreet.protos import coop_pb2
+from highstreet.server import founding
 from highstreet.server.database import connect
 from highstreet.server.home import CoopHome
 from highstreet.server.membership import current_members
@@ -289,6 +291,25 @@ def test_a_charter_over_the_stores_limits_does_not_use_up_the_code(
     assert not store.root.exists()
     assert not _invite_used(coop, code)
     join_coop(store, code, limits, now=_now())  # the owner changed their mind, not the coordinator
+
+
+def test_a_charter_whose_sums_cannot_be_held_does_not_use_up_the_code(
+    found: Callable[..., CoopHome],
+    run_coop: Callable[[CoopHome], Any],
+    charter_with: Callable[..., Any],
+    store: StoreHome,
+    limits: StoreLimits,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """No sound coordinator would make one; this one does."""
+    monkeypatch.setattr(founding, "refuse_impossible_sums", lambda charter: None)
+    odd = charter_with(rounds=RoundTerms(cohort_floor=10_000, colluders=1))
+    coop = run_coop(found("odd", charter=odd))
+    code = coop.invite("Corner Shop")
+    with pytest.raises(CharterError, match="The floor is 10000 contributors"):
+        join_coop(store, code, limits, now=_now())
+    assert not store.root.exists()
+    assert not _invite_used(coop, code)
 
 
 @pytest.mark.parametrize("failing_write", range(9))

@@ -25,7 +25,8 @@ from highstreet.client.errors import (
     RoundRepeatedError,
 )
 from highstreet.client.ledger import AnsweredRound, Ledger, OpenedRound, RoundKey
-from highstreet.privacy.budget import Budget, SpendingLimits
+from highstreet.privacy.accountant import PldAccountant
+from highstreet.privacy.budget import ROUNDING, Budget, SpendingLimits
 from highstreet.privacy.errors import BudgetExhaustedError, ReleaseRefusedError, UnsupportedReleaseError
 from highstreet.privacy.gaussian import ClosedFormAccountant
 from highstreet.privacy.releases import Neighbouring, customer_release
@@ -284,7 +285,80 @@ def test_no_customer_is_ever_exposed_beyond_the_budget_in_any_period(tmp_path_fa
             within = [
                 each for at, each in exposures.values() if timedelta(0) <= end - at < timedelta(days=365)
             ]
-            assert ClosedFormAccountant().epsilon(within, delta=BUDGET.delta) <= BUDGET.epsilon
+            assert ClosedFormAccountant().epsilon(within, delta=BUDGET.delta) <= BUDGET.epsilon + ROUNDING
+
+
+def promising(**changes):
+    """Limits under a charter whose promise is stricter than the store's own budget (two rounds fit that)."""
+    promised = replace(Budget(epsilon=0.9, delta=1e-5, period_days=730), **changes)
+    return replace(LIMITS, promised=promised)
+
+
+def test_what_the_charter_promises_is_held_as_well_as_the_stores_own_budget(book):
+    open_round(book, key(), limits=promising())
+    with pytest.raises(BudgetExhaustedError, match="the co-op's charter promises") as caught:
+        open_round(book, key(1), limits=promising())
+    assert (caught.value.is_promised, caught.value.period_days) == (True, 730)
+    assert book.spending(BUDGET, today=TODAY).rounds == 1
+    open_round(book, key(1), limits=promising(epsilon=1.2))
+    with pytest.raises(BudgetExhaustedError, match="this store's own limit") as caught:
+        open_round(book, key(2), limits=promising(epsilon=20.0))
+    assert not caught.value.is_promised
+    assert book.spending(BUDGET, today=TODAY).rounds == 2
+
+
+def test_each_budget_is_counted_at_its_own_delta(book):
+    """0.7255 at delta 1e-5 is more at delta 1e-9."""
+    with pytest.raises(BudgetExhaustedError, match="the co-op's charter promises"):
+        open_round(book, key(), limits=promising(delta=1e-9))
+    open_round(book, key(), limits=promising())
+
+
+def test_each_budget_comes_back_after_its_own_period(book):
+    open_round(book, key(), limits=promising())
+    later = TODAY + timedelta(days=365)  # the store's own period is over, the charter's is not
+    open_round(book, key(0, programme="without"), today=later)
+    with pytest.raises(BudgetExhaustedError, match="the co-op's charter promises"):
+        open_round(book, key(1), limits=promising(), today=later + timedelta(days=365))
+    open_round(book, key(1), limits=promising(), today=later + timedelta(days=730))
+
+
+def test_a_clock_set_back_frees_nothing_of_the_promise(book):
+    open_round(book, key(), limits=promising())
+    for days in (1, 365, 3650):
+        with pytest.raises(BudgetExhaustedError, match="the co-op's charter promises"):
+            open_round(book, key(1), limits=promising(), today=TODAY - timedelta(days=days))
+
+
+def test_a_promise_of_exactly_the_cost_lets_every_phase_through_and_not_one_more(path):
+    """As a charter may be written: its epsilon is what its phases cost, to the last bit."""
+    phases = [customer_release(noise_multiplier=z) for z in (7.3, 11.1, 5.7, 9.9)]
+    for accountant in (ClosedFormAccountant(), PldAccountant()):
+        cost = accountant.epsilon(phases, delta=1e-5)
+        limits = SpendingLimits(
+            budget=Budget(epsilon=3.0, delta=1e-5, period_days=365),
+            promised=Budget(epsilon=cost, delta=1e-5, period_days=365),
+        )
+        book = Ledger.open(path.with_name(type(accountant).__name__) / "ledger.db", accountant=accountant)
+        for number, phase in enumerate(phases):
+            open_round(book, key(number), release=phase, remaining=phases[number + 1 :], limits=limits)
+        tiny = customer_release(noise_multiplier=1_000.0)
+        with pytest.raises(BudgetExhaustedError):
+            open_round(book, key(4), release=tiny, limits=limits)
+        book.close()
+
+
+def test_one_step_over_the_promise_is_refused_at_the_first_phase(path):
+    """The twin: a promise a hair below the cost lets nothing begin."""
+    phases = [customer_release(noise_multiplier=z) for z in (7.3, 11.1, 5.7, 9.9)]
+    cost = ClosedFormAccountant().epsilon(phases, delta=1e-5)
+    book = reopen(path)
+    with pytest.raises(BudgetExhaustedError):
+        open_round(
+            book, key(), release=phases[0], remaining=phases[1:], limits=promising(epsilon=cost - 1e-7)
+        )
+    assert book.spending(BUDGET, today=TODAY).rounds == 0
+    book.close()
 
 
 def test_nobody_is_named_in_the_files(book, path):

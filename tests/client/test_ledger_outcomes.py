@@ -40,7 +40,13 @@ class LeavingOut:
             <= BUDGET.epsilon
         ]
         if not within:
-            raise BudgetExhaustedError(epsilon=9, budget_epsilon=BUDGET.epsilon, delta=BUDGET.delta)
+            raise BudgetExhaustedError(
+                epsilon=9,
+                budget_epsilon=BUDGET.epsilon,
+                delta=BUDGET.delta,
+                period_days=BUDGET.period_days,
+                is_promised=False,
+            )
         for name in within:
             self.histories[name] = (*self.histories.get(name, ()), release)
         return OpenedRound(key=asked, customers=tuple(within), epsilon=0.0, is_again=False)

@@ -27,7 +27,7 @@ from highstreet.client.membership import member_caller
 from highstreet.client.releases import Release, accept_release, active_release, fetch_release, roll_back
 from highstreet.files import DiskFullError
 from highstreet.models.state import SharedState
-from highstreet.privacy.releases import Neighbouring
+from highstreet.privacy.releases import Neighbouring, Weighting
 from highstreet.protos import coop_pb2
 from highstreet.server.database import connect
 from highstreet.server.releases import Candidate, latest_manifest, publish_release, release_file
@@ -186,6 +186,7 @@ def test_a_release_that_cost_more_than_agreed_is_refused(coop: Any, store: Store
         ("person", {"epsilon": 0.01}),
         ("person", {"delta": 1e-9}),
         ("person", {"k": 2}),
+        ("person", {"weighting": Weighting.ONE_OVER_MOST}),
     ],
 )
 def test_a_release_that_tells_other_privacy_figures_than_the_charters_is_refused(

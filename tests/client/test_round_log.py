@@ -44,28 +44,32 @@ def test_what_left_is_written_down_with_its_size(home: StoreHome) -> None:
     assert (home.logs / "rounds.jsonl").stat().st_mode & 0o777 == 0o600
 
 
-def test_what_left_can_be_told_from_anything_else_by_its_hash(
+def test_what_left_can_be_held_against_what_was_received(
     home: StoreHome, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    noted(lambda _: SENT, home)(REQUEST)
-    digest = hashlib.sha256(SENT.body).hexdigest()
-    assert read_rounds(home)[0].reply_sha256 == digest
-    assert main(["store", "rounds", "--home", str(home.root)]) == 0
-    assert f"SHA-256 {digest[:16]}..." in capsys.readouterr().out
-
-
-def test_a_line_of_before_hashes_were_noted_is_still_shown(
-    home: StoreHome, capsys: pytest.CaptureFixture[str]
-) -> None:
-    noted(lambda _: SENT, home)(REQUEST)
-    file = home.logs / "rounds.jsonl"
-    line = json.loads(file.read_text())
-    del line["reply_sha256"]
-    file.write_text(json.dumps(line) + "\n")
+    for number, step in enumerate(Step):
+        noted(lambda _, step=step, number=number: replace(SENT, body=bytes([number]), step=step), home)(
+            REQUEST
+        )
+    noted(lambda _: _refused(REFUSAL_BUDGET), home)(REQUEST)
+    notes = read_rounds(home)
+    hashes = [hashlib.sha256(bytes([number])).hexdigest() for number in range(len(Step))]
+    assert [note.reply_sha256 for note in notes] == [*hashes, hashlib.sha256(b"no").hexdigest()]
+    assert [note.what for note in notes if note.noise_inside] == ["contribution", "share of the sum"]
     assert main(["store", "rounds", "--home", str(home.root)]) == 0
     out = capsys.readouterr().out
-    assert "400 bytes left" in out
-    assert "SHA-256" not in out
+    assert all(f"SHA-256 of what left: {one}" in out for one in hashes)
+    assert out.count("Noise inside: yes.") == 2
+
+
+def test_lines_of_an_earlier_version_are_read(home: StoreHome) -> None:
+    noted(lambda _: SENT, home)(REQUEST)
+    path = home.logs / "rounds.jsonl"
+    plain = json.loads(path.read_text())
+    del plain["reply_sha256"], plain["noise_inside"]
+    path.write_text(json.dumps(plain) + "\n")
+    (note,) = read_rounds(home)
+    assert (note.reply_bytes, note.reply_sha256, note.noise_inside) == (400, "", False)
 
 
 def test_a_refusal_says_why_in_plain_words(home: StoreHome) -> None:

@@ -20,7 +20,7 @@ from highstreet.client.pinned_members import pin
 from highstreet.client.rosters import Rosters, newest_roster
 from highstreet.client.round_members import RoundMembers
 from highstreet.client.vouches import add_vouches
-from tests.client.made_up_coop import CHARTER, COORDINATOR, IDS, ME, fresh_keys, member
+from tests.client.made_up_coop import CHARTER, COORDINATOR, IDS, ME, NOW, fresh_keys, member
 
 MEMBERSHIP = Membership(
     member_id=ME,
@@ -88,7 +88,7 @@ def shop(tmp_path: Path) -> Shop:
 
 def test_those_vouched_for_count_and_nothing_is_asked_of_anybody(shop: Shop) -> None:
     shop.vouch_for(*IDS[1:])
-    found = shop.round_members(_unreachable, _unreachable).find(shop.document.sha256(), IDS)
+    found = shop.round_members(_unreachable, _unreachable).find(shop.document.sha256(), IDS, NOW)
     assert found is not None
     assert found.roster.members == shop.members
     assert found.counted == frozenset(IDS)
@@ -97,20 +97,20 @@ def test_those_vouched_for_count_and_nothing_is_asked_of_anybody(shop: Shop) -> 
 def test_vouches_are_fetched_when_a_participant_does_not_count_yet(shop: Shop) -> None:
     shop.vouch_for(*IDS[1:4])
     members = shop.round_members(_unreachable, lambda: shop.vouch_for(IDS[4]))
-    found = members.find(shop.document.sha256(), IDS)
+    found = members.find(shop.document.sha256(), IDS, NOW)
     assert found is not None
     assert found.counted == frozenset(IDS)
 
 
 def test_who_is_not_vouched_for_does_not_count_when_nobody_answers(shop: Shop) -> None:
     shop.vouch_for(*IDS[1:4])
-    found = shop.round_members(_unreachable, _unreachable).find(shop.document.sha256(), IDS)
+    found = shop.round_members(_unreachable, _unreachable).find(shop.document.sha256(), IDS, NOW)
     assert found is not None
     assert found.counted == frozenset(IDS[:4])
 
 
 def test_a_roster_that_was_never_accepted_is_none(shop: Shop) -> None:
-    assert shop.round_members(_unreachable, _unreachable).find(bytes(32), IDS) is None
+    assert shop.round_members(_unreachable, _unreachable).find(bytes(32), IDS, NOW) is None
 
 
 def test_a_member_under_another_key_does_not_count_in_a_newer_roster(shop: Shop) -> None:
@@ -119,7 +119,7 @@ def test_a_member_under_another_key_does_not_count_in_a_newer_roster(shop: Shop)
     (shop.home.coop / "pinned_members.json").unlink()
     swapped = (*shop.members[:4], replace(member(IDS[4], fresh_keys()), name=shop.members[4].name))
     newer = _document(swapped, number=2)
-    found = shop.round_members(lambda: newer, _unreachable).find(newer.sha256(), IDS)
+    found = shop.round_members(lambda: newer, _unreachable).find(newer.sha256(), IDS, NOW)
     assert found is not None
     assert found.counted == frozenset(IDS[:4])
 
@@ -128,12 +128,12 @@ def test_a_roster_that_changes_a_pinned_key_is_not_known(shop: Shop) -> None:
     shop.vouch_for(*IDS[1:])
     swapped = (*shop.members[:4], replace(member(IDS[4], fresh_keys()), name=shop.members[4].name))
     newer = _document(swapped, number=2)
-    assert shop.round_members(lambda: newer, _unreachable).find(newer.sha256(), IDS) is None
+    assert shop.round_members(lambda: newer, _unreachable).find(newer.sha256(), IDS, NOW) is None
 
 
 def test_a_member_pinned_under_another_key_does_not_count(shop: Shop) -> None:
     pin(shop.home, [member(IDS[4], fresh_keys())])
     shop.vouch_for(*IDS[1:])
-    found = shop.round_members(_unreachable, _unreachable).find(shop.document.sha256(), IDS)
+    found = shop.round_members(_unreachable, _unreachable).find(shop.document.sha256(), IDS, NOW)
     assert found is not None
     assert found.counted == frozenset(IDS[:4])

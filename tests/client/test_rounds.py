@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from highstreet.audit.charter import Charter
 from highstreet.audit.limits import StoreLimits
 from highstreet.audit.requests import mechanism_of, open_reply, release_spec
 from highstreet.audit.roster import Roster
@@ -57,6 +58,7 @@ from tests.client.made_up_coop import (
     PROGRAMME,
     ROSTER,
     STRANGER,
+    about_persons,
     context_of,
     contribute_message,
     find_roster,
@@ -103,12 +105,13 @@ def _desk(
     *,
     limits: StoreLimits = LIMITS,
     now: float = NOW,
-    find: Callable[[bytes, Collection[str]], CountedRoster | None] = find_roster,
+    charter: Charter = CHARTER,
+    find: Callable[[bytes, Collection[str], int], CountedRoster | None] = find_roster,
 ) -> RoundDesk:
     agreement = Agreement(
         member_id=ME,
         coordinator_public_key=COORDINATOR.public_key().public_bytes_raw(),
-        charter=CHARTER,
+        charter=charter,
         limits=limits,
         find_roster=find,
         holds_to_day=lambda programme_id, day: (programme_id, day) != (PROGRAMME, ANOTHER_DAY),
@@ -201,6 +204,9 @@ REFUSED = [
     (_set_release("grid_step", 1e-9), REFUSAL_RELEASE),
     (_set_release("mechanism", "none"), REFUSAL_RELEASE),
     (_set_release("privacy_unit", "example"), REFUSAL_RELEASE),
+    (_set_release("privacy_unit", "person"), REFUSAL_RELEASE),
+    (_set_release("weighting", "one_over_most"), REFUSAL_RELEASE),
+    (_set_release("shops_per_person", 3), REFUSAL_RELEASE),
     (_set_release("neighbouring", "replace"), REFUSAL_RELEASE),
     (_set_release("colluders", 0), REFUSAL_RELEASE),
     (_set_release("colluders", 2), REFUSAL_RELEASE),
@@ -233,6 +239,35 @@ def test_a_request_that_differs_in_one_thing_is_refused_and_nothing_is_spent(
     assert till.taken == []
 
 
+PERSONS = about_persons(CHARTER, shops=4)
+
+
+@pytest.mark.parametrize(
+    ("asked", "change", "code"),
+    [
+        (PERSONS, None, 0),
+        (CHARTER, None, REFUSAL_CHARTER),
+        (about_persons(CHARTER, shops=3), None, REFUSAL_CHARTER),
+        # The charter that was signed by name, and another one's release.
+        (CHARTER, _set("charter_sha256", PERSONS.sha256()), REFUSAL_RELEASE),
+        (about_persons(CHARTER, shops=3), _set("charter_sha256", PERSONS.sha256()), REFUSAL_RELEASE),
+        (PERSONS, _set_release("weighting", "one_over_shops"), REFUSAL_RELEASE),
+        (PERSONS, _set_release("weighting", "whole"), REFUSAL_RELEASE),
+        (PERSONS, _set_release("shops_per_person", 5), REFUSAL_RELEASE),
+        (PERSONS, _set_release("privacy_unit", "customer_at_store"), REFUSAL_RELEASE),
+    ],
+)
+def test_a_store_of_a_charter_about_persons_answers_its_very_release(
+    asked: Charter, change: Callable[[RoundRequest], None] | None, code: int
+) -> None:
+    till, request = Till(), round_request(charter=asked)
+    if change is not None:
+        change(request)
+    limits = replace(LIMITS, require_person_unit=True)
+    assert _ask(_desk(till, limits=limits, charter=PERSONS), request).refusal == code
+    assert len(till.taken) == (code == 0)
+
+
 def test_a_request_signed_by_another_is_refused() -> None:
     till = Till()
     assert _ask(_desk(till), round_request(), Ed25519PrivateKey.generate()).refusal == REFUSAL_SIGNATURE
@@ -245,6 +280,7 @@ def test_a_request_signed_by_another_is_refused() -> None:
         replace(LIMITS, max_dimension=10),
         replace(LIMITS, min_cohort_floor=4),
         replace(LIMITS, max_phases=0),
+        replace(LIMITS, require_person_unit=True),
     ],
 )
 def test_the_stores_own_limits_hold_against_a_charter_that_was_accepted_under_wider_ones(
@@ -320,7 +356,9 @@ def test_nobody_is_added_up_with_members_whose_keys_were_exchanged() -> None:
     )
     counted = frozenset(IDS) - {IDS[3]}
     till = Till()
-    desk = _desk(till, find=lambda sha256, participants: CountedRoster(roster=swapped, counted=counted))
+    desk = _desk(
+        till, find=lambda sha256, participants, opened_at: CountedRoster(roster=swapped, counted=counted)
+    )
     assert _ask(desk, round_request()).refusal == REFUSAL_PARTICIPANTS
     assert till.taken == []
 
@@ -329,7 +367,10 @@ def test_a_member_whose_encryption_key_everybody_can_open_is_no_participant() ->
     weak = replace(ROSTER.members[3], encryption_public_key=bytes(32))
     roster = replace(ROSTER, members=(*ROSTER.members[:3], weak, *ROSTER.members[4:]))
     till = Till()
-    desk = _desk(till, find=lambda sha256, participants: CountedRoster(roster=roster, counted=frozenset(IDS)))
+    desk = _desk(
+        till,
+        find=lambda sha256, participants, opened_at: CountedRoster(roster=roster, counted=frozenset(IDS)),
+    )
     assert _ask(desk, round_request()).refusal == REFUSAL_PARTICIPANTS
     assert till.taken == []
 
@@ -367,7 +408,7 @@ def test_any_bytes_get_a_signed_refusal(body: bytes) -> None:
     assert till.taken == []
 
 
-@given(st.binary(max_size=300), st.sampled_from(["contribute", "agree", "open"]))
+@given(st.binary(max_size=300), st.sampled_from(["contribute", "inspect", "agree", "open"]))
 def test_any_bytes_the_coordinator_signed_get_a_refusal(content: bytes, step: str) -> None:
     signed = SignedRequest(request=content, signature=sign(SignatureKind.REQUEST, content, COORDINATOR))
     kind = ContributeStep if step == "contribute" else SumStep

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import stat
 import threading
 from collections.abc import Iterator
@@ -43,6 +44,21 @@ class Desk:
             self._busy.release()
 
 
+class Time:
+    """Passes while the desk computes and while an answer waits, and only then."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.takes = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def wait(self, seconds: float) -> None:
+        assert seconds >= 0
+        self.now += seconds
+
+
 @pytest.fixture
 def desk() -> Desk:
     return Desk()
@@ -51,7 +67,8 @@ def desk() -> Desk:
 @pytest.fixture
 def socket(tmp_path: Path, desk: Desk) -> Iterator[Path]:
     status = ServiceStatus(member_id="m1", coop_id="c1")
-    with serve(StoreService(desk.answer, status), tmp_path / "run" / "store.sock"):
+    service = StoreService(desk.answer, status, wait=lambda seconds: None)
+    with serve(service, tmp_path / "run" / "store.sock"):
         yield tmp_path / "run" / "store.sock"
 
 
@@ -67,7 +84,7 @@ def test_a_socket_left_by_a_crash_is_replaced(tmp_path: Path, desk: Desk) -> Non
     path = tmp_path / "run" / "store.sock"
     path.parent.mkdir()
     path.touch()
-    with serve(StoreService(desk.answer, ServiceStatus()), path):
+    with serve(StoreService(desk.answer, ServiceStatus(), wait=lambda seconds: None), path):
         assert answer_through(path, b"body") == desk.answer_with.body
 
 
@@ -105,6 +122,97 @@ def test_the_status_counts_rounds(socket: Path, desk: Desk) -> None:
     assert status is not None
     assert (status.member_id, status.coop_id) == ("m1", "c1")
     assert (status.rounds_answered, status.rounds_refused, status.last_round) == (1, 1, "p1/3")
+
+
+@pytest.mark.parametrize("ends", ["sent", "refused", "fails"])
+@pytest.mark.parametrize(
+    ("takes", "leaves"),
+    [((0.0, 0.02, 0.5, 0.999), 1.0), ((1.01, 1.5, 2.0), 2.0), ((33.0, 60.0), 64.0), ((70.0, 127.0), 128.0)],
+)
+def test_when_a_contribution_leaves_does_not_depend_on_how_long_it_took(
+    tmp_path: Path, desk: Desk, ends: str, takes: tuple[float, ...], leaves: float
+) -> None:
+    time, left = Time(), []
+
+    def answer(body: bytes) -> RoundAnswer:
+        time.now += time.takes
+        return desk.answer(body)
+
+    desk.fail = ends == "fails"
+    desk.answer_with = replace(SENT, refusal=REFUSAL_UNAVAILABLE) if ends == "refused" else SENT
+    service = StoreService(answer, ServiceStatus(), clock=time, wait=time.wait)
+    with serve(service, tmp_path / "store.sock"):
+        for time.takes in takes:
+            began = time.now
+            with contextlib.suppress(grpc.RpcError):
+                answer_through(tmp_path / "store.sock", b"x")
+            left.append(time.now - began)
+    assert left == pytest.approx([leaves] * len(takes))
+
+
+def test_what_is_not_of_this_shops_customers_does_not_wait(tmp_path: Path, desk: Desk) -> None:
+    time = Time()
+    service = StoreService(desk.answer, ServiceStatus(), clock=time, wait=time.wait)
+    with serve(service, tmp_path / "store.sock"):
+        for step in (Step.INSPECTION, Step.AGREEMENT, Step.SUM_SHARE, None):
+            desk.answer_with = replace(SENT, step=step)
+            answer_through(tmp_path / "store.sock", b"x")
+    assert time.now == 100.0
+
+
+def test_another_message_cannot_tell_when_the_computing_was_over(tmp_path: Path, desk: Desk) -> None:
+    """While a contribution waits for its departure nothing else is looked at, so no answer comes sooner."""
+    waiting, go_on, order = threading.Event(), threading.Event(), []
+
+    def wait(seconds: float) -> None:
+        waiting.set()
+        go_on.wait(20)
+        order.append("contribution")
+
+    def ask_another() -> None:
+        desk.answer_with = replace(SENT, step=Step.INSPECTION)
+        answer_through(path, b"probe")
+        order.append("probe")
+
+    path = tmp_path / "store.sock"
+    with serve(StoreService(desk.answer, ServiceStatus(), wait=wait), path):
+        first = threading.Thread(target=answer_through, args=(path, b"x"))
+        first.start()
+        assert waiting.wait(20)
+        second = threading.Thread(target=ask_another)
+        second.start()
+        assert ask_status(path) is not None  # the rest of the service goes on
+        assert desk.bodies == [b"x"]
+        go_on.set()
+        first.join()
+        second.join()
+    assert order == ["contribution", "probe"]
+
+
+def test_a_store_that_stops_holds_nobody_up_and_sends_nothing_early(tmp_path: Path, desk: Desk) -> None:
+    path, seen = tmp_path / "store.sock", []
+    times = iter([0.0, 33.0])  # so that it has 31 seconds to wait
+    desk_answered = threading.Event()
+
+    def answer(body: bytes) -> RoundAnswer:
+        given = desk.answer(body)
+        desk_answered.set()
+        return given
+
+    def ask() -> None:
+        try:
+            seen.append(answer_through(path, b"x"))
+        except grpc.RpcError as error:
+            seen.append(error.code())
+
+    service = StoreService(answer, ServiceStatus(), clock=lambda: next(times))
+    with serve(service, path):
+        thread = threading.Thread(target=ask)
+        thread.start()
+        assert desk_answered.wait(20)
+    thread.join(timeout=20)
+    assert not thread.is_alive()
+    assert seen in ([grpc.StatusCode.UNAVAILABLE], [grpc.StatusCode.CANCELLED])
 
 
 def test_without_a_service_there_is_no_status(tmp_path: Path) -> None:

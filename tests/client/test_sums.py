@@ -30,6 +30,7 @@ from highstreet.privacy.secure_sum import (
     RoundContext,
     SumRefusal,
 )
+from highstreet.privacy.secure_sum.inspection import open_inspection
 from highstreet.protos.rounds_pb2 import (
     REFUSAL_CHARTER,
     REFUSAL_DEADLINE,
@@ -46,6 +47,7 @@ from highstreet.protos.secure_sum_pb2 import (
     SignedSumAnswer,
     SumAgreement,
     SumAnswer,
+    SumInspectionRequest,
     SumRequest,
 )
 from tests.client.made_up_coop import (
@@ -64,6 +66,7 @@ from tests.client.made_up_coop import (
     contribute_message,
     contribution_of,
     find_roster,
+    inspect_message,
     open_message,
     opening_of,
     round_request,
@@ -90,6 +93,7 @@ class Store:
             home=self.home,
             ledger=self.ledger,
             plan=PLAN,
+            terms=charter.privacy,
             limits=SpendingLimits(budget=BUDGET),
             today=lambda: TODAY,
         )
@@ -211,6 +215,31 @@ def test_the_committee_opens_the_sum_and_the_stores_share_of_it_is_right(store: 
     assert (opened.contributors, opened.wrong, opened.is_checked) == (IDS, (), True)
     assert np.array_equal(opened.values, without.values)
     assert store.rounds_paid_for() == 1  # opening a sum costs nothing
+
+
+def test_looking_contributions_through_is_signed_and_leaves_no_record(store: Store) -> None:
+    played = _played(store)
+    inspections = played.opening.inspections(COORDINATOR)
+    body = inspect_message(played.request, inspections.request(ME))
+    looked = store.answer(body)
+    assert (looked.step, looked.is_refused) == (Step.INSPECTION, False)
+    inspections.add(looked.body)
+    assert inspections.complaints == {ME: frozenset()}
+    fewer = inspect_message(played.request, played.another_set().inspections(COORDINATOR).request(ME))
+    assert not store.answer(fewer).is_refused  # another set: nobody is bound by what was shown
+    assert not store.answer(played.agree_body()).is_refused
+    assert store.answer(body) == looked  # and not by an agreement either
+    assert store.rounds_paid_for() == 1
+
+
+def test_contributions_that_the_coordinator_did_not_show_are_not_looked_through(store: Store) -> None:
+    played = _played(store)
+    shown = SumInspectionRequest.FromString(played.opening.inspections(COORDINATOR).request(ME))
+    shown.signature = bytes(64)
+    answer = store.answer(inspect_message(played.request, shown.SerializeToString()))
+    assert answer.sum_refusal is SumRefusal.COORDINATOR_SIGNATURE
+    said = open_inspection(answer.body, played.context)
+    assert (said.member_id, said.refusal) == (ME, SumRefusal.COORDINATOR_SIGNATURE)
 
 
 def test_the_same_set_gets_the_same_bytes_also_after_a_restart(store: Store) -> None:

@@ -6,13 +6,16 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from highstreet.audit.charter import PrivacyTerms
 from highstreet.audit.consent import Answer, Purpose
+from highstreet.audit.requests import mechanism_of
 from highstreet.client import leaving_out
 from highstreet.client.consent import ConsentDesk
 from highstreet.client.contribution import sum_over
@@ -28,9 +31,18 @@ from highstreet.models.plan import ModelPlan
 from highstreet.models.programme import default_plan, initial_state
 from highstreet.models.shop import ShopData
 from highstreet.privacy.budget import Budget, SpendingLimits
+from highstreet.privacy.releases import customer_release
 from highstreet.protos.rounds_pb2 import REFUSAL_BUDGET, REFUSAL_REPEATED
+from highstreet.simulations.secure_sums import OneProcessCoop, round_terms
 from tests.client.conftest import NOW, tasteful_files
-from tests.client.made_up_coop import SCHEMA, context_of, mechanism_for, round_request
+from tests.client.made_up_coop import (
+    SCHEMA,
+    about_persons,
+    charter_of,
+    context_of,
+    mechanism_for,
+    round_request,
+)
 
 TODAY = date(2026, 11, 22)
 PLAN = default_plan(SCHEMA, noise_multiplier=5.0, gradient_rounds=0)
@@ -47,9 +59,17 @@ def ledger(home: StoreHome) -> Iterator[Ledger]:
         yield opened
 
 
-def _till(home: StoreHome, ledger: Ledger, *, epsilon: float = 3.0, plan: ModelPlan = PLAN) -> StoreTill:
+def _till(
+    home: StoreHome,
+    ledger: Ledger,
+    *,
+    epsilon: float = 3.0,
+    plan: ModelPlan = PLAN,
+    terms: PrivacyTerms | None = None,
+) -> StoreTill:
     limits = SpendingLimits(budget=Budget(epsilon=epsilon, delta=1e-5, period_days=365))
-    return StoreTill(home=home, ledger=ledger, plan=plan, limits=limits, today=lambda: TODAY)
+    agreed = terms or charter_of(plan).privacy
+    return StoreTill(home=home, ledger=ledger, plan=plan, terms=agreed, limits=limits, today=lambda: TODAY)
 
 
 def _asked(mark: bytes = b"a", programme: str = "p1", plan: ModelPlan = PLAN) -> AskedRound:
@@ -243,6 +263,40 @@ def test_the_answers_and_refusals_of_a_shop_are_the_same_with_one_customer_more(
     assert told[0][0] > 0 > told[0][-1]  # some are answered, and the budget ends
     careless = [_outcomes(tmp_path / f"careless {agreed}", agreed, Refusing) for agreed in (0, 1)]
     assert careless[0] != careless[1]
+
+
+#: Little noise, so that what is in it shows; of account to nobody but this test.
+QUIET = default_plan(SCHEMA, noise_multiplier=0.6, gradient_rounds=0)
+
+
+def test_the_secure_sum_of_stores_about_persons_is_the_sum_of_divided_contributions(tmp_path: Path) -> None:
+    """Through tills, ledgers, vaults and a committee; against plain sums divided by hand."""
+    shops, phase = 3, QUIET.phases[0]
+    charter = about_persons(charter_of(QUIET), shops=shops)
+    mechanism = mechanism_of(phase, charter, participants=shops)
+    asked = replace(_asked(plan=QUIET), mechanism=mechanism)
+    addends, plain = {}, np.zeros(phase.dimension)
+    for number in range(shops):
+        home = _shop(tmp_path / str(number), agreed=10 + number)
+        with closing(Ledger.open(home.ledger)) as ledger:
+            till = _till(home, ledger, epsilon=1e3, plan=QUIET, terms=charter.privacy)
+            reply = till.take(asked, _plainly)
+            spent = ledger.spending(till.limits.budget, today=TODAY)
+        # Charged as for a whole contribution, whatever it counted by.
+        assert spent.releases == (customer_release(noise_multiplier=phase.noise_multiplier),)
+        addends[number] = partial(np.frombuffer, reply, dtype="<i8")
+        with Vault.open(home.vault) as vault:
+            cohort = ConsentDesk(vault).cohort(Purpose.COOP_LEARNING)
+            shop = load_shop(vault, cohort, QUIET.schema, TODAY)
+        assert shop.weights is None  # what the shop's own model is fitted to
+        plain += sum_over(QUIET, phase, initial_state(QUIET), shop)
+    coop = OneProcessCoop(shops, round_terms(shops, floor=shops))
+    opened = mechanism.decode(coop.add(addends, round_number=0, dimension=phase.dimension).values)
+
+    # Along the sum's own direction the noise is one normal number; six of its stddevs is one in 500 million.
+    along, tolerance = plain / np.linalg.norm(plain), 6 * mechanism.noise_stddev(contributors=shops)
+    assert abs((opened - plain / shops) @ along) < tolerance
+    assert abs((opened - plain) @ along) > tolerance  # the twin: nobody divided
 
 
 def test_what_leaves_is_as_many_numbers_as_the_phase_has(home: StoreHome, ledger: Ledger) -> None:

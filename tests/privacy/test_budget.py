@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -36,7 +37,7 @@ def test_a_loss_equal_to_the_budget_fits():
             return spent
 
     assert fit([ONE], [ONE], exact, Fixed()).is_within
-    assert not fit([ONE], [ONE], replace(exact, epsilon=spent - 1e-9), Fixed()).is_within
+    assert not fit([ONE], [ONE], replace(exact, epsilon=spent - 2e-9), Fixed()).is_within
 
 
 def test_a_release_the_accountant_cannot_account_for_does_not_fit_it_is_refused():
@@ -78,3 +79,29 @@ def test_a_budget_that_limits_nothing_is_refused(wrong):
 @given(st.integers(0, 100_000), st.integers(1, 4000))
 def test_a_period_holds_exactly_its_days(day, period):
     assert day - window_start(day, period) + 1 == period
+
+
+class _Exactly:
+    """An accountant that says what it is told."""
+
+    def __init__(self, loss: float) -> None:
+        self.loss = loss
+
+    def epsilon(self, releases: object, *, delta: float) -> float:
+        return self.loss
+
+
+@pytest.mark.parametrize(
+    ("loss", "is_within"),
+    [(2.0, True), (2.0 + 4e-16, True), (2.0 + 1e-9, True), (2.0 + 2e-9, False), (math.inf, False)],
+)
+def test_a_loss_of_exactly_the_budget_fits_and_no_more_than_rounding_above(
+    loss: float, is_within: bool
+) -> None:
+    assert fit([], [], BUDGET, _Exactly(loss)).is_within is is_within
+
+
+def test_the_stores_budget_holds_and_the_promised_one_beside_it() -> None:
+    promised = Budget(epsilon=1.0, delta=1e-6, period_days=30)
+    assert LIMITS.budgets == (BUDGET,)
+    assert replace(LIMITS, promised=promised).budgets == (BUDGET, promised)

@@ -252,7 +252,7 @@ class Shop(PlayedStore):
                 coordinator_public_key=coop.public_key,
                 charter=coop.charter,
                 limits=LIMITS,
-                find_roster=lambda sha256, participants: counted,
+                find_roster=lambda sha256, participants, opened: counted,
                 holds_to_day=lambda programme_id, day: True,
             ),
             keys=self.keys,

@@ -7,6 +7,8 @@ what it is told at each step, one word per message, the last one again and again
 - `lost`: nothing comes back. `error`: the carrier gives up. `vanishes`: it is offline from here on.
 - `garbage`: bytes that are none. `unavailable`, `refuses`: a signed no, for now and for good.
 - contributions: `foreign`: another store's. `replayed`: to another request. `damaged`: a box is altered.
+  `spoilt2`: its boxes for the first two seats do not open, though their digests are signed.
+- looking through: `slanders2`: it complains of stores 1 and 2, other than itself, whatever they sent.
 - the committee: `busy`: the secure sum's own no for now. `declines`: a round reply's no for good.
   `contributes`: its contribution again. `another`: what the store before it said.
 - answers: `wrong`: a share that is none, properly signed.
@@ -31,6 +33,7 @@ from highstreet.audit.requests import mechanism_of, open_request, request_sha256
 from highstreet.audit.roster import Roster, read_roster
 from highstreet.audit.sums import round_context
 from highstreet.audit.vouches import sign_vouch
+from highstreet.audit.withdrawals import sign_withdrawal
 from highstreet.models.plan import ModelPlan
 from highstreet.models.programme import default_plan, initial_state
 from highstreet.models.schema import FeatureSchema
@@ -43,7 +46,10 @@ from highstreet.privacy.secure_sum import (
     SumRefusedError,
     contribute,
 )
+from highstreet.privacy.secure_sum.announced_set import set_sha256
 from highstreet.privacy.secure_sum.answer import signed_answer
+from highstreet.privacy.secure_sum.inspection import signed_inspection
+from highstreet.privacy.secure_sum.signatures import Signed, sign
 from highstreet.protos.rounds_pb2 import (
     REFUSAL_BUDGET,
     REFUSAL_CHARTER,
@@ -55,7 +61,13 @@ from highstreet.protos.rounds_pb2 import (
     SignedReply,
     SignedRequest,
 )
-from highstreet.protos.secure_sum_pb2 import Contribution, SignedSumAnswer, SumAnswer
+from highstreet.protos.secure_sum_pb2 import (
+    Contribution,
+    ContributionHeader,
+    SignedSumAnswer,
+    SumAnswer,
+    SumInspectionRequest,
+)
 from highstreet.server.aggregation import close_phase
 from highstreet.server.checkpoints import Checkpoints
 from highstreet.server.database import connect
@@ -63,6 +75,7 @@ from highstreet.server.exchange import Carried
 from highstreet.server.membership import leave, roster
 from highstreet.server.programme_run import ProgrammeRun
 from highstreet.server.releases import Candidate
+from highstreet.server.vouching import put_vouch, put_withdrawal
 
 PROGRAMME = "00000000000000a1"
 OPENED = 1_000.0
@@ -122,7 +135,7 @@ class PlayedStore:
 
     Args:
         number: its node; its member id in hex.
-        steps: words by step (`contribute`, `agree`, `open`), see above.
+        steps: words by step (`contribute`, `inspect`, `agree`, `open`), see above.
     """
 
     def __init__(self, number: int, **steps: str) -> None:
@@ -200,6 +213,8 @@ class PlayedStore:
             altered = Contribution.FromString(contribution)
             altered.boxes[0] = bytes([altered.boxes[0][0] ^ 1]) + altered.boxes[0][1:]
             return self._seal(request, sha256, altered.SerializeToString())
+        if word.startswith("spoilt"):
+            contribution = self._spoilt(contribution, int(word.removeprefix("spoilt")))
         self._headers[sha256] = hashlib.sha256(Contribution.FromString(contribution).header).digest()
         return self._replies.setdefault(sha256, self._seal(request, sha256, contribution))
 
@@ -217,6 +232,30 @@ class PlayedStore:
             context, vector, member_id=self.member_id, signing_key=self.signing, entropy=entropy
         )
         return made.body
+
+    def _spoilt(self, contribution: bytes, seats: int) -> bytes:
+        """The contribution with boxes for so many seats that do not open, properly signed."""
+        message = Contribution.FromString(contribution)
+        header = ContributionHeader.FromString(message.header)
+        for seat in range(seats):
+            message.boxes[seat] = bytes(len(message.boxes[seat]))
+            header.box_sha256[seat] = hashlib.sha256(message.boxes[seat]).digest()
+        message.header = header.SerializeToString(deterministic=True)
+        message.signature = sign(Signed.CONTRIBUTION, message.header, self.signing)
+        return message.SerializeToString()
+
+    def _inspection(self, seat: CommitteeSeat, message: bytes, word: str) -> bytes:
+        if not word.startswith("slanders"):
+            return seat.inspect(message, self.keys)
+        slandered = {f"{number:016x}" for number in range(1, 1 + int(word.removeprefix("slanders")))}
+        headers = [entry.header for entry in SumInspectionRequest.FromString(message).entries]
+        bad = [
+            hashlib.sha256(header).digest()
+            for header in headers
+            if ContributionHeader.FromString(header).contributor_id in slandered - {self.member_id}
+        ]
+        shown = set_sha256(hashlib.sha256(header).digest() for header in headers)
+        return signed_inspection(seat.context, self.member_id, self.signing, (shown, bad))
 
     def _on_committee(
         self,
@@ -245,17 +284,23 @@ class PlayedStore:
             own_header_sha256=self._headers.get(sha256),
             agreed_set_sha256=self._agreed.get(sha256),
         )
-        say_no = seat.agreement_refusal if step == "agree" else seat.refusal
+        say_no = {
+            "inspect": seat.inspection_refusal,
+            "agree": seat.agreement_refusal,
+            "open": seat.refusal,
+        }[step]
         if word in {"refuses", "busy"}:
             code = SumRefusal.UNAVAILABLE if word == "busy" else SumRefusal.OWN_CONTRIBUTION
             return say_no(code, self.keys)
         try:
+            if step == "inspect":
+                return self._inspection(seat, message, word)
             prepared = (seat.agree if step == "agree" else seat.prepare)(message, self.keys)
         except SumRefusedError as error:
             return say_no(error.code, self.keys)
 
-        def record(set_sha256: bytes) -> None:
-            self._agreed[sha256] = set_sha256
+        def record(announced: bytes) -> None:
+            self._agreed[sha256] = announced
 
         reply = prepared.release(record)
         if word != "wrong":
@@ -374,6 +419,23 @@ class PlayedCoop:
                     "INSERT INTO vouches (voucher, subject, signature) VALUES (?, ?, ?)",
                     (vouch.voucher_id, vouch.subject_id, vouch.signature),
                 )
+
+    def replace(self, voucher: int, newcomer: int, *, former: int) -> None:
+        """Let a store say in its vouch that another is a shop that was a member before."""
+        store, entry = self.stores[voucher], self.roster.member(self.stores[newcomer].member_id)
+        assert entry is not None
+        replaces = [self.stores[former].member_id]
+        vouch = sign_vouch(self.charter.coop.id, store.member_id, entry, store.signing, replaces)
+        with closing(connect(self.database)) as connection:
+            put_vouch(connection, vouch, self.roster, sender=store.member_id)
+
+    def withdraw(self, voucher: int, subject: int) -> None:
+        """Let a store take its vouch for another back."""
+        store, entry = self.stores[voucher], self.roster.member(self.stores[subject].member_id)
+        assert entry is not None
+        withdrawal = sign_withdrawal(self.charter.coop.id, store.member_id, entry, store.signing)
+        with closing(connect(self.database)) as connection:
+            put_withdrawal(connection, withdrawal, self.roster, sender=store.member_id)
 
     def leave(self, number: int) -> None:
         """End a store's membership."""

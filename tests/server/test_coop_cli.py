@@ -91,6 +91,26 @@ def test_a_co_op_is_made_from_an_edited_charter(run: Run, tmp_path: Path, edited
     assert "left as it is" in err
 
 
+def test_a_co_op_can_promise_to_persons(run: Run, tmp_path: Path, edited: Path) -> None:
+    status, text, _ = run("coop", "charter", "default", "--person", 6, "--epsilon", 2)
+    assert status == 0
+    assert 'privacy_unit = "person"' in text
+    assert "shops_per_person = 6" in text
+    place = tmp_path / "coop"
+    status, out, _ = run("coop", "init", "--home", place, "--person", 6, "--epsilon", 2)
+    assert status == 0
+    assert (
+        "epsilon 2.00, delta 1e-05 for a person who shops in up to 6 shops, each contribution divided" in out
+    )
+    status, out, _ = run("coop", "charter", "check", "--home", place)
+    assert status == 0
+    assert "promises epsilon 2 to a person who shops in up to 6 shops" in out
+    assert run("coop", "charter", "default", "--person", 0)[0] != 0
+    status, _, err = run("coop", "init", "--home", tmp_path / "b", "--charter", edited, "--person", 4)
+    assert status == 1
+    assert "whom it protects" in err
+
+
 @pytest.mark.parametrize("address", ["nowhere", "host:", ":9440", "host:0", "host:70000", "höst:9440"])
 def test_an_address_that_is_none_is_said(run: Run, tmp_path: Path, edited: Path, address: str) -> None:
     words = ("--home", tmp_path / "coop", "--charter", edited, "--address", address)
@@ -300,7 +320,7 @@ def test_a_floor_that_goes_with_nothing_is_said(run: Run, tmp_path: Path, edited
     assert "The floor is 2 contributors; it must be at least 3" in err
     status, _, err = run(*words, 4, "--charter", edited)
     assert status == 1
-    assert "brings its own epsilon and floor" in err
+    assert "brings its own epsilon, floor, noise" in err
     assert not (tmp_path / "coop").exists()
 
 

@@ -15,12 +15,12 @@ import pytest
 
 from highstreet.audit.charter import Charter, CoopIdentity, RoundTerms
 from highstreet.audit.charter_format import to_toml
-from highstreet.audit.claims import check_promise
+from highstreet.audit.claims import check_promise, claims_of, trainings_in_a_period
 from highstreet.audit.errors import CharterError, EpsilonClaimError
 from highstreet.audit.requests import mechanism_of
 from highstreet.files import DiskFullError
 from highstreet.models.programme import check_plan
-from highstreet.privacy.releases import NoisePlacement
+from highstreet.privacy.releases import NoisePlacement, Weighting
 from highstreet.server import founding
 from highstreet.server.errors import CoopExistsError, NoCoopError, SettingsError
 from highstreet.server.founding import Founding, ensure_server_certificate, found_coop
@@ -117,6 +117,17 @@ def test_the_default_charter_costs_just_under_its_epsilon() -> None:
     assert check_plan(charter.plan).holdout_days == 14
 
 
+def test_a_charter_for_several_trainings_shares_its_epsilon_among_them() -> None:
+    charter = founding.default_charter("Hill Road", epsilon=2.0, delta=1e-5, today=NOW.date(), trainings=4)
+    assert charter.privacy.epsilon == 2.0
+    assert trainings_in_a_period(charter) == 4
+    assert 1.98 < claims_of(charter, trainings=4).customer.epsilon <= 2.0
+    once = founding.default_charter("Hill Road", epsilon=2.0, delta=1e-5, today=NOW.date())
+    assert trainings_in_a_period(once) == 1
+    ratio = charter.plan.phases[0].noise_multiplier / once.plan.phases[0].noise_multiplier
+    assert 1.9 < ratio < 2.1  # four Gaussian sums cost as one of half the noise
+
+
 def test_the_default_charter_adds_noise_once_and_takes_the_floor_it_is_given() -> None:
     charter = founding.default_charter("Hill Road", epsilon=2.0, delta=1e-5, today=NOW.date(), floor=7)
     assert charter.privacy.noise is NoisePlacement.ONCE_IN_SUM
@@ -127,6 +138,20 @@ def test_the_default_charter_adds_noise_once_and_takes_the_floor_it_is_given() -
         share = mechanism_of(phase, charter, participants=7)
         alone = mechanism_of(phase, three, participants=7)
         assert share.noise_stddev(contributors=7) < 0.7 * alone.noise_stddev(contributors=7)
+
+
+def test_a_charter_about_persons_keeps_its_epsilon_for_a_person_in_so_many_shops() -> None:
+    drafted = founding.default_charter(
+        "Hill Road", epsilon=2.0, delta=1e-5, today=NOW.date(), floor=5, shops_per_person=6
+    )
+    claims = check_promise(drafted)
+    assert 1.98 < claims.person.epsilon <= 2.0
+    assert (claims.person.k, claims.person.weighting) == (6, Weighting.ONE_OVER_MOST)
+    assert (drafted.plan.clients_per_store, drafted.plan.params["cooccurrence_ridge"]) == (13, 10.0)
+    usual = founding.default_charter("Hill Road", epsilon=2.0, delta=1e-5, today=NOW.date(), floor=5)
+    assert [phase.noise_multiplier for phase in drafted.plan.phases] == [
+        phase.noise_multiplier for phase in usual.plan.phases
+    ]
 
 
 @pytest.mark.parametrize(

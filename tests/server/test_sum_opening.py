@@ -9,7 +9,7 @@ import pytest
 from played_coop import PlayedCoop, made_charter, stores
 
 from highstreet.privacy.secure_sum.field import HALF
-from highstreet.server.sum_opening import SURPLUS_SECONDS
+from highstreet.server.committee import SURPLUS_SECONDS
 
 CHARTER = made_charter()
 
@@ -69,7 +69,7 @@ def test_only_the_committee_is_asked_for_agreements_and_shares(tmp_path: Path) -
     assert len(seated) == 6
     for number, store in coop.stores.items():
         steps = {step for _, step in store.asked}
-        assert steps == ({"contribute", "agree", "open"} if number in seated else {"contribute"})
+        assert steps == ({"contribute", "inspect", "agree", "open"} if number in seated else {"contribute"})
     assert _outcome(coop) == (9, 6, 0, 1)
 
 

@@ -6,7 +6,7 @@ import datetime
 import os
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from highstreet.audit.limits import StoreLimits
 from highstreet.audit.roster import Member, read_roster
 from highstreet.audit.vouches import Vouch, sign_vouch
+from highstreet.audit.withdrawals import Withdrawal, sign_withdrawal
 from highstreet.cli import main
 from highstreet.client.home import StoreHome
 from highstreet.client.identity import load_identity
@@ -26,7 +27,7 @@ from highstreet.protos import coop_pb2, coop_pb2_grpc
 from highstreet.server import listening, vouching
 from highstreet.server.database import connect
 from highstreet.server.membership import leave
-from highstreet.server.vouching import current_vouches
+from highstreet.server.vouching import current_edges, current_vouches
 
 OFFER, ANSWER, OPENING = (
     coop_pb2.VOUCHING_STEP_OFFER,
@@ -70,7 +71,10 @@ class Caller:
 
     def put(self, vouch: Vouch) -> None:
         wire = coop_pb2.Vouch(
-            voucher_id=vouch.voucher_id, subject_id=vouch.subject_id, signature=vouch.signature
+            voucher_id=vouch.voucher_id,
+            subject_id=vouch.subject_id,
+            signature=vouch.signature,
+            replaces=vouch.replaces,
         )
         self.stub.PutVouch(coop_pb2.PutVouchRequest(vouch=wire), timeout=5)
 
@@ -256,3 +260,81 @@ def test_the_coordinator_sees_who_vouches_and_what_is_missing(
     shown = capsys.readouterr().out
     assert shown.count("2 of 2") == 3
     assert "calls between owners" not in shown
+
+
+def _withdraw(caller: Caller, withdrawal: Withdrawal) -> None:
+    wire = coop_pb2.Withdrawal(
+        voucher_id=withdrawal.voucher_id,
+        subject_id=withdrawal.subject_id,
+        signature=withdrawal.signature,
+    )
+    caller.stub.WithdrawVouch(coop_pb2.WithdrawVouchRequest(withdrawal=wire), timeout=5)
+
+
+def _withdrawal(caller: Caller, other: str) -> Withdrawal:
+    return sign_withdrawal(caller.coop_id, caller.member_id, caller.entry(other), caller.key)
+
+
+def test_a_withdrawal_is_kept_served_and_seen_and_ends_the_vouch(coop: Any, callers: list[Caller]) -> None:
+    ann, bob, _ = callers
+    vouch = ann.vouch_for(bob.member_id)
+    ann.put(vouch)
+    before = bob.fetch().vouch_number
+    withdrawal = _withdrawal(ann, bob.member_id)
+    _withdraw(ann, withdrawal)
+    after = bob.fetch().vouch_number
+    assert after > before
+    _withdraw(ann, withdrawal)
+    assert bob.fetch().vouch_number == after
+    (served,) = bob.roster().withdrawals
+    assert (served.voucher_id, served.subject_id, served.signature) == (
+        ann.member_id,
+        bob.member_id,
+        withdrawal.signature,
+    )
+    with closing(connect(coop.home.database)) as connection:
+        assert current_edges(connection, ann.coop_id) == frozenset()
+    again = sign_vouch(ann.coop_id, ann.member_id, ann.entry(bob.member_id), ann.key, ["f" * 16])
+    assert _refusal(ann.put, again) == "COOP_REFUSAL_VOUCH"
+
+
+def test_a_withdrawal_that_is_none_is_not_kept(callers: list[Caller]) -> None:
+    ann, bob, cem = callers
+    true = _withdrawal(ann, bob.member_id)
+    odd = [
+        replace(true, subject_id=cem.member_id),
+        replace(true, signature=bytes(64)),
+        replace(true, signature=b""),
+        replace(true, signature=ann.vouch_for(bob.member_id).signature),
+        _withdrawal(bob, cem.member_id),
+    ]
+    for each in odd:
+        assert _refusal(_withdraw, ann, each) == "COOP_REFUSAL_VOUCH"
+    assert _refusal(_withdraw, ann, replace(true, subject_id="f" * 16)) == "COOP_REFUSAL_NO_SUCH_MEMBER"
+    assert list(ann.roster().withdrawals) == []
+
+
+def test_one_member_gives_a_limited_number_of_withdrawals(
+    callers: list[Caller], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann, bob, cem = callers
+    monkeypatch.setattr(vouching, "_VOUCHES_LIMIT", 1)
+    _withdraw(ann, _withdrawal(ann, bob.member_id))
+    assert _refusal(_withdraw, ann, _withdrawal(ann, cem.member_id)) == "COOP_REFUSAL_TOO_MANY"
+    _withdraw(bob, _withdrawal(bob, cem.member_id))
+
+
+def test_what_a_vouch_says_of_former_ids_is_served_and_never_unsaid(callers: list[Caller]) -> None:
+    ann, bob, _ = callers
+    entry = ann.entry(bob.member_id)
+    one, two = (
+        sign_vouch(ann.coop_id, ann.member_id, entry, ann.key, former)
+        for former in (["a" * 16], ["a" * 16, "b" * 16])
+    )
+    ann.put(ann.vouch_for(bob.member_id))
+    ann.put(one)
+    ann.put(two)
+    for less in (ann.vouch_for(bob.member_id), one):
+        assert _refusal(ann.put, less) == "COOP_REFUSAL_VOUCH"
+    (served,) = bob.roster().vouches
+    assert list(served.replaces) == ["a" * 16, "b" * 16]

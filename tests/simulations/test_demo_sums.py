@@ -78,25 +78,24 @@ def _note(what: str, *, number: int = 0, outcome: str = "sent", reason: str = ""
         reason=reason,
         request_bytes=10,
         reply_bytes=len(what) + 100,
+        reply_sha256=hashlib.sha256(what.encode()).hexdigest(),
     )
 
 
-def test_every_message_that_left_is_told_with_its_noise_and_the_contribution_with_its_hash(
-    ledger: Path,
-) -> None:
-    notes = [_note("contribution"), _note("agreement"), _note("share of the sum")]
+def test_every_message_that_left_is_told_with_its_noise_and_its_hash() -> None:
+    notes = [_note(what) for what in ("contribution", "inspection", "agreement", "share of the sum")]
     notes += [_note("contribution", number=1, outcome="refused", reason="it came too late"), _note("")]
-    sent = evidence.rounds_sent(notes, evidence.sent_contributions(ledger))
+    sent = evidence.rounds_sent(notes)
     assert [(each.round, each.what, each.outcome) for each in sent] == [
         (0, "contribution", "sent"),
+        (0, "inspection", "sent"),
         (0, "agreement", "sent"),
         (0, "share of the sum", "sent"),
         (1, "contribution", "it came too late"),
         (0, "refusal", "sent"),
     ]
-    assert sent[0].sha256 == hashlib.sha256(_reply(0, BOXES)).hexdigest()
-    assert [each.sha256 for each in sent[1:]] == [""] * 4
-    assert [each.noise.startswith("yes") for each in sent] == [True, False, True, False, False]
+    assert [each.sha256 for each in sent] == [note.reply_sha256 for note in notes]
+    assert [each.noise.startswith("yes") for each in sent] == [True, False, False, True, False, False]
 
 
 def test_agreed_sets_are_read_from_the_ledger(ledger: Path) -> None:

@@ -75,7 +75,7 @@ def tiny_charter(*, gradient_rounds: int, rounds: RoundTerms) -> Charter:
         coop=CoopIdentity(id=os.urandom(16).hex(), name="Tiny", created="2026-01-01"),
         purposes=(COOP_LEARNING,),
         plan=plan,
-        privacy=PrivacyTerms(epsilon=1.0, delta=1e-5),
+        privacy=PrivacyTerms(epsilon=3.0, delta=1e-5),
         rounds=rounds,
     )
 

@@ -52,7 +52,7 @@ def test_the_demo_ends_well_twice_and_leaves_nothing_behind(tmp_path: Path) -> N
         assert all(check["passed"] for check in record["checks"])
         assert {store["active_release"] for store in record["stores"]} == {1}
         sent = {(each["round"], each["what"]) for store in record["stores"] for each in store["rounds"]}
-        steps = ("contribution", "agreement", "share of the sum")
+        steps = ("contribution", "inspection", "agreement", "share of the sum")
         assert sent == {(number, step) for number in range(len(record["phases"])) for step in steps}
         assert record["contribution"]["names_found"] == 0
         assert record["machine"]["peak_rss_bytes"] < _EIGHT_GIB

@@ -449,6 +449,7 @@ def test_every_code_a_member_can_give_is_tried():
         SumRefusal.UNAVAILABLE,
         SumRefusal.FEW_ANSWERS,
         SumRefusal.CONTRADICTION,
+        SumRefusal.INSPECTION,
     }
     assert set(ATTACKS.values()) == set(SumRefusal) - coordinators
 

@@ -129,6 +129,29 @@ class PlainRound:
         signature = plain.signed(kind, key, self.request_sha256 + member_id + announced)
         return announced, [(1, 1), (2, self.request_sha256), (3, member_id)], (5, signature)
 
+    def inspection_request(self, contributions, position):
+        _, first, last = self.announcement(b"sum-inspection-request", contributions, position)
+        return plain.encoded(*first, (4, self.entries(contributions, position)), last)
+
+    def inspection(self, announced, position):
+        """The findings of a member that can use every box."""
+        member_id = self.seats[position - 1]
+        content = plain.encoded(
+            (1, 1),
+            (2, self.request_sha256),
+            (3, member_id.encode()),
+            (4, self.committee_sha256),
+            (5, plain.encoded((1, announced))),
+        )
+        signature = plain.signed(b"sum-inspection", self.parties[member_id].signing, content)
+        return plain.encoded((1, content), (2, signature))
+
+    def entries(self, contributions, position):
+        return [
+            plain.encoded((1, header), (2, signature), (3, boxes[position - 1]))
+            for _, (header, signature, boxes) in sorted(contributions.items())
+        ]
+
     def agreement_request(self, contributions, position):
         _, first, last = self.announcement(b"sum-agreement-request", contributions, position)
         entries = [
@@ -151,10 +174,7 @@ class PlainRound:
 
     def sum_request(self, contributions, agreements, position):
         announced, first, last = self.announcement(b"sum-request", contributions, position)
-        entries = [
-            plain.encoded((1, header), (2, signature), (3, boxes[position - 1]))
-            for _, (header, signature, boxes) in sorted(contributions.items())
-        ]
+        entries = self.entries(contributions, position)
         body = plain.encoded(*first, (4, entries), last, (6, agreements[: self.threshold]))
         return announced, body
 
@@ -198,6 +218,9 @@ def test_the_second_implementation_makes_the_published_messages_byte_for_byte(pu
         header, signature, boxes = contributions[one["contributor_id"]]
         assert plain.sha256(header).hex() == one["header_sha256"]
         assert plain.encoded((1, header), (2, signature), (3, boxes)).hex() == one["contribution"]
+    for position, one in enumerate(published["inspections"], start=1):
+        assert again.inspection_request(contributions, position).hex() == one["inspection_request"]
+        assert again.inspection(raw(published["set_sha256"]), position).hex() == one["inspection"]
     agreements = []
     for one in published["agreements"]:
         position = again.seats.index(one["member_id"]) + 1

@@ -1,0 +1,106 @@
+"""Restoration: the owner says that the folder was put back or its ledger lost; the shop stays out a while.
+
+What a backup does not know of cannot be reckoned with: spends, which count against the budget until the
+period is over, and agreements on committees, which bind the keys they were signed with. So the shop leaves
+the co-op, which deletes those keys, and a new ledger begins with the restoration: it opens no round while a
+spend that was forgotten would still count.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from highstreet.client.config import read_config
+from highstreet.client.departure import leave_coop
+from highstreet.client.home import StoreHome
+from highstreet.client.ledger import Ledger
+from highstreet.client.ledger_file import mark_path
+from highstreet.client.membership import is_joined
+from highstreet.files import access_error, make_private_folder, sync_folder
+from highstreet.privacy.budget import Budget
+from highstreet.processes import run_lock
+
+__all__ = ["Restoration", "restore_store"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restoration:
+    """What a restoration came to.
+
+    Attributes:
+        out_until: the first day on which the shop takes part again.
+        aside: where the ledger from before lies now.
+        has_left: whether the shop was in a co-op, and left it.
+    """
+
+    out_until: date
+    aside: Path
+    has_left: bool
+
+
+def restore_store(home: StoreHome, *, today: date, alone: bool = False) -> Restoration:
+    """Leave the co-op, put the ledger aside, begin a new one that opens no round until the period is over.
+
+    Broken off anywhere it is done again: until the new ledger and its mark are both in place, the ledger is
+    one that is refused, or the one from before.
+
+    Args:
+        home: the store's folder.
+        today: by the store's clock.
+        alone: leave although the coordinator is not asked.
+
+    Raises:
+        AlreadyRunningError: `highstreet store run` is running.
+        CoopUnreachableError: the coordinator does not answer; nothing was changed.
+        FileAccessError: a file could not be moved.
+        StoreConfigError: the shop's limits cannot be read.
+    """
+    limits = read_config(home).limits.to_limits()
+    budget = Budget(epsilon=limits.max_epsilon, delta=limits.delta, period_days=limits.period_days)
+    joined = is_joined(home)
+    if joined:
+        leave_coop(home, alone=alone)
+    with run_lock(home.lock, what="This store"):
+        try:
+            aside = _put_aside(home)
+            out_until = _begin_anew(home, budget, today=today)
+        except OSError as error:
+            raise access_error(home.root, error) from error
+    return Restoration(out_until=out_until, aside=aside, has_left=joined)
+
+
+def _put_aside(home: StoreHome) -> Path:
+    """Copy the ledger with all that belongs to it; its write-ahead log must not meet the new one."""
+    make_private_folder(home.former)
+    prefix = f"{datetime.now(UTC):%Y%m%d}-ledger-"
+    aside = Path(tempfile.mkdtemp(prefix=prefix, dir=home.former))
+    for place in (home.ledger, mark_path(home.ledger)):
+        if place.is_file():
+            shutil.copy2(place, aside / place.name)
+    for ending in ("-wal", "-shm"):
+        log = home.ledger.with_name(home.ledger.name + ending)
+        if log.is_file():
+            log.replace(aside / log.name)
+    sync_folder(aside)
+    sync_folder(home.root)
+    return aside
+
+
+def _begin_anew(home: StoreHome, budget: Budget, *, today: date) -> date:
+    with tempfile.TemporaryDirectory(prefix=".ledger-", dir=home.root) as folder:
+        made = Path(folder) / home.ledger.name
+        with closing(Ledger.open(made)) as ledger:
+            ledger.restored(today=today)
+            ends = ledger.out_until(budget)
+        # First the ledger: with the mark of the old one, or with none, it is refused.
+        os.replace(made, home.ledger)
+        sync_folder(home.root)
+        os.replace(mark_path(made), mark_path(home.ledger))
+        sync_folder(home.root)
+    return ends or today

@@ -1,0 +1,72 @@
+"""What a store says it has spent: for a customer of it, and for a person, and never too little."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from highstreet.audit.charter import Charter
+from highstreet.audit.limits import StoreLimits
+from highstreet.client.home import StoreHome
+from highstreet.client.join import join_coop
+from highstreet.client.ledger import Ledger, RoundKey
+from highstreet.client.membership import programme_days_file
+from highstreet.client.programme_days import ProgrammeDays
+from highstreet.client.store_status import budget_status
+from highstreet.privacy.budget import Budget, SpendingLimits
+from highstreet.privacy.releases import customer_release
+from tests.client.made_up_coop import about_persons
+
+ASKED, BEFORE = "00" * 8, "ff" * 8
+
+
+@pytest.fixture
+def store(
+    found: Callable[..., Any],
+    run_coop: Callable[..., Any],
+    charter_with: Callable[..., Charter],
+    limits: StoreLimits,
+    tmp_path: Path,
+) -> StoreHome:
+    """A member of a co-op whose charter is about persons in up to four shops."""
+    coop = run_coop(found(charter=about_persons(charter_with(), shops=4)))
+    home = StoreHome(tmp_path / "store").ensure()
+    join_coop(home, coop.invite("Mill"), limits, now=datetime.now(UTC))
+    return home
+
+
+def _pay(home: StoreHome, programme: str, *, sampling_rate: float = 1.0) -> None:
+    with closing(Ledger.open(home.ledger)) as ledger:
+        ledger.open_round(
+            RoundKey(programme_id=programme, phase=0, request_sha256=bytes(32)),
+            release=customer_release(noise_multiplier=6.0, sampling_rate=sampling_rate),
+            cohort=("1",),
+            limits=SpendingLimits(budget=Budget(epsilon=3.0, delta=1e-5, period_days=365)),
+            today=datetime.now(UTC).date(),
+        )
+
+
+def test_a_person_has_lost_no_more_than_a_customer_where_all_contributions_were_divided(
+    store: StoreHome,
+) -> None:
+    ProgrammeDays(programme_days_file(store)).holds(ASKED, 20_000)
+    _pay(store, ASKED)
+    budget = budget_status(store)
+    assert 0 < budget.person_epsilon == budget.epsilon
+    assert budget.person == "a person who shops in up to 4 shops, each contribution divided by that number"
+    assert budget.person in budget.claims[1]
+
+
+@pytest.mark.parametrize("sampling_rate", [1.0, 0.5])
+def test_contributions_from_before_this_co_op_count_whole(store: StoreHome, sampling_rate: float) -> None:
+    ProgrammeDays(programme_days_file(store)).holds(ASKED, 20_000)
+    _pay(store, ASKED)
+    _pay(store, BEFORE, sampling_rate=sampling_rate)
+    budget = budget_status(store)
+    assert budget.person_epsilon > 2 * budget.epsilon
+    assert budget.person == "a person who shops in up to 4 shops"
