@@ -116,7 +116,8 @@ class Charter:
 
     Attributes:
         coop: which co-op.
-        purposes: what members' data may be used for; rounds need COOP_LEARNING.
+        purposes: what members' data may be used for; rounds need COOP_LEARNING, private matching needs
+            MATCHING too.
         plan: the programme and, in it, the feature schema.
         privacy: what is promised.
         rounds: how a round is held.

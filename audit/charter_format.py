@@ -169,7 +169,8 @@ _COMMENTS = {
 Which co-op this is. The id binds every message and release to it; leave it as it is.""",
     "purposes": """
 What members may use their customers' data for, through the co-op. Rounds need coop_learning, and each store
-still uses only the customers who said yes to it.""",
+still uses only the customers who said yes to it. With matching, shops may count at how many of them each of
+their customers shops, of those who said yes to that too.""",
     "privacy": """
 What the co-op promises: over any period_days in a row, all that leaves the shops, in all trainings together,
 is (epsilon, delta)-differentially private for each customer of one shop (privacy_unit = "customer_at_store",

@@ -23,6 +23,7 @@ class Purpose(StrEnum):
     SHOP_MODEL = "shop_model"
     COOP_LEARNING = "coop_learning"
     EMAIL_MARKETING = "email_marketing"
+    MATCHING = "matching"
 
     @classmethod
     def parse(cls, text: str) -> Purpose:
@@ -50,6 +51,7 @@ _PLAIN_WORDS = {
     Purpose.SHOP_MODEL: "training this shop's own model",
     Purpose.COOP_LEARNING: "learning together with the co-op",
     Purpose.EMAIL_MARKETING: "offers by e-mail",
+    Purpose.MATCHING: "counting at how many of our co-op's shops you shop",
 }
 
 

@@ -22,7 +22,7 @@ def consent(
     customer: Annotated[str, typer.Argument(help="The customer's number, as in the imported files.")],
     purpose: Annotated[
         str | None,
-        typer.Argument(help="suggestions_here, shop_model, coop_learning or email_marketing."),
+        typer.Argument(help="suggestions_here, shop_model, coop_learning, email_marketing or matching."),
     ] = None,
     said: Annotated[_Said | None, typer.Argument(help="What the customer said.")] = None,
     home: HomeOption = None,

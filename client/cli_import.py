@@ -81,6 +81,7 @@ def _saved_in_words(saved: SavedCounts) -> str:
         for name, count in (
             ("products", saved.products),
             ("customers", saved.customers),
+            ("or changed identifiers", saved.identifiers),
             ("consent answers", saved.answers),
             ("orders", saved.orders),
             ("order lines", saved.lines),

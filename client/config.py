@@ -102,7 +102,8 @@ max_phases = {limits.max_phases}
 max_dimension = {limits.max_dimension}
 max_state_bytes = {limits.max_state_bytes}
 max_example_numbers = {limits.max_example_numbers}
-# What customers' data may be used for through a co-op, each customer's own answer permitting.
+# What customers' data may be used for through a co-op, each customer's own answer permitting. "matching"
+# lets shops count at how many of them a customer shops; without it here, a co-op that does so is not joined.
 purposes = [{purposes}]
 # true: only a co-op whose charter keeps its promise for a person over all shops, not for a customer of each.
 require_person_unit = {str(limits.require_person_unit).lower()}

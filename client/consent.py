@@ -1,9 +1,10 @@
 """The consent desk: records customers' answers, and vouches for the customers whose data may be used now.
 
-`ConsentedCohort` is the only key to customers' data: `shop_loader.load_shop` takes nothing else, and only
-the desk makes one. It is a handle without contents; what it stands for is kept in this module, so an object
-made in any other way opens nothing. It ends with the process and after a few minutes, and a withdrawal
-beats it at any time: who has withdrawn since it was made is left out when it is used.
+`ConsentedCohort` is the only key to customers' data: `shop_loader.load_shop` and the loader of identifiers,
+`matching_inputs`, take nothing else, and only the desk makes one. It is a handle without contents; what it
+stands for is kept in this module, so an object made in any other way opens nothing. It ends with the process
+and after a few minutes, and a withdrawal beats it at any time: who has withdrawn since it was made is left
+out when it is used.
 
 A grant dated later than this computer's clock is not relied on until the clock is there; a withdrawal always
 is. That is judged for each customer alone: whether the shop can answer a round tells nothing of one person.
@@ -36,6 +37,7 @@ __all__ = ["COHORT_LIFETIME_SECONDS", "ConsentDesk", "ConsentedCohort", "still_g
 COHORT_LIFETIME_SECONDS = 600.0
 #: Clocks that are corrected over the network step back by less than this.
 _CLOCK_TOLERANCE_MICROSECONDS = 10_000_000
+_GRANTED = ConsentState.GRANTED
 _READ_LOG = "SELECT position, customer, purpose, answer, recorded_at FROM consents ORDER BY position"
 
 
@@ -45,7 +47,7 @@ def _now_microseconds() -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Minted:
-    purpose: Purpose
+    purposes: frozenset[Purpose]
     position: int
     customers: tuple[int, ...]
     expires_at: float
@@ -55,7 +57,7 @@ class _Minted:
 
 @final
 class ConsentedCohort:
-    """Proof, here, that its customers agree to one purpose; only `ConsentDesk.cohort` makes one."""
+    """Proof, here, that its customers agree to all of its purposes; only `ConsentDesk.cohort` makes one."""
 
     __slots__ = ("__weakref__",)
 
@@ -74,9 +76,9 @@ class ConsentedCohort:
         return "<ConsentedCohort>"
 
     @property
-    def purpose(self) -> Purpose:
-        """What the customers agreed to."""
-        return _details(self).purpose
+    def purposes(self) -> frozenset[Purpose]:
+        """What each of the customers agreed to, all of it."""
+        return _details(self).purposes
 
     @property
     def position(self) -> int:
@@ -168,21 +170,21 @@ class ConsentDesk:
             )
         return counts
 
-    def cohort(self, purpose: Purpose) -> ConsentedCohort:
-        """Make the cohort of all customers whose grant for a purpose stands at this moment.
+    def cohort(self, purpose: Purpose, *further: Purpose) -> ConsentedCohort:
+        """Make the cohort of all customers whose grants for every named purpose stand at this moment.
 
         Raises:
             UnknownPurposeError: not a purpose.
             InconsistentConsentLogError: the log has a gap or an unreadable entry.
         """
-        purpose = Purpose.parse(str(purpose))
+        purposes = frozenset(Purpose.parse(str(each)) for each in (purpose, *further))
         with self._vault.read() as connection:
             events = read_log(connection.execute(_READ_LOG))
         cohort = object.__new__(ConsentedCohort)
         _MINTED[cohort] = _Minted(
-            purpose=purpose,
+            purposes=purposes,
             position=len(events),
-            customers=_granted(events, purpose, now=self.clock()),
+            customers=_granted(events, purposes, now=self.clock()),
             expires_at=self.monotonic() + COHORT_LIFETIME_SECONDS,
             vault_id=self._vault.vault_id,
             desk=self,
@@ -194,7 +196,7 @@ class ConsentDesk:
 
 
 def still_granted(cohort: ConsentedCohort, vault: Vault, connection: sqlite3.Connection) -> tuple[int, ...]:
-    """Return the customers of a cohort whose grant stands in the vault's state seen by an open transaction.
+    """Return the customers of a cohort whose grants stand in the vault's state seen by an open transaction.
 
     Customers who agreed after the cohort was made are not added: the cohort is also what was counted and
     spent for.
@@ -218,13 +220,18 @@ def still_granted(cohort: ConsentedCohort, vault: Vault, connection: sqlite3.Con
             "The consent log is shorter than when the customers were asked for.",
             next_step="Put the shop's data back from a good copy.",
         )
-    now_granted = set(_granted(events, details.purpose, now=details.desk.clock()))
+    now_granted = set(_granted(events, details.purposes, now=details.desk.clock()))
     return tuple(customer for customer in details.customers if customer in now_granted)
 
 
-def _granted(events: tuple[ConsentEvent, ...], purpose: Purpose, *, now: int) -> tuple[int, ...]:
-    states = consent_states(_relied_on(events, now), purpose=purpose)
-    return tuple(sorted(key for key, state in states.items() if state is ConsentState.GRANTED))
+def _granted(events: tuple[ConsentEvent, ...], purposes: frozenset[Purpose], *, now: int) -> tuple[int, ...]:
+    """Return who agreed to every one of at least one purpose, ascending."""
+    relied_on = _relied_on(events, now)
+    agreed = [
+        {key for key, state in consent_states(relied_on, purpose=purpose).items() if state is _GRANTED}
+        for purpose in purposes
+    ]
+    return tuple(sorted(set.intersection(*agreed)))
 
 
 def _relied_on(events: tuple[ConsentEvent, ...], now: int) -> list[ConsentEvent]:

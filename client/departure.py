@@ -11,6 +11,7 @@ from pathlib import Path
 
 from highstreet.client.errors import NotAMemberError
 from highstreet.client.home import StoreHome
+from highstreet.client.matching_state import MatchingState
 from highstreet.client.membership import Membership, load_membership, member_caller
 from highstreet.files import access_error, make_private_folder, read_limited, sync_folder, write_private
 from highstreet.processes import run_lock
@@ -49,6 +50,7 @@ def leave_coop(home: StoreHome, *, alone: bool = False) -> Departure:
         NotJoinedError: the store is in no co-op.
         AlreadyRunningError: `highstreet store run` is running.
         CoopUnreachableError: the coordinator does not answer; nothing was changed.
+        MatchingStateError: the file of matchings is damaged.
         FileAccessError: a folder could not be moved.
     """
     membership = load_membership(home)
@@ -60,6 +62,7 @@ def leave_coop(home: StoreHome, *, alone: bool = False) -> Departure:
             papers = home.former / _folder_name(note)
             make_private_folder(home.former)
             make_private_folder(papers)
+            _end_matchings(home)
             _move(home.releases, papers / "releases")
             shutil.rmtree(home.keys, ignore_errors=True)
             _move(home.coop, papers / "coop")  # last: until here the store counts as joined
@@ -90,6 +93,16 @@ def _tell(home: StoreHome) -> None:
             caller.call(lambda stub, timeout: stub.Leave(coop_pb2.LeaveRequest(), timeout=timeout))
         except NotAMemberError:
             return
+
+
+def _end_matchings(home: StoreHome) -> None:
+    """Destroy the secrets of matchings and forget the counts; that there were matchings stays known."""
+    if home.matching.exists():
+        # Without a vault nothing of a matching is read, and all of it can be destroyed.
+        with MatchingState.open(home.matching, vault_id="") as state:
+            for request_sha256 in state.under_way():
+                state.destroy(request_sha256)
+    home.person_counts.unlink(missing_ok=True)
 
 
 def _move(place: Path, target: Path) -> None:

@@ -28,6 +28,7 @@ __all__ = [
     "NotAMemberError",
     "NotJoinedError",
     "NothingToEvaluateError",
+    "PersonCountsError",
     "PinnedKeyChangedError",
     "ReleaseRefusedError",
     "RosterRefusedError",
@@ -47,6 +48,7 @@ __all__ = [
     "VaultUnreadableError",
     "VouchRefusedError",
     "WrongCodeError",
+    "WrongPurposeError",
 ]
 
 
@@ -92,6 +94,10 @@ class ForgedCohortError(ClientError):
 
 class CohortExpiredError(ClientError):
     """A cohort was used long after it was made."""
+
+
+class WrongPurposeError(ClientError):
+    """A cohort of customers who agreed to something else was given."""
 
 
 class FileNotUnderstoodError(ClientError):
@@ -222,6 +228,10 @@ class MatchingOverError(MatchingStateError):
 
 class MatchingContradictedError(MatchingStateError):
     """Something else than what is on record was asked for under the same matching."""
+
+
+class PersonCountsError(ClientError):
+    """The kept counts of a matching cannot be used, or are not to be changed like that."""
 
 
 class NothingToEvaluateError(ClientError):

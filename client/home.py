@@ -47,6 +47,16 @@ class StoreHome:
         return self.root / "ledger.db"
 
     @property
+    def matching(self) -> Path:
+        """Secrets of the matching under way, and which ones there were; stays when the store leaves."""
+        return self.root / "matching.db"
+
+    @property
+    def person_counts(self) -> Path:
+        """At how many shops of the co-op each customer shops, as the latest matching told."""
+        return self.coop / "person_counts.json"
+
+    @property
     def keys(self) -> Path:
         """Private keys of this store; they never leave it."""
         return self.root / "keys"

@@ -38,7 +38,7 @@ def _migrations() -> list[tuple[int, str]]:
 
 
 #: The newest schema this version of Highstreet knows; a newer one is refused.
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 
 def as_vault_error(error: sqlite3.Error | OSError, path: Path) -> VaultError:
@@ -103,6 +103,8 @@ class Vault:
             connection = sqlite3.connect(path, timeout=_BUSY_TIMEOUT_SECONDS, isolation_level=None)
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
+            # What is replaced or removed (an identifier) is overwritten, not left in free pages.
+            connection.execute("PRAGMA secure_delete = ON")
             connection.execute("PRAGMA trusted_schema = OFF")
             # A step may make a table anew that others refer to; inside its transaction this cannot be set.
             connection.execute("PRAGMA foreign_keys = OFF")

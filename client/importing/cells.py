@@ -9,6 +9,8 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 from highstreet.client.importing.records import Problem, RowError
+from highstreet.privacy.matching.errors import InvalidIdentifierError
+from highstreet.privacy.matching.identifiers import IdentifierKind, normalise
 
 __all__ = ["CellReader"]
 
@@ -20,6 +22,7 @@ _MAX_TEXT_CHARACTERS = 500
 _EARLIEST = datetime(1980, 1, 1)
 _EPOCH = datetime(1970, 1, 1)
 _ZONES_APART = timedelta(hours=14)
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
 _YES = frozenset({"yes", "y", "true", "1"})
 _NO = frozenset({"no", "n", "false", "0"})
@@ -51,6 +54,22 @@ class CellReader:
         if not text.isprintable():
             raise RowError(Problem.ODD_TEXT)
         return text
+
+    def identifier(self, kind: IdentifierKind, cell: str) -> str:
+        """Return what a customer is matched by in its one spelling; an empty cell stays empty.
+
+        An e-mail address needs something before and after its one @; what a till writes where it knows none
+        (`-`, `none`) would make one person of all who have it.
+        """
+        if not cell or cell.isspace():
+            return ""
+        try:
+            value = normalise(cell)
+        except InvalidIdentifierError as error:
+            raise RowError(Problem.ODD_IDENTIFIER) from error
+        if kind is IdentifierKind.EMAIL and _EMAIL.fullmatch(value) is None:
+            raise RowError(Problem.ODD_IDENTIFIER)
+        return value
 
     def text(self, cell: str) -> str:
         """Return descriptive text: white space folded, unprintable characters gone, cut at 500 characters."""

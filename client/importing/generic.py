@@ -12,12 +12,14 @@ from highstreet.client.importing.profile import Columns, Profile, RowReader, Sub
 from highstreet.client.importing.records import (
     AnswerRecord,
     CustomerRecord,
+    IdentifierRecord,
     LineRecord,
     Problem,
     ProductRecord,
     Record,
     RowError,
 )
+from highstreet.privacy.matching.identifiers import IdentifierKind
 
 __all__ = ["PROFILES"]
 
@@ -27,7 +29,10 @@ _ANSWERS = {
     "consent_shop_model": Purpose.SHOP_MODEL,
     "consent_coop_learning": Purpose.COOP_LEARNING,
     "consent_email": Purpose.EMAIL_MARKETING,
+    "consent_matching": Purpose.MATCHING,
 }
+#: Columns of what a customer is matched by.
+_IDENTIFIERS = {"email": IdentifierKind.EMAIL, "loyalty_number": IdentifierKind.LOYALTY_NUMBER}
 
 
 def _products(columns: Columns, cells: CellReader) -> RowReader:
@@ -56,11 +61,20 @@ def _customers(columns: Columns, cells: CellReader) -> RowReader:
     customer_id = columns.cell("customer_id")
     recorded_at, source = columns.cell("consent_recorded_at"), columns.cell("consent_source")
     answers = [(columns.cell(name), purpose) for name, purpose in _ANSWERS.items() if columns.has(name)]
+    identifiers = [(columns.cell(name), kind) for name, kind in _IDENTIFIERS.items() if columns.has(name)]
     now = round(cells.now.astimezone(UTC).timestamp() * 1_000_000)
 
     def read(row: list[str]) -> Iterator[Record]:
         code = cells.code(customer_id(row), Problem.MISSING_CUSTOMER)
         yield CustomerRecord(code)
+        odd: RowError | None = None
+        for cell, kind in identifiers:
+            try:
+                value = cells.identifier(kind, cell(row))
+            except RowError as error:
+                # What was known is not true any more, and what is true is not known.
+                odd, value = error, ""
+            yield IdentifierRecord(code, kind.value, value)
         said = [(purpose, cells.answer(cell(row))) for cell, purpose in answers]
         where = cells.text(source(row)) or "imported file"
         when, undated = now, None
@@ -76,6 +90,8 @@ def _customers(columns: Columns, cells: CellReader) -> RowReader:
         if undated is not None and any(is_yes for _, is_yes in said):
             # A no stands from today; a yes might be older than a withdrawal and is not taken.
             raise RowError(Problem.UNDATED_YES) from undated
+        if odd is not None:
+            raise odd
 
     return read
 
@@ -115,7 +131,7 @@ PROFILES = (
         plain_words="a list of customers with their consent answers",
         subject=Subject.CUSTOMERS,
         required=frozenset({"customer_id", "consent_recorded_at"}),
-        optional=frozenset({"consent_source", *_ANSWERS}),
+        optional=frozenset({"consent_source", *_ANSWERS, *_IDENTIFIERS}),
         reader=_customers,
     ),
     Profile(

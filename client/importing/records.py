@@ -5,7 +5,16 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import NamedTuple
 
-__all__ = ["AnswerRecord", "CustomerRecord", "LineRecord", "Problem", "ProductRecord", "Record", "RowError"]
+__all__ = [
+    "AnswerRecord",
+    "CustomerRecord",
+    "IdentifierRecord",
+    "LineRecord",
+    "Problem",
+    "ProductRecord",
+    "Record",
+    "RowError",
+]
 
 
 class ProductRecord(NamedTuple):
@@ -23,9 +32,20 @@ class ProductRecord(NamedTuple):
 
 
 class CustomerRecord(NamedTuple):
-    """One customer, by the shop's own number; nothing else about them is kept."""
+    """One customer, by the shop's own number; of their identity only an `IdentifierRecord` says more."""
 
     customer_id: str
+
+
+class IdentifierRecord(NamedTuple):
+    """What a customer is matched by, in its one spelling; an empty value says that there is none any more.
+
+    `kind` is a value of `IdentifierKind`.
+    """
+
+    customer_id: str
+    kind: str
+    value: str
 
 
 class AnswerRecord(NamedTuple):
@@ -56,7 +76,7 @@ class LineRecord(NamedTuple):
     discount: int
 
 
-Record = ProductRecord | CustomerRecord | AnswerRecord | LineRecord
+Record = ProductRecord | CustomerRecord | IdentifierRecord | AnswerRecord | LineRecord
 
 
 class Problem(StrEnum):
@@ -77,6 +97,7 @@ class Problem(StrEnum):
     HUGE_NUMBER = "a number too large to be true"
     ODD_ANSWER = "an answer that is neither yes nor no"
     UNDATED_YES = "a yes without a usable date (taken as not asked)"
+    ODD_IDENTIFIER = "an e-mail address or loyalty number that cannot be one (not matched by it)"
     LONG_TEXT = "a code longer than 128 characters"
     ODD_TEXT = "a code with unprintable characters"
     CELL_COUNT = "more cells than the header has columns"
@@ -90,7 +111,15 @@ class Problem(StrEnum):
         return self not in _TIDY
 
 
-_TIDY = frozenset({Problem.DUPLICATE, Problem.CANCELLED, Problem.NEGATIVE_QUANTITY, Problem.ZERO_QUANTITY})
+_TIDY = frozenset(
+    {
+        Problem.DUPLICATE,
+        Problem.CANCELLED,
+        Problem.NEGATIVE_QUANTITY,
+        Problem.ZERO_QUANTITY,
+        Problem.ODD_IDENTIFIER,
+    }
+)
 
 
 class RowError(Exception):

@@ -48,6 +48,24 @@ _ANSWERS = """
         GROUP BY s.customer, s.purpose, s.answer, s.recorded_at
     )
 """
+# The last word of a file on a customer's identifier; an empty one takes away what was known.
+_LAST_IDENTIFIERS = """
+    SELECT c.customer, s.kind, s.value
+    FROM (
+        SELECT customer_id, kind, value,
+            row_number() OVER (PARTITION BY customer_id, kind ORDER BY line DESC) AS nth
+        FROM staging.identifiers
+    ) AS s JOIN customers AS c ON c.customer_id = s.customer_id
+    WHERE s.nth = 1
+"""
+_IDENTIFIERS = f"""
+    INSERT INTO identifiers (customer, kind, value) {_LAST_IDENTIFIERS} AND s.value <> ''
+    ON CONFLICT (customer, kind) DO UPDATE SET value = excluded.value WHERE value <> excluded.value
+"""
+_GONE_IDENTIFIERS = f"""
+    DELETE FROM identifiers WHERE (customer, kind) IN
+        (SELECT customer, kind FROM ({_LAST_IDENTIFIERS} AND s.value = ''))
+"""  # noqa: S608  # the question above
 _UNLISTED_PRODUCTS = """
     INSERT INTO products (product_id)
     SELECT product_id FROM staging.order_lines AS s
@@ -78,19 +96,24 @@ _LINES = """
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SavedCounts:
-    """How many rows of each table are new. Products count when they were not listed before."""
+    """How many rows of each table are new. Products count when they were not listed before.
+
+    Identifiers count when they are new, other than before, or gone.
+    """
 
     products: int
     customers: int
+    identifiers: int
     answers: int
     orders: int
     lines: int
 
 
 def save_staged(connection: sqlite3.Connection, *, now: int) -> SavedCounts:
-    """Move everything staged into the vault; what is already there stays as it is.
+    """Move everything staged into the vault; what is already there stays as it is, but for identifiers.
 
-    Saving the same rows again, or in pieces that overlap, gives the same vault.
+    Saving the same rows again, or in pieces that overlap, gives the same vault. Of identifiers the latest
+    file's are kept.
 
     Args:
         connection: of the vault, in a transaction, with the staging area attached.
@@ -100,12 +123,13 @@ def save_staged(connection: sqlite3.Connection, *, now: int) -> SavedCounts:
     connection.execute(_PRODUCTS)
     connection.execute(_CUSTOMERS.format(source="staging.customers"))
     connection.execute(_CUSTOMERS.format(source="staging.order_lines"))
+    identifiers = sum(connection.execute(each).rowcount for each in (_IDENTIFIERS, _GONE_IDENTIFIERS))
     connection.execute(_ANSWERS, {"now": now})
     connection.execute(_UNLISTED_PRODUCTS)
     connection.execute(_ORDERS)
     connection.execute(_LINES)
     after = _sizes(connection)
-    return SavedCounts(**{name: after[name] - before[name] for name in before})
+    return SavedCounts(identifiers=identifiers, **{name: after[name] - before[name] for name in before})
 
 
 def _sizes(connection: sqlite3.Connection) -> dict[str, int]:

@@ -6,7 +6,15 @@ from collections.abc import Iterator
 
 from highstreet.client.importing.cells import CellReader
 from highstreet.client.importing.profile import Columns, Profile, RowReader, Subject
-from highstreet.client.importing.records import CustomerRecord, LineRecord, Problem, Record, RowError
+from highstreet.client.importing.records import (
+    CustomerRecord,
+    IdentifierRecord,
+    LineRecord,
+    Problem,
+    Record,
+    RowError,
+)
+from highstreet.privacy.matching.identifiers import IdentifierKind
 
 __all__ = ["PROFILES"]
 
@@ -23,6 +31,7 @@ def _orders(columns: Columns, cells: CellReader) -> RowReader:
 
     def read(row: list[str]) -> Iterator[Record]:
         nonlocal order, moment, customer, is_sale
+        odd: RowError | None = None
         number = cells.code(name(row), Problem.MISSING_ORDER)
         named, dated = email(row).strip().casefold(), created(row).strip()
         # Another customer or moment is another order, though it may have the number of the one above.
@@ -35,6 +44,11 @@ def _orders(columns: Columns, cells: CellReader) -> RowReader:
             is_sale = status(row).strip().casefold() not in _NOT_A_SALE and not cancelled(row).strip()
             if customer:
                 yield CustomerRecord(customer)
+                try:
+                    address = cells.identifier(IdentifierKind.EMAIL, customer)
+                    yield IdentifierRecord(customer, IdentifierKind.EMAIL.value, address)
+                except RowError as error:
+                    odd = error
         if not is_sale:
             raise RowError(Problem.CANCELLED)
         product = cells.code(sku(row), None) or cells.code(title(row), Problem.MISSING_PRODUCT)
@@ -47,6 +61,8 @@ def _orders(columns: Columns, cells: CellReader) -> RowReader:
             cells.money(price(row)),
             cells.money(discount(row)) or 0,
         )
+        if odd is not None:
+            raise odd
 
     return read
 

@@ -16,6 +16,7 @@ from highstreet.client.importing.problems import Problems
 from highstreet.client.importing.records import (
     AnswerRecord,
     CustomerRecord,
+    IdentifierRecord,
     LineRecord,
     Problem,
     ProductRecord,
@@ -30,6 +31,7 @@ _TABLES = """
 CREATE TABLE staging.products
     (line INTEGER PRIMARY KEY, product_id, title, category, product_type, brand, maker, size, price, gtin);
 CREATE TABLE staging.customers (line INTEGER PRIMARY KEY, customer_id);
+CREATE TABLE staging.identifiers (line, customer_id, kind, value);
 CREATE TABLE staging.answers (line, customer_id, purpose, answer, recorded_at, source);
 CREATE TABLE staging.order_lines
     (line INTEGER PRIMARY KEY, order_id, ordered_at, customer_id, product_id, quantity, unit_price, discount);
@@ -37,6 +39,7 @@ CREATE TABLE staging.order_lines
 _INSERTS: dict[type[Record], str] = {
     ProductRecord: "INSERT INTO staging.products VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     CustomerRecord: "INSERT INTO staging.customers VALUES (?, ?)",
+    IdentifierRecord: "INSERT INTO staging.identifiers VALUES (?, ?, ?, ?)",
     AnswerRecord: "INSERT INTO staging.answers VALUES (?, ?, ?, ?, ?, ?)",
     LineRecord: "INSERT INTO staging.order_lines VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
 }

@@ -85,6 +85,8 @@ def _products(staging: Staging) -> list[str]:
 def _customers(staging: Staging) -> list[str]:
     (total,) = staging.one("SELECT count(DISTINCT customer_id) FROM staging.customers")
     facts = [f"{_count(total, 'customer')}."]
+    facts += _identifiers(staging)
+    before = len(facts)
     for purpose in Purpose:
         asked, granted = staging.one(
             "SELECT count(DISTINCT customer_id), count(DISTINCT CASE WHEN answer = ? THEN customer_id END)"
@@ -94,9 +96,16 @@ def _customers(staging: Staging) -> list[str]:
         )
         if asked:
             facts.append(f"{granted:,} of {asked:,} asked said yes to {purpose.plain_words}.")
-    if len(facts) == 1:
+    if len(facts) == before:
         facts.append("Nobody was asked for consent, so only totals are used until they are.")
     return facts
+
+
+def _identifiers(staging: Staging) -> list[str]:
+    (known,) = staging.one("SELECT count(DISTINCT customer_id) FROM staging.identifiers WHERE value <> ''")
+    if not known:
+        return []
+    return [f"{known:,} with an e-mail address or loyalty number, kept for matching them if they say yes."]
 
 
 def _orders(staging: Staging) -> list[str]:
@@ -114,6 +123,7 @@ def _orders(staging: Staging) -> list[str]:
     ]
     if guests:
         facts.append(f"{_count(guests, 'order')} without a customer: counted in totals only.")
+    facts += _identifiers(staging)
     (unlisted,) = staging.one(
         "SELECT count(DISTINCT s.product_id) FROM staging.order_lines AS s WHERE NOT EXISTS"
         " (SELECT 1 FROM main.products AS p WHERE p.product_id = s.product_id AND p.listed = 1)"

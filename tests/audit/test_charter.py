@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from highstreet.audit.canonical import canonical_json
-from highstreet.audit.charter import Charter, CoopIdentity
+from highstreet.audit.charter import COOP_LEARNING, MATCHING, Charter, CoopIdentity
 from highstreet.audit.charter_format import from_document, from_toml, to_toml
 from highstreet.audit.claims import (
     check_promise,
@@ -308,6 +308,15 @@ def test_terms_that_are_not_built_are_refused(charter_with: Make) -> None:
 
 def test_a_charter_within_the_stores_limits_is_accepted(charter_with: Make, limits: StoreLimits) -> None:
     refuse_over_limits(charter_with(), limits)
+
+
+def test_a_charter_with_matching_is_for_stores_that_allow_it(charter_with: Make, limits: StoreLimits) -> None:
+    charter = charter_with(purposes=(COOP_LEARNING, MATCHING))
+    assert from_document(charter.document()) == charter
+    check_promise(charter)
+    with pytest.raises(CharterExceedsLimitsError, match="the purposes matching, which are not allowed here"):
+        refuse_over_limits(charter, limits)
+    refuse_over_limits(charter, replace(limits, purposes=(COOP_LEARNING, MATCHING)))
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from highstreet.audit.charter import COOP_LEARNING, MATCHING
 from highstreet.audit.consent import (
     Answer,
     ConsentEvent,
@@ -112,6 +113,10 @@ def test_purposes_are_read_by_name_and_nothing_else_is() -> None:
         with pytest.raises(UnknownPurposeError) as caught:
             Purpose.parse(text)
         assert "coop_learning" in caught.value.for_user()
+
+
+def test_the_purposes_that_a_charter_can_name_are_ones_that_customers_can_agree_to() -> None:
+    assert (Purpose.COOP_LEARNING, Purpose.MATCHING) == (COOP_LEARNING, MATCHING)
 
 
 def test_every_purpose_has_words_of_its_own_for_an_owner() -> None:

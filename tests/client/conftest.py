@@ -81,6 +81,7 @@ def contents(vault: Vault) -> dict[str, list[tuple[object, ...]]]:
         ' JOIN orders USING ("order") JOIN products USING (product)',
         "consents": "SELECT customer_id, purpose, answer, recorded_at, source FROM consents"
         " JOIN customers USING (customer)",
+        "identifiers": "SELECT customer_id, kind, value FROM identifiers JOIN customers USING (customer)",
         "imports": "SELECT file_name, state FROM imports",
     }
     with vault.read() as connection:

@@ -68,7 +68,22 @@ def test_only_customers_who_agreed_to_this_purpose_are_loaded(full_vault: Vault,
         Purpose.SHOP_MODEL: {"ann", "ben"},
         Purpose.COOP_LEARNING: {"ann"},
         Purpose.EMAIL_MARKETING: set(),
+        Purpose.MATCHING: set(),
     }
+
+
+def test_a_cohort_for_two_purposes_holds_who_agreed_to_both(full_vault: Vault, desk: ConsentDesk) -> None:
+    desk.record("ben", Purpose.MATCHING, Answer.GRANT, source="test")
+    assert desk.cohort(COOP, Purpose.MATCHING).customers == ()
+    desk.record("ann", Purpose.MATCHING, Answer.GRANT, source="test")
+    both = desk.cohort(COOP, Purpose.MATCHING)
+    assert both.purposes == {COOP, Purpose.MATCHING}
+    assert both.customers == (full_vault.customer_key("ann"),)
+    for purpose in (COOP, Purpose.MATCHING):
+        desk.record("ann", purpose, Answer.WITHDRAWAL, source="test")
+        assert _load(full_vault, both).customer_ids == ()  # either withdrawal is enough
+        desk.record("ann", purpose, Answer.GRANT, source="test")
+        assert len(_load(full_vault, both).customer_ids) == 1
 
 
 def test_a_loaded_shop_holds_what_its_customers_bought_and_the_listed_catalogue(

@@ -14,14 +14,23 @@ from highstreet.audit.limits import StoreLimits
 from highstreet.cli import main
 from highstreet.client import departure as departure_module
 from highstreet.client.departure import leave_coop
-from highstreet.client.errors import CoopUnreachableError, NotJoinedError, StoreConfigError
+from highstreet.client.errors import (
+    CoopUnreachableError,
+    MatchingOverError,
+    NotJoinedError,
+    StoreConfigError,
+)
 from highstreet.client.home import StoreHome
 from highstreet.client.join import join_coop
+from highstreet.client.matching_state import MatchingState
 from highstreet.client.membership import is_joined, load_membership
+from highstreet.client.person_counts import PersonCounts
 from highstreet.files import FileAccessError
+from highstreet.privacy.matching import Counts
 from highstreet.processes import AlreadyRunningError, run_lock
 from highstreet.server.database import connect
 from highstreet.server.membership import current_members, leave
+from tests.client.made_up_context import OWN, matching_context
 
 
 @pytest.fixture
@@ -52,6 +61,21 @@ def test_data_and_ledger_stay_papers_are_put_away_keys_are_gone(coop: Any, store
     assert not store.keys.exists()
     with pytest.raises(NotJoinedError):
         leave_coop(store)
+
+
+def test_secrets_of_matchings_and_counts_are_gone_and_that_there_was_one_is_known(
+    coop: Any, store: StoreHome
+) -> None:
+    context = matching_context()
+    with MatchingState.open(store.matching, vault_id="v") as state:
+        state.begin(context, day=100, period_days=365)
+        secret = state.draw_holder(context, OWN).secret_key
+    PersonCounts(store.person_counts, vault_id="v").save(b"t" * 32, Counts({"1": 2}))
+    left = leave_coop(store)
+    assert not any(path.name == store.person_counts.name for path in left.papers.rglob("*"))
+    assert secret not in store.matching.read_bytes()
+    with MatchingState.open(store.matching, vault_id="v") as state, pytest.raises(MatchingOverError):
+        state.holder(context, OWN)
 
 
 def test_who_left_can_come_back_with_new_keys(coop: Any, store: StoreHome, limits: StoreLimits) -> None:

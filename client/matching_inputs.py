@@ -1,0 +1,56 @@
+"""Inputs of a matching: the identifiers of consented customers, as they are hashed. Personal data."""
+
+from __future__ import annotations
+
+import json
+
+from highstreet.audit.consent import Purpose
+from highstreet.client.consent import ConsentedCohort, still_granted
+from highstreet.client.errors import WrongPurposeError
+from highstreet.client.vault import Vault
+from highstreet.privacy.matching import IdentifierKind, identifier_input
+from highstreet.privacy.matching.errors import InvalidIdentifierError
+
+__all__ = ["MATCHING_PURPOSES", "matching_inputs"]
+
+#: Both are needed: who is matched is to count in the co-op's learning, and to be counted across shops.
+MATCHING_PURPOSES = (Purpose.COOP_LEARNING, Purpose.MATCHING)
+
+_IDENTIFIERS = """
+    SELECT customer, value FROM identifiers
+    WHERE kind = ? AND customer IN (SELECT value FROM json_each(?)) ORDER BY customer
+"""
+
+
+def matching_inputs(vault: Vault, cohort: ConsentedCohort, kind: IdentifierKind) -> dict[str, bytes]:
+    """Return what is hashed for each customer of a cohort who has not withdrawn and has such an identifier.
+
+    Consent is looked up again in the very state that identifiers are read from. A customer is named by the
+    vault's row key in decimal digits, as in `load_shop`. Several may have one input; `MatchingStore.draw`
+    takes one of them.
+
+    Args:
+        vault: the shop's data.
+        cohort: from `ConsentDesk.cohort(*MATCHING_PURPOSES)`; nothing else will do.
+        kind: the charter's.
+
+    Raises:
+        WrongPurposeError: the cohort's customers did not agree to both purposes.
+        ForgedCohortError, CohortExpiredError, InconsistentConsentLogError: nothing is loaded.
+    """
+    with vault.read() as connection:
+        granted = still_granted(cohort, vault, connection)
+        if not cohort.purposes >= set(MATCHING_PURPOSES):
+            raise WrongPurposeError(
+                "Identifiers were asked for of customers who did not agree to be matched.",
+                next_step="Ask the consent desk for those who agreed to co-op learning and to matching.",
+            )
+        rows = connection.execute(_IDENTIFIERS, (kind.value, json.dumps(granted))).fetchall()
+    inputs = {}
+    for customer, value in rows:
+        try:
+            inputs[str(customer)] = identifier_input(kind, value)
+        except InvalidIdentifierError:
+            # Saved under another version of Unicode, or by other hands: not matched, and so of weight 0.
+            continue
+    return inputs

@@ -1,0 +1,410 @@
+"""Matching state: a store's secrets in private matchings, as holder and as shop, kept before anything leaves.
+
+What was drawn once is drawn for good, so that after a crash the same bytes are sent again; what would
+contradict it is refused. Secrets go when a matching is over, and the fact that there was one stays: a request
+that is shown again later finds nothing to answer with, and nothing new is drawn for it.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Self
+
+from highstreet.client.errors import (
+    MatchingContradictedError,
+    MatchingOverError,
+    MatchingStateError,
+    MatchingTooSoonError,
+)
+from highstreet.client.matching_file import open_matching_file, transaction
+from highstreet.client.matching_rows import (
+    customers_in,
+    insert_store,
+    kept_holder,
+    kept_matched,
+    kept_store,
+    kept_tags,
+)
+from highstreet.privacy.matching import (
+    AnsweredList,
+    KeyHolder,
+    MatchedStore,
+    MatchingContext,
+    MatchingRefusal,
+    MatchingRefusedError,
+    MatchingStore,
+)
+from highstreet.privacy.matching.entropy import Entropy
+from highstreet.privacy.matching.errors import InvalidMatchingError
+
+__all__ = ["MatchingState"]
+
+_SECRETS = ("answers", "holders", "customers", "stores")
+
+
+class MatchingState:
+    """The durable record of one store's matchings; safe to share between threads and processes.
+
+    Every method that changes something has it on the disk when it returns. Methods take the matching's
+    context as this store checked it; what is kept under another context with the same request is not given
+    out. Every one raises MatchingStateError when the file or what it says cannot be relied on.
+    """
+
+    def __init__(self, path: Path, connection: sqlite3.Connection, vault_id: str) -> None:
+        self._path = path
+        self._connection = connection
+        self._vault_id = vault_id
+        self._lock = threading.Lock()
+
+    @classmethod
+    def open(cls, path: Path, *, vault_id: str) -> MatchingState:
+        """Open the file, or make it.
+
+        Args:
+            path: of the file.
+            vault_id: of the vault in use. A matching begun with another is not gone on with: customers are
+                kept by row keys, which are other people in a vault that was made anew.
+
+        Raises:
+            MatchingStateError: damaged, another program's, of a newer version, locked or not writable.
+        """
+        return cls(path, open_matching_file(path), vault_id)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def may_begin(self, day: int, period_days: int) -> bool:
+        """Say whether a new matching may begin: none is under way or gave its table in the last period_days.
+
+        A matching that was destroyed before this store gave its table does not count: nothing of this store
+        is in any sum of it. A clock set back frees nothing.
+
+        Args:
+            day: today, in days since 1970-01-01.
+            period_days: of the charter.
+        """
+        with self._transaction():
+            return self._may_begin(day, period_days)
+
+    def begin(self, context: MatchingContext, *, day: int, period_days: int) -> None:
+        """Record that this store takes part in a matching; the same one again changes nothing.
+
+        Raises:
+            MatchingTooSoonError: see `may_begin`.
+            MatchingOverError: this one was destroyed.
+            MatchingContradictedError: the request is on record in another context, or the matching's id with
+                another request, or it was begun with another vault.
+        """
+        with self._transaction():
+            if self._find(context) is not None:
+                return
+            reused = self._connection.execute(
+                "SELECT 1 FROM matchings WHERE coop_id = ? AND matching_id = ?",
+                (context.coop_id, context.matching_id),
+            ).fetchone()
+            if reused is not None:
+                raise _contradicted("Its id was used by another matching")
+            if not self._may_begin(day, period_days):
+                raise MatchingTooSoonError(
+                    f"This store takes part in one matching every {period_days} days, and there was one.",
+                    next_step="Nothing was sent. Wait until the period has passed.",
+                )
+            self._connection.execute(
+                "INSERT INTO matchings VALUES (?, ?, ?, ?, ?, ?, NULL, 0)",
+                (
+                    context.request_sha256,
+                    context.sha256(),
+                    context.coop_id,
+                    context.matching_id,
+                    self._vault_id,
+                    day,
+                ),
+            )
+
+    def draw_holder(
+        self, context: MatchingContext, member_id: str, *, entropy: Entropy = os.urandom
+    ) -> KeyHolder:
+        """Return this store as a holder of a matching that was begun; its key is drawn the first time only.
+
+        Raises:
+            MatchingOverError, MatchingContradictedError: see `begin`; also when it was not begun.
+            MatchingStateError: the member is no holder of it.
+        """
+        with self._transaction():
+            self._begun(context)
+            kept = kept_holder(self._connection, context, member_id)
+            if kept is None:
+                kept = KeyHolder.draw(context, member_id, entropy=entropy)
+                self._connection.execute(
+                    "INSERT INTO holders (request_sha256, secret_key) VALUES (?, ?)",
+                    (context.request_sha256, kept.secret_key),
+                )
+            return kept
+
+    def holder(self, context: MatchingContext, member_id: str) -> KeyHolder | None:
+        """Return this store as a holder with all it answered, None when it drew no key.
+
+        Raises:
+            MatchingOverError, MatchingContradictedError: see `begin`.
+        """
+        with self._transaction():
+            return (
+                kept_holder(self._connection, context, member_id) if self._find(context) is not None else None
+            )
+
+    def record_answer(self, request_sha256: bytes, answered: AnsweredList) -> None:
+        """Record a list before it is answered; for `PreparedEvaluations.release`. The same again is fine.
+
+        Raises:
+            MatchingRefusedError: SECOND_LIST or OTHER_KEYS, when another list of that member or other keys
+                are on record.
+            MatchingOverError: the matching was destroyed.
+            MatchingContradictedError: no key was drawn for it.
+        """
+        with self._transaction():
+            self._refuse_over(request_sha256)
+            row = self._connection.execute(
+                "SELECT keys_sha256 FROM holders WHERE request_sha256 = ?", (request_sha256,)
+            ).fetchone()
+            if row is None:
+                raise _contradicted("No key was drawn for it here")
+            if row[0] not in (None, answered.keys_sha256):
+                raise MatchingRefusedError(MatchingRefusal.OTHER_KEYS)
+            known = self._connection.execute(
+                "SELECT list_sha256 FROM answers WHERE request_sha256 = ? AND member_id = ?",
+                (request_sha256, answered.member_id),
+            ).fetchone()
+            if known is not None:
+                if known[0] != answered.list_sha256:
+                    raise MatchingRefusedError(MatchingRefusal.SECOND_LIST)
+                return
+            self._connection.execute(
+                "UPDATE holders SET keys_sha256 = ? WHERE request_sha256 = ?",
+                (answered.keys_sha256, request_sha256),
+            )
+            self._connection.execute(
+                "INSERT INTO answers VALUES (?, ?, ?)",
+                (request_sha256, answered.member_id, answered.list_sha256),
+            )
+
+    def draw_store(
+        self,
+        context: MatchingContext,
+        member_id: str,
+        inputs: Mapping[str, bytes],
+        *,
+        entropy: Entropy = os.urandom,
+    ) -> MatchingStore:
+        """Return this store in a matching that was begun; who takes part is drawn the first time only.
+
+        Args:
+            context: the matching.
+            member_id: this store.
+            inputs: from `matching_inputs`; not looked at when it was drawn before.
+            entropy: gives fresh secret bytes.
+
+        Raises:
+            MatchingOverError, MatchingContradictedError: see `begin`; also when it was not begun.
+            MatchingStateError: not a counted member.
+        """
+        with self._transaction():
+            self._begun(context)
+            kept = kept_store(self._connection, context, member_id)
+            if kept is None:
+                kept = MatchingStore.draw(context, member_id, inputs, entropy=entropy)
+                insert_store(self._connection, kept)
+            return kept
+
+    def store(self, context: MatchingContext, member_id: str) -> MatchingStore | None:
+        """Return this store as it was drawn, None when it was not.
+
+        Raises:
+            MatchingOverError, MatchingContradictedError: see `begin`.
+        """
+        with self._transaction():
+            return (
+                kept_store(self._connection, context, member_id) if self._find(context) is not None else None
+            )
+
+    def keep_matched(self, context: MatchingContext, matched: MatchedStore) -> MatchedStore:
+        """Keep the tags before the table leaves; return what is kept, which is the first that was given.
+
+        It is without customers who were left out before.
+
+        Raises:
+            MatchingOverError, MatchingContradictedError: see `begin`; also when the store was not drawn, or a
+                tag is of somebody who does not take part.
+        """
+        with self._transaction():
+            self._begun(context)
+            kept = kept_matched(self._connection, context)
+            if kept is not None:
+                return kept
+            taking_part = customers_in(self._connection, context)
+            changed = self._connection.execute(
+                "UPDATE stores SET mask_seed = ?, made_up_seed = ? WHERE request_sha256 = ? AND dummies = ?",
+                (matched.mask_seed, matched.made_up_seed, context.request_sha256, matched.dummies),
+            ).rowcount
+            if changed != 1 or not matched.tags.keys() <= taking_part:
+                raise _contradicted("These tags are not of the customers who take part")
+            self._connection.executemany(
+                "UPDATE customers SET tag = ? WHERE request_sha256 = ? AND customer = ? AND is_left_out = 0",
+                [(one, context.request_sha256, customer) for customer, one in matched.tags.items()],
+            )
+            return replace(matched, tags=kept_tags(self._connection, context))
+
+    def matched(self, context: MatchingContext) -> MatchedStore | None:
+        """Return the store with its tags, None before `keep_matched`.
+
+        Raises:
+            MatchingOverError, MatchingContradictedError: see `begin`.
+        """
+        with self._transaction():
+            return kept_matched(self._connection, context) if self._find(context) is not None else None
+
+    def leave_out(self, context: MatchingContext, customers: Collection[str]) -> None:
+        """Remove the tags of customers who withdrew, for good: they are in no table and have no count.
+
+        Their places in the list stay, as it may have left. Once the table was given it stays too: from then
+        on `PersonCounts.forget` is what takes a withdrawal into account.
+
+        Raises:
+            MatchingOverError, MatchingContradictedError: see `begin`; also when the table was given already.
+        """
+        with self._transaction():
+            if self._begun(context) is not None:
+                raise _contradicted("Its table was given away already")
+            self._connection.executemany(
+                "UPDATE customers SET tag = NULL, is_left_out = 1 WHERE request_sha256 = ? AND customer = ?",
+                [(context.request_sha256, customer) for customer in customers],
+            )
+
+    def give_table(self, context: MatchingContext, table_request_sha256: bytes) -> MatchedStore:
+        """Record which secure sum the table goes into, before it does; there is only ever one.
+
+        Two sums over two halves of the co-op would count each half alone.
+
+        Returns:
+            The store whose table is to be given, the same one every time.
+
+        Raises:
+            MatchingContradictedError: it went into another, or there are no tags; or see `begin`.
+            MatchingOverError: see `begin`.
+        """
+        with self._transaction():
+            given_to, matched = self._begun(context), kept_matched(self._connection, context)
+            if matched is None:
+                raise _contradicted("There are no tags yet to make a table of")
+            if given_to not in (None, table_request_sha256):
+                raise _contradicted("Its table went into another sum")
+            if given_to is None:
+                self._connection.execute(
+                    "UPDATE matchings SET table_request_sha256 = ? WHERE request_sha256 = ?",
+                    (table_request_sha256, context.request_sha256),
+                )
+            return matched
+
+    def table_request(self, context: MatchingContext) -> bytes | None:
+        """Return the hash of the request that the table was given to, None when it was given to none.
+
+        Raises:
+            MatchingOverError, MatchingContradictedError: see `begin`.
+        """
+        with self._transaction():
+            found = self._find(context)
+            return None if found is None else found[0]
+
+    def under_way(self) -> tuple[bytes, ...]:
+        """Return the requests of matchings that were begun and not destroyed, the latest first."""
+        with self._transaction():
+            rows = self._connection.execute(
+                "SELECT request_sha256 FROM matchings WHERE is_destroyed = 0"
+                " ORDER BY begun_on_day DESC, rowid DESC"
+            ).fetchall()
+        return tuple(bytes(request) for (request,) in rows)
+
+    def destroy(self, request_sha256: bytes) -> None:
+        """Overwrite all secrets of a matching; that it was, and what its table was given to, stays on record.
+
+        Again, or for a matching that was never begun, it changes nothing.
+        """
+        with self._transaction():
+            for table in _SECRETS:
+                self._connection.execute(
+                    f"DELETE FROM {table} WHERE request_sha256 = ?",  # noqa: S608 - from the line above
+                    (request_sha256,),
+                )
+            self._connection.execute(
+                "UPDATE matchings SET is_destroyed = 1 WHERE request_sha256 = ? AND is_destroyed = 0",
+                (request_sha256,),
+            )
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with self._lock, transaction(self._connection, self._path):
+            try:
+                yield
+            except InvalidMatchingError as error:
+                raise MatchingStateError(
+                    f"What {self._path} or a request says of a matching cannot be true.",
+                    next_step="Nothing was sent. Wait for the next matching.",
+                ) from error
+
+    def _may_begin(self, day: int, period_days: int) -> bool:
+        (latest,) = self._connection.execute(
+            "SELECT max(begun_on_day) FROM matchings"
+            " WHERE is_destroyed = 0 OR table_request_sha256 IS NOT NULL"
+        ).fetchone()
+        return latest is None or day - int(latest) >= period_days
+
+    def _find(self, context: MatchingContext) -> tuple[bytes | None] | None:
+        """Return what the table was given to, or None for a matching that was never begun."""
+        self._refuse_over(context.request_sha256)
+        row = self._connection.execute(
+            "SELECT context_sha256, table_request_sha256, vault_id FROM matchings WHERE request_sha256 = ?",
+            (context.request_sha256,),
+        ).fetchone()
+        if row is None:
+            return None
+        if row[0] != context.sha256():
+            raise _contradicted("Its request is on record for other members, holders or terms")
+        if row[2] != self._vault_id:
+            raise _contradicted("The shop's data were made anew since it was begun")
+        return (row[1],)
+
+    def _begun(self, context: MatchingContext) -> bytes | None:
+        """Return what the table was given to; refuse a matching that was never begun."""
+        found = self._find(context)
+        if found is None:
+            raise _contradicted("It was never begun here")
+        return found[0]
+
+    def _refuse_over(self, request_sha256: bytes) -> None:
+        row = self._connection.execute(
+            "SELECT is_destroyed FROM matchings WHERE request_sha256 = ?", (request_sha256,)
+        ).fetchone()
+        if row is not None and row[0]:
+            raise MatchingOverError(
+                "This matching is over: its secrets are destroyed, and nothing is answered for it any more.",
+                next_step="Nothing is to be done; the next matching has secrets of its own.",
+            )
+
+
+def _contradicted(fact: str) -> MatchingContradictedError:
+    return MatchingContradictedError(
+        f"This matching contradicts what this store has on record. {fact}.",
+        next_step="Nothing was sent. If it happens again, tell the other members.",
+    )
