@@ -23,7 +23,10 @@ from highstreet.client.errors import (
     MatchingTooSoonError,
     RoundRefusedError,
 )
+from highstreet.client.matching_papers import MatchingPapers
 from highstreet.client.matching_records import MatchingBooks
+from highstreet.client.matching_state import MatchingState
+from highstreet.client.person_counts import PersonCounts
 from highstreet.client.round_answers import RoundAnswer
 from highstreet.client.round_members import CountedRoster
 from highstreet.client.round_terms import Agreement, AskedRound
@@ -277,6 +280,43 @@ class Shop(PlayedStore):
         return counts
 
 
+class DiskShop(Shop):
+    """A store whose books lie on a disk, opened anew for each message: `MatchingState` and the like.
+
+    Args:
+        number: its node; its member id in hex.
+        customers: row keys in decimal digits, which are the same person in every shop.
+        folder: its own.
+    """
+
+    def __init__(self, number: int, customers: Collection[str], folder: Path) -> None:
+        super().__init__(number, customers)
+        self.folder = folder
+        folder.mkdir()
+
+    def desk(self, coop: PlayedCoop) -> RoundDesk:
+        """The desk as it is built when the store starts."""
+        self.secrets = MatchingState.open(  # type: ignore[assignment]  # the other implementation
+            self.folder / "matching.db", vault_id="0" * 32
+        )
+        self.papers = MatchingPapers(self.folder / "matchings")  # type: ignore[assignment]  # the same
+        self.counts = PersonCounts(self.folder / "counts.json", vault_id="0" * 32)  # type: ignore[assignment]  # the same
+        return super().desk(coop)
+
+    def answer(self, body: bytes, coop: PlayedCoop) -> tuple[float, bytes | None] | None:
+        """Answer, and close the books."""
+        given = super().answer(body, coop)
+        self.secrets.close()  # type: ignore[attr-defined]  # the other implementation
+        return given
+
+    @property
+    def read(self) -> dict[str, int] | None:
+        """The counts on the disk."""
+        kept = PersonCounts(self.folder / "counts.json", vault_id="0" * 32).latest()
+        assert kept is not None
+        return None if kept.shops is None else dict(kept.shops)
+
+
 def step_of(body: bytes) -> str:
     """What a message asks for."""
     message = RoundMessage.FromString(body)
@@ -344,4 +384,13 @@ class MatchingCoop(PlayedCoop):
         }
 
 
-__all__ = ["PROGRAMME", "Clock", "CrashError", "MatchingCoop", "Shop", "matching_charter", "step_of"]
+__all__ = [
+    "PROGRAMME",
+    "Clock",
+    "CrashError",
+    "DiskShop",
+    "MatchingCoop",
+    "Shop",
+    "matching_charter",
+    "step_of",
+]

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from matching_coop import CrashError, MatchingCoop, Shop
+from matching_coop import CrashError, DiskShop, MatchingCoop, Shop
 
 from highstreet.audit.matching_requests import sign_matching_request
 from highstreet.audit.matchings import drawn_holders, matching_request
+from highstreet.client.matching_state import MatchingState
 from highstreet.privacy.secure_sum.field import from_bytes, to_bytes
 from highstreet.privacy.secure_sum.signatures import Signed, sign
 from highstreet.protos.matching_pb2 import MatchingRequest, SignedMatchingRequest
@@ -408,3 +409,21 @@ def test_a_request_that_is_not_what_the_store_agreed_to_is_refused_and_begins_no
 def _signed(coop: MatchingCoop) -> SignedMatchingRequest:
     (row,) = coop.rows("SELECT request FROM matchings")
     return SignedMatchingRequest.FromString(row[0])  # type: ignore[arg-type]  # a blob
+
+
+def test_the_matching_runs_over_books_on_the_shops_disks_closed_after_every_message(tmp_path: Path) -> None:
+    customers = {1: "1 2 3", 2: "1 2", 3: "1 4", 4: "1", 5: "4 5"}
+    shops = [
+        DiskShop(number, each.split(), _folder(tmp_path, f"shops-{number}") / "books")
+        for number, each in customers.items()
+    ]
+    coop = MatchingCoop(tmp_path, shops)
+    coop.match()
+    assert coop.ended() == ("finished", "")
+    _assert_counted(coop)
+    for shop in shops:
+        with MatchingState.open(shop.folder / "matching.db", vault_id="0" * 32) as state:
+            assert state.under_way() == ()
+    coop.again("b" * 16)
+    coop.match()
+    assert "too_soon" in str(coop.rows("SELECT failure FROM programmes ORDER BY number")[1][0])
