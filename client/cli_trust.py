@@ -128,8 +128,9 @@ def _show_status(found: StoreStatus) -> None:
 
 
 def _show_promise(found: Promise) -> None:
-    charter = found.charter
-    terms, rounds = charter.privacy, charter.rounds
+    from highstreet.audit.claims import period_in_words
+
+    charter, rounds = found.charter, found.charter.rounds
     typer.echo(f"The charter of {printable(charter.coop.name)}, agreed to on {found.agreed_on}")
     typer.echo(f"  SHA-256 {found.charter_sha256}")
     typer.echo("  signed by the coordinator whose code this shop joined with; it is the one agreed to")
@@ -148,10 +149,7 @@ def _show_promise(found: Promise) -> None:
     typer.echo("It costs at most, recomputed here from that noise:")
     for line in found.claims.lines():
         typer.echo(f"  {line}")
-    typer.echo(
-        f"The charter promises epsilon {terms.epsilon:g}, delta {terms.delta:g} for a customer of one shop, "
-        f"period {terms.period_days} days."
-    )
+    typer.echo(f"The charter promises: {period_in_words(charter)}.")
     typer.echo("No release is in use." if found.release is None else _of_release(found.release))
 
 
