@@ -17,6 +17,7 @@ __all__ = [
     "Charter",
     "CoopIdentity",
     "FormatVersions",
+    "MatchingTerms",
     "PrivacyTerms",
     "RoundTerms",
 ]
@@ -87,6 +88,21 @@ class RoundTerms:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MatchingTerms:
+    """How members count at how many of them each of their customers shops (docs/matching.md).
+
+    Attributes:
+        identifiers_per_store: the most customers of a store who take part in a matching.
+        identifier_kind: `email` or `loyalty-number`; what a customer's identifier is.
+        period_days: a store takes part in one matching in so many days.
+    """
+
+    identifiers_per_store: int = 1000
+    identifier_kind: str = "email"
+    period_days: int = 90
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FormatVersions:
     """Versions of what is written and sent under this charter."""
 
@@ -107,6 +123,7 @@ class Charter:
         rounds: how a round is held.
         bias_limits: bounds a release must keep, by name; carried for the bias gate.
         versions: formats in use.
+        matching: how customers are matched; None: they are not.
     """
 
     coop: CoopIdentity
@@ -116,6 +133,7 @@ class Charter:
     rounds: RoundTerms = field(default_factory=RoundTerms)
     bias_limits: Mapping[str, float] = field(default_factory=dict)
     versions: FormatVersions = field(default_factory=FormatVersions)
+    matching: MatchingTerms | None = None
 
     def __post_init__(self) -> None:
         # Numbers that came as 1 and as 1.0 must not make two charters of one.
@@ -127,6 +145,7 @@ class Charter:
         """Return plain values by section: what is written as TOML for people and signed as canonical JSON."""
         plan = self.plan.to_dict()
         schema = plan.pop("schema")
+        matching = {} if self.matching is None else {"matching": self._matching_section(self.matching)}
         return {
             "coop": {"id": self.coop.id, "name": self.coop.name, "created": self.coop.created},
             "purposes": {"allowed": list(self.purposes)},
@@ -147,10 +166,19 @@ class Charter:
                 "colluders": self.rounds.colluders,
                 "committee_size": self.rounds.committee_size,
             },
+            **matching,
             "bias_limits": dict(self.bias_limits),
             "versions": {"charter": self.versions.charter, "rounds": self.versions.rounds},
             "schema": schema,
             "programme": plan,
+        }
+
+    @staticmethod
+    def _matching_section(terms: MatchingTerms) -> dict[str, object]:
+        return {
+            "identifiers_per_store": terms.identifiers_per_store,
+            "identifier_kind": terms.identifier_kind,
+            "period_days": terms.period_days,
         }
 
     def document(self) -> bytes:

@@ -6,12 +6,20 @@ import json
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from highstreet.audit.canonical import read_canonical
-from highstreet.audit.charter import Charter, CoopIdentity, FormatVersions, PrivacyTerms, RoundTerms
+from highstreet.audit.charter import (
+    MATCHING,
+    Charter,
+    CoopIdentity,
+    FormatVersions,
+    MatchingTerms,
+    PrivacyTerms,
+    RoundTerms,
+)
 from highstreet.audit.errors import CharterError
 from highstreet.audit.signing import DOCUMENT_LIMIT_BYTES
 from highstreet.models.errors import ModelsError
@@ -74,6 +82,13 @@ class _Rounds(_Strict):
         return self
 
 
+class _Matching(_Strict):
+    #: As many as a batched proof can number (`privacy.matching.limits`); what fits is for `matchings.py`.
+    identifiers_per_store: int = Field(ge=1, le=(1 << 16) - 2)
+    identifier_kind: Literal["email", "loyalty-number"]
+    period_days: int = Field(ge=1, le=3660)
+
+
 class _Versions(_Strict):
     charter: int = Field(ge=1, le=1)
     rounds: int = Field(ge=1, le=1)
@@ -84,10 +99,18 @@ class _Charter(_Strict):
     purposes: _Purposes
     privacy: _Privacy
     rounds: _Rounds
+    matching: _Matching | None = None
     bias_limits: dict[_SLUG, float] = Field(max_length=32)
     versions: _Versions
     schema_: dict[str, Any] = Field(alias="schema")
     programme: dict[str, Any]
+
+    @model_validator(mode="after")
+    def _name_the_purpose(self) -> Self:
+        """Refuse to match customers for a purpose that the charter does not name."""
+        if self.matching is not None and MATCHING not in self.purposes.allowed:
+            raise ValueError(f"with a section matching, purposes must allow {MATCHING}")
+        return self
 
 
 def from_document(document: bytes) -> Charter:
@@ -122,6 +145,7 @@ def _read_sections(sections: Mapping[str, object]) -> Charter:
         rounds=RoundTerms(**read.rounds.model_dump()),
         bias_limits=read.bias_limits,
         versions=FormatVersions(**read.versions.model_dump()),
+        matching=None if read.matching is None else MatchingTerms(**read.matching.model_dump()),
     )
 
 
@@ -165,6 +189,11 @@ the colluders make together: the closer cohort_floor is to the stores that usual
 but when fewer take part, nothing is learnt. colluders: how many members may work with the
 coordinator without learning anything; a store counts only members for whom more than that many vouch, or whom
 it has compared a code with itself. committee_size: most members that hold the shares of a sum, 3 to 9.""",
+    "matching": """
+How shops count at how many of them each of their customers shops, without telling which. Leave this section
+out and nobody is matched. identifiers_per_store: the most customers of a shop who take part; others count for
+nothing in trainings for persons. identifier_kind: email or loyalty-number. period_days: a shop takes part in
+one matching in so many days.""",
     "bias_limits": """
 Bounds a release must keep before it is used. Carried for the bias gate.""",
     "versions": """

@@ -37,6 +37,7 @@ class SignatureKind(StrEnum):
     REQUEST = "request"
     REPLY = "reply"
     VOUCH = "vouch"
+    MATCHING_REQUEST = "matching-request"
     WITHDRAWAL = "withdrawal"
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from highstreet.audit.charter import Charter, RoundTerms
 from highstreet.audit.errors import CharterError, RosterError
 from highstreet.audit.requests import MESSAGE_LIMIT_BYTES, mechanism_of
@@ -20,6 +22,7 @@ from highstreet.protos.rounds_pb2 import RoundRequest
 
 __all__ = [
     "committee_terms",
+    "counted_participants",
     "refuse_impossible_sum",
     "refuse_impossible_sums",
     "round_context",
@@ -121,7 +124,7 @@ def round_context(
         RosterError: a participant is not on the roster.
         InvalidRoundError: fewer participants than the floor, or a key of low order.
     """
-    members = CountedMembers(_participant(roster, member_id) for member_id in request.participants)
+    members = counted_participants(roster, request.participants)
     terms = committee_terms(charter.rounds)
     return RoundContext(
         coop_id=request.coop_id,
@@ -139,6 +142,16 @@ def round_context(
         floor=request.cohort_floor,
         dimension=request.release.dimension,
     )
+
+
+def counted_participants(roster: Roster, participants: Collection[str]) -> CountedMembers:
+    """Return the participants of a request as its roster names them.
+
+    Raises:
+        RosterError: one is not on the roster.
+        InvalidRoundError: a key of low order, or two members with one key.
+    """
+    return CountedMembers(_participant(roster, member_id) for member_id in participants)
 
 
 def _participant(roster: Roster, member_id: str) -> Member:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 
 from highstreet.audit.limits import refuse_over_limits, spending_limits
 from highstreet.client.config import StoreConfig, read_config
+from highstreet.client.errors import MatchingStateError
 from highstreet.client.home import StoreHome
 from highstreet.client.identity import load_identity, node_key_file
 from highstreet.client.ledger import Ledger
+from highstreet.client.matching_books import matching_books
+from highstreet.client.matching_records import MatchingBooks
 from highstreet.client.membership import (
     Membership,
     ca_file,
@@ -36,6 +40,7 @@ __all__ = ["run_store"]
 
 _CHILDREN = "children.json"
 _TICK_SECONDS = 0.5
+_EXPIRY_SECONDS = 60.0
 _LOG = logging.getLogger("highstreet.store")
 
 
@@ -62,7 +67,8 @@ def run_store(
         stack.enter_context(ended_by_signals(ending))
         ledger = stack.enter_context(closing(Ledger.open(home.ledger)))
         status = ServiceStatus(member_id=membership.member_id, coop_id=membership.coop_id)
-        desk = _desk(home, membership, config, ledger)
+        books = None if load_charter(home).matching is None else stack.enter_context(matching_books(home))
+        desk = _desk(home, membership, config, ledger, books)
         stack.enter_context(serve(StoreService(noted(desk.answer, home), status), home.socket))
         node = Node(_node_settings(home, membership))
         stack.callback(lambda: record(home.run / _CHILDREN, node.children))
@@ -72,13 +78,40 @@ def run_store(
         stack.enter_context(_watching_releases(home, status, ending))
         stack.enter_context(watching_vouches(home, ending))
         on_ready()
+        expiry = _Expiry(books)
         while not ending.wait(_TICK_SECONDS):
+            expiry.look()
             if node.keep_alive():
                 _LOG.warning("the node was started again")
                 record(home.run / _CHILDREN, node.children)
 
 
-def _desk(home: StoreHome, membership: Membership, config: StoreConfig, ledger: Ledger) -> RoundDesk:
+class _Expiry:
+    """Ends matchings whose time has passed: at once, and every minute while the store runs."""
+
+    def __init__(self, books: MatchingBooks | None) -> None:
+        self._books = books
+        self._next = 0.0
+
+    def look(self) -> None:
+        """Destroy what is due; a failure is looked at again a minute later."""
+        now = time.monotonic()
+        if self._books is None or now < self._next:
+            return
+        self._next = now + _EXPIRY_SECONDS
+        try:
+            self._books.end_expired(time.time())
+        except MatchingStateError as error:
+            _LOG.error("%s", error.what)
+
+
+def _desk(
+    home: StoreHome,
+    membership: Membership,
+    config: StoreConfig,
+    ledger: Ledger,
+    books: MatchingBooks | None,
+) -> RoundDesk:
     charter, limits = load_charter(home), config.limits.to_limits()
     refuse_over_limits(charter, limits)  # again: the owner may have tightened them, or updated the software
     agreement = Agreement(
@@ -98,7 +131,7 @@ def _desk(home: StoreHome, membership: Membership, config: StoreConfig, ledger: 
     )
     identity = load_identity(home)
     keys = MemberKeys(signing=identity.signing, encryption=identity.encryption)
-    return RoundDesk(agreement, keys=keys, till=till)
+    return RoundDesk(agreement, keys=keys, till=till, books=books)
 
 
 def _node_settings(home: StoreHome, membership: Membership) -> NodeSettings:

@@ -18,6 +18,11 @@ class Step(StrEnum):
     INSPECTION = "inspection"
     AGREEMENT = "agreement"
     SUM_SHARE = "share of the sum"
+    MATCHING_KEY = "matching key"
+    BLINDED_LIST = "blinded list"
+    EVALUATIONS = "evaluations of blinded lists"
+    TABLE = "table of a matching"
+    COUNTS = "word that counts were dealt with"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,11 +18,13 @@ from highstreet.protos.rounds_pb2 import (
     REFUSAL_BUDGET,
     REFUSAL_CHARTER,
     REFUSAL_DEADLINE,
+    REFUSAL_MATCHING,
     REFUSAL_PARTICIPANTS,
     REFUSAL_RELEASE,
     REFUSAL_REPEATED,
     REFUSAL_SIGNATURE,
     REFUSAL_STATE,
+    REFUSAL_TOO_SOON,
     REFUSAL_UNAVAILABLE,
     REFUSAL_UNREADABLE,
     REFUSAL_VERSION,
@@ -50,6 +52,8 @@ _WHY = {
     REFUSAL_UNAVAILABLE: "this shop could not take part just then",
     REFUSAL_PARTICIPANTS: "a member takes part whom this shop has not vouched for: "
     "see `highstreet store members`",
+    REFUSAL_MATCHING: "a message of the matching is not in order, or the matching is over here",
+    REFUSAL_TOO_SOON: "this shop takes part in one matching a period, and there was one",
 }
 _WHY_NO_SUM = {
     SumRefusal.FLOOR: "it would add up fewer shops than the charter allows",
@@ -72,8 +76,8 @@ class RoundNote:
         at: unix seconds.
         programme_id, round, phase: which round; empty, 0 and empty when the request could not be read.
         outcome: `sent` or `refused`.
-        what: `contribution`, `agreement` or `share of the sum`: what left, or was refused; empty when the
-            message could not be read.
+        what: what left (`round_answers.Step`), such as `contribution`, or was refused; empty when
+            the message could not be read.
         reason: why it was refused, in plain words; empty otherwise.
         request_bytes, reply_bytes: sizes of what came and what left.
         reply_sha256: of what left, in hex, so that it can be held against what others say they got; empty in

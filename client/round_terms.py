@@ -11,8 +11,9 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from highstreet.audit.charter import Charter
-from highstreet.audit.errors import SignatureMismatchError, UnreadableDocumentError
+from highstreet.audit.errors import CharterError, SignatureMismatchError, UnreadableDocumentError
 from highstreet.audit.limits import StoreLimits
+from highstreet.audit.matchings import TABLE_PHASE, refuse_impossible_matching, table_release
 from highstreet.audit.requests import (
     FORMAT_VERSION,
     mechanism_of,
@@ -47,15 +48,17 @@ from highstreet.protos.rounds_pb2 import (
 )
 
 __all__ = [
+    "CLOCK_SKEW_SECONDS",
     "Agreement",
     "AskedRound",
     "examine_contribution",
     "examine_sum",
+    "examine_table",
     "read_request",
     "require",
 ]
 
-_CLOCK_SKEW_SECONDS = 300
+CLOCK_SKEW_SECONDS = 300
 _SECONDS_A_DAY = 86_400
 
 
@@ -163,9 +166,35 @@ def examine_sum(request: RoundRequest, sha256: bytes, agreement: Agreement, *, n
         RoundRefusedError: with the first reason found.
     """
     known = _known_roster(request, agreement)
-    _planned_phase(request, agreement)
+    if request.HasField("table"):
+        _planned_table(request, agreement)
+    else:
+        _planned_phase(request, agreement)
     last = sum_deadline(agreement.charter, opened_at=request.opened_unix_seconds)
     require(now <= last, REFUSAL_DEADLINE, "the time to open its sum has passed")
+    return _context(request, sha256, known, agreement, now=now)
+
+
+def examine_table(
+    request: RoundRequest, sha256: bytes, agreement: Agreement, *, now: float, contributes: bool
+) -> RoundContext:
+    """Return the context of the sum of a matching's tables; of which matching is still to be looked at.
+
+    Args:
+        request: read by `read_request`.
+        sha256: names it.
+        agreement: what was accepted.
+        now: unix seconds.
+        contributes: whether this store's table is asked for, which has to be in time.
+
+    Raises:
+        RoundRefusedError: with the first reason found.
+    """
+    require(request.HasField("table"), REFUSAL_RELEASE, "it sums no tables")
+    if contributes:
+        require(now <= request.deadline_unix_seconds, REFUSAL_DEADLINE, "its deadline has passed")
+    known = _known_roster(request, agreement)
+    _planned_table(request, agreement)
     return _context(request, sha256, known, agreement, now=now)
 
 
@@ -195,6 +224,7 @@ def _planned_phase(request: RoundRequest, agreement: Agreement) -> tuple[PhasePl
     charter, limits = agreement.charter, agreement.limits
     phases, participants = charter.plan.phases, len(request.participants)
     require(request.round < min(len(phases), limits.max_phases), REFUSAL_RELEASE, "no such phase")
+    require(not request.HasField("table"), REFUSAL_RELEASE, "it is a matching's")
     phase = phases[request.round]
     require(request.phase == phase.name, REFUSAL_RELEASE, "the phase has another name")
     require(phase.dimension <= limits.max_dimension, REFUSAL_RELEASE, "more numbers than allowed here")
@@ -211,6 +241,24 @@ def _planned_phase(request: RoundRequest, agreement: Agreement) -> tuple[PhasePl
         raise RoundRefusedError(REFUSAL_RELEASE, "there is no such sum of so many stores") from error
     require(request.release == release, REFUSAL_RELEASE, "another release than the charter's")
     return phase, mechanism
+
+
+def _planned_table(request: RoundRequest, agreement: Agreement) -> None:
+    """Return only when the request asks for the tables of a matching as the charter holds them."""
+    charter, limits = agreement.charter, agreement.limits
+    participants = len(request.participants)
+    is_table = (request.round, request.phase) == (0, TABLE_PHASE)
+    require(is_table, REFUSAL_RELEASE, "the phase of a table has another name")
+    floor = charter.rounds.cohort_floor
+    require(request.cohort_floor == floor, REFUSAL_RELEASE, "another cohort floor than the charter's")
+    require(floor >= limits.min_cohort_floor, REFUSAL_RELEASE, "a cohort floor that is too low")
+    try:
+        refuse_impossible_matching(charter, participants=participants)
+        release = table_release(charter, participants=participants)
+    except (CharterError, PrivacyError) as error:
+        raise RoundRefusedError(REFUSAL_RELEASE, "there is no matching of so many stores") from error
+    require(release.dimension <= limits.max_dimension, REFUSAL_RELEASE, "more numbers than allowed here")
+    require(request.release == release, REFUSAL_RELEASE, "another table than the charter's")
 
 
 def _announced_state(request: RoundRequest, body: bytes, agreement: Agreement) -> SharedState:
@@ -233,7 +281,7 @@ def _context(
 ) -> RoundContext:
     """Return the round's secure sum when its dates are in order and every participant counts here."""
     opened = request.opened_unix_seconds
-    require(opened <= now + _CLOCK_SKEW_SECONDS, REFUSAL_DEADLINE, "it was opened in the future")
+    require(opened <= now + CLOCK_SKEW_SECONDS, REFUSAL_DEADLINE, "it was opened in the future")
     length = request.deadline_unix_seconds - opened
     planned = agreement.charter.rounds.deadline_seconds
     require(length == planned, REFUSAL_DEADLINE, "it has another deadline")

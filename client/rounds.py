@@ -17,9 +17,12 @@ import numpy as np
 from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
-from highstreet.audit.requests import FORMAT_VERSION, MESSAGE_LIMIT_BYTES, request_sha256, seal_reply
+from highstreet.audit.requests import MESSAGE_LIMIT_BYTES, request_sha256
 from highstreet.client.errors import RoundRefusedError
+from highstreet.client.matching_desk import MatchingDesk
+from highstreet.client.matching_records import MatchingBooks
 from highstreet.client.round_answers import RoundAnswer, Step
+from highstreet.client.round_replies import ReplySeal
 from highstreet.client.round_terms import (
     Agreement,
     AskedRound,
@@ -32,11 +35,12 @@ from highstreet.client.sums import SumDesk, SumRecords
 from highstreet.privacy.secure_sum import MemberKeys, contribute
 from highstreet.protos.rounds_pb2 import (
     REFUSAL_DEADLINE,
+    REFUSAL_RELEASE,
     REFUSAL_UNAVAILABLE,
     REFUSAL_UNREADABLE,
+    MatchStep,
     RefusalCode,
     RoundMessage,
-    RoundReply,
     RoundRequest,
     SignedRequest,
 )
@@ -65,12 +69,14 @@ class _Received:
         step: what it asks for; None when that could not be read.
         signed: the request of the round.
         content: what came with it: the model state, or a request of the secure sum.
+        match: a step of a matching instead, None when it is none.
         request: once it is known to be the coordinator's.
     """
 
     step: Step | None = None
     signed: SignedRequest = field(default_factory=SignedRequest)
     content: bytes = b""
+    match: MatchStep | None = None
     request: RoundRequest | None = None
 
     @property
@@ -86,6 +92,7 @@ class RoundDesk:
         agreement: what was accepted.
         keys: the store's own, of the roster.
         till: pays for rounds and computes them, and keeps what was agreed to.
+        books: what is kept of matchings; None where the charter matches nobody.
         clock: seconds since 1970.
     """
 
@@ -95,13 +102,19 @@ class RoundDesk:
         *,
         keys: MemberKeys,
         till: Till,
+        books: MatchingBooks | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._agreement = agreement
         self._keys = keys
         self._till = till
         self._clock = clock
-        self._sums = SumDesk(member_id=agreement.member_id, keys=keys, records=till)
+        self._seal = ReplySeal(coop_id=agreement.charter.coop.id, member_id=agreement.member_id, keys=keys)
+        self._matching = (
+            None
+            if books is None
+            else MatchingDesk(agreement, seal=self._seal, books=books, sums=till, clock=clock)
+        )
 
     def answer(self, body: bytes) -> RoundAnswer:
         """Return the signed reply to a round message: the same one whenever the same message comes.
@@ -112,6 +125,8 @@ class RoundDesk:
         received = _Received()
         try:
             received = _parse(body)
+            if received.match is not None:
+                return self._match_step(received.match)
             request = read_request(received.signed, self._agreement)
             received = replace(received, request=request)
             if received.step is Step.CONTRIBUTION:
@@ -124,8 +139,7 @@ class RoundDesk:
         except Exception as error:  # noqa: BLE001 - the program's top: an unknown failure is "not now"
             code = REFUSAL_UNAVAILABLE
             _LOG.error("a round could not be answered: %s", type(error).__name__)
-        reply = self._seal(self._reply(received.request, received.sha256, refusal=code))
-        return self._answer(received, reply, refusal=code)
+        return self._answer(received, self._refusal(received, code), refusal=code)
 
     def _contribution(self, request: RoundRequest, received: _Received) -> bytes:
         sha256 = received.sha256
@@ -146,34 +160,33 @@ class RoundDesk:
             member_id=self._agreement.member_id,
             signing_key=self._keys.signing,
         )
-        return self._seal(self._reply(asked.request, asked.sha256, contribution=made.body))
+        return self._seal.contribution(
+            made.body,
+            sha256=asked.sha256,
+            programme_id=asked.request.programme_id,
+            round_number=asked.request.round,
+        )
 
     def _sum_step(self, request: RoundRequest, received: _Received) -> RoundAnswer:
         context = examine_sum(request, received.sha256, self._agreement, now=self._clock())
-        return self._sums.answer(received.step or Step.SUM_SHARE, received.content, request, context)
+        records: SumRecords = self._till
+        if request.HasField("table") and self._matching is not None:
+            records = self._matching.records
+        sums = SumDesk(member_id=self._agreement.member_id, keys=self._keys, records=records)
+        return sums.answer(received.step or Step.SUM_SHARE, received.content, request, context)
 
-    def _reply(
-        self,
-        request: RoundRequest | None,
-        sha256: bytes,
-        *,
-        contribution: bytes | None = None,
-        refusal: RefusalCode | None = None,
-    ) -> RoundReply:
-        reply = RoundReply(
-            format_version=FORMAT_VERSION,
-            coop_id=self._agreement.charter.coop.id,
-            request_sha256=sha256,
-            member_id=self._agreement.member_id,
-            contribution=contribution,
-            refusal=refusal,
+    def _match_step(self, asked: MatchStep) -> RoundAnswer:
+        if self._matching is None:
+            raise RoundRefusedError(REFUSAL_RELEASE, "the charter matches nobody")
+        return self._matching.answer(asked)
+
+    def _refusal(self, received: _Received, code: RefusalCode) -> bytes:
+        request, sha256 = received.request, received.sha256
+        if request is None:
+            return self._seal.refusal(code, sha256=sha256)
+        return self._seal.refusal(
+            code, sha256=sha256, programme_id=request.programme_id, round_number=request.round
         )
-        if request is not None:
-            reply.programme_id, reply.round = request.programme_id, request.round
-        return reply
-
-    def _seal(self, reply: RoundReply) -> bytes:
-        return seal_reply(reply, self._keys.signing)
 
     def _answer(self, received: _Received, body: bytes, *, refusal: RefusalCode | None = None) -> RoundAnswer:
         if received.request is None:
@@ -195,6 +208,8 @@ def _parse(body: bytes) -> _Received:
     except DecodeError as error:
         raise RoundRefusedError(REFUSAL_UNREADABLE, "it cannot be read") from error
     step = message.WhichOneof("step")
+    if step == "match":
+        return _Received(match=message.match)
     if step == "contribute":
         asked = message.contribute
         return _Received(step=Step.CONTRIBUTION, signed=asked.request, content=asked.state)

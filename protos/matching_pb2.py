@@ -24,23 +24,27 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x0ematching.proto\x12\rhighstreet.v1\"\x88\x01\n\tHolderKey\x12\x16\n\x0e\x66ormat_version\x18\x01 \x01(\r\x12\x0f\n\x07\x63oop_id\x18\x02 \x01(\t\x12\x13\n\x0bmatching_id\x18\x03 \x01(\t\x12\x16\n\x0erequest_sha256\x18\x04 \x01(\x0c\x12\x11\n\tholder_id\x18\x05 \x01(\t\x12\x12\n\npublic_key\x18\x06 \x01(\x0c\"1\n\x0fSignedHolderKey\x12\x0b\n\x03key\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\x0c\"\x9d\x01\n\x0b\x42lindedList\x12\x16\n\x0e\x66ormat_version\x18\x01 \x01(\r\x12\x0f\n\x07\x63oop_id\x18\x02 \x01(\t\x12\x13\n\x0bmatching_id\x18\x03 \x01(\t\x12\x16\n\x0erequest_sha256\x18\x04 \x01(\x0c\x12\x13\n\x0bkeys_sha256\x18\x05 \x01(\x0c\x12\x11\n\tmember_id\x18\x06 \x01(\t\x12\x10\n\x08\x65lements\x18\x07 \x01(\x0c\"4\n\x11SignedBlindedList\x12\x0c\n\x04list\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\x0c\"\xbf\x01\n\x0b\x45valuations\x12\x16\n\x0e\x66ormat_version\x18\x01 \x01(\r\x12\x0f\n\x07\x63oop_id\x18\x02 \x01(\t\x12\x13\n\x0bmatching_id\x18\x03 \x01(\t\x12\x16\n\x0erequest_sha256\x18\x04 \x01(\x0c\x12\x11\n\tholder_id\x18\x05 \x01(\t\x12\x11\n\tmember_id\x18\x06 \x01(\t\x12\x13\n\x0blist_sha256\x18\x07 \x01(\x0c\x12\x10\n\x08\x65lements\x18\x08 \x01(\x0c\x12\r\n\x05proof\x18\t \x01(\x0c\";\n\x11SignedEvaluations\x12\x13\n\x0b\x65valuations\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\x0c\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x0ematching.proto\x12\rhighstreet.v1\"\x99\x02\n\x0fMatchingRequest\x12\x16\n\x0e\x66ormat_version\x18\x01 \x01(\r\x12\x0f\n\x07\x63oop_id\x18\x02 \x01(\t\x12\x13\n\x0bmatching_id\x18\x03 \x01(\t\x12\x16\n\x0e\x63harter_sha256\x18\x04 \x01(\x0c\x12\x15\n\rroster_sha256\x18\x05 \x01(\x0c\x12\x14\n\x0cparticipants\x18\x06 \x03(\t\x12\x0f\n\x07holders\x18\x07 \x03(\t\x12\x1d\n\x15identifiers_per_store\x18\x08 \x01(\r\x12\x17\n\x0fidentifier_kind\x18\t \x01(\t\x12\x1b\n\x13opened_unix_seconds\x18\n \x01(\x03\x12\x1d\n\x15\x64\x65\x61\x64line_unix_seconds\x18\x0b \x01(\x03\";\n\x15SignedMatchingRequest\x12\x0f\n\x07request\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\x0c\"\x88\x01\n\tHolderKey\x12\x16\n\x0e\x66ormat_version\x18\x01 \x01(\r\x12\x0f\n\x07\x63oop_id\x18\x02 \x01(\t\x12\x13\n\x0bmatching_id\x18\x03 \x01(\t\x12\x16\n\x0erequest_sha256\x18\x04 \x01(\x0c\x12\x11\n\tholder_id\x18\x05 \x01(\t\x12\x12\n\npublic_key\x18\x06 \x01(\x0c\"1\n\x0fSignedHolderKey\x12\x0b\n\x03key\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\x0c\"\x9d\x01\n\x0b\x42lindedList\x12\x16\n\x0e\x66ormat_version\x18\x01 \x01(\r\x12\x0f\n\x07\x63oop_id\x18\x02 \x01(\t\x12\x13\n\x0bmatching_id\x18\x03 \x01(\t\x12\x16\n\x0erequest_sha256\x18\x04 \x01(\x0c\x12\x13\n\x0bkeys_sha256\x18\x05 \x01(\x0c\x12\x11\n\tmember_id\x18\x06 \x01(\t\x12\x10\n\x08\x65lements\x18\x07 \x01(\x0c\"4\n\x11SignedBlindedList\x12\x0c\n\x04list\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\x0c\"\xbf\x01\n\x0b\x45valuations\x12\x16\n\x0e\x66ormat_version\x18\x01 \x01(\r\x12\x0f\n\x07\x63oop_id\x18\x02 \x01(\t\x12\x13\n\x0bmatching_id\x18\x03 \x01(\t\x12\x16\n\x0erequest_sha256\x18\x04 \x01(\x0c\x12\x11\n\tholder_id\x18\x05 \x01(\t\x12\x11\n\tmember_id\x18\x06 \x01(\t\x12\x13\n\x0blist_sha256\x18\x07 \x01(\x0c\x12\x10\n\x08\x65lements\x18\x08 \x01(\x0c\x12\r\n\x05proof\x18\t \x01(\x0c\";\n\x11SignedEvaluations\x12\x13\n\x0b\x65valuations\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\x0c\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'matching_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_HOLDERKEY']._serialized_start=34
-  _globals['_HOLDERKEY']._serialized_end=170
-  _globals['_SIGNEDHOLDERKEY']._serialized_start=172
-  _globals['_SIGNEDHOLDERKEY']._serialized_end=221
-  _globals['_BLINDEDLIST']._serialized_start=224
-  _globals['_BLINDEDLIST']._serialized_end=381
-  _globals['_SIGNEDBLINDEDLIST']._serialized_start=383
-  _globals['_SIGNEDBLINDEDLIST']._serialized_end=435
-  _globals['_EVALUATIONS']._serialized_start=438
-  _globals['_EVALUATIONS']._serialized_end=629
-  _globals['_SIGNEDEVALUATIONS']._serialized_start=631
-  _globals['_SIGNEDEVALUATIONS']._serialized_end=690
+  _globals['_MATCHINGREQUEST']._serialized_start=34
+  _globals['_MATCHINGREQUEST']._serialized_end=315
+  _globals['_SIGNEDMATCHINGREQUEST']._serialized_start=317
+  _globals['_SIGNEDMATCHINGREQUEST']._serialized_end=376
+  _globals['_HOLDERKEY']._serialized_start=379
+  _globals['_HOLDERKEY']._serialized_end=515
+  _globals['_SIGNEDHOLDERKEY']._serialized_start=517
+  _globals['_SIGNEDHOLDERKEY']._serialized_end=566
+  _globals['_BLINDEDLIST']._serialized_start=569
+  _globals['_BLINDEDLIST']._serialized_end=726
+  _globals['_SIGNEDBLINDEDLIST']._serialized_start=728
+  _globals['_SIGNEDBLINDEDLIST']._serialized_end=780
+  _globals['_EVALUATIONS']._serialized_start=783
+  _globals['_EVALUATIONS']._serialized_end=974
+  _globals['_SIGNEDEVALUATIONS']._serialized_start=976
+  _globals['_SIGNEDEVALUATIONS']._serialized_end=1035
 # @@protoc_insertion_point(module_scope)

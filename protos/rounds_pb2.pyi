@@ -1,3 +1,4 @@
+from highstreet.protos import matching_pb2 as _matching_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
@@ -22,6 +23,8 @@ class RefusalCode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REFUSAL_BUDGET: _ClassVar[RefusalCode]
     REFUSAL_UNAVAILABLE: _ClassVar[RefusalCode]
     REFUSAL_PARTICIPANTS: _ClassVar[RefusalCode]
+    REFUSAL_MATCHING: _ClassVar[RefusalCode]
+    REFUSAL_TOO_SOON: _ClassVar[RefusalCode]
 REFUSAL_UNSPECIFIED: RefusalCode
 REFUSAL_UNREADABLE: RefusalCode
 REFUSAL_VERSION: RefusalCode
@@ -35,6 +38,8 @@ REFUSAL_DEADLINE: RefusalCode
 REFUSAL_BUDGET: RefusalCode
 REFUSAL_UNAVAILABLE: RefusalCode
 REFUSAL_PARTICIPANTS: RefusalCode
+REFUSAL_MATCHING: RefusalCode
+REFUSAL_TOO_SOON: RefusalCode
 
 class ReleaseSpec(_message.Message):
     __slots__ = ("mechanism", "clipping_norm", "noise_multiplier", "sampling_rate", "privacy_unit", "neighbouring", "dimension", "grid_step", "share_log2_stddev", "colluders", "weighting", "shops_per_person")
@@ -65,7 +70,7 @@ class ReleaseSpec(_message.Message):
     def __init__(self, mechanism: _Optional[str] = ..., clipping_norm: _Optional[float] = ..., noise_multiplier: _Optional[float] = ..., sampling_rate: _Optional[float] = ..., privacy_unit: _Optional[str] = ..., neighbouring: _Optional[str] = ..., dimension: _Optional[int] = ..., grid_step: _Optional[float] = ..., share_log2_stddev: _Optional[int] = ..., colluders: _Optional[int] = ..., weighting: _Optional[str] = ..., shops_per_person: _Optional[int] = ...) -> None: ...
 
 class RoundRequest(_message.Message):
-    __slots__ = ("format_version", "coop_id", "programme_id", "round", "phase", "charter_sha256", "roster_sha256", "schema_sha256", "state_sha256", "cohort_floor", "opened_unix_seconds", "deadline_unix_seconds", "release", "as_of_day", "participants")
+    __slots__ = ("format_version", "coop_id", "programme_id", "round", "phase", "charter_sha256", "roster_sha256", "schema_sha256", "state_sha256", "cohort_floor", "opened_unix_seconds", "deadline_unix_seconds", "release", "as_of_day", "participants", "table")
     FORMAT_VERSION_FIELD_NUMBER: _ClassVar[int]
     COOP_ID_FIELD_NUMBER: _ClassVar[int]
     PROGRAMME_ID_FIELD_NUMBER: _ClassVar[int]
@@ -81,6 +86,7 @@ class RoundRequest(_message.Message):
     RELEASE_FIELD_NUMBER: _ClassVar[int]
     AS_OF_DAY_FIELD_NUMBER: _ClassVar[int]
     PARTICIPANTS_FIELD_NUMBER: _ClassVar[int]
+    TABLE_FIELD_NUMBER: _ClassVar[int]
     format_version: int
     coop_id: str
     programme_id: str
@@ -96,7 +102,16 @@ class RoundRequest(_message.Message):
     release: ReleaseSpec
     as_of_day: int
     participants: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, format_version: _Optional[int] = ..., coop_id: _Optional[str] = ..., programme_id: _Optional[str] = ..., round: _Optional[int] = ..., phase: _Optional[str] = ..., charter_sha256: _Optional[bytes] = ..., roster_sha256: _Optional[bytes] = ..., schema_sha256: _Optional[bytes] = ..., state_sha256: _Optional[bytes] = ..., cohort_floor: _Optional[int] = ..., opened_unix_seconds: _Optional[int] = ..., deadline_unix_seconds: _Optional[int] = ..., release: _Optional[_Union[ReleaseSpec, _Mapping]] = ..., as_of_day: _Optional[int] = ..., participants: _Optional[_Iterable[str]] = ...) -> None: ...
+    table: TableBinding
+    def __init__(self, format_version: _Optional[int] = ..., coop_id: _Optional[str] = ..., programme_id: _Optional[str] = ..., round: _Optional[int] = ..., phase: _Optional[str] = ..., charter_sha256: _Optional[bytes] = ..., roster_sha256: _Optional[bytes] = ..., schema_sha256: _Optional[bytes] = ..., state_sha256: _Optional[bytes] = ..., cohort_floor: _Optional[int] = ..., opened_unix_seconds: _Optional[int] = ..., deadline_unix_seconds: _Optional[int] = ..., release: _Optional[_Union[ReleaseSpec, _Mapping]] = ..., as_of_day: _Optional[int] = ..., participants: _Optional[_Iterable[str]] = ..., table: _Optional[_Union[TableBinding, _Mapping]] = ...) -> None: ...
+
+class TableBinding(_message.Message):
+    __slots__ = ("matching_sha256", "keys_sha256")
+    MATCHING_SHA256_FIELD_NUMBER: _ClassVar[int]
+    KEYS_SHA256_FIELD_NUMBER: _ClassVar[int]
+    matching_sha256: bytes
+    keys_sha256: bytes
+    def __init__(self, matching_sha256: _Optional[bytes] = ..., keys_sha256: _Optional[bytes] = ...) -> None: ...
 
 class SignedRequest(_message.Message):
     __slots__ = ("request", "signature")
@@ -107,16 +122,66 @@ class SignedRequest(_message.Message):
     def __init__(self, request: _Optional[bytes] = ..., signature: _Optional[bytes] = ...) -> None: ...
 
 class RoundMessage(_message.Message):
-    __slots__ = ("contribute", "agree", "open", "inspect")
+    __slots__ = ("contribute", "agree", "open", "inspect", "match")
     CONTRIBUTE_FIELD_NUMBER: _ClassVar[int]
     AGREE_FIELD_NUMBER: _ClassVar[int]
     OPEN_FIELD_NUMBER: _ClassVar[int]
     INSPECT_FIELD_NUMBER: _ClassVar[int]
+    MATCH_FIELD_NUMBER: _ClassVar[int]
     contribute: ContributeStep
     agree: SumStep
     open: SumStep
     inspect: SumStep
-    def __init__(self, contribute: _Optional[_Union[ContributeStep, _Mapping]] = ..., agree: _Optional[_Union[SumStep, _Mapping]] = ..., open: _Optional[_Union[SumStep, _Mapping]] = ..., inspect: _Optional[_Union[SumStep, _Mapping]] = ...) -> None: ...
+    match: MatchStep
+    def __init__(self, contribute: _Optional[_Union[ContributeStep, _Mapping]] = ..., agree: _Optional[_Union[SumStep, _Mapping]] = ..., open: _Optional[_Union[SumStep, _Mapping]] = ..., inspect: _Optional[_Union[SumStep, _Mapping]] = ..., match: _Optional[_Union[MatchStep, _Mapping]] = ...) -> None: ...
+
+class MatchStep(_message.Message):
+    __slots__ = ("request", "offer", "blind", "evaluate", "give", "read")
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    OFFER_FIELD_NUMBER: _ClassVar[int]
+    BLIND_FIELD_NUMBER: _ClassVar[int]
+    EVALUATE_FIELD_NUMBER: _ClassVar[int]
+    GIVE_FIELD_NUMBER: _ClassVar[int]
+    READ_FIELD_NUMBER: _ClassVar[int]
+    request: _matching_pb2.SignedMatchingRequest
+    offer: bool
+    blind: bytes
+    evaluate: bytes
+    give: bytes
+    read: bytes
+    def __init__(self, request: _Optional[_Union[_matching_pb2.SignedMatchingRequest, _Mapping]] = ..., offer: _Optional[bool] = ..., blind: _Optional[bytes] = ..., evaluate: _Optional[bytes] = ..., give: _Optional[bytes] = ..., read: _Optional[bytes] = ...) -> None: ...
+
+class BlindCustomers(_message.Message):
+    __slots__ = ("keys",)
+    KEYS_FIELD_NUMBER: _ClassVar[int]
+    keys: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, keys: _Optional[_Iterable[bytes]] = ...) -> None: ...
+
+class EvaluateLists(_message.Message):
+    __slots__ = ("keys", "lists")
+    KEYS_FIELD_NUMBER: _ClassVar[int]
+    LISTS_FIELD_NUMBER: _ClassVar[int]
+    keys: _containers.RepeatedScalarFieldContainer[bytes]
+    lists: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, keys: _Optional[_Iterable[bytes]] = ..., lists: _Optional[_Iterable[bytes]] = ...) -> None: ...
+
+class GiveTable(_message.Message):
+    __slots__ = ("keys", "evaluations", "table")
+    KEYS_FIELD_NUMBER: _ClassVar[int]
+    EVALUATIONS_FIELD_NUMBER: _ClassVar[int]
+    TABLE_FIELD_NUMBER: _ClassVar[int]
+    keys: _containers.RepeatedScalarFieldContainer[bytes]
+    evaluations: _containers.RepeatedScalarFieldContainer[bytes]
+    table: SignedRequest
+    def __init__(self, keys: _Optional[_Iterable[bytes]] = ..., evaluations: _Optional[_Iterable[bytes]] = ..., table: _Optional[_Union[SignedRequest, _Mapping]] = ...) -> None: ...
+
+class ReadCounts(_message.Message):
+    __slots__ = ("table", "evidence")
+    TABLE_FIELD_NUMBER: _ClassVar[int]
+    EVIDENCE_FIELD_NUMBER: _ClassVar[int]
+    table: SignedRequest
+    evidence: bytes
+    def __init__(self, table: _Optional[_Union[SignedRequest, _Mapping]] = ..., evidence: _Optional[bytes] = ...) -> None: ...
 
 class ContributeStep(_message.Message):
     __slots__ = ("request", "state")
@@ -135,7 +200,7 @@ class SumStep(_message.Message):
     def __init__(self, request: _Optional[_Union[SignedRequest, _Mapping]] = ..., message: _Optional[bytes] = ...) -> None: ...
 
 class RoundReply(_message.Message):
-    __slots__ = ("format_version", "coop_id", "programme_id", "round", "request_sha256", "member_id", "contribution", "refusal")
+    __slots__ = ("format_version", "coop_id", "programme_id", "round", "request_sha256", "member_id", "contribution", "refusal", "match")
     FORMAT_VERSION_FIELD_NUMBER: _ClassVar[int]
     COOP_ID_FIELD_NUMBER: _ClassVar[int]
     PROGRAMME_ID_FIELD_NUMBER: _ClassVar[int]
@@ -144,6 +209,7 @@ class RoundReply(_message.Message):
     MEMBER_ID_FIELD_NUMBER: _ClassVar[int]
     CONTRIBUTION_FIELD_NUMBER: _ClassVar[int]
     REFUSAL_FIELD_NUMBER: _ClassVar[int]
+    MATCH_FIELD_NUMBER: _ClassVar[int]
     format_version: int
     coop_id: str
     programme_id: str
@@ -152,7 +218,34 @@ class RoundReply(_message.Message):
     member_id: str
     contribution: bytes
     refusal: RefusalCode
-    def __init__(self, format_version: _Optional[int] = ..., coop_id: _Optional[str] = ..., programme_id: _Optional[str] = ..., round: _Optional[int] = ..., request_sha256: _Optional[bytes] = ..., member_id: _Optional[str] = ..., contribution: _Optional[bytes] = ..., refusal: _Optional[_Union[RefusalCode, str]] = ...) -> None: ...
+    match: bytes
+    def __init__(self, format_version: _Optional[int] = ..., coop_id: _Optional[str] = ..., programme_id: _Optional[str] = ..., round: _Optional[int] = ..., request_sha256: _Optional[bytes] = ..., member_id: _Optional[str] = ..., contribution: _Optional[bytes] = ..., refusal: _Optional[_Union[RefusalCode, str]] = ..., match: _Optional[bytes] = ...) -> None: ...
+
+class MatchReply(_message.Message):
+    __slots__ = ("key", "list", "evaluated", "done")
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    LIST_FIELD_NUMBER: _ClassVar[int]
+    EVALUATED_FIELD_NUMBER: _ClassVar[int]
+    DONE_FIELD_NUMBER: _ClassVar[int]
+    key: bytes
+    list: bytes
+    evaluated: bytes
+    done: bool
+    def __init__(self, key: _Optional[bytes] = ..., list: _Optional[bytes] = ..., evaluated: _Optional[bytes] = ..., done: _Optional[bool] = ...) -> None: ...
+
+class EvaluatedLists(_message.Message):
+    __slots__ = ("lists",)
+    LISTS_FIELD_NUMBER: _ClassVar[int]
+    lists: _containers.RepeatedCompositeFieldContainer[EvaluatedList]
+    def __init__(self, lists: _Optional[_Iterable[_Union[EvaluatedList, _Mapping]]] = ...) -> None: ...
+
+class EvaluatedList(_message.Message):
+    __slots__ = ("evaluations", "refusal")
+    EVALUATIONS_FIELD_NUMBER: _ClassVar[int]
+    REFUSAL_FIELD_NUMBER: _ClassVar[int]
+    evaluations: bytes
+    refusal: int
+    def __init__(self, evaluations: _Optional[bytes] = ..., refusal: _Optional[int] = ...) -> None: ...
 
 class SignedReply(_message.Message):
     __slots__ = ("reply", "signature")

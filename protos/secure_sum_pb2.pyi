@@ -45,6 +45,8 @@ class SumRefusalCode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     SUM_REFUSAL_AGREEMENT_COMMITTEE: _ClassVar[SumRefusalCode]
     SUM_REFUSAL_AGREEMENT_SET: _ClassVar[SumRefusalCode]
     SUM_REFUSAL_INSPECTION: _ClassVar[SumRefusalCode]
+    SUM_REFUSAL_FEW_ANSWERS: _ClassVar[SumRefusalCode]
+    SUM_REFUSAL_CONTRADICTION: _ClassVar[SumRefusalCode]
 SUM_REFUSAL_UNSPECIFIED: SumRefusalCode
 SUM_REFUSAL_UNREADABLE: SumRefusalCode
 SUM_REFUSAL_VERSION: SumRefusalCode
@@ -81,6 +83,8 @@ SUM_REFUSAL_AGREEMENT_REQUEST: SumRefusalCode
 SUM_REFUSAL_AGREEMENT_COMMITTEE: SumRefusalCode
 SUM_REFUSAL_AGREEMENT_SET: SumRefusalCode
 SUM_REFUSAL_INSPECTION: SumRefusalCode
+SUM_REFUSAL_FEW_ANSWERS: SumRefusalCode
+SUM_REFUSAL_CONTRADICTION: SumRefusalCode
 
 class ContributionHeader(_message.Message):
     __slots__ = ("format_version", "coop_id", "request_sha256", "contributor_id", "committee_sha256", "dimension", "ephemeral_public_key", "box_sha256")
@@ -253,3 +257,15 @@ class SignedSumAnswer(_message.Message):
     answer: bytes
     signature: bytes
     def __init__(self, answer: _Optional[bytes] = ..., signature: _Optional[bytes] = ...) -> None: ...
+
+class SumEvidence(_message.Message):
+    __slots__ = ("format_version", "request_sha256", "headers", "answers")
+    FORMAT_VERSION_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_SHA256_FIELD_NUMBER: _ClassVar[int]
+    HEADERS_FIELD_NUMBER: _ClassVar[int]
+    ANSWERS_FIELD_NUMBER: _ClassVar[int]
+    format_version: int
+    request_sha256: bytes
+    headers: _containers.RepeatedCompositeFieldContainer[SumHeader]
+    answers: _containers.RepeatedCompositeFieldContainer[SignedSumAnswer]
+    def __init__(self, format_version: _Optional[int] = ..., request_sha256: _Optional[bytes] = ..., headers: _Optional[_Iterable[_Union[SumHeader, _Mapping]]] = ..., answers: _Optional[_Iterable[_Union[SignedSumAnswer, _Mapping]]] = ...) -> None: ...

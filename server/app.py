@@ -19,9 +19,10 @@ from highstreet.logs import configure_logs
 from highstreet.models.errors import ModelsError
 from highstreet.privacy.errors import PrivacyError
 from highstreet.processes import AlreadyRunningError, die_with_parent, run_lock
-from highstreet.server.checkpoints import Checkpoints
+from highstreet.server.checkpoints import Checkpoints, ProgrammeKind
 from highstreet.server.database import connect
 from highstreet.server.home import CoopHome, default_coop_home
+from highstreet.server.matching_run import MatchingRun
 from highstreet.server.programme_run import ProgrammeRun
 from highstreet.server.releases import Candidate, publish_release
 from highstreet.server.run_keeper import SERVER_APP_LOCK, SERVER_APP_RUN
@@ -58,6 +59,15 @@ def _run(home: CoopHome, grid: Grid, context: Context) -> None:
             _LOG.info("run %s: its programme is not active any more", context.run_id)
             return
         try:
+            if programme.kind is ProgrammeKind.MATCHING:
+                MatchingRun(
+                    programme=programme,
+                    charter=home.charter(),
+                    key=home.coordinator_key(),
+                    connection=connection,
+                    carrier=GridCarrier(grid),
+                ).run()
+                return
             ProgrammeRun(
                 programme=programme,
                 charter=home.charter(),

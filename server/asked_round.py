@@ -22,7 +22,7 @@ from highstreet.server.checkpoints import OpenRound, Stage
 from highstreet.server.errors import DatabaseError
 from highstreet.server.membership import Member
 
-__all__ = ["AskedRound"]
+__all__ = ["AskedRound", "roster_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +81,7 @@ class AskedRound:
             request,
             sha256,
             charter=charter,
-            roster=_roster_of(charter.coop.id, participants),
+            roster=roster_of(charter.coop.id, participants),
             coordinator_public_key=coordinator_public_key,
         )
         return cls(
@@ -124,8 +124,8 @@ class AskedRound:
         return message.SerializeToString(deterministic=True)
 
 
-def _roster_of(coop_id: str, participants: Mapping[str, Member]) -> Roster:
-    """The part of the request's roster that the secure sum reads: who the participants are."""
+def roster_of(coop_id: str, participants: Mapping[str, Member]) -> Roster:
+    """Return the part of a request's roster that sums and matchings read: who the participants are."""
     members = tuple(
         RosterMember(
             member_id=member.member_id,

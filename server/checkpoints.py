@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Protocol
 
-from highstreet.models.plan import PhasePlan
 from highstreet.models.state import SharedState
 from highstreet.server.database import transaction
 from highstreet.server.errors import DatabaseError
@@ -19,10 +19,23 @@ __all__ = [
     "OpenRound",
     "Outcome",
     "Programme",
+    "ProgrammeKind",
     "ProgrammeState",
     "Stage",
     "StoredReply",
 ]
+
+
+class NamedPhase(Protocol):
+    """A phase as a round is named after it."""
+
+    @property
+    def index(self) -> int:
+        """Its number, from 0."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
 
 
 class ProgrammeState(StrEnum):
@@ -34,12 +47,20 @@ class ProgrammeState(StrEnum):
     FAILED = "failed"
 
 
+class ProgrammeKind(StrEnum):
+    """What is run: a training that ends in a release, or a matching that ends with counts in the stores."""
+
+    TRAINING = "training"
+    MATCHING = "matching"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Programme:
     """One programme, from request to release.
 
     Attributes:
         programme_id, number, state: which, and where it stands.
+        kind: what is run.
         charter_sha256: of the charter it was requested under.
         as_of_day: the public day before which purchases count in all its phases, days since 1970-01-01.
     """
@@ -49,6 +70,7 @@ class Programme:
     state: ProgrammeState
     charter_sha256: bytes
     as_of_day: int
+    kind: ProgrammeKind = ProgrammeKind.TRAINING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +153,7 @@ class Checkpoints:
     def active(self) -> Programme | None:
         """Return the programme that is requested or running."""
         row = self._connection.execute(
-            "SELECT programme_id, number, state, charter_sha256, as_of_day FROM programmes"
+            "SELECT programme_id, number, state, charter_sha256, as_of_day, kind FROM programmes"
             " WHERE state IN ('requested', 'running')"
         ).fetchone()
         if row is None:
@@ -142,6 +164,7 @@ class Checkpoints:
             state=ProgrammeState(row["state"]),
             charter_sha256=bytes(row["charter_sha256"]),
             as_of_day=int(row["as_of_day"]),
+            kind=ProgrammeKind(row["kind"]),
         )
 
     def mark_running(self, programme_id: str) -> None:
@@ -184,13 +207,13 @@ class Checkpoints:
         return tuple(int(row["contributors"]) for row in rows)
 
     def open_round(
-        self, programme_id: str, phase: PhasePlan, build: Callable[[int], tuple[bytes, bytes]]
+        self, programme_id: str, phase: NamedPhase, build: Callable[[int], tuple[bytes, bytes]]
     ) -> OpenRound:
         """Return the round of a phase: the stored one, or a new one, stored before anybody sees it.
 
         Args:
             programme_id: the programme.
-            phase: the phase.
+            phase: index and name; of the charter's plan, or of a matching's table.
             build: makes the signed request and the state that goes with it from the opening time; called only
                 when there is none yet, so that no two requests are ever made for one round.
         """
@@ -326,28 +349,43 @@ class Checkpoints:
         The stores' contributions and the committee's replies are dropped in the same step: only the sum is
         kept. Refusals stay.
         """
-        with transaction(self._connection) as connection:
-            connection.execute(
-                "UPDATE rounds SET closed_at = ?, contributors = ?, answers = ?, wrong = ?, is_checked = ?,"
-                " state = ? WHERE programme_id = ? AND round = ? AND closed_at IS NULL",
-                (
-                    int(self._clock()),
-                    outcome.contributors,
-                    outcome.answers,
-                    outcome.wrong,
-                    outcome.is_checked,
-                    state.to_bytes(),
-                    opened.programme_id,
-                    opened.round,
-                ),
-            )
+        with transaction(self._connection):
+            self._close(opened, state.to_bytes(), outcome)
             self._drop_contributions(opened.programme_id)
+
+    def close_table(self, opened: OpenRound, outcome: Outcome) -> None:
+        """Note how the sum of a matching's tables came about.
+
+        Its contributions and the committee's replies stay until the matching is over: they are what stores
+        read their counts from. The sum itself is kept nowhere.
+        """
+        with transaction(self._connection):
+            self._close(opened, None, outcome)
+
+    def _close(self, opened: OpenRound, state: bytes | None, outcome: Outcome) -> None:
+        self._connection.execute(
+            "UPDATE rounds SET closed_at = ?, contributors = ?, answers = ?, wrong = ?, is_checked = ?,"
+            " state = ? WHERE programme_id = ? AND round = ? AND closed_at IS NULL",
+            (
+                int(self._clock()),
+                outcome.contributors,
+                outcome.answers,
+                outcome.wrong,
+                outcome.is_checked,
+                state,
+                opened.programme_id,
+                opened.round,
+            ),
+        )
 
     def _drop_contributions(self, programme_id: str) -> None:
         self._connection.execute(
             "UPDATE replies SET reply = NULL WHERE programme_id = ? AND refusal = ''", (programme_id,)
         )
         self._connection.execute("DELETE FROM committee_replies WHERE programme_id = ?", (programme_id,))
+        self._connection.execute(
+            "UPDATE matching_messages SET message = x'' WHERE programme_id = ?", (programme_id,)
+        )
         self._connection.execute(
             "UPDATE rounds SET asked_state = NULL WHERE programme_id = ?", (programme_id,)
         )

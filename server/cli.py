@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from highstreet.server import cli_charter, cli_founding, cli_members, cli_training
+from highstreet.server import cli_charter, cli_founding, cli_matching, cli_members, cli_training
 from highstreet.server.cli_options import HomeOption, open_home
 
 __all__ = ["coop_app"]
@@ -63,5 +63,6 @@ coop_app.command("invite")(cli_members.invite)
 coop_app.command("members")(cli_members.members)
 coop_app.command("remove")(cli_members.remove)
 coop_app.command("train")(cli_training.train)
+coop_app.command("match")(cli_matching.match)
 coop_app.command("status")(cli_training.status)
 coop_app.command("releases")(cli_training.releases)

@@ -62,6 +62,7 @@ def status(ctx: typer.Context, home: HomeOption = None) -> None:
     from rich.console import Console
 
     from highstreet.server.database import connect
+    from highstreet.server.matchings import latest_matching, matching_progress
     from highstreet.server.membership import current_members
     from highstreet.server.participants import who_counts
     from highstreet.server.programmes import complaints, latest_programme, round_summaries
@@ -76,6 +77,11 @@ def status(ctx: typer.Context, home: HomeOption = None) -> None:
         edges = current_edges(connection, charter.coop.id)
         counted = who_counts(connection, charter)
         console.print(members_table(current_members(connection), edges, counted))
+        matching = latest_matching(connection)
+        if matching is not None:
+            typer.echo(f"Matching {matching.number} is {matching.state}. {matching.failure}".rstrip())
+            for line in matching_progress(connection, matching.programme_id).lines():
+                typer.echo(f"  {line}")
         latest = latest_programme(connection)
         if latest is None:
             typer.echo("No training yet. Ask for one: highstreet coop train --wait")

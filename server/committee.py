@@ -172,6 +172,7 @@ class CommitteeAsking:
         codes = ", ".join(sorted(set(self._refused.values()))) or "none"
         return (
             f"In phase {self._asked.request.phase} {self.given} of the {len(committee.members)} members of "
-            f"the committee {self._wanted.done} in time; {committee.threshold} are required; refused: "
+            f"the committee {self._wanted.done} in time; {self.given + self._wanted.missing()} are required; "
+            f"refused: "
             f"{len(self._refused)} (codes: {codes})."
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 from highstreet.privacy.secure_sum import SumRefusedError, open_contribution
 from highstreet.server.asked_round import AskedRound
@@ -66,21 +67,32 @@ class _Judge:
             self._tally.contributed(member_id, now=self._line.clock())
 
 
-def gather_contributions(asked: AskedRound, tally: Tally, book: Checkpoints, line: Line) -> None:
+def gather_contributions(
+    asked: AskedRound,
+    tally: Tally,
+    book: Checkpoints,
+    line: Line,
+    *,
+    message: Callable[[Member], bytes | None],
+) -> None:
     """Return when a set may be announced; the contributions are with the round's opening.
 
     Every accepted answer is stored before it counts. Sending again costs no privacy: the bytes are the same,
     and a store answers the same request with the same reply. A member that leaves is asked no more; what it
     contributed before stays in, as it may be in the set the committee is about to add up.
 
+    Args:
+        asked: the round.
+        tally: who need not be asked is counted there already.
+        book: where answers are kept.
+        line: to the participants.
+        message: what asks a participant; None for one who is not asked.
+
     Raises:
         ProgrammeFailedError: the quorum did not come together.
     """
     judge = _Judge(asked, tally, book, line)
-    message = asked.contribute_message()
-    exchange = Exchange(
-        list(asked.participants.values()), line.carrier, body=lambda member: message, take=judge.take
-    )
+    exchange = Exchange(list(asked.participants.values()), line.carrier, body=message, take=judge.take)
     for stored in book.replies(asked.opened):  # kept before a crash
         member = asked.participants.get(stored.member_id)
         if member is not None and judge.take(member, stored.reply, save=False):

@@ -159,6 +159,26 @@ _MIGRATIONS = (
         UNIQUE (voucher, subject)
     ) STRICT;
     """,
+    # A matching is a run of its own kind; the sum of its tables is its one round.
+    """
+    ALTER TABLE programmes ADD COLUMN kind TEXT NOT NULL DEFAULT 'training'
+        CHECK (kind IN ('training', 'matching'));
+    CREATE TABLE matchings (
+        programme_id TEXT PRIMARY KEY REFERENCES programmes (programme_id),
+        request      BLOB NOT NULL,
+        opened_at    INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE matching_messages (
+        number       INTEGER PRIMARY KEY AUTOINCREMENT,
+        programme_id TEXT NOT NULL REFERENCES matchings (programme_id),
+        part         TEXT NOT NULL CHECK (part IN ('key', 'list', 'evaluations', 'counts')),
+        member_id    TEXT NOT NULL REFERENCES members (member_id),
+        holder_id    TEXT NOT NULL DEFAULT '',
+        message      BLOB NOT NULL,
+        refusal      TEXT NOT NULL DEFAULT '',
+        UNIQUE (programme_id, part, member_id, holder_id)
+    ) STRICT;
+    """,
 )
 
 

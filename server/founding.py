@@ -137,6 +137,11 @@ def _refuse_unfit(charter: Charter) -> None:
     """Return only when a charter's phases keep its promise and can be summed."""
     check_promise(charter)
     refuse_impossible_sums(charter)
+    if charter.matching is not None:
+        # Only now: it unpacks a library on the disk.
+        from highstreet.audit.matchings import fewest_participants, refuse_impossible_matching
+
+        refuse_impossible_matching(charter, participants=fewest_participants(charter))
 
 
 def found_coop(root: Path, founding: Founding, *, now: datetime.datetime) -> CoopHome:

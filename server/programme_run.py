@@ -22,19 +22,18 @@ from highstreet.models.programme import initial_state
 from highstreet.models.state import SharedState
 from highstreet.protos.rounds_pb2 import RoundRequest, SignedRequest
 from highstreet.server.aggregation import close_phase
+from highstreet.server.announcing import settle_set
 from highstreet.server.asked_round import AskedRound
 from highstreet.server.checkpoints import Checkpoints, Outcome, Programme
-from highstreet.server.contributions import gather_contributions, recall_contributions
 from highstreet.server.errors import ProgrammeFailedError, PublishError
 from highstreet.server.exchange import Carrier, Line
-from highstreet.server.inspection import usable_contributors
 from highstreet.server.membership import current_ids, members_ever, roster
 from highstreet.server.participants import current_participants
 from highstreet.server.releases import Candidate
-from highstreet.server.rounds import Tally, build_request, required_stores
+from highstreet.server.rounds import build_request
 from highstreet.server.sum_opening import open_sum
 
-__all__ = ["ProgrammeRun"]
+__all__ = ["ProgrammeRun", "roster_sha256"]
 
 #: Names of the state's arrays that hold the noisy sums of the evaluation, one number each.
 _EVALUATION = "evaluation/"
@@ -108,8 +107,17 @@ class ProgrammeRun:
             clock=self.clock,
             sleep=self.sleep,
         )
+        message = asked.contribute_message()
         ends = sum_deadline(self.charter, opened_at=asked.opened.opened_at)
-        self._settle_set(asked, book, line, deadline=ends)
+        settle_set(
+            asked,
+            book,
+            line,
+            key=self.key,
+            terms=self.charter.rounds,
+            message=lambda member: message,
+            deadline=ends,
+        )
         opened_sum = open_sum(asked, book, line, deadline=ends)
         outcome = Outcome(
             contributors=len(opened_sum.contributors),
@@ -147,40 +155,6 @@ class ProgrammeRun:
             coordinator_public_key=self.key.public_key().public_bytes_raw(),
             members={member.member_id: member for member in members_ever(self.connection)},
         )
-
-    def _settle_set(self, asked: AskedRound, book: Checkpoints, line: Line, *, deadline: float) -> None:
-        """Announce the set whose sum is opened: the one on record, or the usable ones of those to come."""
-        announced = book.announced(asked.opened)
-        if announced is None:
-            self._gather(asked, book, line)
-            usable = usable_contributors(
-                asked, self.key, book, line, colluders=self.charter.rounds.colluders, deadline=deadline
-            )
-            set_sha256 = asked.opening.announce(self.key, usable)
-            book.announce(asked.opened, usable, set_sha256=set_sha256)
-            return
-        recall_contributions(asked, announced, book)
-        if asked.opening.announce(self.key, announced.contributors) != announced.set_sha256:
-            raise ProgrammeFailedError(
-                "The contributions on record are not those that were announced.",
-                next_step="Request a new training with `highstreet coop train`.",
-            )
-
-    def _gather(self, asked: AskedRound, book: Checkpoints, line: Line) -> None:
-        terms = self.charter.rounds
-        tally = Tally(
-            members=len(asked.participants),
-            required=required_stores(terms, members=len(asked.participants)),
-            opened_at=asked.opened.opened_at,
-            deadline=asked.opened.opened_at + terms.deadline_seconds,
-        )
-        _LOG.info(
-            "programme %s phase %s: asking %s stores",
-            self.programme.number,
-            asked.request.phase,
-            len(asked.participants),
-        )
-        gather_contributions(asked, tally, book, line)
 
     def _candidate(self, book: Checkpoints, state: SharedState) -> Candidate:
         """Describe what the programme has come to, from what is on record."""

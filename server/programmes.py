@@ -20,8 +20,10 @@ __all__ = [
     "RoundSummary",
     "as_of_day",
     "complaints",
+    "latest_of_kind",
     "latest_programme",
     "programme",
+    "refuse_second",
     "request_programme",
     "round_summaries",
 ]
@@ -36,7 +38,7 @@ class Programme:
 
     Attributes:
         programme_id: 16 hex digits.
-        number: 1, 2, 3, ...
+        number: 1, 2, 3, ...; trainings and matchings are numbered together.
         state: requested, running, finished or failed.
         failure: why it failed, for people; empty otherwise.
         requested_at, finished_at: unix seconds; None: not yet.
@@ -158,14 +160,7 @@ def request_programme(
             next_step=f"Choose {_EPOCH + timedelta(days=today)} (today by UTC) or an earlier day.",
         )
     with transaction(connection):
-        active = connection.execute(
-            "SELECT number, state FROM programmes WHERE state IN ('requested', 'running')"
-        ).fetchone()
-        if active:
-            raise ProgrammeRefusedError(
-                f"Programme {active['number']} is {active['state']} already.",
-                next_step="Watch it with `highstreet coop train --wait`, or see `highstreet coop status`.",
-            )
+        refuse_second(connection)
         chosen = current_participants(connection, charter)
         if not chosen.are_enough:
             raise ProgrammeRefusedError(chosen.shortage, next_step=chosen.next_step)
@@ -186,6 +181,23 @@ def request_programme(
     return found
 
 
+def refuse_second(connection: sqlite3.Connection) -> None:
+    """Return only when nothing is asked for or running; call it within a transaction.
+
+    Raises:
+        ProgrammeRefusedError: something is.
+    """
+    active = connection.execute(
+        "SELECT number, state, kind FROM programmes WHERE state IN ('requested', 'running')"
+    ).fetchone()
+    if active:
+        what, command = ("Matching", "match") if active["kind"] == "matching" else ("Programme", "train")
+        raise ProgrammeRefusedError(
+            f"{what} {active['number']} is {active['state']} already.",
+            next_step=f"Watch it with `highstreet coop {command} --wait`, or see `highstreet coop status`.",
+        )
+
+
 def programme(connection: sqlite3.Connection, programme_id: str) -> Programme | None:
     """Return one programme, or None."""
     row = connection.execute("SELECT * FROM programmes WHERE programme_id = ?", (programme_id,)).fetchone()
@@ -193,8 +205,15 @@ def programme(connection: sqlite3.Connection, programme_id: str) -> Programme | 
 
 
 def latest_programme(connection: sqlite3.Connection) -> Programme | None:
-    """Return the programme asked for last, or None."""
-    row = connection.execute("SELECT * FROM programmes ORDER BY number DESC LIMIT 1").fetchone()
+    """Return the training asked for last, or None."""
+    return latest_of_kind(connection, "training")
+
+
+def latest_of_kind(connection: sqlite3.Connection, kind: str) -> Programme | None:
+    """Return the training or the matching asked for last, or None."""
+    row = connection.execute(
+        "SELECT * FROM programmes WHERE kind = ? ORDER BY number DESC LIMIT 1", (kind,)
+    ).fetchone()
     return _from_row(row)
 
 

@@ -18,7 +18,9 @@ __all__ = ["open_sum"]
 _LOG = logging.getLogger("highstreet.rounds")
 
 
-def open_sum(asked: AskedRound, book: Checkpoints, line: Line, *, deadline: float) -> OpenedSum:
+def open_sum(
+    asked: AskedRound, book: Checkpoints, line: Line, *, deadline: float, surplus: int = 0
+) -> OpenedSum:
     """Return the sum over the announced set, and how far it was checked.
 
     Every agreement and answer is stored before it counts, so that a crash anywhere leads on to the same
@@ -31,13 +33,14 @@ def open_sum(asked: AskedRound, book: Checkpoints, line: Line, *, deadline: floa
         book: where agreements and answers are kept.
         line: to the committee.
         deadline: seconds since 1970 by which the sum must be open.
+        surplus: answers that agree with each other which are needed beyond the threshold.
 
     Raises:
         ProgrammeFailedError: too few members of the committee agreed or answered by the deadline, or their
             answers contradict each other.
     """
     CommitteeAsking(asked, _agreements(asked, book), line, deadline=deadline).until_enough()
-    answers = CommitteeAsking(asked, _answers(asked, book), line, deadline=deadline)
+    answers = CommitteeAsking(asked, _answers(asked, book, surplus), line, deadline=deadline)
     answers.until_enough()
     answers.until_surplus()
     while True:
@@ -50,6 +53,17 @@ def open_sum(asked: AskedRound, book: Checkpoints, line: Line, *, deadline: floa
                     f"opened ({answers.given} of the committee's {len(asked.committee)} answered).",
                     next_step="Train again. If it happens again, have the stores updated to one version.",
                 ) from error
+            answers.turn()
+            continue
+        agreeing = opened.answers - len(opened.wrong)
+        missing = asked.context.committee.threshold + surplus - agreeing
+        if missing > 0:
+            if len(answers.outstanding) < missing or line.clock() >= deadline:
+                raise ProgrammeFailedError(
+                    f"In phase {asked.request.phase} only {agreeing} shares of the sum agree; "
+                    f"{agreeing + missing} are required.",
+                    next_step="Ask again. If it happens again, have the stores updated to one version.",
+                )
             answers.turn()
             continue
         if not opened.is_checked:
@@ -75,14 +89,14 @@ def _agreements(asked: AskedRound, book: Checkpoints) -> Wanted:
     )
 
 
-def _answers(asked: AskedRound, book: Checkpoints) -> Wanted:
+def _answers(asked: AskedRound, book: Checkpoints, surplus: int) -> Wanted:
     opening, stage = asked.opening, Stage.ANSWER
     return Wanted(
         name=stage.value,
         done="gave their share of the sum",
         body=partial(asked.committee_message, stage),
         add=opening.add_answer,
-        missing=lambda: opening.missing_answers,
+        missing=lambda: opening.missing_beyond(surplus),
         keep=partial(book.save_committee_reply, asked.opened, stage),
         recalled=book.committee_replies(asked.opened, stage),
     )

@@ -143,6 +143,7 @@ def test_a_reply_in_the_ledger_is_found_in_the_log_and_one_that_was_not_noted_is
 def test_every_message_a_store_sends_is_in_the_table() -> None:
     sent = {method.input_type.name for method in coop_pb2.DESCRIPTOR.services_by_name["Coop"].methods}
     sent |= {"RoundReply", "RefusalCode", "Contribution", "SumAgreement", "SumAnswer"}
+    sent |= {"MatchReply", "SignedHolderKey", "SignedBlindedList", "EvaluatedLists"}
     named = set(re.findall(r"`(\w+)`", _guide()))
     assert sent <= named, sent - named
     assert len(RefusalCode.values()) - 1 == int(re.findall(r"one of (\d+) codes", _guide())[0])

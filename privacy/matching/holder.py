@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from highstreet.privacy.matching.blinded_list import read_list
 from highstreet.privacy.matching.context import MatchingContext
 from highstreet.privacy.matching.entropy import Entropy
 from highstreet.privacy.matching.errors import InvalidMatchingError, MatchingRefusal, MatchingRefusedError
 from highstreet.privacy.matching.group import Scalar, random_scalar
 from highstreet.privacy.matching.holder_keys import HolderKeys, signed_holder_key
-from highstreet.privacy.matching.limits import FORMAT_VERSION, HASH_BYTES, LIST_LIMIT_BYTES, SCALAR_BYTES
+from highstreet.privacy.matching.limits import FORMAT_VERSION, HASH_BYTES, SCALAR_BYTES
 from highstreet.privacy.matching.voprf import blind_evaluate, public_key_of
-from highstreet.privacy.matching.wire import (
-    check_bound,
-    check_signed,
-    parsed,
-    parsed_content,
-    read_elements,
-    written,
-    written_elements,
-)
+from highstreet.privacy.matching.wire import written, written_elements
 from highstreet.privacy.secure_sum.signatures import Signed, sign
-from highstreet.protos.matching_pb2 import BlindedList, Evaluations, SignedBlindedList, SignedEvaluations
+from highstreet.protos.matching_pb2 import Evaluations, SignedEvaluations
 
 __all__ = ["AnsweredList", "KeyHolder", "PreparedEvaluations"]
 
@@ -119,18 +111,15 @@ class KeyHolder:
 
         Raises:
             MatchingRefusedError: UNREADABLE, VERSION, OTHER_COOP, OTHER_MATCHING, OTHER_REQUEST,
-                UNKNOWN_MEMBER, SIGNATURE, OTHER_KEYS, SECOND_LIST, COUNT, ELEMENT: the first that applies.
+                UNKNOWN_MEMBER, SIGNATURE, OTHER_KEYS, COUNT, ELEMENT, SECOND_LIST: the first that applies.
             InvalidMatchingError: the keys or the signing key are not this matching's or this member's.
         """
         self._check_signing_key(signing_key)
         keys_sha256 = self._checked_keys(keys)
-        signed = parsed(SignedBlindedList, body, limit_bytes=LIST_LIMIT_BYTES)
-        message = self._checked_list(signed, keys_sha256)
-        list_sha256 = hashlib.sha256(signed.list).digest()
-        if self.answered.get(message.member_id, list_sha256) != list_sha256:
+        asked = read_list(body, self.context, keys_sha256=keys_sha256)
+        if self.answered.get(asked.member_id, asked.sha256) != asked.sha256:
             raise MatchingRefusedError(MatchingRefusal.SECOND_LIST)
-        blinded = read_elements(message.elements, count=self.context.list_length)
-        evaluated, proof = blind_evaluate(self.secret_key, blinded, entropy=entropy)
+        evaluated, proof = blind_evaluate(self.secret_key, asked.elements, entropy=entropy)
         content = written(
             Evaluations(
                 format_version=FORMAT_VERSION,
@@ -138,17 +127,17 @@ class KeyHolder:
                 matching_id=self.context.matching_id,
                 request_sha256=self.context.request_sha256,
                 holder_id=self.member_id,
-                member_id=message.member_id,
-                list_sha256=list_sha256,
+                member_id=asked.member_id,
+                list_sha256=asked.sha256,
                 elements=written_elements(evaluated),
                 proof=proof,
             )
         )
         signature = sign(Signed.MATCHING_EVALUATIONS, content, signing_key)
-        answered = AnsweredList(member_id=message.member_id, list_sha256=list_sha256, keys_sha256=keys_sha256)
+        answered = AnsweredList(member_id=asked.member_id, list_sha256=asked.sha256, keys_sha256=keys_sha256)
         return PreparedEvaluations(
             holder=replace(
-                self, keys_sha256=keys_sha256, answered={**self.answered, message.member_id: list_sha256}
+                self, keys_sha256=keys_sha256, answered={**self.answered, asked.member_id: asked.sha256}
             ),
             answered=answered,
             _body=written(SignedEvaluations(evaluations=content, signature=signature)),
@@ -164,17 +153,6 @@ class KeyHolder:
         if self.keys_sha256 not in (None, keys.sha256()):
             raise MatchingRefusedError(MatchingRefusal.OTHER_KEYS)
         return keys.sha256()
-
-    def _checked_list(self, signed: SignedBlindedList, keys_sha256: bytes) -> BlindedList:
-        message = parsed_content(BlindedList, signed.list)
-        check_bound(message, self.context)
-        member = self.context.members.get(message.member_id)
-        if member is None:
-            raise MatchingRefusedError(MatchingRefusal.UNKNOWN_MEMBER)
-        check_signed(member.signing_public_key, Signed.MATCHING_LIST, signed.list, signed.signature)
-        if message.keys_sha256 != keys_sha256:
-            raise MatchingRefusedError(MatchingRefusal.OTHER_KEYS)
-        return message
 
     def _check_signing_key(self, signing_key: Ed25519PrivateKey) -> None:
         member = self.context.holder(self.member_id)

@@ -16,7 +16,7 @@ from highstreet.privacy.matching.wire import check_bound, check_signed, parsed, 
 from highstreet.privacy.secure_sum.signatures import Signed, sign
 from highstreet.protos.matching_pb2 import HolderKey, SignedHolderKey
 
-__all__ = ["HolderKeys", "signed_holder_key"]
+__all__ = ["HolderKeys", "read_holder_key", "signed_holder_key"]
 
 
 def signed_holder_key(
@@ -58,7 +58,7 @@ class HolderKeys:
         """
         found: dict[str, Element] = {}
         for body in offers:
-            holder_id, public_key = _read_holder_key(body, context)
+            holder_id, public_key = read_holder_key(body, context)
             if found.setdefault(holder_id, public_key) != public_key:
                 raise MatchingRefusedError(MatchingRefusal.REPEATED_HOLDER)
         if found.keys() != set(context.holder_ids):
@@ -76,7 +76,13 @@ class HolderKeys:
         return digest.digest()
 
 
-def _read_holder_key(body: bytes, context: MatchingContext) -> tuple[str, Element]:
+def read_holder_key(body: bytes, context: MatchingContext) -> tuple[str, Element]:
+    """Return who offers a key, and the key.
+
+    Raises:
+        MatchingRefusedError: UNREADABLE, VERSION, OTHER_COOP, OTHER_MATCHING, OTHER_REQUEST, NOT_A_HOLDER,
+            SIGNATURE, ELEMENT: the first that applies.
+    """
     signed = parsed(SignedHolderKey, body, limit_bytes=KEY_LIMIT_BYTES)
     message = parsed_content(HolderKey, signed.key)
     check_bound(message, context)

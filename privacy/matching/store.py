@@ -12,25 +12,18 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from highstreet.privacy.matching.context import MatchingContext
 from highstreet.privacy.matching.entropy import Entropy, drawn, drawn_sample
 from highstreet.privacy.matching.errors import InvalidMatchingError, MatchingRefusal, MatchingRefusedError
+from highstreet.privacy.matching.evaluations import read_evaluations
 from highstreet.privacy.matching.group import Element, Scalar, element_from_uniform, scalar_from_uniform
 from highstreet.privacy.matching.holder_keys import HolderKeys
 from highstreet.privacy.matching.identifiers import LABEL
-from highstreet.privacy.matching.limits import FORMAT_VERSION, LIST_LIMIT_BYTES, SEED_BYTES
+from highstreet.privacy.matching.limits import FORMAT_VERSION, SEED_BYTES
 from highstreet.privacy.matching.matched import MatchedStore
 from highstreet.privacy.matching.shape import MAX_DUMMIES
 from highstreet.privacy.matching.tags import drawn_dummies, mask_seed, tag
 from highstreet.privacy.matching.voprf import blind, finalise
-from highstreet.privacy.matching.wire import (
-    check_bound,
-    check_signed,
-    parsed,
-    parsed_content,
-    read_elements,
-    written,
-    written_elements,
-)
+from highstreet.privacy.matching.wire import read_elements, written, written_elements
 from highstreet.privacy.secure_sum.signatures import Signed, sign
-from highstreet.protos.matching_pb2 import BlindedList, Evaluations, SignedBlindedList, SignedEvaluations
+from highstreet.protos.matching_pb2 import BlindedList, SignedBlindedList
 
 __all__ = ["MatchingStore"]
 
@@ -144,7 +137,7 @@ class MatchingStore:
         messages = [LABEL, *self.inputs]
         outputs: dict[str, list[bytes]] = {}
         for body in answers:
-            message = self._checked_answer(body, list_sha256)
+            message = read_evaluations(body, self.context, member_id=self.member_id, list_sha256=list_sha256)
             if message.holder_id in outputs:
                 raise MatchingRefusedError(MatchingRefusal.REPEATED_HOLDER)
             outputs[message.holder_id] = finalise(
@@ -169,21 +162,6 @@ class MatchingStore:
                 for customer, message, own in zip(self.customers, self.inputs, by_input[1:], strict=True)
             },
         )
-
-    def _checked_answer(self, body: bytes, list_sha256: bytes) -> Evaluations:
-        signed = parsed(SignedEvaluations, body, limit_bytes=LIST_LIMIT_BYTES)
-        message = parsed_content(Evaluations, signed.evaluations)
-        check_bound(message, self.context)
-        holder = self.context.holder(message.holder_id)
-        if holder is None:
-            raise MatchingRefusedError(MatchingRefusal.NOT_A_HOLDER)
-        key, signature = holder.signing_public_key, signed.signature
-        check_signed(key, Signed.MATCHING_EVALUATIONS, signed.evaluations, signature)
-        if message.member_id != self.member_id:
-            raise MatchingRefusedError(MatchingRefusal.NOT_ADDRESSED)
-        if message.list_sha256 != list_sha256:
-            raise MatchingRefusedError(MatchingRefusal.OTHER_LIST)
-        return message
 
     def _list_content(self, keys: HolderKeys) -> bytes:
         if keys.context.sha256() != self.context.sha256():

@@ -7,6 +7,7 @@ from highstreet.privacy.secure_sum.contribution import (
     open_contribution,
 )
 from highstreet.privacy.secure_sum.errors import SumRefusal, SumRefusedError
+from highstreet.privacy.secure_sum.evidence import ReadSum, read_evidence, sum_evidence
 from highstreet.privacy.secure_sum.inspections import Inspections
 from highstreet.privacy.secure_sum.judgement import Judgement, judge
 from highstreet.privacy.secure_sum.member import CommitteeSeat, MemberKeys, PreparedReply
@@ -34,6 +35,7 @@ __all__ = [
     "OpenedSum",
     "Opening",
     "PreparedReply",
+    "ReadSum",
     "RoundContext",
     "SumRefusal",
     "SumRefusedError",
@@ -41,4 +43,6 @@ __all__ = [
     "contribute",
     "judge",
     "open_contribution",
+    "read_evidence",
+    "sum_evidence",
 ]

@@ -59,6 +59,8 @@ class SumRefusal(IntEnum):
     AGREEMENT_COMMITTEE = 33
     AGREEMENT_SET = 34
     INSPECTION = 35
+    FEW_ANSWERS = 36
+    CONTRADICTION = 37
 
     @classmethod
     def received(cls, number: int) -> SumRefusal:
@@ -105,6 +107,8 @@ _FACTS = {
     SumRefusal.AGREEMENT_COMMITTEE: "an agreement is of another committee",
     SumRefusal.AGREEMENT_SET: "an agreement is to another set than the announced one",
     SumRefusal.INSPECTION: "an inspection is not of a committee member, of this round and of these boxes",
+    SumRefusal.FEW_ANSWERS: "a sum is shown with too few of the committee's answers to be believed",
+    SumRefusal.CONTRADICTION: "the answers a sum is shown with contradict each other",
 }
 
 

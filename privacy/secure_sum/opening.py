@@ -30,7 +30,7 @@ from highstreet.privacy.secure_sum.limits import FORMAT_VERSION
 from highstreet.privacy.secure_sum.round_context import RoundContext
 from highstreet.privacy.secure_sum.shamir import open_shares
 from highstreet.privacy.secure_sum.signatures import Signed
-from highstreet.protos.secure_sum_pb2 import SumAgreementRequest, SumRequest
+from highstreet.protos.secure_sum_pb2 import SumAgreementRequest, SumHeader, SumRequest
 
 __all__ = ["OpenedSum", "Opening", "OpeningState"]
 
@@ -229,6 +229,19 @@ class Opening:
         for agreement in list(self._agreements.values())[: self._context.committee.threshold]:
             request.agreements.add(agreement=agreement.content, signature=agreement.signature)
         return request.SerializeToString()
+
+    def missing_beyond(self, surplus: int) -> int:
+        """How many answers are missing before there are so many beyond the threshold."""
+        return max(0, self._context.committee.threshold + surplus - len(self._answers))
+
+    def announced_headers(self) -> list[SumHeader]:
+        """Return the signed headers of the announced set, in the order of contributors' ids.
+
+        Raises:
+            OpeningStateError: no set was announced.
+        """
+        announced = (self._contributions[one] for one in self._announced_set())
+        return [SumHeader(header=each.header_bytes, signature=each.signature) for each in announced]
 
     def add_answer(self, body: bytes) -> GivenReply:
         """Take in a committee member's answer or refusal.

@@ -13,6 +13,8 @@ from highstreet.server.errors import DatabaseError
 from highstreet.server.membership import current_members
 from highstreet.server.programmes import round_summaries
 
+_INSERT = "INSERT INTO programmes VALUES "
+
 
 def test_a_new_database_is_private_and_fully_synchronous(tmp_path: Path) -> None:
     path = tmp_path / "coop.db"
@@ -20,7 +22,7 @@ def test_a_new_database_is_private_and_fully_synchronous(tmp_path: Path) -> None
     assert connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
     assert connection.execute("PRAGMA synchronous").fetchone()[0] == 2
     assert connection.execute("PRAGMA foreign_keys").fetchone()[0] == 1
-    connection.execute("INSERT INTO programmes VALUES ('a', 1, 0, NULL, 'requested', '', x'00', 0)")
+    connection.execute(_INSERT + "('a', 1, 0, NULL, 'requested', '', x'00', 0, 'training')")
     for file in tmp_path.iterdir():
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
     connection.close()
@@ -32,7 +34,7 @@ def test_a_transaction_that_fails_leaves_nothing(tmp_path: Path) -> None:
 
     def interrupted() -> None:
         with transaction(connection):
-            connection.execute("INSERT INTO programmes VALUES ('a', 1, 0, NULL, 'requested', '', x'00', 0)")
+            connection.execute(_INSERT + "('a', 1, 0, NULL, 'requested', '', x'00', 0, 'training')")
             raise KeyError
 
     with pytest.raises(KeyError):
@@ -43,18 +45,16 @@ def test_a_transaction_that_fails_leaves_nothing(tmp_path: Path) -> None:
 
 def test_only_one_programme_can_be_active(tmp_path: Path) -> None:
     connection = connect(tmp_path / "coop.db", create=True)
-    connection.execute("INSERT INTO programmes VALUES ('a', 1, 0, NULL, 'running', '', x'00', 0)")
+    connection.execute(_INSERT + "('a', 1, 0, NULL, 'running', '', x'00', 0, 'training')")
     with pytest.raises(sqlite3.IntegrityError):
-        connection.execute("INSERT INTO programmes VALUES ('b', 2, 0, NULL, 'requested', '', x'00', 0)")
-    connection.execute("INSERT INTO programmes VALUES ('c', 3, 0, NULL, 'finished', '', x'00', 0)")
+        connection.execute(_INSERT + "('b', 2, 0, NULL, 'requested', '', x'00', 0, 'training')")
+    connection.execute(_INSERT + "('c', 3, 0, NULL, 'finished', '', x'00', 0, 'training')")
 
 
 def test_a_programme_of_an_older_file_keeps_the_day_it_was_asked_for(tmp_path: Path) -> None:
     path = tmp_path / "coop.db"
     connection = _old_file(path, version=1)
-    connection.execute(
-        "INSERT INTO programmes VALUES ('a', 1, ?, NULL, 'finished', '', x'00')", (86_400 * 9 + 5,)
-    )
+    connection.execute(_INSERT + "('a', 1, ?, NULL, 'finished', '', x'00')", (86_400 * 9 + 5,))
     connection.commit()
     connection.close()
     assert connect(path).execute("SELECT as_of_day FROM programmes").fetchone()[0] == 9
@@ -138,5 +138,5 @@ def test_a_full_disk_is_said_and_undone(tmp_path: Path) -> None:
     connection.execute(f"PRAGMA max_page_count = {pages}")
     rows = [(f"p{number}", number, "x" * 500) for number in range(1000)]
     with pytest.raises(DiskFullError, match="nothing was changed"), transaction(connection):
-        connection.executemany("INSERT INTO programmes VALUES (?, ?, 0, NULL, 'finished', ?, x'00', 0)", rows)
+        connection.executemany(_INSERT + "(?, ?, 0, NULL, 'finished', ?, x'00', 0, 'training')", rows)
     assert connection.execute("SELECT count(*) FROM programmes").fetchone()[0] == 0

@@ -447,6 +447,8 @@ def test_every_code_a_member_can_give_is_tried():
         SumRefusal.REPEATED_ANSWER,
         SumRefusal.ANSWER_SIZE,
         SumRefusal.UNAVAILABLE,
+        SumRefusal.FEW_ANSWERS,
+        SumRefusal.CONTRADICTION,
         SumRefusal.INSPECTION,
     }
     assert set(ATTACKS.values()) == set(SumRefusal) - coordinators

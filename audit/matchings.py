@@ -1,0 +1,235 @@
+"""A matching as charter, roster and request describe it: the same for stores and coordinator.
+
+Of a matching's time, which is six times as long as a round stays open, keys, lists, evaluations, tables and
+their sum may each take as long as a round, and the rest is for telling what came of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection
+from enum import IntEnum
+
+from highstreet.audit.charter import Charter, MatchingTerms
+from highstreet.audit.errors import CharterError
+from highstreet.audit.matching_requests import FORMAT_VERSION
+from highstreet.audit.requests import FORMAT_VERSION as ROUND_VERSION
+from highstreet.audit.requests import MESSAGE_LIMIT_BYTES
+from highstreet.audit.roster import Roster
+from highstreet.audit.sums import committee_terms, counted_participants
+from highstreet.privacy.errors import PrivacyError
+from highstreet.privacy.matching import HolderKeys, MatchingContext, TableShape
+from highstreet.protos.matching_pb2 import MatchingRequest
+from highstreet.protos.rounds_pb2 import ReleaseSpec, RoundRequest, TableBinding
+
+__all__ = [
+    "TABLE_PHASE",
+    "MatchingPart",
+    "drawn_holders",
+    "fewest_participants",
+    "matching_context",
+    "matching_request",
+    "part_ends",
+    "refuse_impossible_matching",
+    "table_release",
+    "table_request",
+]
+
+TABLE_PHASE = "matching_table"
+_TABLE_MECHANISM = "matching-table"
+#: A matching's table is summed before any model there is.
+_NO_STATE_SHA256 = hashlib.sha256(b"").digest()
+_SECONDS_A_DAY = 86_400
+#: What a message holds for each store besides its vector; generous.
+_ENTRY_BYTES = 2 << 10
+
+
+class MatchingPart(IntEnum):
+    """A matching's parts, by when each has to be over: after so many times a round's deadline."""
+
+    KEYS = 1
+    LISTS = 2
+    EVALUATIONS = 3
+    TABLES = 4
+    SUM = 5
+    COUNTS = 6
+
+
+def part_ends(charter: Charter, *, opened_at: int, part: MatchingPart) -> int:
+    """Return until when a part of a matching may last, unix seconds."""
+    return opened_at + part * charter.rounds.deadline_seconds
+
+
+def drawn_holders(
+    participants: Collection[str], *, coop_id: str, matching_id: str, roster_sha256: bytes, colluders: int
+) -> tuple[str, ...]:
+    """Return the key holders of a matching, in the order of their ids; everybody draws the same.
+
+    Participants are ordered by SHA-256("highstreet/v1/matching-holders" || 0x00 || coop_id || matching_id ||
+    roster_sha256 || member_id); the first c + 1 hold keys. The lot spreads the work and keeps no colluder
+    out: c bounds them in the whole co-op, so that one holder of c + 1 is honest.
+    """
+    start = b"highstreet/v1/matching-holders\x00" + coop_id.encode() + matching_id.encode() + roster_sha256
+    by_lot = sorted(participants, key=lambda one: hashlib.sha256(start + one.encode()).digest())
+    return tuple(sorted(by_lot[: colluders + 1]))
+
+
+def fewest_participants(charter: Charter) -> int:
+    """Return how many participants a matching needs at least: t + c of the committee must answer.
+
+    Raises:
+        CharterError: with this committee size no number would do.
+    """
+    terms = committee_terms(charter.rounds)
+    for participants in range(charter.rounds.cohort_floor, max(charter.rounds.cohort_floor, 9) + 1):
+        seats = terms.seats(participants)
+        if terms.threshold(seats) + terms.colluders <= seats:
+            return participants
+    raise CharterError(
+        f"No matching can be held with a committee of {charter.rounds.committee_size} of which "
+        f"{charter.rounds.colluders} may collude: too few would be left to show who lies.",
+        next_step="Raise committee_size in the charter's section `rounds`.",
+    )
+
+
+def refuse_impossible_matching(charter: Charter, *, participants: int) -> None:
+    """Return only when so many members can be matched under this charter.
+
+    Raises:
+        CharterError: they are too few, or their table has no room in the secure sum or in a message.
+    """
+    terms, needed = _terms(charter), fewest_participants(charter)
+    if participants < needed:
+        raise CharterError(
+            f"A matching needs at least {needed} stores that all count for each other, not {participants}.",
+            next_step="Invite more with `highstreet coop invite NAME`.",
+        )
+    try:
+        dimension = _shape(terms, participants).dimension
+    except PrivacyError as error:
+        raise CharterError(error.what, next_step=_FEWER) from error
+    committee = committee_terms(charter.rounds)
+    answers = committee.threshold(committee.seats(participants)) + committee.colluders
+    largest = max(participants, answers) * 4 * dimension + participants * _ENTRY_BYTES
+    if largest > MESSAGE_LIMIT_BYTES:
+        raise CharterError(
+            f"{participants} stores with {terms.identifiers_per_store} identifiers each cannot be matched: "
+            f"a message of their table's sum is over {MESSAGE_LIMIT_BYTES >> 20} MiB.",
+            next_step=_FEWER,
+        )
+
+
+def matching_request(
+    charter: Charter,
+    *,
+    matching_id: str,
+    roster_sha256: bytes,
+    participants: Collection[str],
+    opened_at: int,
+) -> MatchingRequest:
+    """Describe a matching completely: of whom, under which agreement, until when.
+
+    Raises:
+        CharterError: the charter matches nobody.
+    """
+    terms = _terms(charter)
+    return MatchingRequest(
+        format_version=FORMAT_VERSION,
+        coop_id=charter.coop.id,
+        matching_id=matching_id,
+        charter_sha256=charter.sha256(),
+        roster_sha256=roster_sha256,
+        participants=sorted(participants),
+        holders=drawn_holders(
+            participants,
+            coop_id=charter.coop.id,
+            matching_id=matching_id,
+            roster_sha256=roster_sha256,
+            colluders=charter.rounds.colluders,
+        ),
+        identifiers_per_store=terms.identifiers_per_store,
+        identifier_kind=terms.identifier_kind,
+        opened_unix_seconds=opened_at,
+        deadline_unix_seconds=part_ends(charter, opened_at=opened_at, part=MatchingPart.COUNTS),
+    )
+
+
+def matching_context(
+    request: MatchingRequest, request_sha256: bytes, *, charter: Charter, roster: Roster
+) -> MatchingContext:
+    """Return what everybody must agree on before a message of the matching arrives.
+
+    Args:
+        request: already checked by whoever asks.
+        request_sha256: names it.
+        charter: in force.
+        roster: the one the request names.
+
+    Raises:
+        RosterError: a participant is not on the roster.
+        InvalidRoundError, InvalidMatchingError: keys of low order, or holders that are no participants.
+    """
+    return MatchingContext(
+        coop_id=request.coop_id,
+        matching_id=request.matching_id,
+        request_sha256=request_sha256,
+        members=counted_participants(roster, request.participants),
+        holder_ids=tuple(request.holders),
+        colluders=charter.rounds.colluders,
+        identifiers_per_store=request.identifiers_per_store,
+    )
+
+
+def table_release(charter: Charter, *, participants: int) -> ReleaseSpec:
+    """Describe the sum of a matching's tables: no release, as nothing of it can be read without the mask.
+
+    Raises:
+        CharterError: the charter matches nobody.
+        InvalidMatchingError: so large a table has no room.
+    """
+    return ReleaseSpec(
+        mechanism=_TABLE_MECHANISM,
+        dimension=_shape(_terms(charter), participants).dimension,
+        colluders=charter.rounds.colluders,
+    )
+
+
+def table_request(
+    charter: Charter, matching: MatchingRequest, keys: HolderKeys, *, opened_at: int
+) -> RoundRequest:
+    """Describe the secure sum of a matching's tables, bound to the matching and to its holders' keys."""
+    return RoundRequest(
+        format_version=ROUND_VERSION,
+        coop_id=charter.coop.id,
+        programme_id=matching.matching_id,
+        round=0,
+        phase=TABLE_PHASE,
+        charter_sha256=charter.sha256(),
+        roster_sha256=matching.roster_sha256,
+        schema_sha256=bytes.fromhex(charter.plan.schema.sha256()),
+        state_sha256=_NO_STATE_SHA256,
+        cohort_floor=charter.rounds.cohort_floor,
+        opened_unix_seconds=opened_at,
+        deadline_unix_seconds=opened_at + charter.rounds.deadline_seconds,
+        release=table_release(charter, participants=len(matching.participants)),
+        as_of_day=opened_at // _SECONDS_A_DAY,
+        participants=matching.participants,
+        table=TableBinding(matching_sha256=keys.context.request_sha256, keys_sha256=keys.sha256()),
+    )
+
+
+_FEWER = "Let the charter's section `matching` name fewer identifiers_per_store."
+
+
+def _terms(charter: Charter) -> MatchingTerms:
+    if charter.matching is None:
+        raise CharterError(
+            "This co-op's charter matches nobody: it has no section `matching`.",
+            next_step="Agree on one with all members, sign it with `highstreet coop charter sign`, and let "
+            "them join anew.",
+        )
+    return charter.matching
+
+
+def _shape(terms: MatchingTerms, participants: int) -> TableShape:
+    return TableShape(stores=participants, identifiers_per_store=terms.identifiers_per_store)

@@ -1,0 +1,66 @@
+"""Papers of matchings on the shop's disk: until when each lasts, and the table's reply as it was sent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from highstreet.files import make_private_folder, read_limited, write_private
+
+__all__ = ["MatchingPapers"]
+
+_REPLY_LIMIT_BYTES = 64 << 20
+_DEADLINE_LIMIT_BYTES = 32
+#: Replies of the latest tables are kept; a store's place on a committee needs no older one.
+_KEPT = 4
+
+
+class MatchingPapers:
+    """Files named after the request's hash. Each is on the disk when the method returns.
+
+    Args:
+        folder: of this store; made when it is needed.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def keep_deadline(self, request_sha256: bytes, deadline: int) -> None:
+        """Keep until when a matching lasts, unix seconds, before anything of it is drawn."""
+        path = self._deadline(request_sha256)
+        if not path.exists():
+            make_private_folder(self._folder)
+            write_private(path, str(deadline).encode())
+
+    def deadline(self, request_sha256: bytes) -> int:
+        """Return until when a matching lasts; 0 where that is not known, so that it is over."""
+        path = self._deadline(request_sha256)
+        if not path.is_file():
+            return 0
+        text = read_limited(path, limit_bytes=_DEADLINE_LIMIT_BYTES)
+        return int(text) if text.isdigit() else 0
+
+    def keep_table(self, table_sha256: bytes, reply: bytes) -> bytes:
+        """Keep the sealed reply with this store's table, and return the one that is kept: the first.
+
+        Its boxes are sealed to the committee; to whoever reads the disk it is what travelled.
+        """
+        kept = self.table(table_sha256)
+        if kept is not None:
+            return kept
+        make_private_folder(self._folder)
+        older = sorted(self._folder.glob("*.table"), key=lambda path: path.stat().st_mtime)
+        for path in older[: max(0, len(older) - _KEPT + 1)]:
+            path.unlink(missing_ok=True)
+        write_private(self._table(table_sha256), reply)
+        return reply
+
+    def table(self, table_sha256: bytes) -> bytes | None:
+        """Return the sealed reply with this store's table, None when it gave none."""
+        path = self._table(table_sha256)
+        return read_limited(path, limit_bytes=_REPLY_LIMIT_BYTES) if path.is_file() else None
+
+    def _deadline(self, request_sha256: bytes) -> Path:
+        return self._folder / f"{request_sha256.hex()}.deadline"
+
+    def _table(self, table_sha256: bytes) -> Path:
+        return self._folder / f"{table_sha256.hex()}.table"

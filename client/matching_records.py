@@ -1,0 +1,111 @@
+"""What a store keeps of its matchings, as the matching desk needs it: secrets, papers and counts.
+
+`MatchingState` and `PersonCounts` keep them on the shop's disk; the lab and tests keep them in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from highstreet.privacy.matching import (
+    AnsweredList,
+    Counts,
+    IdentifierKind,
+    KeyHolder,
+    MatchedStore,
+    MatchingContext,
+    MatchingStore,
+)
+
+__all__ = ["CountsBook", "MatchingBooks", "MatchingSecrets", "Papers"]
+
+
+class MatchingSecrets(Protocol):
+    """Durable secrets of the matchings a store takes part in; what contradicts them is refused."""
+
+    def begin(self, context: MatchingContext, *, day: int, period_days: int) -> None:
+        """Record that this store takes part; the same matching again changes nothing."""
+
+    def draw_holder(self, context: MatchingContext, member_id: str) -> KeyHolder:
+        """Return this store as a holder; its key is drawn the first time only."""
+
+    def record_answer(self, request_sha256: bytes, answered: AnsweredList) -> None:
+        """Record a list before it is answered."""
+
+    def draw_store(
+        self, context: MatchingContext, member_id: str, inputs: Mapping[str, bytes]
+    ) -> MatchingStore:
+        """Return this store; who takes part is drawn the first time only."""
+
+    def store(self, context: MatchingContext, member_id: str) -> MatchingStore | None:
+        """Return this store as it was drawn, None when it was not."""
+
+    def keep_matched(self, context: MatchingContext, matched: MatchedStore) -> MatchedStore:
+        """Keep the tags before the table leaves, and return what is kept."""
+
+    def matched(self, context: MatchingContext) -> MatchedStore | None:
+        """Return the store with its tags, None before there are any."""
+
+    def leave_out(self, context: MatchingContext, customers: Collection[str]) -> None:
+        """Remove the tags of customers who withdrew before the table was given."""
+
+    def give_table(self, context: MatchingContext, table_request_sha256: bytes) -> MatchedStore:
+        """Record which sum the table goes into, before it does; there is only ever one."""
+
+    def table_request(self, context: MatchingContext) -> bytes | None:
+        """Return what the table was given to."""
+
+    def under_way(self) -> tuple[bytes, ...]:
+        """Return the requests of matchings that were begun and not destroyed."""
+
+    def destroy(self, request_sha256: bytes) -> None:
+        """Overwrite all secrets of a matching; that it was stays on record."""
+
+
+class Papers(Protocol):
+    """What is no secret but has to outlast a crash."""
+
+    def keep_deadline(self, request_sha256: bytes, deadline: int) -> None:
+        """Keep until when a matching lasts, unix seconds, before anything of it is drawn."""
+
+    def deadline(self, request_sha256: bytes) -> int:
+        """Return until when a matching lasts; 0 where that is not known, so that it is over."""
+
+    def keep_table(self, table_sha256: bytes, reply: bytes) -> bytes:
+        """Keep the sealed reply with this store's table, and return the one that is kept: the first."""
+
+    def table(self, table_sha256: bytes) -> bytes | None:
+        """Return the sealed reply with this store's table, None when it gave none."""
+
+
+class CountsBook(Protocol):
+    """Counts that were read."""
+
+    def save(self, table_request_sha256: bytes, counts: Counts) -> None:
+        """Keep what was read from a sum."""
+
+    def refuse(self, table_request_sha256: bytes) -> None:
+        """Keep that nothing of a sum may be used."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatchingBooks:
+    """All of it, and who may be matched.
+
+    Attributes:
+        secrets, papers, counts: see there.
+        inputs: what is hashed for each customer who agrees at this moment.
+    """
+
+    secrets: MatchingSecrets
+    papers: Papers
+    counts: CountsBook
+    inputs: Callable[[IdentifierKind], Mapping[str, bytes]]
+
+    def end_expired(self, now: float) -> None:
+        """Destroy the secrets of every matching whose time has passed, whatever became of it."""
+        for request_sha256 in self.secrets.under_way():
+            if now > self.papers.deadline(request_sha256):
+                self.secrets.destroy(request_sha256)

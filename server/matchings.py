@@ -1,0 +1,166 @@
+"""Matchings as the coordinator's database knows them: asked for, and how far each has come."""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+from dataclasses import dataclass
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from highstreet.audit.charter import Charter
+from highstreet.audit.errors import CharterError
+from highstreet.audit.matchings import drawn_holders, refuse_impossible_matching
+from highstreet.protos.matching_pb2 import MatchingRequest, SignedMatchingRequest
+from highstreet.server.database import transaction
+from highstreet.server.errors import ProgrammeRefusedError
+from highstreet.server.matching_book import MatchingBook, Part
+from highstreet.server.participants import current_participants
+from highstreet.server.programme_run import roster_sha256
+from highstreet.server.programmes import Programme, latest_of_kind, programme, refuse_second, round_summaries
+
+__all__ = ["MatchingProgress", "latest_matching", "matching_progress", "request_matching"]
+
+_SECONDS_A_DAY = 86_400
+#: Draws before it is taken as it is that holders who were silent hold keys again.
+_DRAWS = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatchingProgress:
+    """How far a matching has come; counts of stores only.
+
+    Attributes:
+        participants, holders: asked, and how many of them hold keys; 0 before the request was made.
+        keys: holders who gave theirs.
+        lists: stores that sent a list.
+        evaluations: lists evaluated, by all holders together.
+        contributors: stores whose tables are in the sum; None: it is not open yet.
+        committee: what the committee gave, in words; empty while there is nothing to say.
+        told: contributors that dealt with the sum.
+        refusals: codes of contributors that refused it.
+    """
+
+    participants: int
+    holders: int
+    keys: int
+    lists: int
+    evaluations: int
+    contributors: int | None
+    committee: str
+    told: int
+    refusals: tuple[str, ...]
+
+    def lines(self) -> list[str]:
+        """Say what is done, one sentence each, in order."""
+        if not self.participants:
+            return []
+        said = [f"key holders: {self.keys} of {self.holders}"]
+        if self.keys == self.holders:
+            said.append(f"lists: {self.lists} of {self.participants} stores")
+        if self.evaluations:
+            said.append(f"evaluations: {self.evaluations} of {self.lists * self.holders}")
+        if self.contributors is not None:
+            said.append(
+                f"tables: {self.contributors} stores in the sum; answers of the committee: {self.committee}"
+            )
+            said.append(f"counts: {self.told} of {self.contributors} stores have dealt with the sum")
+        if self.refusals:
+            said.append(f"refused the sum: {len(self.refusals)} ({', '.join(sorted(set(self.refusals)))})")
+        return said
+
+
+def latest_matching(connection: sqlite3.Connection) -> Programme | None:
+    """Return the matching asked for last, or None."""
+    return latest_of_kind(connection, "matching")
+
+
+def request_matching(
+    connection: sqlite3.Connection, charter: Charter, key: Ed25519PrivateKey, *, now: int
+) -> Programme:
+    """Ask for a matching; `highstreet coop run` takes it up.
+
+    Its id is drawn so that nobody holds a key who was silent as a holder in the matching before, where that
+    failed. A coordinator can draw ids as often as it likes anyway: that one holder is honest rests on there
+    being more of them than colluders, not on the lot.
+
+    Args:
+        connection: to coop.db.
+        charter: the agreement in force.
+        key: the coordinator's.
+        now: unix seconds.
+
+    Raises:
+        ProgrammeRefusedError: something is under way, the charter matches nobody, or so many stores as count
+            for each other cannot be matched.
+    """
+    with transaction(connection):
+        refuse_second(connection)
+        chosen = current_participants(connection, charter)
+        if not chosen.are_enough:
+            raise ProgrammeRefusedError(chosen.shortage, next_step=chosen.next_step)
+        try:
+            refuse_impossible_matching(charter, participants=len(chosen.member_ids))
+        except CharterError as error:
+            raise ProgrammeRefusedError(error.what, next_step=error.next_step) from error
+        silent = _silent_holders(connection)
+        roster = roster_sha256(connection, charter, key)
+        for _ in range(_DRAWS):
+            programme_id = secrets.token_hex(8)
+            holders = drawn_holders(
+                chosen.member_ids,
+                coop_id=charter.coop.id,
+                matching_id=programme_id,
+                roster_sha256=roster,
+                colluders=charter.rounds.colluders,
+            )
+            if silent.isdisjoint(holders):
+                break
+        connection.execute(
+            "INSERT INTO programmes (programme_id, number, requested_at, state, charter_sha256, as_of_day,"
+            " kind) SELECT ?, coalesce(max(number), 0) + 1, ?, 'requested', ?, ?, 'matching' FROM programmes",
+            (programme_id, now, charter.sha256(), now // _SECONDS_A_DAY),
+        )
+    found = programme(connection, programme_id)
+    if found is None:
+        raise ProgrammeRefusedError("The matching was not recorded.", next_step="Try again.")
+    return found
+
+
+def matching_progress(connection: sqlite3.Connection, programme_id: str) -> MatchingProgress:
+    """Return how far a matching has come."""
+    book = MatchingBook(connection)
+    opened = book.found(programme_id)
+    request = MatchingRequest() if opened is None else _request(opened.signed_request)
+    counts = book.kept(programme_id, Part.COUNTS)
+    table = next((each for each in round_summaries(connection, programme_id)), None)
+    return MatchingProgress(
+        participants=len(request.participants),
+        holders=len(request.holders),
+        keys=len(book.kept(programme_id, Part.KEY)),
+        lists=len(book.kept(programme_id, Part.LIST)),
+        evaluations=sum(not each.refusal for each in book.kept(programme_id, Part.EVALUATIONS)),
+        contributors=None if table is None else table.contributors,
+        committee="" if table is None else table.committee,
+        told=sum(not each.refusal for each in counts),
+        refusals=tuple(each.refusal for each in counts if each.refusal),
+    )
+
+
+def _silent_holders(connection: sqlite3.Connection) -> set[str]:
+    """Return who gave no key, or did not evaluate all lists, in the latest matching if it failed."""
+    latest, book = latest_matching(connection), MatchingBook(connection)
+    opened = None if latest is None else book.found(latest.programme_id)
+    if latest is None or opened is None or latest.state != "failed":
+        return set()
+    keys = {each.member_id for each in book.kept(latest.programme_id, Part.KEY)}
+    holders = set(_request(opened.signed_request).holders)
+    if holders - keys:
+        return holders - keys
+    lists = len(book.kept(latest.programme_id, Part.LIST))
+    evaluations = [each.holder_id for each in book.kept(latest.programme_id, Part.EVALUATIONS)]
+    return {holder for holder in holders if evaluations and evaluations.count(holder) < lists}
+
+
+def _request(signed: bytes) -> MatchingRequest:
+    return MatchingRequest.FromString(SignedMatchingRequest.FromString(signed).request)

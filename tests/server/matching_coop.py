@@ -1,0 +1,396 @@
+"""A co-op that matches: the coordinator's own run, and real store desks that the carrier calls.
+
+Desks are built anew for every message, from what each store keeps: as if its computer had been switched off
+in between. What is kept is kept in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from played_coop import PROGRAMME, Clock, CrashError, PlayedCarrier, PlayedCoop, PlayedStore, made_charter
+
+from highstreet.audit.charter import MATCHING, Charter, MatchingTerms
+from highstreet.audit.limits import StoreLimits
+from highstreet.client.errors import (
+    MatchingContradictedError,
+    MatchingOverError,
+    MatchingTooSoonError,
+    RoundRefusedError,
+)
+from highstreet.client.matching_papers import MatchingPapers
+from highstreet.client.matching_records import MatchingBooks
+from highstreet.client.matching_state import MatchingState
+from highstreet.client.person_counts import PersonCounts
+from highstreet.client.round_answers import RoundAnswer
+from highstreet.client.round_members import CountedRoster
+from highstreet.client.round_terms import Agreement, AskedRound
+from highstreet.client.rounds import RoundDesk
+from highstreet.privacy.matching import (
+    AnsweredList,
+    Counts,
+    IdentifierKind,
+    KeyHolder,
+    MatchedStore,
+    MatchingContext,
+    MatchingRefusal,
+    MatchingRefusedError,
+    MatchingStore,
+    identifier_input,
+)
+from highstreet.protos.rounds_pb2 import REFUSAL_REPEATED, RoundMessage, RoundRequest
+from highstreet.server.checkpoints import Checkpoints
+from highstreet.server.database import connect
+from highstreet.server.matching_run import MatchingRun
+
+IDENTIFIERS = 5
+LIMITS = StoreLimits(
+    max_epsilon=3.0,
+    delta=1e-5,
+    period_days=365,
+    min_cohort_floor=3,
+    max_phases=24,
+    max_dimension=1 << 20,
+    max_state_bytes=1 << 20,
+    purposes=("coop_learning", MATCHING),
+)
+
+
+def matching_charter(**terms: object) -> Charter:
+    """The tiny charter, with a section about matching."""
+    charter = made_charter(**terms)  # type: ignore[arg-type]  # passed on
+    return replace(
+        charter,
+        purposes=(*charter.purposes, MATCHING),
+        matching=MatchingTerms(identifiers_per_store=IDENTIFIERS),
+    )
+
+
+@dataclass
+class _Kept:
+    context: MatchingContext
+    day: int
+    holder: KeyHolder | None = None
+    store: MatchingStore | None = None
+    matched: MatchedStore | None = None
+    given_to: bytes | None = None
+    is_over: bool = False
+
+
+class MemorySecrets:
+    """What `MatchingState` keeps on a disk, by the same rules."""
+
+    def __init__(self) -> None:
+        self.kept: dict[bytes, _Kept] = {}
+
+    def begin(self, context: MatchingContext, *, day: int, period_days: int) -> None:
+        if context.request_sha256 in self.kept:
+            self._begun(context)
+            return
+        if any(one.context.matching_id == context.matching_id for one in self.kept.values()):
+            raise MatchingContradictedError("Its id was used by another matching.")
+        for one in self.kept.values():
+            if (not one.is_over or one.given_to is not None) and day - one.day < period_days:
+                raise MatchingTooSoonError("There was one.")
+        self.kept[context.request_sha256] = _Kept(context=context, day=day)
+
+    def draw_holder(self, context: MatchingContext, member_id: str) -> KeyHolder:
+        kept = self._begun(context)
+        kept.holder = kept.holder or KeyHolder.draw(context, member_id)
+        return kept.holder
+
+    def record_answer(self, request_sha256: bytes, answered: AnsweredList) -> None:
+        kept = self.kept[request_sha256]
+        assert kept.holder is not None
+        if kept.holder.answered.get(answered.member_id, answered.list_sha256) != answered.list_sha256:
+            raise MatchingRefusedError(MatchingRefusal.SECOND_LIST)
+        kept.holder = replace(
+            kept.holder,
+            keys_sha256=answered.keys_sha256,
+            answered={**kept.holder.answered, answered.member_id: answered.list_sha256},
+        )
+
+    def draw_store(
+        self, context: MatchingContext, member_id: str, inputs: Mapping[str, bytes]
+    ) -> MatchingStore:
+        kept = self._begun(context)
+        kept.store = kept.store or MatchingStore.draw(context, member_id, inputs)
+        return kept.store
+
+    def store(self, context: MatchingContext, member_id: str) -> MatchingStore | None:
+        del member_id
+        return self._begun(context).store
+
+    def keep_matched(self, context: MatchingContext, matched: MatchedStore) -> MatchedStore:
+        kept = self._begun(context)
+        kept.matched = kept.matched or matched
+        return kept.matched
+
+    def matched(self, context: MatchingContext) -> MatchedStore | None:
+        return self._begun(context).matched
+
+    def leave_out(self, context: MatchingContext, customers: Collection[str]) -> None:
+        kept = self._begun(context)
+        assert kept.matched is not None
+        assert kept.given_to is None
+        kept.matched = kept.matched.without(customers)
+
+    def give_table(self, context: MatchingContext, table_request_sha256: bytes) -> MatchedStore:
+        kept = self._begun(context)
+        if kept.matched is None or kept.given_to not in (None, table_request_sha256):
+            raise MatchingContradictedError("Its table went into another sum.")
+        kept.given_to = table_request_sha256
+        return kept.matched
+
+    def table_request(self, context: MatchingContext) -> bytes | None:
+        return self._begun(context).given_to
+
+    def under_way(self) -> tuple[bytes, ...]:
+        return tuple(sha256 for sha256, one in self.kept.items() if not one.is_over)
+
+    def destroy(self, request_sha256: bytes) -> None:
+        kept = self.kept.get(request_sha256)
+        if kept is not None:
+            kept.holder = kept.store = kept.matched = None
+            kept.is_over = True
+
+    def _begun(self, context: MatchingContext) -> _Kept:
+        kept = self.kept.get(context.request_sha256)
+        if kept is None or kept.context.sha256() != context.sha256():
+            raise MatchingContradictedError("It was not begun here.")
+        if kept.is_over:
+            raise MatchingOverError("It is over.")
+        return kept
+
+
+class MemoryPapers:
+    def __init__(self) -> None:
+        self.deadlines: dict[bytes, int] = {}
+        self.tables: dict[bytes, bytes] = {}
+
+    def keep_deadline(self, request_sha256: bytes, deadline: int) -> None:
+        self.deadlines.setdefault(request_sha256, deadline)
+
+    def deadline(self, request_sha256: bytes) -> int:
+        return self.deadlines.get(request_sha256, 0)
+
+    def keep_table(self, request_sha256: bytes, reply: bytes) -> bytes:
+        return self.tables.setdefault(request_sha256, reply)
+
+    def table(self, request_sha256: bytes) -> bytes | None:
+        return self.tables.get(request_sha256)
+
+
+class MemoryCounts:
+    def __init__(self) -> None:
+        self.read: dict[bytes, dict[str, int] | None] = {}
+
+    def save(self, table_request_sha256: bytes, counts: Counts) -> None:
+        new = dict(counts.shops)
+        assert self.read.setdefault(table_request_sha256, new) == new
+
+    def refuse(self, table_request_sha256: bytes) -> None:
+        assert self.read.setdefault(table_request_sha256, None) is None
+
+
+@dataclass
+class MemoryTill:
+    """Sets agreed to; it is asked for no training here."""
+
+    sets: dict[tuple[str, int], tuple[bytes, bytes]] = field(default_factory=dict)
+
+    def given(self, request: RoundRequest, sha256: bytes) -> bytes | None:
+        raise AssertionError("no training is asked for")
+
+    def agreed_set(self, request: RoundRequest, sha256: bytes) -> bytes | None:
+        kept = self.sets.get((request.programme_id, request.round))
+        if kept is not None and kept[0] != sha256:
+            raise RoundRefusedError(REFUSAL_REPEATED, "another request")
+        return None if kept is None else kept[1]
+
+    def agree(self, request: RoundRequest, sha256: bytes, set_sha256: bytes) -> None:
+        key = (request.programme_id, request.round)
+        if self.sets.setdefault(key, (sha256, set_sha256)) != (sha256, set_sha256):
+            raise RoundRefusedError(REFUSAL_REPEATED, "another set")
+
+    def take(self, asked: AskedRound, seal: Callable[[NDArray[np.int64]], bytes]) -> bytes:
+        raise AssertionError("no training is asked for")
+
+
+class Shop(PlayedStore):
+    """A store with a real desk.
+
+    Args:
+        number: its node; its member id in hex.
+        customers: who shops there and agrees to be matched.
+        silent: steps it does not answer (`offer`, `blind`, `evaluate`, `give`, `agree`, `open`, `read`).
+    """
+
+    def __init__(self, number: int, customers: Collection[str], *, silent: Collection[str] = ()) -> None:
+        super().__init__(number)
+        self.customers = set(customers)
+        self.silent = set(silent)
+        self.secrets, self.papers, self.counts = MemorySecrets(), MemoryPapers(), MemoryCounts()
+        self.till = MemoryTill()
+        self.bodies: dict[str, list[bytes]] = {}
+        self.answers: dict[str, list[RoundAnswer]] = {}
+
+    def desk(self, coop: PlayedCoop) -> RoundDesk:
+        """The desk as it is built when the store starts."""
+
+        def inputs(kind: IdentifierKind) -> dict[str, bytes]:
+            return {one: identifier_input(kind, f"{one}@example.org") for one in sorted(self.customers)}
+
+        counted = CountedRoster(
+            roster=coop.roster, counted=frozenset(store.member_id for store in coop.stores.values())
+        )
+        return RoundDesk(
+            Agreement(
+                member_id=self.member_id,
+                coordinator_public_key=coop.public_key,
+                charter=coop.charter,
+                limits=LIMITS,
+                find_roster=lambda sha256, participants, opened: counted,
+                holds_to_day=lambda programme_id, day: True,
+            ),
+            keys=self.keys,
+            till=self.till,
+            books=MatchingBooks(secrets=self.secrets, papers=self.papers, counts=self.counts, inputs=inputs),
+            clock=coop.clock,
+        )
+
+    def answer(self, body: bytes, coop: PlayedCoop) -> tuple[float, bytes | None] | None:
+        step = step_of(body)
+        self.bodies.setdefault(step, []).append(body)
+        if step in self.silent:
+            return None
+        given = self.desk(coop).answer(coop.bent(step, self, body))
+        self.answers.setdefault(step, []).append(given)
+        return 0.0, coop.bent_reply(step, self, given.body)
+
+    @property
+    def read(self) -> dict[str, int] | None:
+        """The counts it read; fails when there are none or several."""
+        (counts,) = self.counts.read.values()
+        return counts
+
+
+class DiskShop(Shop):
+    """A store whose books lie on a disk, opened anew for each message: `MatchingState` and the like.
+
+    Args:
+        number: its node; its member id in hex.
+        customers: row keys in decimal digits, which are the same person in every shop.
+        folder: its own.
+    """
+
+    def __init__(self, number: int, customers: Collection[str], folder: Path) -> None:
+        super().__init__(number, customers)
+        self.folder = folder
+        folder.mkdir()
+
+    def desk(self, coop: PlayedCoop) -> RoundDesk:
+        """The desk as it is built when the store starts."""
+        self.secrets = MatchingState.open(  # type: ignore[assignment]  # the other implementation
+            self.folder / "matching.db", vault_id="0" * 32
+        )
+        self.papers = MatchingPapers(self.folder / "matchings")  # type: ignore[assignment]  # the same
+        self.counts = PersonCounts(self.folder / "counts.json", vault_id="0" * 32)  # type: ignore[assignment]  # the same
+        return super().desk(coop)
+
+    def answer(self, body: bytes, coop: PlayedCoop) -> tuple[float, bytes | None] | None:
+        """Answer, and close the books."""
+        given = super().answer(body, coop)
+        self.secrets.close()  # type: ignore[attr-defined]  # the other implementation
+        return given
+
+    @property
+    def read(self) -> dict[str, int] | None:
+        """The counts on the disk."""
+        kept = PersonCounts(self.folder / "counts.json", vault_id="0" * 32).latest()
+        assert kept is not None
+        return None if kept.shops is None else dict(kept.shops)
+
+
+def step_of(body: bytes) -> str:
+    """What a message asks for."""
+    message = RoundMessage.FromString(body)
+    step = message.WhichOneof("step") or ""
+    return (message.match.WhichOneof("step") or "") if step == "match" else step
+
+
+class MatchingCoop(PlayedCoop):
+    """A co-op whose run is a matching.
+
+    Args:
+        folder: for coop.db.
+        shops: its stores.
+        charter: with a section about matching.
+    """
+
+    def __init__(self, folder: Path, shops: Collection[Shop], charter: Charter | None = None) -> None:
+        super().__init__(folder, charter or matching_charter(), shops)
+        self.bent: Callable[[str, Shop, bytes], bytes] = lambda step, shop, body: body
+        self.bent_reply: Callable[[str, Shop, bytes], bytes] = lambda step, shop, body: body
+        self.execute("UPDATE programmes SET kind = 'matching'")
+
+    @property
+    def shops(self) -> dict[str, Shop]:
+        """By member id."""
+        return {shop.member_id: shop for shop in self.stores.values()}  # type: ignore[misc]  # all are shops
+
+    def execute(self, statement: str, *values: object) -> None:
+        with closing(connect(self.database)) as connection:
+            connection.execute(statement, values)
+
+    def again(self, matching_id: str) -> None:
+        """Ask for another matching."""
+        self.execute(
+            "INSERT INTO programmes (programme_id, number, requested_at, state, charter_sha256, as_of_day,"
+            " kind) SELECT ?, max(number) + 1, 0, 'requested', ?, 0, 'matching' FROM programmes",
+            matching_id,
+            self.charter.sha256(),
+        )
+
+    def match(self, *, calls: int = 10**9) -> PlayedCarrier:
+        """Run the matching until it is over or the power goes off."""
+        used = PlayedCarrier(self, self.clock, calls=calls)
+        with closing(connect(self.database)) as connection:
+            programme = Checkpoints(connection).active()
+            assert programme is not None
+            MatchingRun(
+                programme=programme,
+                charter=self.charter,
+                key=self.key,
+                connection=connection,
+                carrier=used,
+                clock=self.clock,
+                sleep=self.clock.sleep,
+            ).run()
+        return used
+
+    def true_counts(self, contributors: Collection[str] | None = None) -> dict[str, dict[str, int]]:
+        """At how many of the contributors each customer of each of them shops."""
+        chosen = self.shops.keys() if contributors is None else contributors
+        among = [self.shops[one] for one in chosen]
+        return {
+            shop.member_id: {one: sum(one in other.customers for other in among) for one in shop.customers}
+            for shop in among
+        }
+
+
+__all__ = [
+    "PROGRAMME",
+    "Clock",
+    "CrashError",
+    "DiskShop",
+    "MatchingCoop",
+    "Shop",
+    "matching_charter",
+    "step_of",
+]
