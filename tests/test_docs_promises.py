@@ -148,4 +148,8 @@ def test_every_message_a_store_sends_is_in_the_table() -> None:
     assert sent <= named, sent - named
     assert len(RefusalCode.values()) - 1 == int(re.findall(r"one of (\d+) codes", _guide())[0])
     answers = RoundReply.DESCRIPTOR.oneofs_by_name["outcome"].fields
-    assert {field.name for field in answers} == {"contribution", "refusal"}  # else the table lacks one
+    assert {field.name for field in answers} == {
+        "contribution",
+        "refusal",
+        "match",
+    }  # else the table lacks one
