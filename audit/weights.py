@@ -26,8 +26,8 @@ def customer_weight(terms: PrivacyTerms) -> float:
     """
     if terms.weighting is Weighting.ONE_OVER_SHOPS:
         raise CharterNotRunnableError(
-            f"The charter's weighting {terms.weighting.value} is not yet carried by this version: shops do "
-            "not learn in how many others a customer shops.",
+            f"The charter's weighting {terms.weighting.value} is not yet carried by this version: "
+            "trainings do not use what shops learn by `highstreet coop match`.",
             next_step=f"Use {Weighting.ONE_OVER_MOST.value}, which needs no such knowledge.",
         )
     return 1.0 if terms.weighting is Weighting.WHOLE else 1.0 / terms.shops_per_person
