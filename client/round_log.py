@@ -36,7 +36,7 @@ __all__ = ["RoundNote", "noted", "read_rounds"]
 _LIMIT_BYTES = 16 << 20
 #: Some 10,000 messages; of this log and of the one before, as many are kept.
 _FULL_BYTES = 4 << 20
-#: What is made of customers' data: each is sent with noise in it. The rest names messages of others.
+#: What carries noise, but in a matching, whose tables are exact and masked. The rest holds no sums.
 _NOISED = frozenset({Step.CONTRIBUTION, Step.SUM_SHARE})
 _WHY = {
     REFUSAL_UNREADABLE: "the message could not be read",
@@ -146,8 +146,15 @@ def _note(body: bytes, given: RoundAnswer) -> RoundNote:
         request_bytes=len(body),
         reply_bytes=len(given.body),
         reply_sha256=hashlib.sha256(given.body).hexdigest(),
-        noise_inside=not given.is_refused and given.step in _NOISED,
+        noise_inside=_has_noise(given),
     )
+
+
+def _has_noise(given: RoundAnswer) -> bool:
+    # Imported here: it brings the matching's library, which reading the log does not need.
+    from highstreet.audit.matchings import TABLE_PHASE
+
+    return not given.is_refused and given.step in _NOISED and given.phase != TABLE_PHASE
 
 
 def _why(given: RoundAnswer) -> str:

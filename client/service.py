@@ -25,6 +25,8 @@ from highstreet.protos.store_pb2_grpc import StoreServicer, StoreStub, add_Store
 __all__ = ["ServiceStatus", "StoreService", "ask_status", "serve"]
 
 _BODY_LIMIT_BYTES = 64 << 20
+#: Steps whose computing takes longer the more customers there are.
+_OF_CUSTOMERS = frozenset({Step.CONTRIBUTION, Step.BLINDED_LIST, Step.TABLE, Step.COUNTS})
 _FORMAT_VERSION = 1
 _SOCKET_PATH_LIMIT = 100
 _LOG = logging.getLogger("highstreet.service")
@@ -55,9 +57,10 @@ class ServiceStatus:
 class StoreService(StoreServicer):
     """Passes one message at a time to the round desk.
 
-    A contribution, or whatever became of one, leaves at a public time after it was begun (`departure_times`).
-    Until then no other message is looked at either: when that is answered would tell the same. What else the
-    store does goes on. A contribution is on the disk before it waits; one that is dropped because the store
+    What is computed from customers, or whatever became of it, leaves at a public time after it was begun
+    (`departure_times`): a contribution, and a matching's blinded list, table and word on counts. Until then
+    no other message is looked at either: when that is answered would tell the same. What else the store does
+    goes on. What the answer hangs on is on the disk before it waits; one that is dropped because the store
     stops is asked for again, and is the same.
 
     Args:
@@ -95,7 +98,7 @@ class StoreService(StoreServicer):
             except Exception as error:  # noqa: BLE001 - the program's top
                 # The kind only: a message or a traceback could quote data.
                 _LOG.error("a round message could not be answered: %s", type(error).__name__)
-            if given is None or given.step is Step.CONTRIBUTION:
+            if given is None or given.step in _OF_CUSTOMERS:
                 took = self._clock() - began
                 self._wait(next_departure(took) - took)
             if given is None or self._stopping.is_set():

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from highstreet.audit.matchings import TABLE_PHASE
 from highstreet.cli import main
 from highstreet.client import round_log
 from highstreet.client.home import StoreHome
@@ -60,6 +61,17 @@ def test_what_left_can_be_held_against_what_was_received(
     out = capsys.readouterr().out
     assert all(f"SHA-256 of what left: {one}" in out for one in hashes)
     assert out.count("Noise inside: yes.") == 2
+
+
+def test_a_share_of_a_matchings_tables_is_not_said_to_hold_noise(
+    home: StoreHome, capsys: pytest.CaptureFixture[str]
+) -> None:
+    share = replace(SENT, step=Step.SUM_SHARE)
+    for phase in (TABLE_PHASE, "popularity"):
+        noted(lambda _, phase=phase: replace(share, phase=phase), home)(REQUEST)
+    assert [note.noise_inside for note in read_rounds(home)] == [False, True]
+    assert main(["store", "rounds", "--home", str(home.root)]) == 0
+    assert capsys.readouterr().out.count("Noise inside: yes.") == 1
 
 
 def test_lines_of_an_earlier_version_are_read(home: StoreHome) -> None:

@@ -21,6 +21,7 @@ from highstreet.protos.rounds_pb2 import REFUSAL_UNAVAILABLE, RoundReply, Signed
 from highstreet.protos.store_pb2 import AnswerRequest
 from highstreet.protos.store_pb2_grpc import StoreStub
 
+OF_CUSTOMERS = {Step.CONTRIBUTION, Step.BLINDED_LIST, Step.TABLE, Step.COUNTS}
 SENT = RoundAnswer(body=b"1234", step=Step.CONTRIBUTION, programme_id="p1", round=3)
 
 
@@ -154,10 +155,22 @@ def test_what_is_not_of_this_shops_customers_does_not_wait(tmp_path: Path, desk:
     time = Time()
     service = StoreService(desk.answer, ServiceStatus(), clock=time, wait=time.wait)
     with serve(service, tmp_path / "store.sock"):
-        for step in (Step.INSPECTION, Step.AGREEMENT, Step.SUM_SHARE, None):
+        for step in (*(set(Step) - OF_CUSTOMERS), None):
             desk.answer_with = replace(SENT, step=step)
             answer_through(tmp_path / "store.sock", b"x")
     assert time.now == 100.0
+
+
+@pytest.mark.parametrize("step", sorted(OF_CUSTOMERS))
+def test_what_is_computed_from_customers_leaves_at_a_public_time(
+    tmp_path: Path, desk: Desk, step: Step
+) -> None:
+    """A blinded list has the same length for every shop, but not the same work in it; nor has a table."""
+    time = Time()
+    desk.answer_with = replace(SENT, step=step)
+    with serve(StoreService(desk.answer, ServiceStatus(), clock=time, wait=time.wait), tmp_path / "s.sock"):
+        answer_through(tmp_path / "s.sock", b"x")
+    assert time.now == 101.0
 
 
 def test_another_message_cannot_tell_when_the_computing_was_over(tmp_path: Path, desk: Desk) -> None:
