@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from highstreet.models.state import SharedState
-from highstreet.server.database import transaction
+from highstreet.server.database import empty_log, transaction
 from highstreet.server.errors import DatabaseError
 
 __all__ = [
@@ -347,11 +347,12 @@ class Checkpoints:
         """Write the state after a round; from now on the programme goes on behind it.
 
         The stores' contributions and the committee's replies are dropped in the same step: only the sum is
-        kept. Refusals stay.
+        kept. Refusals stay. See `forget_dropped` for the bytes.
         """
         with transaction(self._connection):
             self._close(opened, state.to_bytes(), outcome)
             self._drop_contributions(opened.programme_id)
+        self.forget_dropped()
 
     def close_table(self, opened: OpenRound, outcome: Outcome) -> None:
         """Note how the sum of a matching's tables came about.
@@ -361,6 +362,14 @@ class Checkpoints:
         """
         with transaction(self._connection):
             self._close(opened, None, outcome)
+
+    def forget_dropped(self) -> bool:
+        """Leave no byte of dropped contributions in any file of coop.db; return whether that is done.
+
+        It is tried whenever something was dropped. After a crash in between, or where a reader was in the
+        way, whoever comes next tries again: a run when it goes on, `RunKeeper` when nothing runs.
+        """
+        return empty_log(self._connection)
 
     def _close(self, opened: OpenRound, state: bytes | None, outcome: Outcome) -> None:
         self._connection.execute(
@@ -399,3 +408,4 @@ class Checkpoints:
                 (state.value, reason, int(self._clock()), programme_id),
             )
             self._drop_contributions(programme_id)
+        self.forget_dropped()
