@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections import Counter
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 
 from highstreet.audit.canonical import Json, read_canonical
 from highstreet.audit.errors import RosterError
 from highstreet.audit.signing import DOCUMENT_LIMIT_BYTES
+from highstreet.audit.vouch_graph import Edge, vouch_graph
 
 __all__ = [
     "FORMAT_VERSION",
@@ -32,9 +32,6 @@ _COOP_ID = re.compile(r"[0-9a-f]{32}")
 _KEY = re.compile(r"[0-9a-f]{64}")
 _FIELDS = {"format_version", "coop_id", "number", "members"}
 _MEMBER_FIELDS = {"member_id", "name", "signing_public_key", "encryption_public_key", "joined_at"}
-
-#: A valid vouch as who gave it and for whom.
-Edge = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,10 +97,15 @@ class Roster:
     coop_id: str
     number: int
     members: tuple[Member, ...]
+    _by_id: Mapping[str, Member] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        by_id = {each.member_id: each for each in reversed(self.members)}
+        object.__setattr__(self, "_by_id", by_id)
 
     def member(self, member_id: str) -> Member | None:
         """Return the member of this id, None when there is none."""
-        return next((each for each in self.members if each.member_id == member_id), None)
+        return self._by_id.get(member_id)
 
 
 def read_roster(document: bytes) -> Roster:
@@ -164,24 +166,7 @@ def trusted_members(
         me: for whom; must be on the roster for anybody to count.
         colluders: c >= 0, members who may work with the coordinator.
     """
-    listed = frozenset(member_ids)
-    vouched_by: dict[str, list[str]] = {}
-    for voucher, subject in set(edges):
-        if voucher in listed and subject in listed and voucher != subject:
-            vouched_by.setdefault(voucher, []).append(subject)
-    counted: set[str] = set()
-    support: Counter[str] = Counter()
-    waiting = [me] if me in listed else []
-    while waiting:
-        member = waiting.pop()
-        if member in counted:
-            continue
-        counted.add(member)
-        for subject in vouched_by.get(member, ()):
-            support[subject] += 1
-            if member == me or support[subject] > colluders:
-                waiting.append(subject)
-    return frozenset(counted)
+    return vouch_graph(frozenset(edges)).counted(frozenset(member_ids), me=me, colluders=colluders)
 
 
 def as_seen(name: str) -> str:

@@ -34,6 +34,8 @@ _DIVISION_SLACK = 2.0**-20
 #: Relative amount by which the floating-point arithmetic of the grid step itself may be off; generous.
 _ARITHMETIC_SLACK = 2.0**-40
 _MAX_DIMENSION = 1 << 24
+#: Below this b a sum of shares need not be close to one discrete Gaussian; see `_least_log2_stddev`.
+_LEAST_LOG2_STDDEV = 2
 _MAX_NOISE_MULTIPLIER = 2.0**12
 
 
@@ -92,12 +94,13 @@ class DistributedMechanism:
     wraps around p = 2^31 - 1. Privacy does not depend on it.
 
     The grid. b is the smallest at which rounding costs at most 2^-9 of the clipping norm, and is such that
-    epsilon_extra of the departure stays below 2^-20. A fine grid leaves less room for the sum itself: where
-    a store would not have room for 4 clients_per_store customers that all contribute clipping_norm to one
-    coordinate, the grid is made coarser, so that rounding costs up to a quarter of the clipping norm, which
-    the noise makes up for; and beyond that the numbers are refused. Only +, -, *, / and square roots of
-    double precision, which IEEE 754 rounds correctly, and integers are used: every machine gets the same g, b
-    and largest_sum, bit for bit.
+    epsilon_extra of the departure stays below 2^-20: what has to be wide for that is the sum of the f - c
+    shares, not each of them, so many stores may add small shares. A fine grid leaves less room for the sum
+    itself: where a store would not have room for 4 clients_per_store customers that all contribute
+    clipping_norm to one coordinate, the grid is made coarser, so that rounding costs up to a quarter of the
+    clipping norm, which the noise makes up for; and beyond that the numbers are refused. Only +, -, *, / and
+    square roots of double precision, which IEEE 754 rounds correctly, and integers are used: every machine
+    gets the same g, b and largest_sum, bit for bit.
 
     Attributes:
         dimension: number of coordinates d.
@@ -255,7 +258,8 @@ class DistributedMechanism:
     def _finest_grid(self) -> _Grid:
         """Return the finest grid wanted, or the finest there is room for."""
         best = None
-        for b in range(_least_log2_stddev(self.dimension), MAX_LOG2_STDDEV + 1):
+        least = _least_log2_stddev(self.dimension, shares=self.floor - self.colluders)
+        for b in range(least, MAX_LOG2_STDDEV + 1):
             grid = self._grid(b)
             if grid is None:
                 continue
@@ -308,13 +312,17 @@ def _accounted_stddev(shares: int, b: int) -> float:
     return math.sqrt(shares * 4**b - 1 / 12)
 
 
-def _least_log2_stddev(dimension: int) -> int:
-    """Return the smallest b for which 4^(2b) >= 2^24 d.
+def _least_log2_stddev(dimension: int, *, shares: int) -> int:
+    """Return the smallest b >= 2 at which the variance v = shares 4^b of the sum has v^2 >= 2^24 d.
 
     Then 2 d eta < 2^-20 = EPSILON_EXTRA_LIMIT: up to d = 2^24 the comparison's u is below 12.1, so that
-    eta < 8 / 4^(2b).
+    eta - theta < 7.96 / v^2. From b = 2 on theta < 10 shares exp(-157), which is less than 1e-50 even for
+    2^30 shares and d = 2^24, while 0.04 / v^2 is left for it. See `discreteness`.
     """
-    return -(-(24 + dimension.bit_length()) // 4)
+    b = _LEAST_LOG2_STDDEV
+    while (shares << 2 * b) ** 2 < dimension << 24:
+        b += 1
+    return b
 
 
 def _centred(integers: NDArray[np.int64]) -> NDArray[np.int64]:

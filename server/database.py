@@ -11,7 +11,7 @@ from pathlib import Path
 from highstreet.files import DiskFullError, access_error
 from highstreet.server.errors import DatabaseError
 
-__all__ = ["connect", "transaction"]
+__all__ = ["connect", "empty_log", "transaction"]
 
 #: Each script runs once, in order; user_version counts those that ran. Never edit one, add one.
 _MIGRATIONS = (
@@ -200,7 +200,8 @@ def connect(path: Path, *, create: bool = False) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
-        # What is dropped (contributions of a closed round) is overwritten, not left in free pages.
+        # What is dropped (contributions of a closed round) is overwritten, not left in free pages; what is
+        # left of it in coop.db-wal is for `empty_log`.
         connection.execute("PRAGMA secure_delete=ON")
         _migrate(connection, path)
     except sqlite3.Error as error:
@@ -225,6 +226,23 @@ def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
         if isinstance(error, sqlite3.OperationalError):
             raise _as_ours(Path("coop.db"), error) from error
         raise
+
+
+def empty_log(connection: sqlite3.Connection) -> bool:
+    """Write all that was committed into coop.db and cut coop.db-wal to nothing; return whether it is done.
+
+    What was dropped before is then in neither file: pages it lay on are overwritten (secure_delete) and the
+    log that still held them is empty. Not done where another connection kept reading or writing all the time
+    that `connect` has SQLite wait; try again later.
+
+    Raises:
+        DatabaseError, DiskFullError: coop.db could not be written.
+    """
+    try:
+        busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    except sqlite3.OperationalError as error:
+        raise _as_ours(Path("coop.db"), error) from error
+    return not busy
 
 
 def _migrate(connection: sqlite3.Connection, path: Path) -> None:

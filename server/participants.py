@@ -6,6 +6,8 @@ import sqlite3
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from highstreet.audit.charter import Charter
 from highstreet.audit.roster import Member as RosterMember
 from highstreet.audit.roster import Roster, trusted_members
@@ -133,11 +135,13 @@ def largest_circle(counted: Mapping[str, Collection[str]]) -> tuple[str, ...]:
     """
     ordered = sorted(counted)
     number = {member_id: at for at, member_id in enumerate(ordered)}
-    mutual = [
-        sum(1 << number[other] for other in counted[me] if other != me and me in counted[other])
-        for me in ordered
-    ]
-    return tuple(ordered[at] for at in _bits(_largest_clique(mutual)))
+    counts = np.zeros((len(ordered), len(ordered)), dtype=bool)
+    for at, me in enumerate(ordered):
+        counts[at, [number[other] for other in counted[me]]] = True
+    np.fill_diagonal(counts, False)
+    mutual = np.packbits(counts & counts.T, axis=1, bitorder="little")
+    masks = [int.from_bytes(row.tobytes(), "little") for row in mutual]
+    return tuple(ordered[at] for at in _bits(_largest_clique(masks)))
 
 
 def _largest_clique(neighbours: Sequence[int]) -> int:

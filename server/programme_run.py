@@ -71,6 +71,7 @@ class ProgrammeRun:
         open round is asked with the same bytes.
         """
         book = Checkpoints(self.connection, clock=self.clock)
+        book.forget_dropped()  # by a run that was killed before it could
         try:
             self._refuse_other_charter()
             book.mark_running(self.programme.programme_id)

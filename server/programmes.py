@@ -13,6 +13,7 @@ from highstreet.audit.sums import refuse_impossible_sum
 from highstreet.server.database import transaction
 from highstreet.server.errors import ProgrammeRefusedError
 from highstreet.server.participants import current_participants
+from highstreet.server.period import refuse_overspending
 
 __all__ = [
     "Complaint",
@@ -150,7 +151,8 @@ def request_programme(
 
     Raises:
         ProgrammeRefusedError: one is under way, fewer members than the cohort floor count for each other,
-            their sums cannot be taken, or the day has not come yet.
+            their sums cannot be taken, the charter's epsilon for its period is used up, or the day has not
+            come yet.
     """
     today = now // _SECONDS_A_DAY
     day = today if before_day is None else before_day
@@ -169,6 +171,7 @@ def request_programme(
                 refuse_impossible_sum(phase, charter, participants=len(chosen.member_ids))
         except CharterError as error:
             raise ProgrammeRefusedError(error.what, next_step=error.next_step) from error
+        refuse_overspending(connection, charter, chosen.member_ids, today=today)
         programme_id = secrets.token_hex(8)
         connection.execute(
             "INSERT INTO programmes (programme_id, number, requested_at, state, charter_sha256, as_of_day)"

@@ -44,7 +44,7 @@ class RunKeeper:
 
     A ServerApp holds a lock file while it works. When the lock is free again and the programme is still
     active, the ServerApp has died, however it died, and the programme is submitted again. It goes on behind
-    its last closed round.
+    its last closed round. When nothing is active, what stores sent is seen to be gone from coop.db's files.
 
     Args:
         book: programmes and rounds.
@@ -74,6 +74,7 @@ class RunKeeper:
         self._again_at = 0.0
         self._closed = -1
         self._fruitless = 0
+        self._is_forgotten = False
 
     def tick(self) -> None:
         """Do what is due now.
@@ -87,7 +88,9 @@ class RunKeeper:
             self._programme, self._run = current, None
             self._closed, self._fruitless, self._again_at = -1, 0, 0.0
         if programme is None:
+            self._is_forgotten = self._is_forgotten or self._book.forget_dropped()
             return
+        self._is_forgotten = False
         if lock_held(self._lock):
             return
         if self._run is not None and not self._has_died(self._run):

@@ -85,6 +85,7 @@ class Problem(StrEnum):
     MISSING_PRODUCT = "no product code"
     MISSING_ORDER = "no order number"
     MISSING_CUSTOMER = "no customer number"
+    NO_EMAIL = "no e-mail address, by which Shopify's orders name a customer"
     MISSING_DATE = "no date"
     ODD_DATE = "a date that cannot be read"
     EARLY_DATE = "a date before 1980"
@@ -118,6 +119,7 @@ _TIDY = frozenset(
         Problem.NEGATIVE_QUANTITY,
         Problem.ZERO_QUANTITY,
         Problem.ODD_IDENTIFIER,
+        Problem.NO_EMAIL,
     }
 )
 

@@ -1,4 +1,11 @@
-"""Shopify's orders_export.csv: one row per line item, the order's own cells on its first row only."""
+"""Shopify's exports: orders_export.csv, one row per line item, and customers_export.csv.
+
+In both a customer is their e-mail address in small letters: it is all that the one has to name a customer by.
+
+Whether somebody accepts e-mail or SMS adverts is not read from either. It is no consent to suggestions,
+learning or matching; and for what it is about, offers by e-mail, a yes has no date here and might be older
+than a withdrawal, and a no is also written where nobody was ever asked.
+"""
 
 from __future__ import annotations
 
@@ -38,15 +45,13 @@ def _orders(columns: Columns, cells: CellReader) -> RowReader:
         if number != order or (named and named != customer) or (dated and dated != moment):
             # When its first row is refused, its further rows must not go to the customer of the order above.
             order = ""
-            # `Accepts Marketing` is consent to e-mail adverts only, and undated: it is not read at all.
             customer = cells.code(named, None)
             order, moment = number, dated
             is_sale = status(row).strip().casefold() not in _NOT_A_SALE and not cancelled(row).strip()
             if customer:
                 yield CustomerRecord(customer)
                 try:
-                    address = cells.identifier(IdentifierKind.EMAIL, customer)
-                    yield IdentifierRecord(customer, IdentifierKind.EMAIL.value, address)
+                    yield _matched_by(customer, cells)
                 except RowError as error:
                     odd = error
         if not is_sale:
@@ -67,7 +72,33 @@ def _orders(columns: Columns, cells: CellReader) -> RowReader:
     return read
 
 
+def _customers(columns: Columns, cells: CellReader) -> RowReader:
+    email = columns.cell("email")
+
+    def read(row: list[str]) -> Iterator[Record]:
+        customer = cells.code(email(row).strip().casefold(), Problem.NO_EMAIL)
+        yield CustomerRecord(customer)
+        yield _matched_by(customer, cells)
+
+    return read
+
+
+def _matched_by(customer: str, cells: CellReader) -> IdentifierRecord:
+    return IdentifierRecord(
+        customer, IdentifierKind.EMAIL.value, cells.identifier(IdentifierKind.EMAIL, customer)
+    )
+
+
 PROFILES = (
+    Profile(
+        name="shopify-customers",
+        plain_words="a Shopify customers export (what it says of adverts is no answer to any question here "
+        "and is not read)",
+        subject=Subject.CUSTOMERS,
+        required=frozenset({"email", "total spent", "total orders"}),
+        optional=frozenset(),
+        reader=_customers,
+    ),
     Profile(
         name="shopify-orders",
         plain_words="a Shopify orders export",

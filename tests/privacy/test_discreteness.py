@@ -40,7 +40,7 @@ def log_ratios(pmf, variance, reach):
     return np.array([float(mpmath.log(pmf[centre + k] / rounded(k))) for k in range(reach + 1)])
 
 
-@pytest.mark.parametrize(("b", "shares"), [(2, 1), (2, 3), (3, 1), (3, 2), (5, 1)])
+@pytest.mark.parametrize(("b", "shares"), [(2, 1), (2, 3), (2, 5), (3, 1), (3, 2), (5, 1)])
 def test_the_log_ratio_to_a_rounded_normal_is_within_the_bound(b, shares):
     with mpmath.workdps(60):
         variance = mpmath.mpf(shares * 4**b)

@@ -15,7 +15,7 @@ from scipy.stats import norm
 from highstreet.privacy import shared_noise
 from highstreet.privacy.accountant import epsilon as accounted_epsilon
 from highstreet.privacy.discrete_gaussian import discrete_gaussians
-from highstreet.privacy.discreteness import EPSILON_EXTRA_LIMIT
+from highstreet.privacy.discreteness import EPSILON_EXTRA_LIMIT, departure
 from highstreet.privacy.errors import (
     InvalidReleaseError,
     InvalidRowsError,
@@ -110,6 +110,77 @@ def test_the_grid_is_the_finest_wanted_and_coarser_only_for_want_of_room():
     assert crowded.share_log2_stddev < roomy.share_log2_stddev
     finer = crowded._grid(crowded.share_log2_stddev + 1)
     assert finer.capacity_customers < 4 * 2000 <= crowded.capacity_customers
+
+
+def sound_exponents(built_with):
+    """Every b with room, cheap rounding and half the departure allowed, from the statements themselves."""
+    honest = built_with["floor"] - built_with["colluders"]
+    d, stores = built_with["dimension"], built_with["stores"]
+    rounding = built_with["shops_per_person"] * math.sqrt(d)
+    found = []
+    for b in range(2, 25):
+        room = math.sqrt(honest * 4.0**b - 1 / 12) / built_with["noise_multiplier"] - rounding
+        noise_room = math.sqrt(2 * stores * 4.0**b * (42 + d.bit_length()) * math.log(2))
+        sound = (
+            rounding <= 0.2499 * room
+            and (HALF - noise_room) / stores / room > 4.0001 * built_with["clients_per_store"] + 1
+            and departure(dimension=d, shares=honest, log2_stddev=b).epsilon_extra < EPSILON_EXTRA_LIMIT / 2
+        )
+        if sound:
+            found.append(b)
+    return found
+
+
+@settings(max_examples=500, deadline=None)
+@given(
+    st.sampled_from([1, 26, 351, 11_325, 77_834, 1 << 24]),
+    st.floats(0.05, 150.0),
+    st.integers(3, 1024),
+    st.floats(0.02, 1.0),
+    st.integers(0, 3),
+    st.integers(1, 20),
+    st.integers(1, 3000),
+)
+def test_numbers_are_refused_only_where_no_width_of_a_share_is_sound(
+    dimension, multiplier, stores, share, colluders, shops, clients
+):
+    floor = max(colluders + 1, math.ceil(share * stores))
+    assume(floor <= stores)
+    numbers = {
+        "dimension": dimension,
+        "clipping_norm": 1.0,
+        "noise_multiplier": multiplier,
+        "floor": floor,
+        "colluders": colluders,
+        "stores": stores,
+        "clients_per_store": clients,
+        "shops_per_person": min(shops, stores),
+    }
+    sound = sound_exponents(numbers)
+    try:
+        built = DistributedMechanism(**numbers)
+    except InvalidReleaseError:
+        assert not sound
+        return
+    assert built.departure.epsilon_extra < EPSILON_EXTRA_LIMIT
+
+
+def test_two_hundred_stores_sum_popularity_with_little_noise_in_small_shares():
+    """At epsilon 8; shares as wide as one store alone would need left no room for it."""
+    numbers = {
+        "dimension": 77_834,
+        "clipping_norm": 1.0,
+        "noise_multiplier": 1.1,
+        "stores": 200,
+        "clients_per_store": 75,
+    }
+    crowded = DistributedMechanism(floor=120, colluders=3, **numbers)
+    assert crowded.departure.epsilon_extra < EPSILON_EXTRA_LIMIT
+    alone = departure(dimension=77_834, shares=1, log2_stddev=crowded.share_log2_stddev)
+    assert alone.epsilon_extra > EPSILON_EXTRA_LIMIT
+    # The twin: a grid on which a share alone is wide enough has no room for four times the customers.
+    assert departure(dimension=77_834, shares=1, log2_stddev=11).epsilon_extra < EPSILON_EXTRA_LIMIT
+    assert crowded._grid(11).capacity_customers < 4 * 75
 
 
 def test_a_sum_there_is_no_room_for_is_refused_with_what_to_do():
@@ -472,6 +543,52 @@ def test_the_exact_privacy_profile_agrees_with_the_accountant(noise_multiplier, 
     assert exact >= 0.99 * accounted
     # The twin: one share withheld more than promised for is seen.
     assert exact_epsilon(honest_pmf(built, shares - 1), shift, delta) > 1.05 * accounted
+
+
+def crowded():
+    """As many small shares as are added, on the coarsest grid that the departure allows."""
+    return DistributedMechanism(
+        dimension=1,
+        clipping_norm=1.0,
+        noise_multiplier=1.0,
+        floor=120,
+        colluders=3,
+        stores=200,
+        clients_per_store=15_000,
+    )
+
+
+@pytest.mark.parametrize("delta", [1e-5, 1e-8])
+def test_the_exact_privacy_profile_of_many_small_shares_agrees_too(delta):
+    built = crowded()
+    assert built.share_log2_stddev == 3  # a share of stddev 8; alone it would depart 117^2 times as far
+    pmf = honest_pmf(built, 117)
+    shift = math.floor(built.sensitivity)
+    accounted = accounted_epsilon([built.release()], delta=delta)
+    assert exact_epsilon(pmf, shift, delta) <= (accounted + built.departure.epsilon_extra) * (1 + 1e-6)
+    assert exact_epsilon(pmf, shift, delta) >= 0.98 * accounted  # the integer shift is up to 1/87 short
+    # The twin: a tenth of the shares withheld is seen.
+    assert exact_epsilon(honest_pmf(built, 105), shift, delta) > 1.03 * accounted
+
+
+def test_many_small_shares_as_stores_draw_them_carry_the_noise_promised():
+    """The statistics of what 117 honest stores send, all with sums of zero."""
+    built = DistributedMechanism(
+        dimension=2000,
+        clipping_norm=1.0,
+        noise_multiplier=1.0,
+        floor=120,
+        colluders=3,
+        stores=200,
+        clients_per_store=1000,
+    )
+    total = sum(built.share(np.zeros(2000), source=SeededNoise(seed)) for seed in range(117))
+    promised = built.noise_multiplier * built.sensitivity
+    tolerance = 5 / math.sqrt(2 * 2000)  # five standard errors of the ratio of stddevs
+    assert abs(total.std() / promised - 1) < tolerance
+    assert abs(total.mean()) < 5 * promised / math.sqrt(2000)
+    fewer = sum(built.share(np.zeros(2000), source=SeededNoise(seed)) for seed in range(80))
+    assert abs(fewer.std() / promised - 1) > tolerance  # the twin: a third of the shares withheld
 
 
 def test_renyi_divergences_stay_below_those_of_the_gaussian():
