@@ -10,10 +10,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from highstreet.privacy.secure_sum.contribution import Header, OpenedContribution, read_header
 from highstreet.privacy.secure_sum.errors import InvalidRoundError, SumRefusal, SumRefusedError
+from highstreet.privacy.secure_sum.field import Buffer
 from highstreet.privacy.secure_sum.limits import SUM_REQUEST_LIMIT_BYTES
 from highstreet.privacy.secure_sum.round_context import RoundContext
-from highstreet.privacy.secure_sum.set_messages import SetMessage
+from highstreet.privacy.secure_sum.set_messages import BOX, ENTRIES, SetMessage
 from highstreet.privacy.secure_sum.signatures import Signed, is_signed_by, sign
+from highstreet.privacy.secure_sum.wire import element
 from highstreet.protos.secure_sum_pb2 import (
     SumAgreementRequest,
     SumEntry,
@@ -24,11 +26,11 @@ from highstreet.protos.secure_sum_pb2 import (
 
 __all__ = [
     "AnnouncedSet",
-    "add_boxes",
     "announce_to",
     "announcement",
     "read_announced_set",
     "set_sha256",
+    "with_boxes",
 ]
 
 
@@ -71,14 +73,23 @@ def announce_to(
     return sign(kind, announcement(context.request_sha256, member_id, set_hash), key)
 
 
-def add_boxes(
+def with_boxes(
     message: SumInspectionRequest | SumRequest,
     contributions: Iterable[OpenedContribution],
     *,
     context: RoundContext,
     position: int,
-) -> None:
-    """Put the contributions into a request, each with its box for one position.
+) -> bytes:
+    """Return a request with the contributions in it, each with its box for one position.
+
+    These are the bytes that the library of messages would make; joined here, as it copies each box several
+    times.
+
+    Args:
+        message: all of the request but the entries.
+        contributions: what goes in.
+        context: the round.
+        position: of the member that is asked.
 
     Raises:
         InvalidRoundError: they are over the limit of a request.
@@ -86,8 +97,17 @@ def add_boxes(
     listed = list(contributions)
     if len(listed) * context.box_bytes(position) > SUM_REQUEST_LIMIT_BYTES:
         raise InvalidRoundError("The boxes of the set are over the limit of a request.")
+    others = message.SerializeToString(deterministic=True)
+    first = type(message)(
+        format_version=message.format_version,
+        request_sha256=message.request_sha256,
+        member_id=message.member_id,
+    ).SerializeToString(deterministic=True)
+    pieces: list[Buffer] = [first]
     for each in listed:
-        message.entries.add(header=each.header_bytes, signature=each.signature, box=each.boxes[position - 1])
+        signed = SumEntry(header=each.header_bytes, signature=each.signature).SerializeToString()
+        pieces += element(ENTRIES, signed, *element(BOX, each.boxes[position - 1]))
+    return b"".join((*pieces, others[len(first) :]))  # fields are in the order of their numbers
 
 
 def read_announced_set(message: SetMessage, context: RoundContext, member_id: str) -> AnnouncedSet:

@@ -19,8 +19,7 @@ from highstreet.privacy.secure_sum.errors import (
     SumRefusal,
     SumRefusedError,
 )
-from highstreet.privacy.secure_sum.field import encode, to_bytes
-from highstreet.privacy.secure_sum.keystream import expand_seed
+from highstreet.privacy.secure_sum.field import Buffer, bytes_of
 from highstreet.privacy.secure_sum.limits import (
     CONTRIBUTION_LIMIT_BYTES,
     FORMAT_VERSION,
@@ -32,9 +31,9 @@ from highstreet.privacy.secure_sum.limits import (
 )
 from highstreet.privacy.secure_sum.round_context import RoundContext
 from highstreet.privacy.secure_sum.sealing import BoxLabel, is_low_order, seal
-from highstreet.privacy.secure_sum.shamir import complete_shares
+from highstreet.privacy.secure_sum.shamir import complete_seeded_shares
 from highstreet.privacy.secure_sum.signatures import Signed, is_signed_by, sign
-from highstreet.privacy.secure_sum.wire import refuse_many_fields
+from highstreet.privacy.secure_sum.wire import element, take_elements
 from highstreet.protos.secure_sum_pb2 import Contribution, ContributionHeader
 
 __all__ = [
@@ -46,8 +45,8 @@ __all__ = [
     "read_header",
 ]
 
-#: Fields of a contribution besides its boxes.
-_OWN_FIELDS = 2
+#: Fields of a contribution besides its boxes, and the number of those.
+_OWN_FIELDS, _BOXES = 2, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +93,7 @@ class Header:
             header_fixed=self.fixed,
         )
 
-    def check_box(self, box: bytes, context: RoundContext, position: int) -> None:
+    def check_box(self, box: Buffer, context: RoundContext, position: int) -> None:
         """Return only when this is the box the contributor signed for that position.
 
         Raises:
@@ -114,13 +113,13 @@ class OpenedContribution:
         header: checked.
         header_bytes: as signed.
         signature: the contributor's.
-        boxes: at positions 1 .. m, each with the digest the header gives.
+        boxes: at positions 1 .. m, each with the digest the header gives; views of the contribution.
     """
 
     header: Header
     header_bytes: bytes
     signature: bytes
-    boxes: tuple[bytes, ...] = field(repr=False)
+    boxes: tuple[Buffer, ...] = field(repr=False)
 
 
 def contribute(
@@ -153,11 +152,9 @@ def contribute(
         raise InvalidVectorError(
             f"The round sums vectors of shape ({context.dimension},), not {integers.shape}."
         )
-    secret = encode(integers)
     ephemeral_key = X25519PrivateKey.from_private_bytes(_drawn(entropy, KEY_BYTES))
     seeds = [_drawn(entropy, SEED_BYTES) for _ in range(context.committee.threshold - 1)]
-    chosen = [expand_seed(seed, context.dimension) for seed in seeds]
-    computed = complete_shares(secret, chosen, shares=len(context.committee.members))
+    computed = complete_seeded_shares(integers, seeds, shares=len(context.committee.members))
     message = ContributionHeader(
         format_version=FORMAT_VERSION,
         coop_id=context.coop_id,
@@ -167,13 +164,13 @@ def contribute(
         dimension=context.dimension,
         ephemeral_public_key=ephemeral_key.public_key().public_bytes_raw(),
     )
-    boxes = _sealed(context, message, ephemeral_key, [*seeds, *map(to_bytes, computed)])
+    boxes = _sealed(context, message, ephemeral_key, [*seeds, *map(bytes_of, computed)])
     message.box_sha256.extend(hashlib.sha256(box).digest() for box in boxes)
     header = message.SerializeToString(deterministic=True)
-    contribution = Contribution(
-        header=header, signature=sign(Signed.CONTRIBUTION, header, signing_key), boxes=boxes
-    )
-    return MadeContribution(contribution.SerializeToString(), hashlib.sha256(header).digest())
+    signed = Contribution(header=header, signature=sign(Signed.CONTRIBUTION, header, signing_key))
+    elements = (piece for box in boxes for piece in element(_BOXES, box))
+    body = b"".join((signed.SerializeToString(), *elements))
+    return MadeContribution(body, hashlib.sha256(header).digest())
 
 
 def open_contribution(body: bytes, context: RoundContext) -> OpenedContribution:
@@ -184,21 +181,21 @@ def open_contribution(body: bytes, context: RoundContext) -> OpenedContribution:
     """
     if len(body) > CONTRIBUTION_LIMIT_BYTES:
         raise SumRefusedError(SumRefusal.UNREADABLE)
-    refuse_many_fields(body, at_most=_OWN_FIELDS + MAX_COMMITTEE)
+    boxes, rest = take_elements(body, _BOXES, at_most=_OWN_FIELDS + MAX_COMMITTEE)
     try:
-        message = Contribution.FromString(body)
+        message = Contribution.FromString(rest)
     except DecodeError:
         raise SumRefusedError(SumRefusal.UNREADABLE) from None
     header = read_header(message.header, message.signature, context)
-    if len(message.boxes) != len(context.committee.members):
+    if len(boxes) != len(context.committee.members):
         raise SumRefusedError(SumRefusal.BOX_COUNT)
-    for position, box in enumerate(message.boxes, start=1):
+    for position, box in enumerate(boxes, start=1):
         header.check_box(box, context, position)
     return OpenedContribution(
         header=header,
         header_bytes=message.header,
         signature=message.signature,
-        boxes=tuple(message.boxes),
+        boxes=tuple(boxes),
     )
 
 
@@ -263,7 +260,7 @@ def _sealed(
     context: RoundContext,
     message: ContributionHeader,
     ephemeral_key: X25519PrivateKey,
-    shares: Sequence[bytes],
+    shares: Sequence[Buffer],
 ) -> list[bytes]:
     header = Header(
         contributor_id=message.contributor_id,

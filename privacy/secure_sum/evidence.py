@@ -126,12 +126,12 @@ def _read_answers(
     """Return the share of each position that answered for the set."""
     shares: dict[int, FieldVector] = {}
     for each in answers:
-        message, position = read_answer(each.SerializeToString(deterministic=True), context)
-        if message.WhichOneof("outcome") != "values" or message.set_sha256 != announced:
+        answer = read_answer(each.SerializeToString(deterministic=True), context)
+        if answer.refusal is not None or answer.set_sha256 != announced:
             raise SumRefusedError(SumRefusal.OTHER_SET)
-        if position in shares:
+        if answer.position in shares:
             raise SumRefusedError(SumRefusal.REPEATED_ANSWER)
-        if len(message.values) != 4 * context.dimension:
+        if len(answer.values) != 4 * context.dimension:
             raise SumRefusedError(SumRefusal.ANSWER_SIZE)
-        shares[position] = from_bytes(message.values, dimension=context.dimension)
+        shares[answer.position] = from_bytes(answer.values, dimension=context.dimension)
     return shares

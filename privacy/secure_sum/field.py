@@ -6,7 +6,8 @@ enumerate. It must be a prime of at most 31 bits.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,13 +17,17 @@ from highstreet.privacy.secure_sum.errors import InvalidVectorError, SumRefusal,
 __all__ = [
     "HALF",
     "MODULUS",
+    "PART",
+    "Buffer",
     "FieldVector",
+    "add",
+    "bytes_of",
     "centre",
-    "combine",
     "encode",
     "from_bytes",
     "lagrange_coefficients",
-    "lies_on_combination",
+    "parts",
+    "subtract",
     "to_bytes",
 ]
 
@@ -32,8 +37,19 @@ FieldVector = NDArray[np.uint32]
 MODULUS = (1 << 31) - 1
 #: Largest size of a centred value: the vectors summed are in -HALF .. HALF, and so is the sum.
 HALF = (MODULUS - 1) // 2
-#: Coordinates worked on at a time, so that temporary arrays stay in the processor's cache.
-_CHUNK = 1 << 15
+#: Coordinates worked on at a time, so that what lies between two steps stays in the processor's cache.
+PART = 1 << 16
+#: What a vector is read from; a view of a message saves a copy of megabytes.
+Buffer: TypeAlias = bytes | memoryview
+
+
+def parts(dimension: int) -> list[slice]:
+    """Return slices of at most PART coordinates that cover 0 .. dimension - 1.
+
+    >>> parts(PART + 1)
+    [slice(0, 65536, None), slice(65536, 65537, None)]
+    """
+    return [slice(start, min(start + PART, dimension)) for start in range(0, dimension, PART)]
 
 
 def encode(integers: NDArray[np.int64]) -> FieldVector:
@@ -53,7 +69,11 @@ def encode(integers: NDArray[np.int64]) -> FieldVector:
             "A vector to be summed holds a value outside the field; nothing was shared.",
             next_step="Limit the values before they are shared.",
         )
-    return np.where(integers < 0, integers + MODULUS, integers).astype(np.uint32)
+    wrapped = integers.astype(np.uint32)
+    encoded: FieldVector = np.minimum(
+        wrapped, wrapped + np.uint32(MODULUS)
+    )  # negative: 2^32 too much, undone
+    return encoded
 
 
 def centre(vector: FieldVector) -> NDArray[np.int64]:
@@ -63,7 +83,34 @@ def centre(vector: FieldVector) -> NDArray[np.int64]:
     [1073741823, -1073741823, 0]
     """
     wide = vector.astype(np.int64)
-    return np.where(wide > HALF, wide - MODULUS, wide)
+    wide -= (vector > HALF) * np.int64(MODULUS)
+    return wide
+
+
+def add(
+    first: FieldVector, second: FieldVector, *, out: FieldVector, spare: FieldVector, modulus: int = MODULUS
+) -> None:
+    """Write the sum to `out`, which may be one of the two; no step depends on a value.
+
+    Args:
+        first: shape (d,), values below the modulus.
+        second: the same.
+        out: shape (d,).
+        spare: shape (d,), none of the others; overwritten.
+        modulus: the prime.
+    """
+    np.add(first, second, out=out)
+    np.subtract(out, np.uint32(modulus), out=spare)
+    np.minimum(out, spare, out=out)  # p less than a sum below p wraps around to something large
+
+
+def subtract(
+    first: FieldVector, second: FieldVector, *, out: FieldVector, spare: FieldVector, modulus: int = MODULUS
+) -> None:
+    """Write the difference to `out`; see `add`."""
+    np.subtract(first, second, out=out)
+    np.add(out, np.uint32(modulus), out=spare)
+    np.minimum(out, spare, out=out)  # a negative one wrapped around to something large, and p more wraps back
 
 
 def to_bytes(vector: FieldVector) -> bytes:
@@ -71,8 +118,13 @@ def to_bytes(vector: FieldVector) -> bytes:
     return vector.astype("<u4", copy=False).tobytes()
 
 
-def from_bytes(data: bytes, *, dimension: int) -> FieldVector:
-    """Read what `to_bytes` wrote.
+def bytes_of(vector: FieldVector) -> memoryview:
+    """Return what `to_bytes` does, for a vector in one piece; no copy where the machine is little-endian."""
+    return vector.astype("<u4", copy=False).view(np.uint8).data
+
+
+def from_bytes(data: Buffer, *, dimension: int) -> FieldVector:
+    """Read what `to_bytes` wrote; what comes back is a view of it.
 
     Raises:
         SumRefusedError: BOX_SIZE for another length, SHARE_RANGE for a value of p or more.
@@ -105,47 +157,3 @@ def lagrange_coefficients(points: Sequence[int], *, at: int, modulus: int = MODU
                 below = below * (point - other) % modulus
         coefficients.append(above * pow(below, -1, modulus) % modulus)
     return tuple(coefficients)
-
-
-def combine(
-    coefficients: Sequence[int], vectors: Sequence[FieldVector], *, modulus: int = MODULUS
-) -> FieldVector:
-    """Return the sum of coefficients[k] * vectors[k], coordinate by coordinate, in the field.
-
-    Args:
-        coefficients: at least one, each in 0 .. modulus - 1.
-        vectors: as many, all of shape (d,), values below the modulus.
-        modulus: the prime.
-    """
-    combined = np.empty(len(vectors[0]), dtype=np.uint32)
-    for where, part in _combined_parts(coefficients, vectors, modulus):
-        combined[where] = part
-    return combined
-
-
-def lies_on_combination(
-    vector: FieldVector,
-    coefficients: Sequence[int],
-    vectors: Sequence[FieldVector],
-    *,
-    modulus: int = MODULUS,
-) -> bool:
-    """Say whether a vector equals the combination; see `combine`. Stops at the first part that differs."""
-    parts = _combined_parts(coefficients, vectors, modulus)
-    return all(bool((vector[where] == part).all()) for where, part in parts)
-
-
-def _combined_parts(
-    coefficients: Sequence[int], vectors: Sequence[FieldVector], modulus: int
-) -> Iterator[tuple[slice, NDArray[np.uint64]]]:
-    """Give the combination part by part. Products are added up unreduced as long as 64 bits hold them."""
-    at_once = (2**64 - 1) // (modulus - 1) ** 2 - 1  # one place is kept for the reduced total so far
-    terms = list(zip(coefficients, vectors, strict=True))
-    for start in range(0, len(vectors[0]), _CHUNK):
-        where = slice(start, min(start + _CHUNK, len(vectors[0])))
-        total = np.zeros(where.stop - start, dtype=np.uint64)
-        for first in range(0, len(terms), at_once):
-            for coefficient, vector in terms[first : first + at_once]:
-                total += vector[where] * np.uint64(coefficient)
-            total %= np.uint64(modulus)
-        yield where, total

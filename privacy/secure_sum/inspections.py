@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from highstreet.privacy.secure_sum.announced_set import add_boxes, announce_to, set_sha256
+from highstreet.privacy.secure_sum.announced_set import announce_to, set_sha256, with_boxes
 from highstreet.privacy.secure_sum.answer import GivenReply
 from highstreet.privacy.secure_sum.contribution import OpenedContribution
 from highstreet.privacy.secure_sum.errors import InvalidRoundError, SumRefusal, SumRefusedError
@@ -73,8 +73,7 @@ class Inspections:
                 key=self._signing_key,
             ),
         )
-        add_boxes(request, self._contributions.values(), context=self._context, position=position)
-        return request.SerializeToString()
+        return with_boxes(request, self._contributions.values(), context=self._context, position=position)
 
     def add(self, body: bytes) -> GivenReply:
         """Take in a committee member's findings or its refusal; the first findings of a member stand.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
@@ -15,16 +15,23 @@ from highstreet.privacy.secure_sum.announced_set import AnnouncedSet, read_annou
 from highstreet.privacy.secure_sum.answer import signed_answer, signed_refusal
 from highstreet.privacy.secure_sum.contribution import Header
 from highstreet.privacy.secure_sum.errors import InvalidRoundError, SumRefusal, SumRefusedError
-from highstreet.privacy.secure_sum.field import MODULUS, FieldVector, from_bytes, to_bytes
+from highstreet.privacy.secure_sum.field import (
+    PART,
+    Buffer,
+    FieldVector,
+    add,
+    bytes_of,
+    from_bytes,
+    parts,
+)
 from highstreet.privacy.secure_sum.inspection import signed_inspection
-from highstreet.privacy.secure_sum.keystream import expand_seed
+from highstreet.privacy.secure_sum.keystream import SeededVector
 from highstreet.privacy.secure_sum.limits import HASH_BYTES
 from highstreet.privacy.secure_sum.round_context import RoundContext
 from highstreet.privacy.secure_sum.sealing import open_box
 from highstreet.privacy.secure_sum.set_messages import SetMessage, read_set_message
 from highstreet.protos.secure_sum_pb2 import (
     SumAgreementRequest,
-    SumEntry,
     SumInspectionRequest,
     SumRequest,
 )
@@ -108,12 +115,12 @@ class CommitteeSeat:
             InvalidRoundError: the keys are not this member's.
         """
         self._check_keys(keys)
-        message = read_set_message(inspection_request, SumInspectionRequest)
-        shown = self._sound_set(message)
+        read = read_set_message(inspection_request, SumInspectionRequest)
+        shown = self._sound_set(read.message)
         bad = [
             header.sha256
-            for entry, header in zip(message.entries, shown.headers, strict=True)
-            if not self._is_usable(entry, header, keys.encryption)
+            for box, header in zip(read.boxes, shown.headers, strict=True)
+            if not self._is_usable(box, header, keys.encryption)
         ]
         return signed_inspection(self.context, self.member_id, keys.signing, (shown.sha256, bad))
 
@@ -134,7 +141,7 @@ class CommitteeSeat:
             InvalidRoundError: the keys are not this member's.
         """
         self._check_keys(keys)
-        announced = self._checked_set(read_set_message(agreement_request, SumAgreementRequest))
+        announced = self._checked_set(read_set_message(agreement_request, SumAgreementRequest).message)
         body = signed_agreement(self.context, self.member_id, keys.signing, announced.sha256)
         return PreparedReply(seat=replace(self, agreed_set_sha256=announced.sha256), _body=body)
 
@@ -155,16 +162,16 @@ class CommitteeSeat:
             InvalidRoundError: the keys are not this member's.
         """
         self._check_keys(keys)
-        message = read_set_message(sum_request, SumRequest)
-        announced = self._checked_set(message)
-        check_agreements(message.agreements, self.context, announced_sha256=announced.sha256)
-        total = self._summed_shares(message, announced, keys.encryption)
+        read = read_set_message(sum_request, SumRequest)
+        announced = self._checked_set(read.message)
+        check_agreements(read.message.agreements, self.context, announced_sha256=announced.sha256)
+        total = self._summed_shares(read.boxes, announced, keys.encryption)
         body = signed_answer(
             self.context,
             self.member_id,
             keys.signing,
             set_sha256=announced.sha256,
-            values=to_bytes(total),
+            values=bytes_of(total),
         )
         return PreparedReply(seat=replace(self, agreed_set_sha256=announced.sha256), _body=body)
 
@@ -207,9 +214,9 @@ class CommitteeSeat:
                 raise SumRefusedError(SumRefusal.OWN_CONTRIBUTION)
         return shown
 
-    def _is_usable(self, entry: SumEntry, header: Header, encryption_key: X25519PrivateKey) -> bool:
+    def _is_usable(self, box: Buffer, header: Header, encryption_key: X25519PrivateKey) -> bool:
         try:
-            opened = self._opened(entry, header, encryption_key)
+            opened = self._opened(box, header, encryption_key)
             if self.position >= self.context.committee.threshold:  # any 32 bytes are a seed
                 from_bytes(opened, dimension=self.context.dimension)
         except SumRefusedError as error:
@@ -218,24 +225,32 @@ class CommitteeSeat:
             return False
         return True
 
-    def _opened(self, entry: SumEntry, header: Header, encryption_key: X25519PrivateKey) -> bytes:
+    def _opened(self, box: Buffer, header: Header, encryption_key: X25519PrivateKey) -> bytes:
         """Return what is in a box, which is the one its contributor signed."""
-        header.check_box(entry.box, self.context, self.position)
+        header.check_box(box, self.context, self.position)
         label = header.box_label(self.context, self.position)
-        return open_box(entry.box, label, member_key=encryption_key)
+        return open_box(box, label, member_key=encryption_key)
 
     def _summed_shares(
-        self, message: SumRequest, announced: AnnouncedSet, encryption_key: X25519PrivateKey
+        self, boxes: Sequence[Buffer], announced: AnnouncedSet, encryption_key: X25519PrivateKey
     ) -> FieldVector:
         """Open the boxes one after the other; at no time is more than one share in memory."""
-        total = np.zeros(self.context.dimension, dtype=np.uint64)  # 1,024 values below 2^31 fit
-        for entry, header in zip(message.entries, announced.headers, strict=True):
-            share = self._opened(entry, header, encryption_key)
-            if self.position < self.context.committee.threshold:
-                total += expand_seed(share, self.context.dimension)
-            else:
-                total += from_bytes(share, dimension=self.context.dimension)
-        return (total % np.uint64(MODULUS)).astype(np.uint32)
+        dimension = self.context.dimension
+        total = np.zeros(dimension, dtype=np.uint32)
+        read, spare = np.empty((2, min(PART, dimension)), dtype=np.uint32)
+        for box, header in zip(boxes, announced.headers, strict=True):
+            share = self._opened(box, header, encryption_key)
+            is_seed = self.position < self.context.committee.threshold
+            vector = SeededVector(share) if is_seed else from_bytes(share, dimension=dimension)
+            for where in parts(dimension):
+                part = total[where]
+                if isinstance(vector, SeededVector):
+                    addend = read[: len(part)]
+                    vector.read_into(addend)
+                else:
+                    addend = vector[where]
+                add(part, addend, out=part, spare=spare[: len(part)])
+        return total
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from numpy.typing import NDArray
 
 from highstreet.privacy.secure_sum.agreement import Agreement, open_agreement
-from highstreet.privacy.secure_sum.announced_set import add_boxes, announce_to, set_sha256
+from highstreet.privacy.secure_sum.announced_set import announce_to, set_sha256, with_boxes
 from highstreet.privacy.secure_sum.answer import GivenReply, read_answer
 from highstreet.privacy.secure_sum.contribution import OpenedContribution, open_contribution
 from highstreet.privacy.secure_sum.errors import (
@@ -225,10 +225,9 @@ class Opening:
             signature=self._announcement(Signed.SUM_REQUEST, member_id),
         )
         chosen = (self._contributions[contributor] for contributor in announced)
-        add_boxes(request, chosen, context=self._context, position=position)
         for agreement in list(self._agreements.values())[: self._context.committee.threshold]:
             request.agreements.add(agreement=agreement.content, signature=agreement.signature)
-        return request.SerializeToString()
+        return with_boxes(request, chosen, context=self._context, position=position)
 
     def missing_beyond(self, surplus: int) -> int:
         """How many answers are missing before there are so many beyond the threshold."""
@@ -254,21 +253,20 @@ class Opening:
         """
         self._agreed_set()
         announced = self.set_sha256
-        message, position = read_answer(body, self._context)
-        if message.WhichOneof("outcome") == "refusal":
-            code = SumRefusal.received(message.refusal)
-            if position not in self._answers:
-                self._refusals[message.member_id] = code
-            return GivenReply(message.member_id, code)
-        if message.set_sha256 != announced:
+        answer = read_answer(body, self._context)
+        if answer.refusal is not None:
+            if answer.position not in self._answers:
+                self._refusals[answer.member_id] = answer.refusal
+            return GivenReply(answer.member_id, answer.refusal)
+        if answer.set_sha256 != announced:
             raise SumRefusedError(SumRefusal.OTHER_SET)
-        if len(message.values) != 4 * self._context.dimension:
+        if len(answer.values) != 4 * self._context.dimension:
             raise SumRefusedError(SumRefusal.ANSWER_SIZE)
-        share = from_bytes(message.values, dimension=self._context.dimension)
-        if not np.array_equal(self._answers.setdefault(position, share), share):
+        share = from_bytes(answer.values, dimension=self._context.dimension)
+        if not np.array_equal(self._answers.setdefault(answer.position, share), share):
             raise SumRefusedError(SumRefusal.REPEATED_ANSWER)
-        self._refusals.pop(message.member_id, None)
-        return GivenReply(message.member_id, None)
+        self._refusals.pop(answer.member_id, None)
+        return GivenReply(answer.member_id, None)
 
     def open(self) -> OpenedSum:
         """Open the sum from the answers given so far; more answers may be added and it be opened again.

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from highstreet.privacy.secure_sum.errors import SumRefusal, SumRefusedError
+from highstreet.privacy.secure_sum.field import Buffer
 
 __all__ = ["OVERHEAD_BYTES", "BoxLabel", "is_low_order", "open_box", "seal"]
 
@@ -45,7 +46,7 @@ class BoxLabel:
     header_fixed: bytes
 
 
-def seal(share: bytes, label: BoxLabel, *, ephemeral_key: X25519PrivateKey) -> bytes:
+def seal(share: Buffer, label: BoxLabel, *, ephemeral_key: X25519PrivateKey) -> bytes:
     """Encrypt a share for a committee member: ChaCha20-Poly1305 under a key of HKDF-SHA256 over X25519.
 
     Args:
@@ -60,7 +61,7 @@ def seal(share: bytes, label: BoxLabel, *, ephemeral_key: X25519PrivateKey) -> b
     return ChaCha20Poly1305(key).encrypt(_NONCE, share, label.header_fixed)
 
 
-def open_box(box: bytes, label: BoxLabel, *, member_key: X25519PrivateKey) -> bytes:
+def open_box(box: Buffer, label: BoxLabel, *, member_key: X25519PrivateKey) -> bytes:
     """Decrypt what `seal` made under the same label.
 
     Raises:

@@ -8,18 +8,25 @@ m - t + 1 others are computed. The joint distribution of all shares is Shamir's.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
+from highstreet.privacy.secure_sum.combination import combine, lies_on_combination
+from highstreet.privacy.secure_sum.differences import extrapolate
 from highstreet.privacy.secure_sum.field import (
     MODULUS,
+    PART,
     FieldVector,
-    combine,
+    encode,
     lagrange_coefficients,
-    lies_on_combination,
+    parts,
 )
+from highstreet.privacy.secure_sum.keystream import SeededVector
 
-__all__ = ["OpenedShares", "complete_shares", "open_shares"]
+__all__ = ["OpenedShares", "complete_seeded_shares", "complete_shares", "open_shares"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +44,7 @@ class OpenedShares:
 
 def complete_shares(
     secret: FieldVector, chosen: Sequence[FieldVector], *, shares: int, modulus: int = MODULUS
-) -> list[FieldVector]:
+) -> NDArray[np.uint32]:
     """Return the shares at positions t .. m of the polynomial of degree t - 1 through secret and chosen ones.
 
     Guarantee: if the chosen vectors are independent, uniform and used once, any t - 1 of the m shares are
@@ -48,13 +55,60 @@ def complete_shares(
         chosen: t - 1 vectors of shape (d,), the values at 1 .. t - 1.
         shares: m, at least t and below the modulus.
         modulus: the prime.
+
+    Returns:
+        Shape (m - t + 1, d).
     """
-    points = range(len(chosen) + 1)
     known = [secret, *chosen]
-    return [
-        combine(lagrange_coefficients(points, at=position, modulus=modulus), known, modulus=modulus)
-        for position in range(len(known), shares + 1)
-    ]
+
+    def fill(where: slice, values: NDArray[np.uint32]) -> None:
+        for row, vector in zip(values, known, strict=True):
+            row[:] = vector[where]
+
+    return _completed(fill, len(secret), threshold=len(known), shares=shares, modulus=modulus)
+
+
+def complete_seeded_shares(
+    integers: NDArray[np.int64], seeds: Sequence[bytes], *, shares: int
+) -> NDArray[np.uint32]:
+    """Return what `complete_shares` does for a vector and the vectors that seeds stand for.
+
+    One pass over the coordinates, part by part: no expanded seed is ever whole in memory.
+
+    Args:
+        integers: shape (d,), int64, the secret; see `encode`.
+        seeds: t - 1, used once.
+        shares: m, at least t.
+
+    Raises:
+        InvalidVectorError: see `encode`.
+    """
+    chosen = [SeededVector(seed) for seed in seeds]
+
+    def fill(where: slice, values: NDArray[np.uint32]) -> None:
+        values[0] = encode(integers[where])
+        for row, vector in zip(values[1:], chosen, strict=True):
+            vector.read_into(row)
+
+    return _completed(fill, len(integers), threshold=len(seeds) + 1, shares=shares, modulus=MODULUS)
+
+
+def _completed(
+    fill: Callable[[slice, NDArray[np.uint32]], None],
+    dimension: int,
+    *,
+    threshold: int,
+    shares: int,
+    modulus: int,
+) -> NDArray[np.uint32]:
+    """Return the values at t .. m of what is filled in, part after part, as those at 0 .. t - 1."""
+    completed = np.empty((shares - threshold + 1, dimension), dtype=np.uint32)
+    room = np.empty((threshold + 1, min(PART, dimension)), dtype=np.uint32)
+    for where in parts(dimension):
+        values, spare = room[:-1, : where.stop - where.start], room[-1, : where.stop - where.start]
+        fill(where, values)
+        extrapolate(values, completed[:, where], spare=spare, modulus=modulus)
+    return completed
 
 
 def open_shares(

@@ -7,6 +7,8 @@ from enum import StrEnum
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from highstreet.privacy.secure_sum.field import Buffer
+
 __all__ = ["Signed", "is_signed_by", "sign"]
 
 
@@ -30,7 +32,7 @@ def sign(kind: Signed, content: bytes, key: Ed25519PrivateKey) -> bytes:
     return key.sign(_signed_bytes(kind, content))
 
 
-def is_signed_by(public_key: bytes, kind: Signed, content: bytes, signature: bytes) -> bool:
+def is_signed_by(public_key: bytes, kind: Signed, content: Buffer, signature: bytes) -> bool:
     """Say whether the signature is this raw 32-byte key's; a malformed key or signature is not."""
     try:
         Ed25519PublicKey.from_public_bytes(public_key).verify(signature, _signed_bytes(kind, content))
@@ -39,5 +41,5 @@ def is_signed_by(public_key: bytes, kind: Signed, content: bytes, signature: byt
     return True
 
 
-def _signed_bytes(kind: Signed, content: bytes) -> bytes:
-    return b"highstreet/v1/" + kind.value.encode() + b"\x00" + content
+def _signed_bytes(kind: Signed, content: Buffer) -> bytes:
+    return b"".join((b"highstreet/v1/", kind.value.encode(), b"\x00", content))

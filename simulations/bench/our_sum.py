@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from highstreet.privacy.secure_sum import CommitteeSeat, MemberKeys, Opening, RoundContext
+from highstreet.privacy.secure_sum import CommitteeSeat, MemberKeys, Opening, judge
 from highstreet.privacy.secure_sum.limits import SUM_REQUEST_LIMIT_BYTES
 from highstreet.simulations.bench.sum_case import REACH, STEPS, Role, SumCase, Tally
+from highstreet.simulations.errors import SimulationsError
 from highstreet.simulations.secure_sums import OneProcessCoop, round_terms
 
 __all__ = ["hold_our_round", "why_not_ours"]
 
 _GRID_STEP = 2 * REACH / STEPS
+_COLLUDERS = 1
 
 
 def why_not_ours(case: SumCase) -> str:
@@ -27,14 +29,15 @@ def why_not_ours(case: SumCase) -> str:
     """
     if case.stores * 4 * case.dimension > SUM_REQUEST_LIMIT_BYTES:
         return (
-            f"refused: a member's request would be over its {SUM_REQUEST_LIMIT_BYTES >> 20} MiB "
+            f"refused: a member's request would be over its {SUM_REQUEST_LIMIT_BYTES >> 20} MiB, the most "
+            "that a coordinator can make a shop's machine hold "
             f"(up to {SUM_REQUEST_LIMIT_BYTES // (4 * case.dimension)} stores)"
         )
     return ""
 
 
 def hold_our_round(case: SumCase, tally: Tally, *, seats: int) -> NDArray[np.float64]:
-    """Hold a round in which every store contributes and the whole committee agrees and answers.
+    """Hold a round in which every store contributes and the whole committee looks, agrees and answers.
 
     Rounding to the grid is the contributor's, taking the mean the opening's; noise is no part of it on
     either side.
@@ -47,7 +50,9 @@ def hold_our_round(case: SumCase, tally: Tally, *, seats: int) -> NDArray[np.flo
     Returns:
         The mean of the vectors, float64, shape (d,).
     """
-    coop = OneProcessCoop(case.stores, replace(round_terms(case.stores), committee_size=seats))
+    coop = OneProcessCoop(
+        case.stores, replace(round_terms(case.stores, colluders=_COLLUDERS), committee_size=seats)
+    )
     context = coop.context(0, case.dimension)
     opening, headers = Opening(context), {}
     for store in range(case.stores):
@@ -57,7 +62,15 @@ def hold_our_round(case: SumCase, tally: Tally, *, seats: int) -> NDArray[np.flo
         tally.sent(Role.CONTRIBUTOR, store, len(made.body))
         with tally.at_work(Role.COORDINATOR):
             headers[opening.add_contribution(made.body)] = made.header_sha256
-    _agree_and_answer(context, coop, opening, headers, tally)
+    held = [
+        CommitteeSeat(
+            context=context, member_id=member.member_id, own_header_sha256=headers.get(member.member_id)
+        )
+        for member in context.committee.members
+    ]
+    _look_through(held, coop, opening, tally)
+    for seat in _agree(held, coop, opening, tally):
+        _answer(seat, coop.keys_of(seat.member_id), opening, tally)
     with tally.at_work(Role.OPENING):
         opened = opening.open()
         mean: NDArray[np.float64] = opened.values.astype(np.float64) * (_GRID_STEP / case.stores)
@@ -69,26 +82,49 @@ def _on_the_grid(vector: NDArray[np.float32]) -> NDArray[np.int64]:
     return steps
 
 
-def _agree_and_answer(
-    context: RoundContext, coop: OneProcessCoop, opening: Opening, headers: dict[str, bytes], tally: Tally
+def _look_through(
+    seats: Sequence[CommitteeSeat], coop: OneProcessCoop, opening: Opening, tally: Tally
 ) -> None:
+    """Have every seat look all boxes through, and announce the set of those that nobody complained of."""
+    context = seats[0].context
     with tally.at_work(Role.COORDINATOR):
-        opening.announce(coop.coordinator_key)
-    agreed = []
-    for member in context.committee.members:
-        one = member.member_id
-        seat = CommitteeSeat(context=context, member_id=one, own_header_sha256=headers.get(one))
+        inspections = opening.inspections(coop.coordinator_key)
+    for seat in seats:
         with tally.at_work(Role.COORDINATOR):
-            request = opening.agreement_request(one)
-        with _asked(tally, one, request):
-            prepared = seat.agree(request, coop.keys_of(one))
+            request = inspections.request(seat.member_id)
+        with _asked(tally, seat.member_id, request):
+            inspection = seat.inspect(request, coop.keys_of(seat.member_id))
+        tally.sent(Role.COMMITTEE, seat.member_id, len(inspection))
+        with tally.at_work(Role.COORDINATOR):
+            inspections.add(inspection)
+    with tally.at_work(Role.COORDINATOR):
+        judgement = judge(
+            inspections.complaints,
+            opening.contributors,
+            threshold=context.committee.threshold,
+            colluders=_COLLUDERS,
+            floor=context.floor,
+        )
+        if judgement is None or judgement.left_out:
+            raise SimulationsError("An honest committee complained of honest contributions.")
+        opening.announce(coop.coordinator_key)
+
+
+def _agree(
+    seats: Sequence[CommitteeSeat], coop: OneProcessCoop, opening: Opening, tally: Tally
+) -> list[CommitteeSeat]:
+    agreed = []
+    for seat in seats:
+        with tally.at_work(Role.COORDINATOR):
+            request = opening.agreement_request(seat.member_id)
+        with _asked(tally, seat.member_id, request):
+            prepared = seat.agree(request, coop.keys_of(seat.member_id))
             agreement = prepared.release(_keep_no_record)
-        tally.sent(Role.COMMITTEE, one, len(agreement))
+        tally.sent(Role.COMMITTEE, seat.member_id, len(agreement))
         with tally.at_work(Role.COORDINATOR):
             opening.add_agreement(agreement)
         agreed.append(prepared.seat)
-    for seat in agreed:
-        _answer(seat, coop.keys_of(seat.member_id), opening, tally)
+    return agreed
 
 
 def _answer(seat: CommitteeSeat, keys: MemberKeys, opening: Opening, tally: Tally) -> None:

@@ -42,8 +42,8 @@ _INTRODUCTION = """# Secure sums: Highstreet's and Flower's SecAgg+
   32 bits; ours from ChaCha20 with 256.
 - *Contributor*: what every store does. *Seat*: what a store on the committee does besides, mean over the
   seats. *Opening*: of ours, from the answers to the sum; of flwr's, stage 4, in which clients' seconds do not
-  count. A contributor sends one message and may be gone; one with a seat sends three. With SecAgg+ every
-  store sends four.
+  count. A contributor sends one message and may be gone; one with a seat sends three more: what it found in
+  the boxes, its agreement and its answer. With SecAgg+ every store sends four.
 - A round is ended after {limit_seconds:.0f} processor seconds or {limit_gb:.1f} GB and left out; nothing is
   extrapolated.
 - Command: `{command}`

@@ -9,12 +9,14 @@ from highstreet.privacy.secure_sum.errors import InvalidVectorError, SumRefusal,
 from highstreet.privacy.secure_sum.field import (
     HALF,
     MODULUS,
+    PART,
+    add,
+    bytes_of,
     centre,
-    combine,
     encode,
     from_bytes,
     lagrange_coefficients,
-    lies_on_combination,
+    subtract,
     to_bytes,
 )
 
@@ -46,41 +48,6 @@ def test_what_does_not_fit_the_field_is_refused_and_not_wrapped(wrong):
         encode(wrong)
 
 
-@given(
-    st.integers(1, 12).flatmap(
-        lambda terms: st.tuples(
-            st.lists(ELEMENTS, min_size=terms, max_size=terms),
-            st.lists(st.lists(ELEMENTS, min_size=3, max_size=3), min_size=terms, max_size=terms),
-        )
-    )
-)
-def test_combining_is_exact(case):
-    coefficients, rows = case
-    combined = combine(coefficients, [np.array(row, dtype=np.uint32) for row in rows])
-    exact = [sum(c * row[k] for c, row in zip(coefficients, rows, strict=True)) % MODULUS for k in range(3)]
-    assert combined.tolist() == exact
-
-
-def test_combining_the_largest_values_does_not_overflow():
-    largest = np.full(70_000, MODULUS - 1, dtype=np.uint32)  # more than two parts
-    combined = combine([MODULUS - 1] * 9, [largest] * 9)
-    assert (combined == 9).all()  # (-1)(-1), nine times
-    # The twin: without reducing on the way, 64 bits wrap around.
-    with np.errstate(over="ignore"):
-        careless = sum(largest.astype(np.uint64) * np.uint64(MODULUS - 1) for _ in range(9))
-    assert (careless % np.uint64(MODULUS) != 9).any()
-
-
-def test_a_single_different_coordinate_anywhere_is_seen():
-    vectors = [np.arange(70_000, dtype=np.uint32), np.full(70_000, 5, dtype=np.uint32)]
-    combined = combine([3, 4], vectors)
-    assert lies_on_combination(combined, [3, 4], vectors)
-    for place in (0, 40_000, 69_999):
-        changed = combined.copy()
-        changed[place] ^= 1
-        assert not lies_on_combination(changed, [3, 4], vectors)
-
-
 def test_lagrange_coefficients_by_hand():
     """f(0) = 3 f(1) - 3 f(2) + f(3) for every parabola; f(4) = -f(0) + ... for cubic sharing by hand."""
     assert lagrange_coefficients([1, 2, 3], at=0) == (3, MODULUS - 3, 1)
@@ -102,6 +69,50 @@ def test_bytes_are_little_endian_and_come_back():
     vector = np.array([1, MODULUS - 1], dtype=np.uint32)
     assert to_bytes(vector).hex() == "01000000feffff7f"
     assert from_bytes(to_bytes(vector), dimension=2).tolist() == vector.tolist()
+
+
+def test_the_ends_of_the_range_are_encoded_and_centred():
+    ends = np.array([0, 1, -1, HALF, -HALF])
+    assert encode(ends).tolist() == [0, 1, MODULUS - 1, HALF, MODULUS - HALF]
+    assert centre(encode(ends)).tolist() == ends.tolist()
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.one_of(st.sampled_from([0, 1, MODULUS - 1]), ELEMENTS),
+            st.one_of(st.sampled_from([0, 1, MODULUS - 1]), ELEMENTS),
+        ),
+        min_size=1,
+        max_size=20,
+    )
+)
+def test_adding_and_subtracting_are_those_of_the_field(pairs):
+    first, second = (np.array(column, dtype=np.uint32) for column in zip(*pairs, strict=True))
+    out, spare = np.empty_like(first), np.empty_like(first)
+    add(first, second, out=out, spare=spare)
+    assert out.tolist() == [(a + b) % MODULUS for a, b in pairs]
+    subtract(first, second, out=out, spare=spare)
+    assert out.tolist() == [(a - b) % MODULUS for a, b in pairs]
+    add(first, second, out=first, spare=spare)  # onto one of the two
+    assert first.tolist() == [(a + b) % MODULUS for a, b in pairs]
+
+
+def test_the_view_of_a_vector_has_the_bytes_of_its_copy():
+    matrix = np.arange(12, dtype=np.uint32).reshape(2, 6)
+    assert bytes(bytes_of(matrix[1])) == to_bytes(matrix[1])
+    assert from_bytes(bytes_of(matrix[1]), dimension=6).tolist() == matrix[1].tolist()
+
+
+@pytest.mark.parametrize("value", [MODULUS, MODULUS + 1, 2**31, 2**32 - 1])
+@pytest.mark.parametrize("place", [0, PART - 1, PART, 2 * PART])
+def test_one_value_outside_the_field_is_seen_wherever_it_is(place, value):
+    vector = np.full(2 * PART + 1, MODULUS - 1, dtype=np.uint32)
+    assert np.array_equal(from_bytes(memoryview(to_bytes(vector)), dimension=len(vector)), vector)
+    vector[place] = value
+    with pytest.raises(SumRefusedError) as refused:
+        from_bytes(memoryview(to_bytes(vector)), dimension=len(vector))
+    assert refused.value.code is SumRefusal.SHARE_RANGE
 
 
 @pytest.mark.parametrize(

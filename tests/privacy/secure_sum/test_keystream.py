@@ -3,14 +3,16 @@ from __future__ import annotations
 import hashlib
 
 import numpy as np
+import plain_secure_sum as plain
 import pytest
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import ChaCha20
 from scipy.stats import chi2
 
+from highstreet.privacy.secure_sum import keystream
 from highstreet.privacy.secure_sum.errors import SumRefusal, SumRefusedError
 from highstreet.privacy.secure_sum.field import MODULUS
-from highstreet.privacy.secure_sum.keystream import expand_seed
+from highstreet.privacy.secure_sum.keystream import SeededVector, expand_seed
 
 #: Found by search: word 561 of its keystream is p once its highest bit is cleared.
 SEED_WITH_A_DROPPED_WORD = hashlib.sha256(b"highstreet dropped word 931843").digest()
@@ -25,7 +27,7 @@ def test_the_keystream_is_chacha20_as_published():
 
 def test_a_longer_vector_goes_on_where_a_shorter_one_ends():
     long = expand_seed(bytes([7]) * 32, 100_001)
-    for dimension in (1, 32_768, 32_769, 100_000):
+    for dimension in (1, 65_535, 65_536, 65_537, 100_000):
         assert np.array_equal(expand_seed(bytes([7]) * 32, dimension), long[:dimension])
 
 
@@ -38,6 +40,23 @@ def test_a_word_equal_to_p_is_dropped_and_the_next_one_taken():
     expected = [*words[:561], *words[562:]]
     assert expand_seed(SEED_WITH_A_DROPPED_WORD, 600).tolist() == expected
     assert expand_seed(SEED_WITH_A_DROPPED_WORD, 562)[561] == words[562]
+
+
+@pytest.mark.parametrize("sizes", [[600], [561, 39], [562, 38], [560, 1, 1, 38], [1] * 600, [100] * 6])
+def test_a_vector_read_in_pieces_is_the_whole_one_also_where_a_word_is_dropped(sizes):
+    vector, pieces = SeededVector(SEED_WITH_A_DROPPED_WORD), []
+    for size in sizes:
+        piece = np.empty(size, dtype=np.uint32)
+        vector.read_into(piece)
+        pieces += piece.tolist()
+    assert pieces == plain.expanded(SEED_WITH_A_DROPPED_WORD, 600)
+
+
+@pytest.mark.parametrize("part", [1, 7, 64, 561, 562])
+def test_where_the_parts_end_changes_nothing(monkeypatch, part):
+    whole = expand_seed(SEED_WITH_A_DROPPED_WORD, 600)
+    monkeypatch.setattr(keystream, "PART", part)
+    assert np.array_equal(expand_seed(SEED_WITH_A_DROPPED_WORD, 600), whole)
 
 
 def test_values_are_uniform_on_the_field():

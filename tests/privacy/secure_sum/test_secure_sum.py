@@ -112,12 +112,12 @@ def test_a_sharing_of_too_high_a_degree_is_noticed_by_a_surplus_answer(made_up_r
     made_up = made_up_round()
     made = made_up.contributions(made_up.ids[1:])
 
-    def malformed(secret, chosen, *, shares):
-        computed = true_sharing(secret, chosen, shares=shares)
+    def malformed(integers, seeds, *, shares):
+        computed = true_sharing(integers, seeds, shares=shares)
         return [computed[0], (computed[1] + np.uint32(1)) % np.uint32(2**31 - 1)]
 
-    true_sharing = contribution.complete_shares
-    monkeypatch.setattr(contribution, "complete_shares", malformed)
+    true_sharing = contribution.complete_seeded_shares
+    monkeypatch.setattr(contribution, "complete_seeded_shares", malformed)
     made[made_up.ids[0]] = made_up.contribution(made_up.ids[0])
     opening = made_up.agreed(made)
     for one in made_up.seats[:4]:

@@ -1,17 +1,22 @@
 from __future__ import annotations
 
+import hashlib
 import itertools
 from collections import Counter
 
 import numpy as np
+import plain_secure_sum as plain
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chi2
 
-from highstreet.privacy.secure_sum.field import MODULUS, combine, lagrange_coefficients
+from highstreet.privacy.secure_sum import field, keystream, shamir
+from highstreet.privacy.secure_sum.combination import combine
+from highstreet.privacy.secure_sum.errors import InvalidVectorError
+from highstreet.privacy.secure_sum.field import HALF, MODULUS, PART, encode, lagrange_coefficients
 from highstreet.privacy.secure_sum.keystream import expand_seed
-from highstreet.privacy.secure_sum.shamir import complete_shares, open_shares
+from highstreet.privacy.secure_sum.shamir import complete_seeded_shares, complete_shares, open_shares
 
 
 def column(*values):
@@ -45,6 +50,51 @@ def test_any_t_shares_open_the_secret_and_fit_one_polynomial(sharing):
     assert opened.secret.tolist() == [secret]
     assert opened.wrong == frozenset()
     assert open_shares(shares, threshold=t).secret.tolist() == [secret]
+
+
+SEED_WITH_A_DROPPED_WORD = hashlib.sha256(b"highstreet dropped word 931843").digest()
+
+
+@pytest.mark.parametrize(("m", "t"), [(3, 2), (3, 3), (5, 4), (6, 4), (9, 6), (9, 5)])
+@pytest.mark.parametrize("part", [64, 600, PART])
+def test_shares_of_seeds_are_those_of_the_second_implementation(monkeypatch, m, t, part):
+    """Whatever the parts, with a word dropped in the middle of one, and with the ends of the range."""
+    for module in (field, keystream, shamir):
+        monkeypatch.setattr(module, "PART", part)
+    integers = np.random.default_rng(m * t).integers(-HALF, HALF + 1, 600)
+    integers[[0, 63, 64, 599]] = 0, HALF, -HALF, -1
+    seeds = [SEED_WITH_A_DROPPED_WORD, *(bytes([k]) * 32 for k in range(t - 2))]
+    expected = plain.all_shares(integers.tolist(), seeds, m)
+    found = complete_seeded_shares(integers, seeds, shares=m)
+    assert found.tolist() == [expected[position] for position in range(t, m + 1)]
+
+
+def test_long_shares_of_seeds_are_right_at_every_seam():
+    """Some 200,000 coordinates: those around the seams and some others, each interpolated on its own."""
+    d, t, m = 3 * PART + 7, 4, 6
+    generator = np.random.default_rng(3)
+    integers = generator.integers(-HALF, HALF + 1, d)
+    seeds = [generator.bytes(32) for _ in range(t - 1)]
+    found = complete_seeded_shares(integers, seeds, shares=m)
+    expanded = [expand_seed(seed, d) for seed in seeds]
+    whole = complete_shares(encode(integers), expanded, shares=m)
+    assert np.array_equal(found, whole)
+    seams = [place for k in range(4) for place in (k * PART - 1, k * PART, k * PART + 1) if place >= 0]
+    for place in [*seams, d - 1, *generator.integers(0, d, 200).tolist()]:
+        known = {0: int(integers[place]) % MODULUS} | {
+            x: int(vector[place]) for x, vector in enumerate(expanded, start=1)
+        }
+        at = [plain.interpolated(known, position) for position in range(t, m + 1)]
+        assert found[:, place].tolist() == at
+
+
+def test_a_value_outside_the_field_anywhere_is_refused_and_not_shared():
+    integers = np.zeros(2 * PART + 1, dtype=np.int64)
+    for place in (0, PART, 2 * PART):
+        wrong = integers.copy()
+        wrong[place] = HALF + 1
+        with pytest.raises(InvalidVectorError):
+            complete_seeded_shares(wrong, [bytes(32)], shares=3)
 
 
 def test_shares_by_hand():

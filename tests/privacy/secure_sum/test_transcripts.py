@@ -11,7 +11,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from highstreet.privacy.secure_sum.field import MODULUS, combine, encode, lagrange_coefficients
+from highstreet.privacy.secure_sum.combination import combine
+from highstreet.privacy.secure_sum.field import MODULUS, encode, lagrange_coefficients
 from highstreet.privacy.secure_sum.shamir import complete_shares, open_shares
 from highstreet.protos.secure_sum_pb2 import Contribution
 
