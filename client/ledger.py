@@ -281,6 +281,15 @@ class Ledger:
             counted_epsilon=losses[every],
         )
 
+    def programmes(self, *, period_days: int, today: date) -> dict[str, bool]:
+        """Return every programme ever paid for, and whether a spend on it is of the period ending today."""
+        with self._lock, transaction(self._connection, self._path):
+            start = window_start(self._day(today), period_days)
+            rows = self._connection.execute(
+                "SELECT programme_id, max(day) FROM rounds GROUP BY programme_id"
+            ).fetchall()
+        return {programme: latest >= start for programme, latest in rows}
+
     def _latest(self) -> Event:
         """Return the last event; refuse to go on if what this process wrote is no longer there."""
         event = last_event(self._connection)

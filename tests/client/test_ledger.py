@@ -645,6 +645,17 @@ def test_spending_says_what_the_most_exposed_customer_has_lost(book):
     assert spending.counted_epsilon > spending.largest_epsilon  # what the next round is judged by
 
 
+def test_the_programmes_paid_for_are_told_with_whether_a_spend_of_theirs_still_counts(book):
+    assert book.programmes(period_days=365, today=TODAY) == {}
+    open_round(book, key(0, programme="p"))
+    later = TODAY + timedelta(days=100)
+    open_round(book, key(0, programme="q"), release=customer_release(noise_multiplier=20.0), today=later)
+    book.agree(key(0, programme="r"), bytes(32))  # agreed to, and not paid for
+    assert book.programmes(period_days=365, today=later) == {"p": True, "q": True}
+    assert book.programmes(period_days=100, today=later) == {"p": False, "q": True}
+    assert book.programmes(period_days=101, today=later) == {"p": True, "q": True}
+
+
 def test_two_processes_and_many_threads_pay_for_a_round_once(path):
     books = [reopen(path) for _ in range(2)]
     replies, barrier = [], threading.Barrier(8)

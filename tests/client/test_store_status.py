@@ -54,7 +54,7 @@ def _pay(home: StoreHome, programme: str, *, sampling_rate: float = 1.0) -> None
 def test_a_person_has_lost_no_more_than_a_customer_where_all_contributions_were_divided(
     store: StoreHome,
 ) -> None:
-    ProgrammeDays(programme_days_file(store)).holds(ASKED, 20_000)
+    ProgrammeDays(programme_days_file(store), paid_for=dict).holds(ASKED, 20_000)
     _pay(store, ASKED)
     budget = budget_status(store)
     assert 0 < budget.person_epsilon == budget.epsilon
@@ -64,7 +64,7 @@ def test_a_person_has_lost_no_more_than_a_customer_where_all_contributions_were_
 
 @pytest.mark.parametrize("sampling_rate", [1.0, 0.5])
 def test_contributions_from_before_this_co_op_count_whole(store: StoreHome, sampling_rate: float) -> None:
-    ProgrammeDays(programme_days_file(store)).holds(ASKED, 20_000)
+    ProgrammeDays(programme_days_file(store), paid_for=dict).holds(ASKED, 20_000)
     _pay(store, ASKED)
     _pay(store, BEFORE, sampling_rate=sampling_rate)
     budget = budget_status(store)
