@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import sqlite3
 import threading
 from collections import defaultdict
 from collections.abc import Sequence
@@ -37,8 +36,8 @@ from highstreet.client.ledger_file import (
     restoration_digest,
     round_digest,
     settle,
-    transaction,
 )
+from highstreet.client.private_database import PrivateDatabase
 from highstreet.privacy.accountant import Accountant, PldAccountant
 from highstreet.privacy.budget import Budget, Fit, SpendingLimits, check_release, fit, window_start
 from highstreet.privacy.errors import BudgetExhaustedError
@@ -60,9 +59,9 @@ class Ledger:
     under the same id finds what was spent.
     """
 
-    def __init__(self, path: Path, connection: sqlite3.Connection, accountant: Accountant) -> None:
-        self._path = path
-        self._connection = connection
+    def __init__(self, database: PrivateDatabase, accountant: Accountant) -> None:
+        self._database = database
+        self._connection = connection = database.connection
         self._accountant = accountant
         self._lock = threading.Lock()
         (self._salt,) = connection.execute("SELECT salt FROM identity").fetchone()
@@ -75,11 +74,11 @@ class Ledger:
         Raises:
             LedgerError: it is damaged, rewound, missing though spent from, too new, locked or not writable.
         """
-        return cls(path, open_ledger(path), accountant or PldAccountant())
+        return cls(open_ledger(path), accountant or PldAccountant())
 
     def close(self) -> None:
         """Close the file."""
-        self._connection.close()
+        self._database.close()
 
     def open_round(
         self,
@@ -120,7 +119,7 @@ class Ledger:
             LedgerError: the ledger cannot be trusted or written; nothing was spent.
         """
         with self._lock:
-            with transaction(self._connection, self._path):
+            with self._database.writing():
                 event = self._latest()
                 opened = self._find(key, cohort, limits, today)
                 if opened is None:
@@ -136,7 +135,7 @@ class Ledger:
                     opened = OpenedRound(key=key, customers=customers, epsilon=loss, is_again=False)
                 newest = last_event(self._connection)
             self._seen = newest
-            settle(self._connection, self._path)
+            settle(self._database)
             return opened
 
     def answered(self, key: RoundKey) -> AnsweredRound | None:
@@ -146,7 +145,7 @@ class Ledger:
             RoundRepeatedError: this phase was opened for another request.
             LedgerError: the ledger cannot be trusted or read.
         """
-        with self._lock, transaction(self._connection, self._path):
+        with self._lock, self._database.writing():
             self._latest()
             row = self._round(key)
             reply = None if row is None else self._reply(row[0])
@@ -164,7 +163,7 @@ class Ledger:
         if len(reply) > _REPLY_LIMIT_BYTES:
             raise LedgerError("A reply is over 64 MiB; it was not stored and must not be sent.")
         with self._lock:
-            with transaction(self._connection, self._path):
+            with self._database.writing():
                 event = self._latest()
                 row = self._round(key)
                 if row is None:
@@ -179,7 +178,7 @@ class Ledger:
                     )
                 newest = last_event(self._connection)
             self._seen = newest
-            settle(self._connection, self._path)
+            settle(self._database)
             return stored
 
     def agreed_set(self, key: RoundKey) -> bytes | None:
@@ -189,7 +188,7 @@ class Ledger:
             RoundRepeatedError: this phase was asked for by another request.
             LedgerError: the ledger cannot be trusted or read.
         """
-        with self._lock, transaction(self._connection, self._path):
+        with self._lock, self._database.writing():
             self._latest()
             self._round(key)
             return self._agreed_set(key)
@@ -206,7 +205,7 @@ class Ledger:
             LedgerError: the ledger cannot be trusted or written; nothing may be said of the set.
         """
         with self._lock:
-            with transaction(self._connection, self._path):
+            with self._database.writing():
                 event = self._latest()
                 self._round(key)
                 agreed = self._agreed_set(key)
@@ -230,12 +229,12 @@ class Ledger:
                     )
                 newest = last_event(self._connection)
             self._seen = newest
-            settle(self._connection, self._path)
+            settle(self._database)
 
     def restored(self, *, today: date) -> None:
         """Record that spends up to this day may be forgotten: no round is opened while they would count."""
         with self._lock:
-            with transaction(self._connection, self._path):
+            with self._database.writing():
                 event = self._latest()
                 number, day = event.sequence + 1, self._day(today)
                 self._connection.execute(
@@ -244,17 +243,17 @@ class Ledger:
                 )
                 newest = last_event(self._connection)
             self._seen = newest
-            settle(self._connection, self._path)
+            settle(self._database)
 
     def out_until(self, budget: Budget) -> date | None:
         """Return the first day on which rounds are opened again; None when nothing was ever restored."""
-        with self._lock, transaction(self._connection, self._path):
+        with self._lock, self._database.writing():
             (latest,) = self._connection.execute("SELECT max(day) FROM restorations").fetchone()
         return None if latest is None else _EPOCH + timedelta(days=int(latest) + budget.period_days)
 
     def spending(self, budget: Budget, *, today: date) -> Spending:
         """Return what was spent in the period that ends today, for the shop's own eyes."""
-        with self._lock, transaction(self._connection, self._path):
+        with self._lock, self._database.writing():
             start = window_start(self._day(today), budget.period_days)
             releases = self._releases(start)
             histories = self._histories(start)
@@ -283,7 +282,7 @@ class Ledger:
 
     def programmes(self, *, period_days: int, today: date) -> dict[str, bool]:
         """Return every programme ever paid for, and whether a spend on it is of the period ending today."""
-        with self._lock, transaction(self._connection, self._path):
+        with self._lock, self._database.writing():
             start = window_start(self._day(today), period_days)
             rows = self._connection.execute(
                 "SELECT programme_id, max(day) FROM rounds GROUP BY programme_id"

@@ -8,7 +8,6 @@ that is shown again later finds nothing to answer with, and nothing new is drawn
 from __future__ import annotations
 
 import os
-import sqlite3
 import threading
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -22,7 +21,7 @@ from highstreet.client.errors import (
     MatchingStateError,
     MatchingTooSoonError,
 )
-from highstreet.client.matching_file import open_matching_file, transaction
+from highstreet.client.matching_file import open_matching_file
 from highstreet.client.matching_rows import (
     customers_in,
     insert_store,
@@ -31,6 +30,7 @@ from highstreet.client.matching_rows import (
     kept_store,
     kept_tags,
 )
+from highstreet.client.private_database import PrivateDatabase
 from highstreet.privacy.matching import (
     AnsweredList,
     KeyHolder,
@@ -56,9 +56,9 @@ class MatchingState:
     out. Every one raises MatchingStateError when the file or what it says cannot be relied on.
     """
 
-    def __init__(self, path: Path, connection: sqlite3.Connection, vault_id: str) -> None:
-        self._path = path
-        self._connection = connection
+    def __init__(self, database: PrivateDatabase, vault_id: str) -> None:
+        self._database = database
+        self._connection = database.connection
         self._vault_id = vault_id
         self._lock = threading.Lock()
 
@@ -74,11 +74,11 @@ class MatchingState:
         Raises:
             MatchingStateError: damaged, another program's, of a newer version, locked or not writable.
         """
-        return cls(path, open_matching_file(path), vault_id)
+        return cls(open_matching_file(path), vault_id)
 
     def close(self) -> None:
         """Close the file."""
-        self._connection.close()
+        self._database.close()
 
     def __enter__(self) -> Self:
         return self
@@ -354,12 +354,12 @@ class MatchingState:
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        with self._lock, transaction(self._connection, self._path):
+        with self._lock, self._database.writing():
             try:
                 yield
             except InvalidMatchingError as error:
                 raise MatchingStateError(
-                    f"What {self._path} or a request says of a matching cannot be true.",
+                    f"What {self._database.path} or a request says of a matching cannot be true.",
                     next_step="Nothing was sent. Wait for the next matching.",
                 ) from error
 

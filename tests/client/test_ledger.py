@@ -20,7 +20,6 @@ from highstreet.client.errors import (
     LedgerError,
     LedgerFullError,
     LedgerRewoundError,
-    LedgerTooNewError,
     LedgerUnreadableError,
     RoundRepeatedError,
 )
@@ -534,27 +533,6 @@ def test_a_truncated_or_overwritten_ledger_is_refused(path):
         path.write_bytes(content)
         with pytest.raises(LedgerError):
             reopen(path)
-
-
-def test_another_programs_database_is_refused_and_left_alone(path):
-    path.parent.mkdir()
-    other = sqlite3.connect(path)
-    other.execute("CREATE TABLE recipes (name TEXT)")
-    other.close()
-    with pytest.raises(LedgerUnreadableError):
-        reopen(path)
-    other = sqlite3.connect(path)
-    assert other.execute("SELECT name FROM sqlite_master").fetchall() == [("recipes",)]
-    other.close()
-
-
-def test_a_ledger_of_a_newer_version_is_refused(path):
-    spent(path)
-    other = sqlite3.connect(path)
-    other.execute("PRAGMA user_version = 99")
-    other.close()
-    with pytest.raises(LedgerTooNewError):
-        reopen(path)
 
 
 def test_a_full_disk_spends_and_sends_nothing(book):
