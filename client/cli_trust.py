@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from highstreet.client.cli_options import HomeOption, store_home
+from highstreet.client.cli_options import HomeOption, JsonOption, store_home
 from highstreet.printable import printable
 
 if TYPE_CHECKING:
@@ -25,10 +25,8 @@ _LEFT = {
     "share of the sum": "one share of the sum of all, which says nothing alone",
 }
 
-AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
 
-
-def status(ctx: typer.Context, as_json: AsJson = False, home: HomeOption = None) -> None:
+def status(ctx: typer.Context, as_json: JsonOption = False, home: HomeOption = None) -> None:
     """Show customers, consent, co-op, release, budget, and whether the service runs."""
     from highstreet.client.store_status import store_status
 
@@ -41,7 +39,7 @@ def status(ctx: typer.Context, as_json: AsJson = False, home: HomeOption = None)
 
 def promise(
     ctx: typer.Context,
-    as_json: AsJson = False,
+    as_json: JsonOption = False,
     as_charter: Annotated[
         bool,
         typer.Option("--charter", help="The whole charter, for `highstreet coop charter check`."),
@@ -61,7 +59,7 @@ def promise(
         _show_promise(found)
 
 
-def budget(ctx: typer.Context, as_json: AsJson = False, home: HomeOption = None) -> None:
+def budget(ctx: typer.Context, as_json: JsonOption = False, home: HomeOption = None) -> None:
     """Show what was spent of privacy: for a customer of this shop, and for one of several."""
     from highstreet.client.store_status import budget_status
 
@@ -72,7 +70,7 @@ def budget(ctx: typer.Context, as_json: AsJson = False, home: HomeOption = None)
         _show_budget(found)
 
 
-def rounds(ctx: typer.Context, as_json: AsJson = False, home: HomeOption = None) -> None:
+def rounds(ctx: typer.Context, as_json: JsonOption = False, home: HomeOption = None) -> None:
     """Show each message that left this shop: when, how large, and why one was refused."""
     from dataclasses import asdict
 
