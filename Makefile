@@ -43,7 +43,7 @@ format: $(STAMP)  ## ruff: fix what can be fixed
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-.types/highstreet: $(STAMP)
+.types/highstreet: $(STAMP) $(wildcard src/highstreet/*.py)
 	@rm -rf .types && mkdir -p .types/highstreet
 	@for room in $(ROOMS); do ln -s ../../$$room .types/highstreet/$$room; done
 	@for file in src/highstreet/*; do ln -s ../../$$file .types/highstreet/; done

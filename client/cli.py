@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
 import typer
 
 from highstreet.client import (
@@ -17,26 +14,17 @@ from highstreet.client import (
     cli_vouch,
 )
 from highstreet.client.cli_options import HomeOption, store_home
+from highstreet.command_groups import command_group
 
 __all__ = ["store_app"]
 
-store_app = typer.Typer(
-    name="store",
-    help="One shop: its customers' data, which stays on this computer, and what is made of it.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
+store_app = command_group(
+    "store", "One shop: its customers' data, which stays on this computer, and what is made of it."
 )
 
 
 @store_app.callback()
-def store(
-    ctx: typer.Context,
-    home: Annotated[
-        Path | None, typer.Option("--home", help="The shop's folder [default: ~/.highstreet/store].")
-    ] = None,
-) -> None:
+def store(ctx: typer.Context, home: HomeOption = None) -> None:
     """Remember the shop's folder for the command that follows."""
     ctx.obj = home
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import time
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
-from highstreet.client.cli_options import HomeOption, store_home
+from highstreet.client.cli_options import HomeOption, JsonOption, store_home
 from highstreet.printable import printable
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ __all__ = ["look", "members", "show_odd"]
 
 def members(
     ctx: typer.Context,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    as_json: JsonOption = False,
     home: HomeOption = None,
 ) -> None:
     """Show who is in the co-op, who counts for this shop, and who vouched for whom.

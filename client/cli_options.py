@@ -10,11 +10,13 @@ import typer
 from highstreet.client.errors import StoreHomeError
 from highstreet.client.home import StoreHome
 
-__all__ = ["HomeOption", "store_home", "with_customers"]
+__all__ = ["HomeOption", "JsonOption", "store_home", "with_customers"]
 
 HomeOption = Annotated[
     Path | None, typer.Option("--home", help="The shop's folder [default: ~/.highstreet/store].")
 ]
+
+JsonOption = Annotated[bool, typer.Option("--json", help="For programs.")]
 
 
 def store_home(ctx: typer.Context, given: Path | None) -> StoreHome:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from highstreet.client.cli_options import HomeOption, store_home, with_customers
+from highstreet.client.cli_options import HomeOption, JsonOption, store_home, with_customers
 from highstreet.printable import printable
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def suggest(
     customer: Annotated[str, typer.Argument(help="The customer's number, as in the imported files.")],
     k: Annotated[int, typer.Option("-k", min=1, max=1000, help="How many products.")] = 10,
     new_only: Annotated[bool, typer.Option("--new-only", help="Only what they never bought here.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    as_json: JsonOption = False,
     home: HomeOption = None,
 ) -> None:
     """Suggest products to one customer, each with its reason and how sure it is."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from highstreet.client.cli_options import HomeOption, store_home
+from highstreet.client.cli_options import HomeOption, JsonOption, store_home
 from highstreet.printable import printable
 
 if TYPE_CHECKING:
@@ -19,16 +19,14 @@ if TYPE_CHECKING:
 __all__ = ["budget", "promise", "rounds", "status"]
 
 _LEFT = {
-    "inspection": "word on which of the sealed sums it was sent cannot be opened",
+    "inspection": "word on whether each sealed sum it was sent can be opened",
     "contribution": "noised sums, split among the shops of the committee",
     "agreement": "an agreement on whose sums are added up",
     "share of the sum": "one share of the sum of all, which says nothing alone",
 }
 
-AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
 
-
-def status(ctx: typer.Context, as_json: AsJson = False, home: HomeOption = None) -> None:
+def status(ctx: typer.Context, as_json: JsonOption = False, home: HomeOption = None) -> None:
     """Show customers, consent, co-op, release, budget, and whether the service runs."""
     from highstreet.client.store_status import store_status
 
@@ -41,7 +39,7 @@ def status(ctx: typer.Context, as_json: AsJson = False, home: HomeOption = None)
 
 def promise(
     ctx: typer.Context,
-    as_json: AsJson = False,
+    as_json: JsonOption = False,
     as_charter: Annotated[
         bool,
         typer.Option("--charter", help="The whole charter, for `highstreet coop charter check`."),
@@ -61,7 +59,7 @@ def promise(
         _show_promise(found)
 
 
-def budget(ctx: typer.Context, as_json: AsJson = False, home: HomeOption = None) -> None:
+def budget(ctx: typer.Context, as_json: JsonOption = False, home: HomeOption = None) -> None:
     """Show what was spent of privacy: for a customer of this shop, and for one of several."""
     from highstreet.client.store_status import budget_status
 
@@ -72,7 +70,7 @@ def budget(ctx: typer.Context, as_json: AsJson = False, home: HomeOption = None)
         _show_budget(found)
 
 
-def rounds(ctx: typer.Context, as_json: AsJson = False, home: HomeOption = None) -> None:
+def rounds(ctx: typer.Context, as_json: JsonOption = False, home: HomeOption = None) -> None:
     """Show each message that left this shop: when, how large, and why one was refused."""
     from dataclasses import asdict
 
@@ -83,7 +81,9 @@ def rounds(ctx: typer.Context, as_json: AsJson = False, home: HomeOption = None)
         typer.echo(json.dumps([asdict(note) for note in notes]))
         return
     if not notes:
-        typer.echo("Nothing has left this shop.")
+        typer.echo(
+            "Nothing has left this shop. It is asked only while `highstreet store run` runs, in a co-op."
+        )
         return
     for note in notes:
         when = datetime.fromtimestamp(note.at, tz=UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
@@ -103,9 +103,7 @@ def rounds(ctx: typer.Context, as_json: AsJson = False, home: HomeOption = None)
 
 def _show_status(found: StoreStatus) -> None:
     typer.echo(f"This shop: {found.home}")
-    if not found.has_data:
-        typer.echo("  Nothing was imported yet: highstreet store import FOLDER")
-    else:
+    if found.has_data:
         span = f", {found.first_order} to {found.last_order}" if found.first_order else ""
         typer.echo(
             f"  {found.customers:,} customers, {found.products:,} products, {found.orders:,} orders "
@@ -119,12 +117,49 @@ def _show_status(found: StoreStatus) -> None:
             )
     if found.coop_name:
         release = f"release {found.active_release} is in use" if found.active_release else "no release yet"
-        typer.echo(f"  Co-op: {printable(found.coop_name)}, as {found.member_id}; {release}.")
-        typer.echo("  Its service is running." if found.running else "  Not running: highstreet store run")
+        typer.echo(f"  Co-op: {printable(found.coop_name)}, as member {found.member_id}; {release}.")
+        typer.echo(f"  {_running(found)}")
     else:
-        typer.echo("  In no co-op: highstreet store join")
+        typer.echo("  In no co-op.")
     if found.budget is not None:
-        _show_budget(found.budget)
+        typer.echo(f"  Privacy: {_spent(found.budget)}. In full: highstreet store budget")
+        if found.budget.out_until:
+            typer.echo(f"  Restored: this shop stays out of rounds until {found.budget.out_until}.")
+    typer.echo(f"Next: {_next_step(found)}")
+
+
+def _running(found: StoreStatus) -> str:
+    if not found.running:
+        return "Not running, so it takes part in nothing."
+    if not found.rounds_answered + found.rounds_refused:
+        return "Running; nothing was asked of it since it was started."
+    return (
+        f"Running; since it was started it gave sums to {found.rounds_answered:,} rounds and refused "
+        f"{found.rounds_refused:,} messages."
+    )
+
+
+def _next_step(found: StoreStatus) -> str:
+    """Say the one thing to do next."""
+    from highstreet.audit.charter import COOP_LEARNING
+
+    agreed = any(each.granted for each in found.consents if each.purpose == COOP_LEARNING)
+    if not found.has_data or not found.customers:
+        return "import the shop's exports: highstreet store import FOLDER"
+    if not found.coop_name:
+        return "join a co-op with the code its coordinator gave you: highstreet store join"
+    if found.budget is not None and found.budget.out_until:
+        return f"nothing; from {found.budget.out_until} on this shop can take part in rounds again"
+    if not agreed:
+        return (
+            "ask customers: until one says yes to learning together, this shop adds noise alone. Import "
+            f"their answers, or write one down: highstreet store consent CUSTOMER {COOP_LEARNING} yes"
+        )
+    if not found.running:
+        return "start it and leave it running: highstreet store run"
+    if not found.active_release:
+        return "wait for the co-op's first training; what leaves is listed by: highstreet store rounds"
+    return "see suggestions for a customer: highstreet store suggest CUSTOMER"
 
 
 def _show_promise(found: Promise) -> None:
@@ -132,12 +167,13 @@ def _show_promise(found: Promise) -> None:
 
     charter, rounds = found.charter, found.charter.rounds
     typer.echo(f"The charter of {printable(charter.coop.name)}, agreed to on {found.agreed_on}")
-    typer.echo(f"  SHA-256 {found.charter_sha256}")
+    typer.echo(f"  SHA-256 {found.charter_sha256}; every member must have the same")
     typer.echo("  signed by the coordinator whose code this shop joined with; it is the one agreed to")
-    typer.echo(f"  used for: {', '.join(charter.purposes)}, and only customers who said yes to it")
+    purposes = " and ".join(_in_words(each) for each in charter.purposes)
+    typer.echo(f"  it is for {purposes}, with the data of customers who said yes to it and nobody else's")
     typer.echo(
-        f"  opened are only sums of {rounds.cohort_floor} shops or more; it holds as long as no more than "
-        f"{rounds.colluders} of the other shops work with the coordinator"
+        f"  only sums of {rounds.cohort_floor} shops or more are opened; that and all below holds as long as "
+        f"no more than {rounds.colluders} of the other shops work with the coordinator"
     )
     typer.echo(f"One training asks {len(charter.plan.phases)} times for a sum:")
     for phase in charter.plan.phases:
@@ -146,11 +182,21 @@ def _show_promise(found: Promise) -> None:
             f"  {phase.name}: {phase.dimension:,} numbers, one customer counts for at most "
             f"{phase.clipping_norm:g}{drawn}, noise {phase.noise_multiplier:g} times that"
         )
-    typer.echo("It costs at most, recomputed here from that noise:")
+    typer.echo(
+        "It costs at most, recomputed here from that noise (the smaller epsilon, the less can be learnt):"
+    )
     for line in found.claims.lines():
         typer.echo(f"  {line}")
     typer.echo(f"The charter promises: {period_in_words(charter)}.")
     typer.echo("No release is in use." if found.release is None else _of_release(found.release))
+
+
+def _in_words(purpose: str) -> str:
+    """Say a purpose of a charter as consent is asked for it; one of a later version by its name."""
+    from highstreet.audit.consent import Purpose
+
+    known = {each.value: each.plain_words for each in Purpose}
+    return known.get(purpose, printable(purpose))
 
 
 def _of_release(manifest: Manifest) -> str:
@@ -164,14 +210,12 @@ def _of_release(manifest: Manifest) -> str:
 def _show_budget(found: BudgetStatus) -> None:
     from highstreet.privacy.claims import rounded_up
 
-    part = found.spent_part
-    words = "nothing" if not found.rounds else "almost all" if part > 0.95 else f"about {round(part * 100)} %"
-    typer.echo(
-        f"  Privacy: {words} of the budget is spent "
-        f"(rounds: {found.rounds:,}, customers who took part: {found.customers:,})."
-    )
+    typer.echo(f"  Privacy: {_spent(found)}; {found.customers:,} customers took part.")
     if found.out_until:
         typer.echo(f"    restored: this shop stays out of rounds until {found.out_until}")
+    typer.echo(
+        "    epsilon bounds what anybody can learn of one customer from all of it: the smaller, the less"
+    )
     if found.rounds:
         typer.echo("    counted as for a customer who took part in every round, so a refusal tells of nobody")
     for line in found.claims:
@@ -192,3 +236,10 @@ def _show_budget(found: BudgetStatus) -> None:
             f"counted so far: epsilon {rounded_up(found.promised_counted_epsilon)}"
         )
     typer.echo("    A round that would go over a limit is refused before anything is computed.")
+
+
+def _spent(found: BudgetStatus) -> str:
+    part = found.spent_part
+    words = "nothing" if not found.rounds else "almost all" if part > 0.95 else f"about {round(part * 100)} %"
+    rounds = {0: "", 1: ", in 1 round"}.get(found.rounds, f", in {found.rounds:,} rounds")
+    return f"{words} of the budget is spent{rounds}"

@@ -17,40 +17,42 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import sqlite3
 import threading
-from collections import defaultdict
 from collections.abc import Sequence
 from datetime import date, timedelta
 from pathlib import Path
 
 from highstreet.client.errors import LedgerError, LedgerRewoundError, RestoredError, RoundRepeatedError
 from highstreet.client.ledger_entries import AnsweredRound, OpenedRound, RoundKey, Spending
-from highstreet.client.ledger_file import (
-    Event,
-    agreement_digest,
-    exposure_digest,
-    last_event,
-    open_ledger,
-    refuse_stray_exposures,
-    reply_digest,
-    restoration_digest,
-    round_digest,
-    settle,
-    transaction,
+from highstreet.client.ledger_file import Event, last_event, open_ledger, refuse_stray_exposures, settle
+from highstreet.client.ledger_rows import (
+    History,
+    agreed_set,
+    exposed_in,
+    find_round,
+    histories_since,
+    insert_agreement,
+    insert_reply,
+    insert_restoration,
+    insert_round,
+    latest_day,
+    latest_spends,
+    releases_since,
+    replies_since,
+    reply_to,
+    restored_on,
 )
+from highstreet.client.private_database import PrivateDatabase
 from highstreet.privacy.accountant import Accountant, PldAccountant
 from highstreet.privacy.budget import Budget, Fit, SpendingLimits, check_release, fit, window_start
 from highstreet.privacy.errors import BudgetExhaustedError
-from highstreet.privacy.releases import GaussianRelease, customer_release
+from highstreet.privacy.releases import GaussianRelease
 
 __all__ = ["AnsweredRound", "Ledger", "OpenedRound", "RoundKey", "Spending"]
 
 _CUSTOMER_BYTES = 16
 _REPLY_LIMIT_BYTES = 64 << 20
 _EPOCH = date(1970, 1, 1)
-
-_History = tuple[int, ...]
 
 
 class Ledger:
@@ -60,9 +62,9 @@ class Ledger:
     under the same id finds what was spent.
     """
 
-    def __init__(self, path: Path, connection: sqlite3.Connection, accountant: Accountant) -> None:
-        self._path = path
-        self._connection = connection
+    def __init__(self, database: PrivateDatabase, accountant: Accountant) -> None:
+        self._database = database
+        self._connection = connection = database.connection
         self._accountant = accountant
         self._lock = threading.Lock()
         (self._salt,) = connection.execute("SELECT salt FROM identity").fetchone()
@@ -75,11 +77,11 @@ class Ledger:
         Raises:
             LedgerError: it is damaged, rewound, missing though spent from, too new, locked or not writable.
         """
-        return cls(path, open_ledger(path), accountant or PldAccountant())
+        return cls(open_ledger(path), accountant or PldAccountant())
 
     def close(self) -> None:
         """Close the file."""
-        self._connection.close()
+        self._database.close()
 
     def open_round(
         self,
@@ -120,23 +122,30 @@ class Ledger:
             LedgerError: the ledger cannot be trusted or written; nothing was spent.
         """
         with self._lock:
-            with transaction(self._connection, self._path):
+            with self._database.writing():
                 event = self._latest()
                 opened = self._find(key, cohort, limits, today)
                 if opened is None:
                     day = self._day(today)
                     self._refuse_while_out(day, limits.budget)
-                    past = self._releases(window_start(day, limits.budget.period_days))
+                    past = releases_since(self._connection, window_start(day, limits.budget.period_days))
                     check_release(release, limits, rounds_in_period=len(past))
                     self._refuse_beyond(limits, day, (release, *remaining))
                     refuse_stray_exposures(self._connection)
                     customers = tuple(dict.fromkeys(cohort))
-                    self._record(key, release, customers, day, event)
+                    insert_round(
+                        self._connection,
+                        event,
+                        key,
+                        release=release,
+                        customers=[self._commit_to(name) for name in customers],
+                        day=day,
+                    )
                     loss = self._fit(tuple(past), past, (release,), limits.budget).epsilon
                     opened = OpenedRound(key=key, customers=customers, epsilon=loss, is_again=False)
                 newest = last_event(self._connection)
             self._seen = newest
-            settle(self._connection, self._path)
+            settle(self._database)
             return opened
 
     def answered(self, key: RoundKey) -> AnsweredRound | None:
@@ -146,10 +155,10 @@ class Ledger:
             RoundRepeatedError: this phase was opened for another request.
             LedgerError: the ledger cannot be trusted or read.
         """
-        with self._lock, transaction(self._connection, self._path):
+        with self._lock, self._database.writing():
             self._latest()
-            row = self._round(key)
-            reply = None if row is None else self._reply(row[0])
+            paid = find_round(self._connection, key)
+            reply = None if paid is None else reply_to(self._connection, paid)
         return None if reply is None else AnsweredRound(key=key, reply=reply)
 
     def store_reply(self, key: RoundKey, reply: bytes) -> bytes:
@@ -164,22 +173,18 @@ class Ledger:
         if len(reply) > _REPLY_LIMIT_BYTES:
             raise LedgerError("A reply is over 64 MiB; it was not stored and must not be sent.")
         with self._lock:
-            with transaction(self._connection, self._path):
+            with self._database.writing():
                 event = self._latest()
-                row = self._round(key)
-                if row is None:
+                paid = find_round(self._connection, key)
+                if paid is None:
                     raise RoundRepeatedError("A reply was made for a round that was never opened.")
-                stored = self._reply(row[0])
+                stored = reply_to(self._connection, paid)
                 if stored is None:
                     stored = reply
-                    number = event.sequence + 1
-                    digest = reply_digest(event.digest, number, row[0], reply)
-                    self._connection.execute(
-                        "INSERT INTO replies VALUES (?, ?, ?, ?)", (number, row[0], reply, digest)
-                    )
+                    insert_reply(self._connection, event, paid, reply)
                 newest = last_event(self._connection)
             self._seen = newest
-            settle(self._connection, self._path)
+            settle(self._database)
             return stored
 
     def agreed_set(self, key: RoundKey) -> bytes | None:
@@ -189,10 +194,10 @@ class Ledger:
             RoundRepeatedError: this phase was asked for by another request.
             LedgerError: the ledger cannot be trusted or read.
         """
-        with self._lock, transaction(self._connection, self._path):
+        with self._lock, self._database.writing():
             self._latest()
-            self._round(key)
-            return self._agreed_set(key)
+            find_round(self._connection, key)
+            return agreed_set(self._connection, key)
 
     def agree(self, key: RoundKey, set_sha256: bytes) -> None:
         """Record the set of contributors of a round; the same one again changes nothing.
@@ -206,22 +211,12 @@ class Ledger:
             LedgerError: the ledger cannot be trusted or written; nothing may be said of the set.
         """
         with self._lock:
-            with transaction(self._connection, self._path):
+            with self._database.writing():
                 event = self._latest()
-                self._round(key)
-                agreed = self._agreed_set(key)
+                find_round(self._connection, key)
+                agreed = agreed_set(self._connection, key)
                 if agreed is None:
-                    values = (
-                        event.sequence + 1,
-                        key.programme_id,
-                        key.phase,
-                        key.request_sha256,
-                        set_sha256,
-                    )
-                    self._connection.execute(
-                        "INSERT INTO agreements VALUES (?, ?, ?, ?, ?, ?)",
-                        (*values, agreement_digest(event.digest, values)),
-                    )
+                    insert_agreement(self._connection, event, key, set_sha256)
                 elif not hmac.compare_digest(agreed, set_sha256):
                     raise RoundRepeatedError(
                         f"In phase {key.phase} of programme {key.programme_id} another set of contributors "
@@ -230,56 +225,53 @@ class Ledger:
                     )
                 newest = last_event(self._connection)
             self._seen = newest
-            settle(self._connection, self._path)
+            settle(self._database)
 
     def restored(self, *, today: date) -> None:
         """Record that spends up to this day may be forgotten: no round is opened while they would count."""
         with self._lock:
-            with transaction(self._connection, self._path):
-                event = self._latest()
-                number, day = event.sequence + 1, self._day(today)
-                self._connection.execute(
-                    "INSERT INTO restorations VALUES (?, ?, ?)",
-                    (number, day, restoration_digest(event.digest, number, day)),
-                )
+            with self._database.writing():
+                insert_restoration(self._connection, self._latest(), self._day(today))
                 newest = last_event(self._connection)
             self._seen = newest
-            settle(self._connection, self._path)
+            settle(self._database)
 
     def out_until(self, budget: Budget) -> date | None:
         """Return the first day on which rounds are opened again; None when nothing was ever restored."""
-        with self._lock, transaction(self._connection, self._path):
-            (latest,) = self._connection.execute("SELECT max(day) FROM restorations").fetchone()
-        return None if latest is None else _EPOCH + timedelta(days=int(latest) + budget.period_days)
+        with self._lock, self._database.writing():
+            latest = restored_on(self._connection)
+        return None if latest is None else _EPOCH + timedelta(days=latest + budget.period_days)
 
     def spending(self, budget: Budget, *, today: date) -> Spending:
         """Return what was spent in the period that ends today, for the shop's own eyes."""
-        with self._lock, transaction(self._connection, self._path):
+        with self._lock, self._database.writing():
             start = window_start(self._day(today), budget.period_days)
-            releases = self._releases(start)
-            histories = self._histories(start)
+            releases = releases_since(self._connection, start)
+            histories = histories_since(self._connection, start)
             every = tuple(releases)
             losses = {
                 history: self._fit(history, releases, (), budget).epsilon
                 for history in {every, *histories.values()}
             }
             worst = max(set(histories.values()), key=lambda history: losses[history], default=())
-            (replies,) = self._connection.execute(
-                "SELECT count(*) FROM replies JOIN rounds ON rounds.sequence = replies.round WHERE day >= ?",
-                (start,),
-            ).fetchone()
-            programmes = self._connection.execute(
-                "SELECT DISTINCT programme_id FROM rounds WHERE day >= ?", (start,)
-            ).fetchall()
+            replies = replies_since(self._connection, start)
+            spends = latest_spends(self._connection)
         return Spending(
             rounds=len(releases),
             replies=replies,
             customers=len(histories),
             largest_epsilon=losses.get(worst, 0.0),
             releases=tuple(releases[sequence] for sequence in worst),
-            programmes=frozenset(programme for (programme,) in programmes),
+            programmes=frozenset(name for name, latest in spends.items() if latest >= start),
             counted_epsilon=losses[every],
         )
+
+    def programmes(self, *, period_days: int, today: date) -> dict[str, bool]:
+        """Return every programme ever paid for, and whether a spend on it is of the period ending today."""
+        with self._lock, self._database.writing():
+            start = window_start(self._day(today), period_days)
+            spends = latest_spends(self._connection)
+        return {programme: latest >= start for programme, latest in spends.items()}
 
     def _latest(self) -> Event:
         """Return the last event; refuse to go on if what this process wrote is no longer there."""
@@ -291,19 +283,14 @@ class Ledger:
     def _find(
         self, key: RoundKey, cohort: Sequence[str], limits: SpendingLimits, today: date
     ) -> OpenedRound | AnsweredRound | None:
-        row = self._round(key)
-        if row is None:
+        paid = find_round(self._connection, key)
+        if paid is None:
             return None
-        reply = self._reply(row[0])
+        reply = reply_to(self._connection, paid)
         if reply is not None:
             return AnsweredRound(key=key, reply=reply)
-        charged = {
-            customer
-            for (customer,) in self._connection.execute(
-                "SELECT customer FROM exposures WHERE sequence = ?", (row[0],)
-            )
-        }
-        past = self._releases(window_start(self._day(today), limits.budget.period_days))
+        charged = exposed_in(self._connection, paid)
+        past = releases_since(self._connection, window_start(self._day(today), limits.budget.period_days))
         return OpenedRound(
             key=key,
             customers=tuple(name for name in cohort if self._commit_to(name) in charged),
@@ -312,9 +299,9 @@ class Ledger:
         )
 
     def _refuse_while_out(self, day: int, budget: Budget) -> None:
-        (latest,) = self._connection.execute("SELECT max(day) FROM restorations").fetchone()
+        latest = restored_on(self._connection)
         if latest is not None and window_start(day, budget.period_days) <= latest:
-            ends = _EPOCH + timedelta(days=int(latest) + budget.period_days)
+            ends = _EPOCH + timedelta(days=latest + budget.period_days)
             raise RestoredError(
                 f"This shop was restored and stays out of rounds until {ends}; nothing was spent.",
                 next_step="Nothing has to be done. Suggestions go on from the shop's own customers.",
@@ -323,7 +310,7 @@ class Ledger:
     def _refuse_beyond(self, limits: SpendingLimits, day: int, new: tuple[GaussianRelease, ...]) -> None:
         """Refuse what a customer who took part in all of the past could not afford; ask about nobody."""
         for budget in limits.budgets:
-            past = self._releases(window_start(day, budget.period_days))
+            past = releases_since(self._connection, window_start(day, budget.period_days))
             wanted = self._fit(tuple(past), past, new, budget)
             if not wanted.is_within:
                 raise BudgetExhaustedError(
@@ -334,96 +321,18 @@ class Ledger:
                     is_promised=budget is limits.promised,
                 )
 
-    def _record(
-        self, key: RoundKey, release: GaussianRelease, customers: Sequence[str], day: int, event: Event
-    ) -> None:
-        members = sorted(self._commit_to(name) for name in customers)
-        values = (
-            event.sequence + 1,
-            key.programme_id,
-            key.phase,
-            key.request_sha256,
-            day,
-            float(release.noise_multiplier),
-            float(release.sampling_rate),
-            exposure_digest(members),
-        )
-        self._connection.execute(
-            "INSERT INTO rounds VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (*values, round_digest(event.digest, values)),
-        )
-        self._connection.executemany(
-            "INSERT INTO exposures VALUES (?, ?)", ((event.sequence + 1, member) for member in members)
-        )
-
     def _fit(
         self,
-        history: _History,
+        history: History,
         releases: dict[int, GaussianRelease],
         new: tuple[GaussianRelease, ...],
         budget: Budget,
     ) -> Fit:
         return fit([releases[sequence] for sequence in history], new, budget, self._accountant)
 
-    def _round(self, key: RoundKey) -> tuple[int] | None:
-        """Return the number of a round that was paid for; refuse another request for the same phase."""
-        self._refuse_other_request(key, "rounds")
-        self._refuse_other_request(key, "agreements")
-        row = self._connection.execute(
-            "SELECT sequence FROM rounds WHERE programme_id = ? AND phase = ?", (key.programme_id, key.phase)
-        ).fetchone()
-        return None if row is None else (row[0],)
-
-    def _refuse_other_request(self, key: RoundKey, table: str) -> None:
-        row = self._connection.execute(
-            f"SELECT request_sha256 FROM {table} WHERE programme_id = ? AND phase = ?",  # noqa: S608 - a literal
-            (key.programme_id, key.phase),
-        ).fetchone()
-        if row is not None and not hmac.compare_digest(row[0], key.request_sha256):
-            raise RoundRepeatedError(
-                f"Phase {key.phase} of programme {key.programme_id} was asked for before by another request; "
-                "nothing was sent.",
-                next_step="Ask the coordinator why it asks twice.",
-            )
-
-    def _agreed_set(self, key: RoundKey) -> bytes | None:
-        row = self._connection.execute(
-            "SELECT set_sha256 FROM agreements WHERE programme_id = ? AND phase = ?",
-            (key.programme_id, key.phase),
-        ).fetchone()
-        return None if row is None else bytes(row[0])
-
-    def _reply(self, sequence: int) -> bytes | None:
-        row = self._connection.execute("SELECT reply FROM replies WHERE round = ?", (sequence,)).fetchone()
-        return None if row is None else bytes(row[0])
-
     def _day(self, today: date) -> int:
         """Return today in days since 1970, or the day of the latest spend if the clock was set back."""
-        (latest,) = self._connection.execute(
-            "SELECT max((SELECT coalesce(max(day), 0) FROM rounds),"
-            " (SELECT coalesce(max(day), 0) FROM restorations))"
-        ).fetchone()
-        return max(int(latest), (today - _EPOCH).days)
-
-    def _releases(self, start: int) -> dict[int, GaussianRelease]:
-        """Return every release opened since a day, whoever took part, by its number in the ledger."""
-        rows = self._connection.execute(
-            "SELECT sequence, noise_multiplier, sampling_rate FROM rounds WHERE day >= ? ORDER BY sequence",
-            (start,),
-        )
-        return {number: customer_release(noise_multiplier=z, sampling_rate=q) for number, z, q in rows}
-
-    def _histories(self, start: int) -> dict[bytes, _History]:
-        """Return, for each customer exposed since a day, the rounds that did it."""
-        rows = self._connection.execute(
-            "SELECT customer, sequence FROM exposures JOIN rounds USING (sequence) "
-            "WHERE day >= ? ORDER BY sequence",
-            (start,),
-        )
-        found: dict[bytes, list[int]] = defaultdict(list)
-        for customer, sequence in rows:
-            found[customer].append(sequence)
-        return {customer: tuple(sequences) for customer, sequences in found.items()}
+        return max(latest_day(self._connection), (today - _EPOCH).days)
 
     def _commit_to(self, customer: str) -> bytes:
         return hmac.digest(self._salt, customer.encode(), hashlib.sha256)[:_CUSTOMER_BYTES]

@@ -14,10 +14,10 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from highstreet.client.database_kind import DatabaseKind, Fault
 from highstreet.client.errors import (
     LedgerBusyError,
     LedgerError,
@@ -26,28 +26,50 @@ from highstreet.client.errors import (
     LedgerTooNewError,
     LedgerUnreadableError,
 )
-from highstreet.client.ledger_schema import APPLICATION_ID, MIGRATIONS
-from highstreet.files import make_private_folder, read_limited, sync_folder, write_private
+from highstreet.client.ledger_schema import MIGRATIONS
+from highstreet.client.private_database import PrivateDatabase
+from highstreet.files import make_private_folder, read_limited, write_private
 
 __all__ = [
+    "LEDGER_KIND",
     "Event",
     "agreement_digest",
     "exposure_digest",
     "last_event",
+    "mark_path",
     "open_ledger",
     "refuse_stray_exposures",
     "reply_digest",
     "restoration_digest",
     "round_digest",
-    "transaction",
+    "settle",
 ]
 
-_PRIVATE_FILE = 0o600
-_BUSY_TIMEOUT_SECONDS = 20.0
 _MARK_LIMIT_BYTES = 1024
 _RESTORE = (
     "Nothing is sent. A backup of it does not know what was spent since: say `highstreet store restored`, "
     "which leaves the co-op and keeps this shop out of rounds until the period of the budget is over."
+)
+
+LEDGER_KIND = DatabaseKind(
+    noun="ledger",
+    outcome="nothing was spent and nothing sent",
+    repair=_RESTORE,
+    application_id=0x4853424C,  # "HSBL" in ASCII
+    migrations=MIGRATIONS,
+    identity=lambda: os.urandom(32),
+    has_write_ahead_log=True,
+    forgets=False,  # nothing is ever deleted from it
+    is_checked_whole=True,
+    is_shared=True,
+    root=LedgerError,
+    errors={
+        Fault.FULL: LedgerFullError,
+        Fault.BUSY: LedgerBusyError,
+        Fault.DAMAGED: LedgerUnreadableError,
+        Fault.FOREIGN: LedgerUnreadableError,
+        Fault.NEWER: LedgerTooNewError,
+    },
 )
 
 
@@ -64,7 +86,7 @@ class Event:
     digest: bytes
 
 
-def open_ledger(path: Path) -> sqlite3.Connection:
+def open_ledger(path: Path) -> PrivateDatabase:
     """Open the ledger after checking every event against chain and mark; make it if there never was one.
 
     Raises:
@@ -77,48 +99,31 @@ def open_ledger(path: Path) -> sqlite3.Connection:
         raise LedgerRewoundError(
             f"The ledger {path} is gone, but spending was recorded in it.", next_step=_RESTORE
         )
-    with _named(path):
-        connection = _connect(path)
-        try:
-            _migrate(connection, path)
+    database = PrivateDatabase.open(path, LEDGER_KIND)
+    try:
+        with database.reading() as connection:
             _verify(connection, mark)
-            settle(connection, path)
-        except BaseException:
-            connection.close()
-            raise
-    return connection
+        settle(database)
+    except BaseException:
+        database.close()
+        raise
+    return database
 
 
-def settle(connection: sqlite3.Connection, path: Path) -> None:
+def settle(database: PrivateDatabase) -> None:
     """Write the mark of the last committed event; nothing may be computed or sent before.
 
     Under the database's write lock, so that two processes cannot put the mark back.
     """
-    with transaction(connection, path):
-        for orphan in path.parent.glob(f".{mark_path(path).name}.*.tmp"):
+    place = mark_path(database.path)
+    with database.writing() as connection:
+        for orphan in place.parent.glob(f".{place.name}.*.tmp"):
             orphan.unlink(
                 missing_ok=True
             )  # of a process killed here; the lock says nobody else is writing one
         event = last_event(connection)
         mark = {"version": 1, "sequence": event.sequence, "digest": event.digest.hex()}
-        write_private(mark_path(path), json.dumps(mark).encode())
-
-
-@contextmanager
-def transaction(connection: sqlite3.Connection, path: Path) -> Iterator[None]:
-    """Hold the write lock for a block that is applied and forced to disk as a whole, or not at all.
-
-    Raises:
-        LedgerError: the database could not do it; nothing was changed.
-    """
-    with _named(path):
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            connection.execute("COMMIT")
-        finally:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
+        write_private(place, json.dumps(mark).encode())
 
 
 def last_event(connection: sqlite3.Connection) -> Event:
@@ -193,52 +198,6 @@ def _start(connection: sqlite3.Connection) -> bytes:
     return hashlib.sha256(b"highstreet ledger 1" + salt).digest()
 
 
-def _connect(path: Path) -> sqlite3.Connection:
-    if not path.exists():
-        # Made by us, so that it is never readable by others; SQLite gives -wal and -shm the same mode.
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, _PRIVATE_FILE))
-        sync_folder(path.parent)
-    path.chmod(_PRIVATE_FILE)
-    connection = sqlite3.connect(
-        path, timeout=_BUSY_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False
-    )
-    connection.execute("PRAGMA journal_mode = WAL")
-    # FULL forces every commit to the disk; fullfsync makes that true on macOS as well.
-    for pragma in ("synchronous = FULL", "fullfsync = ON", "checkpoint_fullfsync = ON", "foreign_keys = ON"):
-        connection.execute(f"PRAGMA {pragma}")
-    return connection
-
-
-def _migrate(connection: sqlite3.Connection, path: Path) -> None:
-    with transaction(connection, path):
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        (application,) = connection.execute("PRAGMA application_id").fetchone()
-        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        if application != APPLICATION_ID and (version or tables):
-            raise LedgerUnreadableError(f"{path} is not a ledger.", next_step=_RESTORE)
-        if version > len(MIGRATIONS):
-            raise LedgerTooNewError(
-                f"The ledger was written by a newer Highstreet (schema {version}, known {len(MIGRATIONS)}).",
-                next_step="Update Highstreet on this computer; nothing was changed.",
-            )
-        for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
-            for statement in _statements(script):
-                connection.execute(statement)
-            if number == 1:
-                connection.execute("INSERT INTO identity VALUES (?, 1)", (os.urandom(32),))
-                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            connection.execute(f"PRAGMA user_version = {number}")
-
-
-def _statements(script: str) -> Iterator[str]:
-    pending = ""
-    for line in script.splitlines(keepends=True):
-        pending += line
-        if sqlite3.complete_statement(pending):
-            yield pending
-            pending = ""
-
-
 def _read_mark(path: Path) -> Event | None:
     place = mark_path(path)
     if not place.exists():
@@ -253,8 +212,6 @@ def _read_mark(path: Path) -> Event | None:
 
 
 def _verify(connection: sqlite3.Connection, mark: Event | None) -> None:
-    if connection.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
-        raise LedgerUnreadableError("The ledger is damaged.", next_step=_RESTORE)
     digests = [_start(connection)]
     for event in _recomputed(connection, digests):
         if event.sequence != len(digests):
@@ -292,27 +249,3 @@ def _recomputed(connection: sqlite3.Connection, digests: list[bytes]) -> Iterato
         if not is_same or digest != row[-1]:
             raise LedgerUnreadableError(f"Entry {sequence} of the ledger was changed.", next_step=_RESTORE)
         yield Event(sequence, digest)
-
-
-@contextmanager
-def _named(path: Path) -> Iterator[None]:
-    """Turn SQLite's errors into ours; none of them repeats a cell."""
-    try:
-        yield
-    except (sqlite3.Error, OSError) as error:
-        text = str(error).casefold()
-        if "full" in text or "no space" in text:
-            raise LedgerFullError(
-                f"The disk that holds {path} is full; nothing was spent and nothing sent.",
-                next_step="Free some space and try again.",
-            ) from error
-        if "locked" in text or "busy" in text:
-            raise LedgerBusyError(
-                f"Another process is writing to {path}.", next_step="Wait until it has ended and try again."
-            ) from error
-        if isinstance(error, sqlite3.OperationalError | OSError) and "malformed" not in text:
-            raise LedgerError(
-                f"The ledger {path} cannot be used: {error}.",
-                next_step="Check the disk and the file's owner.",
-            ) from error
-        raise LedgerUnreadableError(f"The ledger {path} is damaged.", next_step=_RESTORE) from error

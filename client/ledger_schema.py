@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["APPLICATION_ID", "MIGRATIONS"]
-
-#: "HSBL" in ASCII: tells a ledger from any other SQLite file.
-APPLICATION_ID = 0x4853424C
+__all__ = ["MIGRATIONS"]
 
 _VERSION_1 = """
 CREATE TABLE identity (

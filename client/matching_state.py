@@ -8,7 +8,6 @@ that is shown again later finds nothing to answer with, and nothing new is drawn
 from __future__ import annotations
 
 import os
-import sqlite3
 import threading
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,13 +15,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
-from highstreet.client.errors import (
-    MatchingContradictedError,
-    MatchingOverError,
-    MatchingStateError,
-    MatchingTooSoonError,
+from highstreet.client.errors import MatchingStateError, MatchingTooSoonError
+from highstreet.client.matching_file import open_matching_file
+from highstreet.client.matching_register import (
+    contradicted,
+    find_matching,
+    insert_matching,
+    may_begin,
+    refuse_over,
+    refuse_used_id,
+    under_way,
 )
-from highstreet.client.matching_file import open_matching_file, transaction
 from highstreet.client.matching_rows import (
     customers_in,
     insert_store,
@@ -31,6 +34,7 @@ from highstreet.client.matching_rows import (
     kept_store,
     kept_tags,
 )
+from highstreet.client.private_database import PrivateDatabase
 from highstreet.privacy.matching import (
     AnsweredList,
     KeyHolder,
@@ -56,9 +60,9 @@ class MatchingState:
     out. Every one raises MatchingStateError when the file or what it says cannot be relied on.
     """
 
-    def __init__(self, path: Path, connection: sqlite3.Connection, vault_id: str) -> None:
-        self._path = path
-        self._connection = connection
+    def __init__(self, database: PrivateDatabase, vault_id: str) -> None:
+        self._database = database
+        self._connection = database.connection
         self._vault_id = vault_id
         self._lock = threading.Lock()
 
@@ -74,11 +78,11 @@ class MatchingState:
         Raises:
             MatchingStateError: damaged, another program's, of a newer version, locked or not writable.
         """
-        return cls(path, open_matching_file(path), vault_id)
+        return cls(open_matching_file(path), vault_id)
 
     def close(self) -> None:
         """Close the file."""
-        self._connection.close()
+        self._database.close()
 
     def __enter__(self) -> Self:
         return self
@@ -97,7 +101,7 @@ class MatchingState:
             period_days: of the charter.
         """
         with self._transaction():
-            return self._may_begin(day, period_days)
+            return may_begin(self._connection, day, period_days)
 
     def begin(self, context: MatchingContext, *, day: int, period_days: int) -> None:
         """Record that this store takes part in a matching; the same one again changes nothing.
@@ -111,28 +115,13 @@ class MatchingState:
         with self._transaction():
             if self._find(context) is not None:
                 return
-            reused = self._connection.execute(
-                "SELECT 1 FROM matchings WHERE coop_id = ? AND matching_id = ?",
-                (context.coop_id, context.matching_id),
-            ).fetchone()
-            if reused is not None:
-                raise _contradicted("Its id was used by another matching")
-            if not self._may_begin(day, period_days):
+            refuse_used_id(self._connection, context)
+            if not may_begin(self._connection, day, period_days):
                 raise MatchingTooSoonError(
                     f"This store takes part in one matching every {period_days} days, and there was one.",
                     next_step="Nothing was sent. Wait until the period has passed.",
                 )
-            self._connection.execute(
-                "INSERT INTO matchings VALUES (?, ?, ?, ?, ?, ?, NULL, 0)",
-                (
-                    context.request_sha256,
-                    context.sha256(),
-                    context.coop_id,
-                    context.matching_id,
-                    self._vault_id,
-                    day,
-                ),
-            )
+            insert_matching(self._connection, context, vault_id=self._vault_id, day=day)
 
     def draw_holder(
         self, context: MatchingContext, member_id: str, *, entropy: Entropy = os.urandom
@@ -175,12 +164,12 @@ class MatchingState:
             MatchingContradictedError: no key was drawn for it.
         """
         with self._transaction():
-            self._refuse_over(request_sha256)
+            refuse_over(self._connection, request_sha256)
             row = self._connection.execute(
                 "SELECT keys_sha256 FROM holders WHERE request_sha256 = ?", (request_sha256,)
             ).fetchone()
             if row is None:
-                raise _contradicted("No key was drawn for it here")
+                raise contradicted("No key was drawn for it here")
             if row[0] not in (None, answered.keys_sha256):
                 raise MatchingRefusedError(MatchingRefusal.OTHER_KEYS)
             known = self._connection.execute(
@@ -259,7 +248,7 @@ class MatchingState:
                 (matched.mask_seed, matched.made_up_seed, context.request_sha256, matched.dummies),
             ).rowcount
             if changed != 1 or not matched.tags.keys() <= taking_part:
-                raise _contradicted("These tags are not of the customers who take part")
+                raise contradicted("These tags are not of the customers who take part")
             self._connection.executemany(
                 "UPDATE customers SET tag = ? WHERE request_sha256 = ? AND customer = ? AND is_left_out = 0",
                 [(one, context.request_sha256, customer) for customer, one in matched.tags.items()],
@@ -286,7 +275,7 @@ class MatchingState:
         """
         with self._transaction():
             if self._begun(context) is not None:
-                raise _contradicted("Its table was given away already")
+                raise contradicted("Its table was given away already")
             self._connection.executemany(
                 "UPDATE customers SET tag = NULL, is_left_out = 1 WHERE request_sha256 = ? AND customer = ?",
                 [(context.request_sha256, customer) for customer in customers],
@@ -307,9 +296,9 @@ class MatchingState:
         with self._transaction():
             given_to, matched = self._begun(context), kept_matched(self._connection, context)
             if matched is None:
-                raise _contradicted("There are no tags yet to make a table of")
+                raise contradicted("There are no tags yet to make a table of")
             if given_to not in (None, table_request_sha256):
-                raise _contradicted("Its table went into another sum")
+                raise contradicted("Its table went into another sum")
             if given_to is None:
                 self._connection.execute(
                     "UPDATE matchings SET table_request_sha256 = ? WHERE request_sha256 = ?",
@@ -330,11 +319,7 @@ class MatchingState:
     def under_way(self) -> tuple[bytes, ...]:
         """Return the requests of matchings that were begun and not destroyed, the latest first."""
         with self._transaction():
-            rows = self._connection.execute(
-                "SELECT request_sha256 FROM matchings WHERE is_destroyed = 0"
-                " ORDER BY begun_on_day DESC, rowid DESC"
-            ).fetchall()
-        return tuple(bytes(request) for (request,) in rows)
+            return under_way(self._connection)
 
     def destroy(self, request_sha256: bytes) -> None:
         """Overwrite all secrets of a matching; that it was, and what its table was given to, stays on record.
@@ -354,57 +339,21 @@ class MatchingState:
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        with self._lock, transaction(self._connection, self._path):
+        with self._lock, self._database.writing():
             try:
                 yield
             except InvalidMatchingError as error:
                 raise MatchingStateError(
-                    f"What {self._path} or a request says of a matching cannot be true.",
+                    f"What {self._database.path} or a request says of a matching cannot be true.",
                     next_step="Nothing was sent. Wait for the next matching.",
                 ) from error
 
-    def _may_begin(self, day: int, period_days: int) -> bool:
-        (latest,) = self._connection.execute(
-            "SELECT max(begun_on_day) FROM matchings"
-            " WHERE is_destroyed = 0 OR table_request_sha256 IS NOT NULL"
-        ).fetchone()
-        return latest is None or day - int(latest) >= period_days
-
     def _find(self, context: MatchingContext) -> tuple[bytes | None] | None:
-        """Return what the table was given to, or None for a matching that was never begun."""
-        self._refuse_over(context.request_sha256)
-        row = self._connection.execute(
-            "SELECT context_sha256, table_request_sha256, vault_id FROM matchings WHERE request_sha256 = ?",
-            (context.request_sha256,),
-        ).fetchone()
-        if row is None:
-            return None
-        if row[0] != context.sha256():
-            raise _contradicted("Its request is on record for other members, holders or terms")
-        if row[2] != self._vault_id:
-            raise _contradicted("The shop's data were made anew since it was begun")
-        return (row[1],)
+        return find_matching(self._connection, context, vault_id=self._vault_id)
 
     def _begun(self, context: MatchingContext) -> bytes | None:
         """Return what the table was given to; refuse a matching that was never begun."""
         found = self._find(context)
         if found is None:
-            raise _contradicted("It was never begun here")
+            raise contradicted("It was never begun here")
         return found[0]
-
-    def _refuse_over(self, request_sha256: bytes) -> None:
-        row = self._connection.execute(
-            "SELECT is_destroyed FROM matchings WHERE request_sha256 = ?", (request_sha256,)
-        ).fetchone()
-        if row is not None and row[0]:
-            raise MatchingOverError(
-                "This matching is over: its secrets are destroyed, and nothing is answered for it any more.",
-                next_step="Nothing is to be done; the next matching has secrets of its own.",
-            )
-
-
-def _contradicted(fact: str) -> MatchingContradictedError:
-    return MatchingContradictedError(
-        f"This matching contradicts what this store has on record. {fact}.",
-        next_step="Nothing was sent. If it happens again, tell the other members.",
-    )

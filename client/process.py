@@ -114,20 +114,20 @@ def _desk(
 ) -> RoundDesk:
     charter, limits = load_charter(home), config.limits.to_limits()
     refuse_over_limits(charter, limits)  # again: the owner may have tightened them, or updated the software
-    agreement = Agreement(
-        member_id=membership.member_id,
-        coordinator_public_key=membership.coordinator_key,
-        charter=charter,
-        limits=limits,
-        find_roster=RoundMembers(home, membership).find,
-        holds_to_day=ProgrammeDays(programme_days_file(home)).holds,
-    )
     till = StoreTill(
         home=home,
         ledger=ledger,
         plan=charter.plan,
         terms=charter.privacy,
         limits=spending_limits(limits, charter),
+    )
+    agreement = Agreement(
+        member_id=membership.member_id,
+        coordinator_public_key=membership.coordinator_key,
+        charter=charter,
+        limits=limits,
+        find_roster=RoundMembers(home, membership).find,
+        holds_to_day=ProgrammeDays(programme_days_file(home), paid_for=till.paid_for).holds,
     )
     identity = load_identity(home)
     keys = MemberKeys(signing=identity.signing, encryption=identity.encryption)

@@ -40,7 +40,7 @@ _FULL_BYTES = 4 << 20
 _NOISED = frozenset({Step.CONTRIBUTION, Step.SUM_SHARE})
 _WHY = {
     REFUSAL_UNREADABLE: "the message could not be read",
-    REFUSAL_VERSION: "it needs another version of Highstreet",
+    REFUSAL_VERSION: "it needs another version of Highstreet than is on this computer",
     REFUSAL_SIGNATURE: "it was not signed by this co-op's coordinator",
     REFUSAL_WRONG_COOP: "it came from another co-op",
     REFUSAL_CHARTER: "it follows another charter, roster or schema than this shop agreed to",
@@ -48,8 +48,8 @@ _WHY = {
     REFUSAL_STATE: "its model is not the announced one",
     REFUSAL_REPEATED: "it was asked for before, in another way",
     REFUSAL_DEADLINE: "it came too late",
-    REFUSAL_BUDGET: "it does not fit this shop's budget for privacy",
-    REFUSAL_UNAVAILABLE: "this shop could not take part just then",
+    REFUSAL_BUDGET: "it does not fit this shop's budget for privacy: see `highstreet store budget`",
+    REFUSAL_UNAVAILABLE: "this shop could not take part just then: see store.log in the folder `logs`",
     REFUSAL_PARTICIPANTS: "a member takes part whom this shop has not vouched for: "
     "see `highstreet store members`",
     REFUSAL_MATCHING: "a message of the matching is not in order, or the matching is over here",

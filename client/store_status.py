@@ -15,7 +15,7 @@ from highstreet.client.home import StoreHome
 from highstreet.client.ledger import Ledger
 from highstreet.client.membership import is_joined, load_charter, load_membership, programme_days_file
 from highstreet.client.personal_file import fitted_release
-from highstreet.client.programme_days import ProgrammeDays
+from highstreet.client.programme_days import remembered_programmes
 from highstreet.client.service import ask_status
 from highstreet.client.vault import Vault
 from highstreet.privacy.claims import two_claims
@@ -221,7 +221,7 @@ def budget_status(home: StoreHome) -> BudgetStatus:
 
 def _weighting(home: StoreHome, charter: Charter | None, programmes: frozenset[str]) -> Weighting:
     """Return what all contributions of the period counted by: whole, unless all were under this charter."""
-    if charter is None or not programmes <= ProgrammeDays(programme_days_file(home)).programmes:
+    if charter is None or not programmes <= remembered_programmes(programme_days_file(home)):
         return Weighting.WHOLE
     return charter.privacy.weighting
 

@@ -124,6 +124,11 @@ class StoreTill:
         integers = contribute_regardless(self.plan, asked.phase, asked.state, shop, mechanism=asked.mechanism)
         return self.ledger.store_reply(key, seal(integers))
 
+    def paid_for(self) -> dict[str, bool]:
+        """Return every programme ever paid for, and whether what was spent on it still counts."""
+        longest = max(budget.period_days for budget in self.limits.budgets)
+        return self.ledger.programmes(period_days=longest, today=self.today())
+
     def _spend(
         self, key: RoundKey, asked: AskedRound, customers: tuple[str, ...]
     ) -> OpenedRound | AnsweredRound:

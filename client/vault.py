@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from functools import cache
 from importlib import resources
 from pathlib import Path
-from types import TracebackType
+from typing import Self
 
+from highstreet.client.database_kind import DatabaseKind, Fault
 from highstreet.client.errors import (
     UnknownCustomerError,
     VaultBusyError,
@@ -19,59 +20,35 @@ from highstreet.client.errors import (
     VaultTooNewError,
     VaultUnreadableError,
 )
-from highstreet.files import make_private_folder
+from highstreet.client.private_database import PrivateDatabase
 
-__all__ = ["SCHEMA_VERSION", "Vault", "as_vault_error"]
-
-_PRIVATE_FILE = 0o600
-_BUSY_TIMEOUT_SECONDS = 20.0
-#: Marks the file as a vault ("HSVT"), so that another program's database is not taken for one.
-_APPLICATION_ID = 0x48535654
+__all__ = ["Vault", "vault_kind"]
 
 
-def _migrations() -> list[tuple[int, str]]:
-    found = []
-    for entry in resources.files("highstreet.client").joinpath("migrations").iterdir():
-        if entry.name.endswith(".sql"):
-            found.append((int(entry.name[:4]), entry.read_text(encoding="utf-8")))
-    return sorted(found)
-
-
-#: The newest schema this version of Highstreet knows; a newer one is refused.
-SCHEMA_VERSION = 3
-
-
-def as_vault_error(error: sqlite3.Error | OSError, path: Path) -> VaultError:
-    """Say what a low-level failure means for the shop; no cell of the database is repeated."""
-    text = str(error).casefold()
-    if "disk is full" in text or "no space" in text or "file too large" in text:
-        return VaultFullError(
-            f"The disk that holds {path} is full; nothing was changed.",
-            next_step="Free some space on it, then run the same command again.",
-        )
-    if "locked" in text or "busy" in text:
-        return VaultBusyError(
-            "Another Highstreet command is writing to this shop's data.",
-            next_step="Wait until it has ended, then run the same command again.",
-        )
-    if isinstance(error, sqlite3.IntegrityError):
-        return VaultError(
-            f"A change that contradicts what is in {path} was refused; nothing was changed.",
-            next_step="This is a fault of Highstreet's: report it with the command that was run.",
-        )
-    if "disk i/o error" in text:
-        return VaultError(
-            f"The disk that holds {path} could not be read or written; nothing was changed.",
-            next_step="Check that the disk is connected and not full, then run the same command again.",
-        )
-    if "readonly" in text or "unable to open" in text or isinstance(error, PermissionError):
-        return VaultError(
-            f"The shop's data in {path} cannot be written by this user.",
-            next_step="Run the command as the user who made the store, or give its folder with --home.",
-        )
-    return VaultUnreadableError(
-        f"The shop's data in {path} cannot be read: the file is damaged or is not a vault.",
-        next_step="Put back the last good copy of that file; do not delete it, it may be repairable.",
+@cache
+def vault_kind() -> DatabaseKind:
+    """Return what a vault is as a database; each numbered script in `client/migrations` is a version."""
+    folder = resources.files("highstreet.client").joinpath("migrations")
+    scripts = {entry.name: entry for entry in folder.iterdir() if entry.name.endswith(".sql")}
+    return DatabaseKind(
+        noun="vault",
+        outcome="nothing was changed",
+        repair="Put back the last good copy of that file; do not delete it, it may be repairable.",
+        application_id=0x48535654,  # "HSVT" in ASCII
+        migrations=tuple(scripts[name].read_text(encoding="utf-8") for name in sorted(scripts)),
+        identity=lambda: uuid.uuid4().hex,
+        has_write_ahead_log=True,
+        forgets=True,
+        is_checked_whole=False,  # it is opened for every suggestion; what is damaged shows when it is read
+        is_shared=False,
+        root=VaultError,
+        errors={
+            Fault.FULL: VaultFullError,
+            Fault.BUSY: VaultBusyError,
+            Fault.DAMAGED: VaultUnreadableError,
+            Fault.FOREIGN: VaultUnreadableError,
+            Fault.NEWER: VaultTooNewError,
+        },
     )
 
 
@@ -81,14 +58,15 @@ class Vault:
     All writing goes through `write`, which commits as a whole or not at all and is durable when it returns.
     """
 
-    def __init__(self, path: Path, connection: sqlite3.Connection, vault_id: str) -> None:
-        self.path = path
-        self.connection = connection
+    def __init__(self, database: PrivateDatabase, vault_id: str) -> None:
+        self._database = database
+        self.path = database.path
+        self.connection = database.connection
         #: Random name of this vault; ties a cohort to the vault it was made from.
         self.vault_id = vault_id
 
     @classmethod
-    def open(cls, path: Path) -> Vault:
+    def open(cls, path: Path) -> Self:
         """Open the vault, making it when there is none, and bring its schema up to date.
 
         Raises:
@@ -96,68 +74,38 @@ class Vault:
             VaultUnreadableError: damaged, or not a vault.
             VaultError: no right to read or write it.
         """
-        make_private_folder(path.parent)
-        connection: sqlite3.Connection | None = None
+        database = PrivateDatabase.open(path, vault_kind())
         try:
-            _make_private(path)
-            connection = sqlite3.connect(path, timeout=_BUSY_TIMEOUT_SECONDS, isolation_level=None)
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-            # What is replaced or removed (an identifier) is overwritten, not left in free pages.
-            connection.execute("PRAGMA secure_delete = ON")
-            connection.execute("PRAGMA trusted_schema = OFF")
-            # A step may make a table anew that others refer to; inside its transaction this cannot be set.
-            connection.execute("PRAGMA foreign_keys = OFF")
-            _migrate(connection, path)
-            connection.execute("PRAGMA foreign_keys = ON")
-            (vault_id,) = connection.execute("SELECT vault_id FROM identity").fetchone()
-        except (sqlite3.Error, OSError) as error:
-            if connection is not None:
-                connection.close()
-            raise as_vault_error(error, path) from error
-        except VaultError:
-            if connection is not None:
-                connection.close()
+            with database.explaining():
+                (vault_id,) = database.connection.execute("SELECT vault_id FROM identity").fetchone()
+        except BaseException:
+            database.close()
             raise
-        return cls(path, connection, vault_id)
+        return cls(database, vault_id)
 
     def close(self) -> None:
         """Close the file; open transactions are rolled back."""
-        self.connection.close()
+        self._database.close()
 
-    def __enter__(self) -> Vault:
+    def __enter__(self) -> Self:
         """Return the vault itself."""
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Close the vault."""
         self.close()
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
         """See one unchanging state of the vault for as long as the block lasts."""
-        with self._transaction("BEGIN"):
-            yield self.connection
+        with self._database.reading() as connection:
+            yield connection
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
         """Change the vault: everything in the block is saved durably at its end, or nothing is."""
-        with self._transaction("BEGIN IMMEDIATE"):
-            yield self.connection
-
-    @contextmanager
-    def _transaction(self, begin: str) -> Iterator[None]:
-        try:
-            self.connection.execute(begin)
-            yield
-            self.connection.execute("COMMIT")
-        except sqlite3.Error as error:
-            raise as_vault_error(error, self.path) from error
-        finally:
-            if self.connection.in_transaction:
-                self.connection.execute("ROLLBACK")
+        with self._database.writing() as connection:
+            yield connection
 
     def customer_key(self, customer_id: str) -> int:
         """Return the row key of a customer by the shop's own number or name for them.
@@ -185,61 +133,3 @@ class Vault:
         with self.read() as connection:
             (latest,) = connection.execute("SELECT max(ordered_at) FROM orders").fetchone()
         return None if latest is None else int(latest) // 86_400
-
-
-def _make_private(path: Path) -> None:
-    """Create the file with its final mode before SQLite sees it: -wal and -shm inherit it."""
-    with suppress(FileExistsError):
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, _PRIVATE_FILE))
-    for suffix in ("", "-wal", "-shm"):
-        beside = path.with_name(path.name + suffix)
-        if beside.exists() and beside.stat().st_mode & 0o777 != _PRIVATE_FILE:
-            beside.chmod(_PRIVATE_FILE)
-
-
-def _migrate(connection: sqlite3.Connection, path: Path) -> None:
-    version = _version(connection, path)
-    for number, script in _migrations():
-        if number <= version:
-            continue
-        # One transaction per step; another process may have taken it first, so look again under the lock.
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            if _version(connection, path) < number:
-                for statement in _statements(script):
-                    connection.execute(statement)
-                if number == 1:
-                    connection.execute("INSERT INTO identity VALUES (?, 1)", (uuid.uuid4().hex,))
-                    connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
-                connection.execute(f"PRAGMA user_version = {number}")
-            connection.execute("COMMIT")
-        finally:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-
-
-def _version(connection: sqlite3.Connection, path: Path) -> int:
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    (application,) = connection.execute("PRAGMA application_id").fetchone()
-    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    if application != _APPLICATION_ID and (version or tables):
-        raise VaultUnreadableError(
-            f"{path} is a database of another program, not a vault.",
-            next_step="Give this shop's own folder with --home.",
-        )
-    if version > SCHEMA_VERSION:
-        raise VaultTooNewError(
-            f"The shop's data was written by a newer Highstreet (schema {version}; known: {SCHEMA_VERSION}).",
-            next_step="Update Highstreet on this computer; nothing was changed.",
-        )
-    return int(version)
-
-
-def _statements(script: str) -> Iterator[str]:
-    """Split a script at complete statements (triggers hold semicolons), to run in one transaction."""
-    pending = ""
-    for line in script.splitlines(keepends=True):
-        pending += line
-        if sqlite3.complete_statement(pending):
-            yield pending
-            pending = ""

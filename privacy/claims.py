@@ -67,7 +67,8 @@ class Claim:
     @property
     def for_whom(self) -> str:
         """Whom the claim is for, in words."""
-        person = f"a person who shops in up to {self.k} shops{_DIVIDED[self.weighting]}"
+        shops = "one shop" if self.k == 1 else f"up to {self.k} shops"
+        person = f"a person who shops in {shops}{_DIVIDED[self.weighting]}"
         return _UNITS.get(self.unit, person)
 
     def __str__(self) -> str:

@@ -2,33 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
 import typer
 
+from highstreet.command_groups import command_group
 from highstreet.server import cli_charter, cli_founding, cli_matching, cli_members, cli_training
 from highstreet.server.cli_options import HomeOption, open_home
 
 __all__ = ["coop_app"]
 
-coop_app = typer.Typer(
-    name="coop",
-    help="The coordinator of a co-op: who is in, what is trained, what was released.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-)
+coop_app = command_group("coop", "The coordinator of a co-op: who is in, what is trained, what was released.")
 
 
 @coop_app.callback()
-def coop(
-    ctx: typer.Context,
-    home: Annotated[
-        Path | None, typer.Option("--home", help="The co-op's folder [default: ~/.highstreet/coop].")
-    ] = None,
-) -> None:
+def coop(ctx: typer.Context, home: HomeOption = None) -> None:
     """Remember the co-op's folder for the command that follows."""
     ctx.obj = home
 
@@ -58,7 +44,7 @@ def run(ctx: typer.Context, home: HomeOption = None) -> None:
 
 
 coop_app.command("init")(cli_founding.init)
-coop_app.add_typer(cli_charter.charter_app, name="charter")
+coop_app.add_typer(cli_charter.charter_app)
 coop_app.command("invite")(cli_members.invite)
 coop_app.command("members")(cli_members.members)
 coop_app.command("remove")(cli_members.remove)

@@ -7,13 +7,12 @@ from typing import Annotated
 
 import typer
 
+from highstreet.command_groups import command_group
 from highstreet.server.cli_options import FloorOption, HomeOption, PersonOption, open_home
 
 __all__ = ["charter_app"]
 
-charter_app = typer.Typer(
-    help="The charter: what members agree to.", no_args_is_help=True, rich_markup_mode=None
-)
+charter_app = command_group("charter", "The charter: what members agree to.")
 _FileArgument = Annotated[Path | None, typer.Argument(help="A charter in TOML [default: the co-op's own].")]
 
 

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from highstreet.server.cli_options import HomeOption, open_home
+from highstreet.server.cli_watching import watch
 
 if TYPE_CHECKING:
     from highstreet.server.home import CoopHome
 
 __all__ = ["match"]
-
-_POLL_SECONDS = 0.5
 
 
 def match(
@@ -46,36 +45,13 @@ def match(
 
 
 def _watch(home: CoopHome, programme_id: str) -> None:
-    """Say what is new until the matching is over; Ctrl-C ends the watching only.
-
-    Raises:
-        ProgrammeRefusedError: it failed; why, and what to do.
-    """
-    import time
-
-    from highstreet.server.database import connect
-    from highstreet.server.errors import ProgrammeRefusedError
     from highstreet.server.matchings import matching_progress
-    from highstreet.server.programmes import programme
 
-    said: list[str] = []
-    try:
-        with closing(connect(home.database)) as connection:
-            while True:
-                current = programme(connection, programme_id)
-                for line in matching_progress(connection, programme_id).lines():
-                    if line not in said:
-                        said.append(line)
-                        typer.echo(f"  {line}")
-                if current is None or current.is_over:
-                    break
-                time.sleep(_POLL_SECONDS)
-    except KeyboardInterrupt:
-        typer.echo("\nNo longer watching; the matching goes on. See it: highstreet coop status")
-        return
-    if current is None or current.state == "failed":
-        raise ProgrammeRefusedError(
-            f"The matching failed: {current.failure if current else 'it is gone'}",
-            next_step="No store has new counts of it unless it says so. See `highstreet coop status`.",
-        )
-    typer.echo("The matching is finished: stores know their own customers' counts, and nobody else does.")
+    if watch(
+        home,
+        programme_id,
+        what="matching",
+        lines=lambda connection: matching_progress(connection, programme_id).lines(),
+        if_failed="No store has new counts of it unless it says so. See `highstreet coop status`.",
+    ):
+        typer.echo("The matching is finished: stores know their own customers' counts, and nobody else does.")

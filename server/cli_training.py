@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import closing
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from highstreet.server.cli_options import HomeOption, open_home
+from highstreet.server.cli_watching import watch
 
 if TYPE_CHECKING:
+    import sqlite3
+
     from highstreet.server.home import CoopHome
 
 __all__ = ["releases", "status", "train"]
-
-_POLL_SECONDS = 0.5
 
 
 def train(
@@ -115,38 +117,22 @@ def releases(ctx: typer.Context, home: HomeOption = None) -> None:
 
 
 def _watch(home: CoopHome, programme_id: str) -> None:
-    """Say each round as it closes, until the programme is over; Ctrl-C ends the watching only.
+    if watch(
+        home,
+        programme_id,
+        what="training",
+        lines=lambda connection: _closed_rounds(
+            connection, programme_id, phases=len(home.charter().plan.phases)
+        ),
+        if_failed="Nothing was released. See `highstreet coop status`.",
+    ):
+        typer.echo("The training is finished. See what came of it: highstreet coop releases")
 
-    Raises:
-        ProgrammeRefusedError: it failed; why, and what to do.
-    """
-    import time
 
-    from highstreet.server.database import connect
-    from highstreet.server.errors import ProgrammeRefusedError
-    from highstreet.server.programmes import programme, round_summaries
+def _closed_rounds(connection: sqlite3.Connection, programme_id: str, *, phases: int) -> Iterator[str]:
+    from highstreet.server.programmes import round_summaries
 
-    phases, said = len(home.charter().plan.phases), -1
-    try:
-        with closing(connect(home.database)) as connection:
-            while True:
-                current = programme(connection, programme_id)
-                for each in round_summaries(connection, programme_id):
-                    if each.closed_at is not None and each.round > said:
-                        said = each.round
-                        typer.echo(
-                            f"  {said + 1} of {phases}: {each.phase}, {each.contributors} stores"
-                            + (f"; answers of the committee: {each.committee}" if each.committee else "")
-                        )
-                if current is None or current.is_over:
-                    break
-                time.sleep(_POLL_SECONDS)
-    except KeyboardInterrupt:
-        typer.echo("\nNo longer watching; the training goes on. See it: highstreet coop status")
-        return
-    if current is None or current.state == "failed":
-        raise ProgrammeRefusedError(
-            f"The training failed: {current.failure if current else 'it is gone'}",
-            next_step="Nothing was released. See `highstreet coop status`.",
-        )
-    typer.echo("The training is finished. See what came of it: highstreet coop releases")
+    for each in round_summaries(connection, programme_id):
+        if each.closed_at is not None:
+            answers = f"; answers of the committee: {each.committee}" if each.committee else ""
+            yield f"{each.round + 1} of {phases}: {each.phase}, {each.contributors} stores{answers}"

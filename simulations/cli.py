@@ -10,14 +10,15 @@ from typing import Annotated
 
 import typer
 
+from highstreet.command_groups import command_group
 from highstreet.simulations.demo.command import demo
 
 __all__ = ["demo", "lab_app", "sample_app"]
 
-lab_app = typer.Typer(no_args_is_help=True, help="For researchers: whole federations in one process.")
-_bench_app = typer.Typer(no_args_is_help=True, help="Speed and memory, always as ratios in one run.")
-lab_app.add_typer(_bench_app, name="bench")
-sample_app = typer.Typer(no_args_is_help=True, help="The sample co-op: files to try things with.")
+lab_app = command_group("lab", "For researchers: whole federations in one process.")
+_bench_app = command_group("bench", "Speed and memory, always as ratios in one run.")
+lab_app.add_typer(_bench_app)
+sample_app = command_group("sample", "The sample co-op: files to try things with.")
 
 _REPLAY_HELP = """Let a whole co-op learn and be judged in one process, with the code real stores run.
 

@@ -34,6 +34,16 @@ def test_every_group_explains_itself_without_heavy_imports(group: str) -> None:
     assert "Usage" in done.stdout
 
 
+@pytest.mark.parametrize("words", [("coop", "init"), ("lab", "replay"), ("demo",)])
+def test_help_shows_defaults_without_marks_meant_for_another_reader(
+    capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
+) -> None:
+    assert cli.main([*words, "--help"]) == 0
+    shown = capsys.readouterr().out
+    assert "[default:" in shown
+    assert "\\[" not in shown
+
+
 def test_unknown_command_exits_2_and_points_at_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["nope"]) == 2
     assert "No such command" in capsys.readouterr().err

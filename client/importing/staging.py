@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from highstreet.client.database_kind import fault_of
 from highstreet.client.importing.problems import Problems
 from highstreet.client.importing.records import (
     AnswerRecord,
@@ -22,7 +23,7 @@ from highstreet.client.importing.records import (
     ProductRecord,
     Record,
 )
-from highstreet.client.vault import Vault, as_vault_error
+from highstreet.client.vault import Vault, vault_kind
 
 __all__ = ["Staging", "discard_leftovers", "open_staging"]
 
@@ -138,7 +139,7 @@ def open_staging(vault: Vault) -> Iterator[Staging]:
         staging = Staging(connection)
         yield staging
     except (sqlite3.Error, OSError) as error:
-        raise as_vault_error(error, path) from error
+        raise vault_kind().explained(fault_of(error), path) from error
     finally:
         if connection.in_transaction:
             connection.execute("ROLLBACK")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from highstreet import __version__
@@ -113,10 +113,31 @@ def _load(module: str, attribute: str) -> click.Command:
 
     target = getattr(importlib.import_module(module), attribute)
     if isinstance(target, typer.Typer):
-        return typer.main.get_command(target)
+        return _plain(typer.main.get_command(target))
     app = typer.Typer(add_completion=False)
     app.command()(target)
-    return typer.main.get_command(app)
+    return _plain(typer.main.get_command(app))
+
+
+def _plain(command: click.Command) -> click.Command:
+    """Take the backslashes out of help that typer puts before brackets for rich, even when that is off."""
+    import click
+
+    class Formatter(click.HelpFormatter):
+        def write_dl(self, rows: Iterable[tuple[str, str]], col_max: int = 30, col_spacing: int = 2) -> None:
+            plain = [(name, text.replace("\\[", "[")) for name, text in rows]
+            super().write_dl(plain, col_max, col_spacing)
+
+    class Context(click.Context):
+        formatter_class = Formatter
+
+    waiting = [command]
+    while waiting:
+        each = waiting.pop()
+        each.context_class = Context
+        if isinstance(each, click.Group):
+            waiting.extend(each.commands.values())
+    return command
 
 
 if __name__ == "__main__":

@@ -9,9 +9,19 @@ from pathlib import Path
 
 from highstreet.errors import HighstreetError
 
-__all__ = ["DiskFullError", "FileAccessError", "make_private_folder", "read_limited", "write_private"]
+__all__ = [
+    "NO_ROOM",
+    "DiskFullError",
+    "FileAccessError",
+    "access_error",
+    "make_private_folder",
+    "read_limited",
+    "sync_folder",
+    "write_private",
+]
 
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+#: The numbers of errors that say a disk, or a user's part of it, is full.
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class FileAccessError(HighstreetError):
@@ -85,7 +95,7 @@ def sync_folder(path: Path) -> None:
 
 def access_error(path: Path, error: OSError) -> FileAccessError:
     """Say in one sentence why a path could not be used."""
-    if error.errno in _FULL:
+    if error.errno in NO_ROOM:
         return DiskFullError(
             f"There is no room left on the disk to write {path}; nothing was changed.",
             next_step="Free some space and try again.",

@@ -21,7 +21,7 @@ from datetime import date
 from pathlib import Path
 from types import FrameType
 
-from highstreet.client import ledger, ledger_file
+from highstreet.client import ledger, ledger_file, ledger_rows, private_database
 from highstreet.client.errors import RoundRepeatedError
 from highstreet.client.ledger import AnsweredRound, Ledger, RoundKey
 from highstreet.privacy.budget import Budget, SpendingLimits
@@ -29,7 +29,13 @@ from highstreet.privacy.errors import BudgetExhaustedError
 from highstreet.privacy.gaussian import ClosedFormAccountant
 from highstreet.privacy.releases import customer_release
 
-TRACED = {ledger.__file__, ledger_file.__file__, sys.modules["highstreet.files"].__file__}
+TRACED = {
+    ledger.__file__,
+    ledger_file.__file__,
+    ledger_rows.__file__,
+    private_database.__file__,
+    sys.modules["highstreet.files"].__file__,
+}
 CUSTOMERS = [f"customer {i}" for i in range(12)]
 RELEASE = customer_release(noise_multiplier=20.0)
 LIMITS = SpendingLimits(

@@ -22,7 +22,13 @@ from types import FrameType
 
 from made_up_context import IDS, OWN, matching_context
 
-from highstreet.client import matching_file, matching_rows, matching_state
+from highstreet.client import (
+    matching_file,
+    matching_register,
+    matching_rows,
+    matching_state,
+    private_database,
+)
 from highstreet.client.errors import MatchingContradictedError, MatchingOverError
 from highstreet.client.matching_state import MatchingState
 from highstreet.privacy.matching import (
@@ -33,7 +39,13 @@ from highstreet.privacy.matching import (
     MatchingStore,
 )
 
-TRACED = {matching_state.__file__, matching_file.__file__, matching_rows.__file__}
+TRACED = {
+    matching_state.__file__,
+    matching_file.__file__,
+    matching_rows.__file__,
+    matching_register.__file__,
+    private_database.__file__,
+}
 INPUTS = {str(number): b"input %d" % number for number in range(6)}
 PERIOD_DAYS = 30
 

@@ -149,12 +149,19 @@ def test_status_budget_and_rounds_of_a_store_on_its_own(
     assert "24 customers, 32 products" in shown
     assert "learning together with the co-op: 22 yes, 2 no, 0 not asked." in shown
     assert "In no co-op" in shown
+    assert "Next: join a co-op with the code" in shown
     found = json.loads(Typed(capsys, "status", "--json", *home).out)
     assert (found["customers"], found["active_release"], found["running"]) == (24, 0, False)
     assert "nothing of the budget" in Typed(capsys, "budget", *home).out
     assert json.loads(Typed(capsys, "budget", "--json", *home).out)["epsilon"] == 0
     assert "Nothing has left this shop." in Typed(capsys, "rounds", *home).out
     assert json.loads(Typed(capsys, "rounds", "--json", *home).out) == []
+
+
+def test_status_of_an_empty_folder_says_to_import(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    typed = Typed(capsys, "status", "--home", tmp_path / "store")
+    assert "Next: import the shop's exports: highstreet store import FOLDER" in typed.out
+    assert not (tmp_path / "store").exists()
 
 
 def test_rounds_lists_what_left_and_why_something_was_refused(
@@ -173,7 +180,7 @@ def test_rounds_lists_what_left_and_why_something_was_refused(
         noted(lambda _, answer=answer: answer, home)(b"message")
     shown = Typed(capsys, "rounds", "--home", home.root).out
     assert "round 3 (ranker): 4 bytes left: noised sums, split among the shops of the committee." in shown
-    assert "round 3 (ranker) refused: it does not fit this shop's budget for privacy. No sums left" in shown
+    assert "round 3 (ranker) refused: it does not fit this shop's budget for privacy: see" in shown
     assert "2 messages" in shown
 
 
@@ -189,7 +196,7 @@ def test_budget_says_what_was_spent_as_two_claims(capsys: pytest.CaptureFixture[
             today=today,
         )
     shown = Typed(capsys, "budget", "--home", home.root).out
-    assert "rounds: 1, customers who took part: 2" in shown
+    assert "of the budget is spent, in 1 round; 2 customers took part." in shown
     assert "for a customer of one shop (added or removed)" in shown
     assert "limit of this shop: epsilon 3, delta 1e-05" in shown
     found = json.loads(Typed(capsys, "budget", "--json", "--home", home.root).out)

@@ -20,7 +20,6 @@ from highstreet.client.errors import (
     LedgerError,
     LedgerFullError,
     LedgerRewoundError,
-    LedgerTooNewError,
     LedgerUnreadableError,
     RoundRepeatedError,
 )
@@ -536,27 +535,6 @@ def test_a_truncated_or_overwritten_ledger_is_refused(path):
             reopen(path)
 
 
-def test_another_programs_database_is_refused_and_left_alone(path):
-    path.parent.mkdir()
-    other = sqlite3.connect(path)
-    other.execute("CREATE TABLE recipes (name TEXT)")
-    other.close()
-    with pytest.raises(LedgerUnreadableError):
-        reopen(path)
-    other = sqlite3.connect(path)
-    assert other.execute("SELECT name FROM sqlite_master").fetchall() == [("recipes",)]
-    other.close()
-
-
-def test_a_ledger_of_a_newer_version_is_refused(path):
-    spent(path)
-    other = sqlite3.connect(path)
-    other.execute("PRAGMA user_version = 99")
-    other.close()
-    with pytest.raises(LedgerTooNewError):
-        reopen(path)
-
-
 def test_a_full_disk_spends_and_sends_nothing(book):
     open_round(book, key())
     (pages,) = book._connection.execute("PRAGMA page_count").fetchone()
@@ -643,6 +621,17 @@ def test_spending_says_what_the_most_exposed_customer_has_lost(book):
     spending = book.spending(BUDGET, today=TODAY)
     assert spending.largest_epsilon == pytest.approx(1.06, abs=0.01)
     assert spending.counted_epsilon > spending.largest_epsilon  # what the next round is judged by
+
+
+def test_the_programmes_paid_for_are_told_with_whether_a_spend_of_theirs_still_counts(book):
+    assert book.programmes(period_days=365, today=TODAY) == {}
+    open_round(book, key(0, programme="p"))
+    later = TODAY + timedelta(days=100)
+    open_round(book, key(0, programme="q"), release=customer_release(noise_multiplier=20.0), today=later)
+    book.agree(key(0, programme="r"), bytes(32))  # agreed to, and not paid for
+    assert book.programmes(period_days=365, today=later) == {"p": True, "q": True}
+    assert book.programmes(period_days=100, today=later) == {"p": False, "q": True}
+    assert book.programmes(period_days=101, today=later) == {"p": True, "q": True}
 
 
 def test_two_processes_and_many_threads_pay_for_a_round_once(path):

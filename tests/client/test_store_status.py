@@ -12,12 +12,15 @@ import pytest
 
 from highstreet.audit.charter import Charter
 from highstreet.audit.limits import StoreLimits
+from highstreet.cli import main
 from highstreet.client.home import StoreHome
+from highstreet.client.importing.importer import Importer
 from highstreet.client.join import join_coop
 from highstreet.client.ledger import Ledger, RoundKey
 from highstreet.client.membership import programme_days_file
 from highstreet.client.programme_days import ProgrammeDays
 from highstreet.client.store_status import budget_status
+from highstreet.client.vault import Vault
 from highstreet.privacy.budget import Budget, SpendingLimits
 from highstreet.privacy.releases import customer_release
 from tests.client.made_up_coop import about_persons
@@ -54,7 +57,7 @@ def _pay(home: StoreHome, programme: str, *, sampling_rate: float = 1.0) -> None
 def test_a_person_has_lost_no_more_than_a_customer_where_all_contributions_were_divided(
     store: StoreHome,
 ) -> None:
-    ProgrammeDays(programme_days_file(store)).holds(ASKED, 20_000)
+    ProgrammeDays(programme_days_file(store), paid_for=dict).holds(ASKED, 20_000)
     _pay(store, ASKED)
     budget = budget_status(store)
     assert 0 < budget.person_epsilon == budget.epsilon
@@ -64,9 +67,28 @@ def test_a_person_has_lost_no_more_than_a_customer_where_all_contributions_were_
 
 @pytest.mark.parametrize("sampling_rate", [1.0, 0.5])
 def test_contributions_from_before_this_co_op_count_whole(store: StoreHome, sampling_rate: float) -> None:
-    ProgrammeDays(programme_days_file(store)).holds(ASKED, 20_000)
+    ProgrammeDays(programme_days_file(store), paid_for=dict).holds(ASKED, 20_000)
     _pay(store, ASKED)
     _pay(store, BEFORE, sampling_rate=sampling_rate)
     budget = budget_status(store)
     assert budget.person_epsilon > 2 * budget.epsilon
     assert budget.person == "a person who shops in up to 4 shops"
+
+
+def test_status_tells_a_member_the_one_thing_to_do_next(
+    store: StoreHome, shop_files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def next_step() -> str:
+        assert main(["store", "status", "--home", str(store.root)]) == 0
+        return capsys.readouterr().out.rpartition("Next: ")[2]
+
+    assert next_step().startswith("import the shop's exports")
+    with Vault.open(store.vault) as vault, vault.write() as connection:
+        connection.execute("INSERT INTO customers (customer_id) VALUES ('ann')")
+    assert "until one says yes" in next_step()
+    with Vault.open(store.vault) as vault:
+        list(Importer(vault, now=datetime.now(UTC)).run(sorted(shop_files.iterdir())))
+    assert next_step() == "start it and leave it running: highstreet store run\n"
+    with closing(Ledger.open(store.ledger)) as ledger:
+        ledger.restored(today=datetime.now(UTC).date())
+    assert next_step().startswith("nothing; from ")

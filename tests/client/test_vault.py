@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sqlite3
-import stat
 from pathlib import Path
 
 import pytest
@@ -14,44 +11,9 @@ from highstreet.client.errors import (
     VaultBusyError,
     VaultError,
     VaultFullError,
-    VaultTooNewError,
     VaultUnreadableError,
 )
-from highstreet.client.vault import SCHEMA_VERSION, Vault
-
-
-def _mode(path: Path) -> int:
-    return stat.S_IMODE(path.stat().st_mode)
-
-
-@pytest.mark.parametrize("umask", [0o000, 0o022, 0o777])
-def test_only_the_owner_can_read_the_files_whatever_the_umask(tmp_path: Path, umask: int) -> None:
-    before = os.umask(umask)
-    try:
-        path = tmp_path / "store" / "vault.db"
-        with Vault.open(path) as vault, vault.write() as connection:
-            connection.execute("INSERT INTO customers (customer_id) VALUES ('ann')")
-            files = list(path.parent.iterdir())
-            assert {file.name for file in files} == {"vault.db", "vault.db-wal", "vault.db-shm"}
-            assert {_mode(file) for file in files} == {0o600}
-        assert _mode(path.parent) == 0o700
-    finally:
-        os.umask(before)
-
-
-def test_files_that_became_readable_to_others_are_made_private_again(tmp_path: Path) -> None:
-    path = tmp_path / "store" / "vault.db"
-    Vault.open(path).close()
-    path.chmod(0o644)
-    path.parent.chmod(0o755)
-    Vault.open(path).close()
-    assert (_mode(path), _mode(path.parent)) == (0o600, 0o700)
-
-
-def test_writes_are_durable_and_checked(vault: Vault) -> None:
-    assert vault.connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-    assert vault.connection.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL
-    assert vault.connection.execute("PRAGMA foreign_keys").fetchone() == (1,)
+from highstreet.client.vault import Vault
 
 
 def test_a_failed_write_changes_nothing(vault: Vault) -> None:
@@ -84,26 +46,6 @@ def test_customers_row_keys_are_never_used_twice(vault: Vault) -> None:
         connection.execute("DELETE FROM customers WHERE customer_id = 'ben'")
         connection.execute("INSERT INTO customers (customer_id) VALUES ('ben')")
     assert vault.customer_key("ben") == 3
-
-
-def test_a_newer_schema_is_refused_and_left_alone(tmp_path: Path) -> None:
-    path = tmp_path / "vault" / "vault.db"
-    with Vault.open(path) as vault:
-        vault.connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
-    before = path.read_bytes()
-    with pytest.raises(VaultTooNewError, match="newer Highstreet") as caught:
-        Vault.open(path)
-    assert "Update Highstreet" in caught.value.for_user()
-    assert path.read_bytes() == before
-
-
-def test_another_programs_database_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "vault" / "vault.db"
-    path.parent.mkdir()
-    with sqlite3.connect(path) as other:
-        other.execute("CREATE TABLE mail (body)")
-    with pytest.raises(VaultUnreadableError, match="another program"):
-        Vault.open(path)
 
 
 def test_a_damaged_file_is_told_and_not_replaced(tmp_path: Path) -> None:

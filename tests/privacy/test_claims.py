@@ -55,7 +55,7 @@ def test_the_person_is_never_promised_more_than_the_customer_of_one_shop(placeme
         assert both.person.k == stores
         assert (both.person.epsilon > both.customer.epsilon) == (stores > 1)
         assert both.customer.delta == both.person.delta
-        assert f"up to {stores} shops" in both.lines()[1]
+        assert ("one shop" if stores == 1 else f"up to {stores} shops") in both.lines()[1]
 
 
 def test_noise_in_every_store_promises_the_person_more_than_noise_once_in_the_sum():

@@ -11,8 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from highstreet.privacy.matching import (
     HolderKeys,
@@ -27,7 +25,6 @@ from highstreet.privacy.secure_sum import (
     CommitteeSeat,
     CommitteeTerms,
     CountedMembers,
-    Member,
     MemberKeys,
     Opening,
     RoundContext,
@@ -35,41 +32,17 @@ from highstreet.privacy.secure_sum import (
     contribute,
 )
 from highstreet.privacy.secure_sum.field import MODULUS, centre
+from tests.privacy.made_up_members import (
+    COOP_ID,
+    COORDINATOR_KEY,
+    counting_entropy,
+    id_of,
+    keys_of,
+    member_of,
+    secret,
+)
 
 sys.path.insert(0, str(Path(__file__).parent))
-
-COOP_ID = "ab" * 16
-COORDINATOR_KEY = Ed25519PrivateKey.from_private_bytes(hashlib.sha256(b"coordinator").digest())
-
-
-def counting_entropy(label: str) -> Callable[[int], bytes]:
-    """Bytes that differ from call to call and are the same in every run."""
-    calls = iter(range(1 << 30))
-    return lambda count: hashlib.shake_256(f"{label} {next(calls)}".encode()).digest(count)
-
-
-def secret(label: str) -> bytes:
-    return hashlib.sha256(label.encode()).digest()
-
-
-def keys_of(number: int) -> MemberKeys:
-    return MemberKeys(
-        Ed25519PrivateKey.from_private_bytes(secret(f"signing {number}")),
-        X25519PrivateKey.from_private_bytes(secret(f"encryption {number}")),
-    )
-
-
-def id_of(number: int) -> str:
-    return secret(f"member {number}").hex()[:16]
-
-
-def member_of(number: int) -> Member:
-    keys = keys_of(number)
-    return Member(
-        member_id=id_of(number),
-        signing_public_key=keys.signing.public_key().public_bytes_raw(),
-        encryption_public_key=keys.encryption.public_key().public_bytes_raw(),
-    )
 
 
 def wrapped(total: np.ndarray) -> np.ndarray:

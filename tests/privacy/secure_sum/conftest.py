@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -11,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from highstreet.privacy.secure_sum import (
     Committee,
@@ -26,42 +24,19 @@ from highstreet.privacy.secure_sum import (
     choose_committee,
     contribute,
 )
+from tests.privacy.made_up_members import (
+    COOP_ID,
+    COORDINATOR_KEY,
+    counting_entropy,
+    id_of,
+    keys_of,
+    member_of,
+    secret,
+)
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 
-def counting_entropy(label: str) -> Callable[[int], bytes]:
-    """Bytes that differ from call to call and are the same in every run."""
-    calls = iter(range(1 << 30))
-    return lambda count: hashlib.shake_256(f"{label} {next(calls)}".encode()).digest(count)
-
-
-def secret(label: str) -> bytes:
-    return hashlib.sha256(label.encode()).digest()
-
-
-def keys_of(number: int) -> MemberKeys:
-    return MemberKeys(
-        Ed25519PrivateKey.from_private_bytes(secret(f"signing {number}")),
-        X25519PrivateKey.from_private_bytes(secret(f"encryption {number}")),
-    )
-
-
-def id_of(number: int) -> str:
-    return secret(f"member {number}").hex()[:16]
-
-
-def member_of(number: int) -> Member:
-    keys = keys_of(number)
-    return Member(
-        member_id=id_of(number),
-        signing_public_key=keys.signing.public_key().public_bytes_raw(),
-        encryption_public_key=keys.encryption.public_key().public_bytes_raw(),
-    )
-
-
-COORDINATOR_KEY = Ed25519PrivateKey.from_private_bytes(secret("coordinator"))
-COOP_ID = "ab" * 16
 PROGRAMME_ID = "cd" * 8
 
 
