@@ -7,13 +7,14 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+import matching_coop
 import pytest
 from matching_coop import MatchingCoop, Shop, matching_charter
 
 from highstreet.audit import matchings, requests
 from highstreet.audit.charter import Charter, MatchingTerms
 from highstreet.audit.errors import CharterError
-from highstreet.audit.matchings import refuse_impossible_matching
+from highstreet.audit.matchings import refuse_impossible_matching, table_release
 from highstreet.client import matching_papers, rounds
 from highstreet.privacy.matching.limits import MAX_IDENTIFIERS
 from highstreet.server.database import connect
@@ -101,3 +102,18 @@ def test_all_lists_fit_into_one_message_to_a_holder_whatever_is_not_refused() ->
         # Signature, ids and the label; evaluations have proofs instead.
         longest = max(longest, stores * (32 * (_most(stores) + 1) + (1 << 10)))
     assert 0 < longest < requests.MESSAGE_LIMIT_BYTES // 4
+
+
+def test_a_store_refuses_a_table_over_its_own_limit_before_anything_leaves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shops = [Shop(number, ["anna"]) for number in range(1, _STORES + 1)]
+    coop = MatchingCoop(tmp_path, shops)
+    needed = table_release(coop.charter, participants=_STORES).dimension
+    monkeypatch.setattr(matching_coop, "LIMITS", replace(matching_coop.LIMITS, max_dimension=needed - 1))
+    coop.match()
+    state, failure = coop.ended()
+    assert state == "failed"
+    assert "gave no key in time (release)" in failure
+    assert all(shop.secrets.kept == {} for shop in shops)
+    assert {step for shop in shops for step in shop.answers} == {"offer"}

@@ -267,10 +267,13 @@ class Customer:
 class MatchingShop(Shop):
     """A store whose owner imports identifiers and consent, and allows matching in store.toml."""
 
-    def __init__(self, root: Path, number: int, customers: Sequence[Customer]) -> None:
+    def __init__(
+        self, root: Path, number: int, customers: Sequence[Customer], *, max_dimension: int = 1 << 20
+    ) -> None:
         self.customers = list(customers)
         super().__init__(root, number)
         allowed = default_toml().replace('["coop_learning"]', '["coop_learning", "matching"]')
+        allowed = allowed.replace(f"max_dimension = {1 << 20}", f"max_dimension = {max_dimension}")
         self.home.config.write_text(allowed)
 
     def _customers(self, number: int) -> list[str]:
@@ -470,7 +473,11 @@ def matching(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Abstract
 
     @contextmanager
     def made(
-        customers: Sequence[Sequence[Customer]], *, deadline_seconds: int, identifiers: int = 200
+        customers: Sequence[Sequence[Customer]],
+        *,
+        deadline_seconds: int,
+        identifiers: int = 200,
+        max_dimension: int = 1 << 20,
     ) -> Iterator[MatchingCoop]:
         terms = RoundTerms(cohort_floor=3, quorum=0.5, deadline_seconds=deadline_seconds)
         charter = replace(
@@ -480,7 +487,9 @@ def matching(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Abstract
         )
         with running_coop(tmp_path_factory.mktemp("m") / "coop", charter) as coop:
             shops = [
-                MatchingShop(coop.home.root.parent / f"shop{number}", number, each)
+                MatchingShop(
+                    coop.home.root.parent / f"shop{number}", number, each, max_dimension=max_dimension
+                )
                 for number, each in enumerate(customers, start=1)
             ]
             with running_shops(coop, shops):

@@ -405,7 +405,7 @@ def test_a_matching_as_large_as_the_charter_allows_is_carried(
     matching: Making, make_customer: Callable[..., Customer]
 ) -> None:
     customers, true = _planted(make_customer, 4)
-    with matching(customers, deadline_seconds=240, identifiers=_MOST_OF_FOUR) as coop:
+    with matching(customers, deadline_seconds=240, identifiers=_MOST_OF_FOUR, max_dimension=1 << 22) as coop:
         typed = coop.match("--wait")
         assert typed.returncode == 0, typed.stderr
         _assert_true(coop.shops, true)
