@@ -91,11 +91,28 @@ def _runnable(charter: Charter) -> Settings:
         ) from error
 
 
+def _smallest_table(charter: Charter) -> int:
+    """Return the numbers in the table of a matching of as few stores as there can be; 0 without matchings.
+
+    Raises:
+        CharterError: not even so few can be matched.
+    """
+    if charter.matching is None:
+        return 0
+    # Imported here: it brings a library that is unpacked on the disk.
+    from highstreet.audit.matchings import fewest_participants, refuse_impossible_matching, table_release
+
+    fewest = fewest_participants(charter)
+    refuse_impossible_matching(charter, participants=fewest)
+    return int(table_release(charter, participants=fewest).dimension)
+
+
 def _problems(charter: Charter, settings: Settings, limits: StoreLimits) -> list[str]:
     terms = charter.privacy
     promised = claims_of(charter, delta=limits.delta).about(terms.privacy_unit)
     cost = max(promised.epsilon, terms.epsilon)
     largest = max(phase.dimension for phase in charter.plan.phases)
+    table = _smallest_table(charter)
     foreign = sorted(set(charter.purposes) - set(limits.purposes))
     example = settings.candidates * settings.snapshots * len(FEATURES)
     found = [
@@ -132,6 +149,10 @@ def _problems(charter: Charter, settings: Settings, limits: StoreLimits) -> list
             example > limits.max_example_numbers,
             f"{example} numbers in a customer's training example, over the {limits.max_example_numbers} "
             "allowed",
+        ),
+        (
+            table > limits.max_dimension,
+            f"{table} numbers in the table of the smallest matching, over the {limits.max_dimension} allowed",
         ),
         (bool(foreign), f"the purposes {', '.join(foreign)}, which are not allowed here"),
     ]

@@ -27,14 +27,20 @@ def consent(
     said: Annotated[_Said | None, typer.Argument(help="What the customer said.")] = None,
     home: HomeOption = None,
 ) -> None:
-    """Write down a customer's yes or no to one purpose; without one, show where they stand."""
+    """Write down a customer's yes or no to one purpose; without one, show where they stand.
+
+    Who takes back a yes to co-op learning or matching has no count of shops any more, and gets one at the
+    next matching after saying yes to both.
+    """
     from highstreet.audit.consent import Answer, Purpose
     from highstreet.client.consent import ConsentDesk
+    from highstreet.client.matching_withdrawals import forget_withdrawn
     from highstreet.client.vault import Vault
 
     if (purpose is None) != (said is None):
         raise typer.BadParameter("Give both a purpose and yes or no, or neither.")
-    with Vault.open(with_customers(store_home(ctx, home)).vault) as vault:
+    place = with_customers(store_home(ctx, home))
+    with Vault.open(place.vault) as vault:
         desk = ConsentDesk(vault)
         key = vault.customer_key(customer)
         if purpose is not None and said is not None:
@@ -46,6 +52,15 @@ def consent(
                 source="store command",
             )
             typer.echo(f"Written down: {said.value} to {chosen.plain_words}. It counts from now on.")
+            forget_withdrawn(place, vault)
             return
         for each in Purpose:
             typer.echo(f"{each.plain_words}: {desk.state(key, each).value.replace('_', ' ')}")
+        if not place.person_counts.exists():
+            return
+        from highstreet.client.person_counts import PersonCounts
+
+        kept = PersonCounts(place.person_counts, vault_id=vault.vault_id).latest()
+        if kept is not None and kept.shops is not None:
+            k = kept.shops.get(str(key))
+            typer.echo(f"shops of the co-op, by the latest matching: {'not counted' if k is None else k}")

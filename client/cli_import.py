@@ -34,11 +34,13 @@ def import_files(
 ) -> None:
     """Read the shop's exports (products, customers with consent answers, orders) into this computer."""
     from highstreet.client.importing.importer import Importer, find_files
+    from highstreet.client.matching_withdrawals import forget_withdrawn
     from highstreet.client.vault import Vault
 
     find_files(paths)  # a path mistyped is told before anything is made
     asks = sys.stdin.isatty() and not yes and not dry_run
-    with Vault.open(store_home(ctx, home).vault) as vault, _progress_bar() as bar:
+    place = store_home(ctx, home)
+    with Vault.open(place.vault) as vault, _progress_bar() as bar:
 
         def looks_right(understanding: Understanding) -> bool:
             bar.stop()
@@ -54,6 +56,7 @@ def import_files(
             bar.stop()
             _tell(result)
             bar.start()
+        forget_withdrawn(place, vault)
 
 
 def _say(understanding: Understanding) -> None:

@@ -14,6 +14,7 @@ from highstreet.printable import printable
 if TYPE_CHECKING:
     from highstreet.audit.manifest import Manifest
     from highstreet.client.promise import Promise
+    from highstreet.client.round_log import RoundNote
     from highstreet.client.store_status import BudgetStatus, StoreStatus
 
 __all__ = ["budget", "promise", "rounds", "status"]
@@ -23,6 +24,11 @@ _LEFT = {
     "contribution": "noised sums, split among the shops of the committee",
     "agreement": "an agreement on whose sums are added up",
     "share of the sum": "one share of the sum of all, which says nothing alone",
+    "matching key": "the public part of a key that is destroyed when the matching is over",
+    "blinded list": "a list of blinded identifiers, as long as every shop's, from which nobody can read one",
+    "evaluations of blinded lists": "what this shop's key makes of other shops' blinded lists",
+    "table of a matching": "a masked table, as large as every shop's, split among the shops of the committee",
+    "word that counts were dealt with": "that word and no count; it is the same if they could not be read",
 }
 
 
@@ -87,7 +93,7 @@ def rounds(ctx: typer.Context, as_json: JsonOption = False, home: HomeOption = N
         return
     for note in notes:
         when = datetime.fromtimestamp(note.at, tz=UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
-        which = f"round {note.round} ({printable(note.phase)})" if note.phase else "a message"
+        which = _which(note)
         if note.outcome == "sent":
             what = _LEFT.get(note.what, printable(note.what))
             noise = " Noise inside: yes." if note.noise_inside else ""
@@ -99,6 +105,12 @@ def rounds(ctx: typer.Context, as_json: JsonOption = False, home: HomeOption = N
             typer.echo(f"{when}  {which} refused: {why}. No sums left ({note.reply_bytes:,} bytes).")
     total = sum(note.reply_bytes for note in notes)
     typer.echo(f"{len(notes):,} messages, {total:,} bytes. No record of a customer is in any of them.")
+
+
+def _which(note: RoundNote) -> str:
+    if note.phase.startswith("matching"):
+        return "a matching"
+    return f"round {note.round} ({printable(note.phase)})" if note.phase else "a message"
 
 
 def _show_status(found: StoreStatus) -> None:
@@ -121,6 +133,8 @@ def _show_status(found: StoreStatus) -> None:
         typer.echo(f"  {_running(found)}")
     else:
         typer.echo("  In no co-op.")
+    for line in found.matching.lines() if found.matching is not None else ():
+        typer.echo(f"  {line}")
     if found.budget is not None:
         typer.echo(f"  Privacy: {_spent(found.budget)}. In full: highstreet store budget")
         if found.budget.out_until:

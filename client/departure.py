@@ -13,7 +13,14 @@ from highstreet.client.errors import NotAMemberError
 from highstreet.client.home import StoreHome
 from highstreet.client.matching_state import MatchingState
 from highstreet.client.membership import Membership, load_membership, member_caller
-from highstreet.files import access_error, make_private_folder, read_limited, sync_folder, write_private
+from highstreet.files import (
+    access_error,
+    make_private_folder,
+    read_limited,
+    remove_leftovers,
+    sync_folder,
+    write_private,
+)
 from highstreet.processes import run_lock
 from highstreet.protos import coop_pb2
 
@@ -103,6 +110,7 @@ def _end_matchings(home: StoreHome) -> None:
             for request_sha256 in state.under_way():
                 state.destroy(request_sha256)
     home.person_counts.unlink(missing_ok=True)
+    remove_leftovers(home.coop, home.person_counts.name)
 
 
 def _move(place: Path, target: Path) -> None:

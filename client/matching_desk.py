@@ -294,6 +294,8 @@ class MatchingDesk:
             raise RoundRefusedError(REFUSAL_MATCHING, "this store gave no table to it")
         shown = read_evidence(asked.evidence, table.context, surplus=context.colluders)
         self._keep(table.sha256, matched, shown)
+        agreeing = self._books.inputs(IdentifierKind(matching.terms.identifier_kind))
+        self._books.counts.forget(matched.tags.keys() - agreeing.keys())
         secrets.destroy(context.request_sha256)
 
     def _keep(self, table_sha256: bytes, matched: MatchedStore, shown: ReadSum) -> None:

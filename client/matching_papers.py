@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from highstreet.files import make_private_folder, read_limited, write_private
+from highstreet.files import make_private_folder, read_limited, remove_leftovers, write_private
 
 __all__ = ["MatchingPapers"]
 
@@ -28,8 +28,7 @@ class MatchingPapers:
         """Keep until when a matching lasts, unix seconds, before anything of it is drawn."""
         path = self._deadline(request_sha256)
         if not path.exists():
-            make_private_folder(self._folder)
-            write_private(path, str(deadline).encode())
+            self._write(path, str(deadline).encode())
 
     def deadline(self, request_sha256: bytes) -> int:
         """Return until when a matching lasts; 0 where that is not known, so that it is over."""
@@ -47,17 +46,21 @@ class MatchingPapers:
         kept = self.table(table_sha256)
         if kept is not None:
             return kept
-        make_private_folder(self._folder)
         older = sorted(self._folder.glob("*.table"), key=lambda path: path.stat().st_mtime)
         for path in older[: max(0, len(older) - _KEPT + 1)]:
             path.unlink(missing_ok=True)
-        write_private(self._table(table_sha256), reply)
+        self._write(self._table(table_sha256), reply)
         return reply
 
     def table(self, table_sha256: bytes) -> bytes | None:
         """Return the sealed reply with this store's table, None when it gave none."""
         path = self._table(table_sha256)
         return read_limited(path, limit_bytes=_REPLY_LIMIT_BYTES) if path.is_file() else None
+
+    def _write(self, path: Path, content: bytes) -> None:
+        make_private_folder(self._folder)
+        remove_leftovers(self._folder)
+        write_private(path, content)
 
     def _deadline(self, request_sha256: bytes) -> Path:
         return self._folder / f"{request_sha256.hex()}.deadline"

@@ -89,6 +89,9 @@ class CountsBook(Protocol):
     def refuse(self, table_request_sha256: bytes) -> None:
         """Keep that nothing of a sum may be used."""
 
+    def forget(self, customers: Collection[str]) -> None:
+        """Take customers out who withdrew."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MatchingBooks:

@@ -316,6 +316,14 @@ class MatchingState:
             found = self._find(context)
             return None if found is None else found[0]
 
+    def day_of(self, table_request_sha256: bytes) -> int | None:
+        """Return the day, since 1970-01-01, on which the matching of a table was begun; None: not known."""
+        with self._transaction():
+            row = self._connection.execute(
+                "SELECT begun_on_day FROM matchings WHERE table_request_sha256 = ?", (table_request_sha256,)
+            ).fetchone()
+        return None if row is None else int(row[0])
+
     def under_way(self) -> tuple[bytes, ...]:
         """Return the requests of matchings that were begun and not destroyed, the latest first."""
         with self._transaction():

@@ -17,6 +17,7 @@ from highstreet.audit.matchings import (
     matching_context,
     part_ends,
     refuse_impossible_matching,
+    table_release,
 )
 from highstreet.audit.requests import request_sha256
 from highstreet.client.errors import RoundRefusedError
@@ -131,6 +132,9 @@ def examine_matching(
         refuse_impossible_matching(charter, participants=len(participants))
     except CharterError as error:
         raise RoundRefusedError(REFUSAL_RELEASE, "there is no matching of so many stores") from error
+    dimension = table_release(charter, participants=len(participants)).dimension
+    fits = dimension <= agreement.limits.max_dimension
+    require(fits, REFUSAL_RELEASE, "its table has more numbers than allowed here")
     holders = drawn_holders(
         participants,
         coop_id=request.coop_id,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from highstreet.client.errors import PersonCountsError
 from highstreet.client.locking import held
-from highstreet.files import read_limited, write_private
+from highstreet.files import read_limited, remove_leftovers, write_private
 from highstreet.privacy.matching import Counts
 from highstreet.privacy.matching.limits import HASH_BYTES, MAX_IDENTIFIERS
 from highstreet.privacy.secure_sum.limits import MAX_MEMBERS
@@ -163,8 +163,12 @@ class PersonCounts:
         }
         write_private(self._path, json.dumps(plain).encode())
 
-    def _held(self) -> AbstractContextManager[None]:
-        return held(self._path.with_name(self._path.name + ".lock"))
+    @contextmanager
+    def _held(self) -> Iterator[None]:
+        """Let nobody else write, and clear away what a killed process left half written: it is personal."""
+        with held(self._path.with_name(self._path.name + ".lock")):
+            remove_leftovers(self._path.parent, self._path.name)
+            yield
 
 
 def _agree(kept: Mapping[str, int] | None, new: Mapping[str, int] | None) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from highstreet.audit.charter import Charter
 from highstreet.audit.limits import spending_limits
@@ -20,6 +20,9 @@ from highstreet.client.service import ask_status
 from highstreet.client.vault import Vault
 from highstreet.privacy.claims import two_claims
 from highstreet.privacy.releases import GaussianRelease, NoisePlacement, Weighting
+
+if TYPE_CHECKING:
+    from highstreet.client.matching_status import MatchingStatus
 
 __all__ = ["BudgetStatus", "ConsentStatus", "StoreStatus", "budget_status", "store_status"]
 
@@ -103,6 +106,7 @@ class StoreStatus:
         active_release: the release in use, once the shop's own model starts from it; 0 for none.
         running: whether the service answers; it then says how many rounds it answered and refused.
         budget: None when the shop is in no co-op.
+        matching: None when the shop is in no co-op that matches.
     """
 
     home: str
@@ -122,6 +126,7 @@ class StoreStatus:
     rounds_answered: int
     rounds_refused: int
     budget: BudgetStatus | None
+    matching: MatchingStatus | None
 
     def to_dict(self) -> dict[str, object]:
         """Return plain values for JSON."""
@@ -161,6 +166,7 @@ def store_status(home: StoreHome) -> StoreStatus:
         rounds_answered=service.rounds_answered if service else 0,
         rounds_refused=service.rounds_refused if service else 0,
         budget=budget_status(home) if membership else None,
+        matching=_matching(home) if membership and has_data else None,
     )
 
 
@@ -248,6 +254,17 @@ def _data(home: StoreHome) -> tuple[_Counts, tuple[ConsentStatus, ...]]:
             for purpose, count in ConsentDesk(vault).counts().items()
         )
     return counts, consents
+
+
+def _matching(home: StoreHome) -> MatchingStatus | None:
+    charter = load_charter(home)
+    if charter.matching is None:
+        return None
+    # Imported here: it brings a library that is unpacked on the disk.
+    from highstreet.client.matching_status import matching_status
+
+    with Vault.open(home.vault) as vault:
+        return matching_status(home, charter.matching, vault)
 
 
 def _day(seconds: int | None) -> str:

@@ -1,4 +1,4 @@
-"""The coordinator's Flower ServerApp: finishes the active programme of the co-op in HIGHSTREET_COOP_HOME."""
+"""The coordinator's Flower ServerApp: finishes what is due of the co-op in HIGHSTREET_COOP_HOME."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ app = ServerApp()
 
 @app.main()
 def main(grid: Grid, context: Context) -> None:
-    """Run the programme that the run's bundle names, if it is still the active one."""
+    """Run the programme that the run's bundle names, if it is still the one that is due."""
     die_with_parent()
     home = CoopHome.open(default_coop_home())
     configure_logs(home.logs / "rounds.log")
@@ -54,9 +54,9 @@ def main(grid: Grid, context: Context) -> None:
 def _run(home: CoopHome, grid: Grid, context: Context) -> None:
     with _alone(home.run / SERVER_APP_LOCK), closing(connect(home.database)) as connection:
         write_private(home.run / SERVER_APP_RUN, str(context.run_id).encode("ascii"))
-        programme = Checkpoints(connection).active()
+        programme = Checkpoints(connection).due()
         if programme is None or programme.programme_id != context.run_config.get("programme"):
-            _LOG.info("run %s: its programme is not active any more", context.run_id)
+            _LOG.info("run %s: its programme is not due any more", context.run_id)
             return
         try:
             if programme.kind is ProgrammeKind.MATCHING:

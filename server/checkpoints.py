@@ -48,9 +48,30 @@ class Checkpoints:
 
     def active(self) -> Programme | None:
         """Return the programme that is requested or running."""
+        return self._programme("state IN ('requested', 'running')")
+
+    def due(self) -> Programme | None:
+        """Return what a run is needed for now: the active programme, else one that is not quite over.
+
+        That is a finished matching, while it lasts, of which contributors that were away can still be told.
+        """
+        return self.active() or self._programme(
+            "state = 'finished' AND programme_id IN (SELECT programme_id FROM matchings WHERE evidence IS NOT"
+            " NULL AND evidence_until > ?)",
+            int(self._clock()),
+        )
+
+    def drop_expired_evidence(self) -> None:
+        """Drop what the counts of matchings are read from once their time is over."""
+        over = ("evidence IS NOT NULL AND evidence_until <= ?", (int(self._clock()),))
+        if self._connection.execute(f"SELECT 1 FROM matchings WHERE {over[0]}", over[1]).fetchone():  # noqa: S608
+            self._connection.execute(f"UPDATE matchings SET evidence = NULL WHERE {over[0]}", over[1])  # noqa: S608
+
+    def _programme(self, condition: str, *values: object) -> Programme | None:
+        columns = "programme_id, number, state, charter_sha256, as_of_day, kind"
         row = self._connection.execute(
-            "SELECT programme_id, number, state, charter_sha256, as_of_day, kind FROM programmes"
-            " WHERE state IN ('requested', 'running')"
+            f"SELECT {columns} FROM programmes WHERE {condition} ORDER BY number DESC LIMIT 1",  # noqa: S608 - ours
+            values,
         ).fetchone()
         if row is None:
             return None
@@ -253,8 +274,8 @@ class Checkpoints:
     def close_table(self, opened: OpenRound, outcome: Outcome) -> None:
         """Note how the sum of a matching's tables came about.
 
-        Its contributions and the committee's replies stay until the matching is over: they are what stores
-        read their counts from. The sum itself is kept nowhere.
+        Its contributions and the committee's replies stay until the matching is over: they are what evidence
+        is made from (`MatchingBook.keep_evidence`). The sum itself is kept nowhere.
         """
         with transaction(self._connection):
             self._close(opened, None, outcome)
@@ -304,4 +325,8 @@ class Checkpoints:
                 (state.value, reason, int(self._clock()), programme_id),
             )
             self._drop_contributions(programme_id)
+            if state is ProgrammeState.FAILED:
+                connection.execute(
+                    "UPDATE matchings SET evidence = NULL WHERE programme_id = ?", (programme_id,)
+                )
         self.forget_dropped()

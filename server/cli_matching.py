@@ -23,7 +23,16 @@ def match(
     ] = False,
     home: HomeOption = None,
 ) -> None:
-    """Let shops count at how many of them each of their customers shops, without telling which."""
+    """Let shops count at how many of them each of their customers shops, without telling which.
+
+    It needs a section [matching] in the charter, and as a rule four stores that all count for each other. A
+    few of them are drawn as key holders; these have to stay online until it is over, and of the others most.
+    When it fails, ask again: others hold the keys then. It does not run beside a training.
+
+    Each store reads its own customers' counts, of those who said yes. You see none of it, only how far it has
+    come: highstreet coop status. A store takes part once in period_days. One that is away when it is over can
+    read its counts a while longer, and nobody waits for it.
+    """
     import time
 
     from highstreet.server.database import connect

@@ -179,6 +179,11 @@ _MIGRATIONS = (
         UNIQUE (programme_id, part, member_id, holder_id)
     ) STRICT;
     """,
+    # What a matching's counts are read from outlives the matching a while, for stores that were away.
+    """
+    ALTER TABLE matchings ADD COLUMN evidence BLOB;
+    ALTER TABLE matchings ADD COLUMN evidence_until INTEGER NOT NULL DEFAULT 0;
+    """,
 )
 
 

@@ -118,6 +118,50 @@ class MatchingBook:
             (programme_id, part.value, member_id, holder_id, message, refusal),
         )
 
+    def keep_evidence(self, programme_id: str, evidence: bytes, *, until: int) -> None:
+        """Keep what contributors read the sum from, for as long as the matching lasts; the first stands.
+
+        Args:
+            programme_id: of its run.
+            evidence: signed by the committee; without the mask key nothing can be read from it.
+            until: unix seconds.
+        """
+        self._connection.execute(
+            "UPDATE matchings SET evidence = ?, evidence_until = ?"
+            " WHERE programme_id = ? AND evidence IS NULL",
+            (evidence, until, programme_id),
+        )
+
+    def evidence(self, programme_id: str) -> bytes:
+        """Return what contributors read the sum from; empty while there is no sum, and when all is over."""
+        row = self._connection.execute(
+            "SELECT evidence FROM matchings WHERE programme_id = ?", (programme_id,)
+        ).fetchone()
+        return b"" if row is None else bytes(row["evidence"] or b"")
+
+    def told_until(self, programme_id: str) -> int:
+        """Return until when contributors can be told, unix seconds; 0 before there is a sum, and after."""
+        row = self._connection.execute(
+            "SELECT evidence_until FROM matchings WHERE programme_id = ? AND evidence IS NOT NULL",
+            (programme_id,),
+        ).fetchone()
+        return 0 if row is None else int(row["evidence_until"])
+
+    def drop_evidence(self, programme_id: str) -> None:
+        """Forget it: nobody is left to be told, or the time is over."""
+        self._connection.execute(
+            "UPDATE matchings SET evidence = NULL WHERE programme_id = ?", (programme_id,)
+        )
+
+    def untold(self, programme_id: str) -> frozenset[str]:
+        """Return the ids of contributors that have not dealt with the sum; of those who left, too."""
+        rows = self._connection.execute(
+            "SELECT member_id FROM replies WHERE programme_id = ? AND announced = 1 EXCEPT"
+            " SELECT member_id FROM matching_messages WHERE programme_id = ? AND part = ?",
+            (programme_id, programme_id, Part.COUNTS.value),
+        )
+        return frozenset(row["member_id"] for row in rows)
+
     def kept(self, programme_id: str, part: Part) -> Sequence[Kept]:
         """Return what was given so far in one part, by member and holder."""
         rows = self._connection.execute(

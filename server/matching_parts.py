@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from google.protobuf.message import DecodeError
@@ -29,9 +29,6 @@ from highstreet.server.rounds import Decision, Refusal, Tally
 
 __all__ = ["Asking", "gather_evaluations", "gather_keys", "gather_lists"]
 
-#: Lists in one message to a holder, and evaluations in its reply: well below what a message may hold.
-_BATCH_BYTES = 24 << 20
-_MAX_LISTS = 1_024
 _LOG = logging.getLogger("highstreet.rounds")
 _HOLDER_NEXT = (
     "See that the shop is online, then ask again with `highstreet coop match`: shops that were missing as "
@@ -196,6 +193,9 @@ def gather_evaluations(
 ) -> dict[str, tuple[bytes, ...]]:
     """Return the evaluations of each list that every holder evaluated, by member, in the order of holders.
 
+    All lists go to a holder in one message: what bounds the table's sum leaves room for them
+    (`refuse_impossible_matching`).
+
     Raises:
         ProgrammeFailedError: a holder is missing, or takes no part.
     """
@@ -207,17 +207,15 @@ def gather_evaluations(
     refused: dict[str, str] = {}
 
     def body(member: Member) -> bytes | None:
-        return asked.evaluate_message(
-            offers, [bodies[one] for one in _batch(pending[member.member_id], bodies)]
-        )
+        return asked.evaluate_message(offers, [bodies[one] for one in sorted(pending[member.member_id])])
 
     def take(member: Member, reply: MatchReply | Refusal) -> bool:
         if isinstance(reply, Refusal):
             if reply.is_final:
                 refused[member.member_id] = reply.name
             return reply.is_final
-        batch = list(_batch(pending[member.member_id], bodies))
-        for owner, message, refusal in _read_evaluated(asked, member, reply, batch, lists):
+        owners = sorted(pending[member.member_id])
+        for owner, message, refusal in _read_evaluated(asked, member, reply, owners, lists):
             book.save(
                 asking.matching_id,
                 Part.EVALUATIONS,
@@ -227,7 +225,7 @@ def gather_evaluations(
                 refusal=refusal,
             )
             pending[member.member_id].discard(owner)
-        return not pending[member.member_id]
+        return True
 
     asking.ask(
         [member for member in asked.holders if pending[member.member_id]],
@@ -253,33 +251,23 @@ def _complete(asked: AskedMatching, book: MatchingBook) -> dict[str, tuple[bytes
     return {one: tuple(each) for one, each in found.items() if len(each) == len(asked.holders)}
 
 
-def _batch(waiting: set[str], bodies: Mapping[str, bytes]) -> Iterator[str]:
-    """Yield the next members whose lists go out together."""
-    size = 0
-    for one in sorted(waiting)[:_MAX_LISTS]:
-        size += len(bodies[one])
-        if size > _BATCH_BYTES:
-            return
-        yield one
-
-
 def _read_evaluated(
     asked: AskedMatching,
     holder: Member,
     reply: MatchReply,
-    batch: Sequence[str],
+    owners: Sequence[str],
     lists: Mapping[str, CheckedList],
 ) -> list[tuple[str, bytes, str]]:
-    """Return for each list of a batch whose it is, and its evaluations or the name of a refusal."""
-    refuse_many_fields(reply.evaluated, at_most=len(batch))
+    """Return for each list that was sent whose it is, and its evaluations or the name of a refusal."""
+    refuse_many_fields(reply.evaluated, at_most=len(owners))
     try:
         evaluated = EvaluatedLists.FromString(reply.evaluated)
     except DecodeError as error:
         raise OddReplyError("signature or form") from error
-    if len(evaluated.lists) != len(batch):
+    if len(evaluated.lists) != len(owners):
         raise OddReplyError("another number of lists")
     read = []
-    for owner, each in zip(batch, evaluated.lists, strict=True):
+    for owner, each in zip(owners, evaluated.lists, strict=True):
         if each.WhichOneof("outcome") == "refusal":
             known = {int(code): code.name.lower() for code in MatchingRefusal}
             read.append((owner, b"", known.get(each.refusal, "unknown")))

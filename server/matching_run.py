@@ -25,19 +25,20 @@ from highstreet.audit.requests import sign_request
 from highstreet.audit.sums import sum_deadline
 from highstreet.privacy.matching import HolderKeys
 from highstreet.privacy.secure_sum import OpenedSum, sum_evidence
-from highstreet.protos.rounds_pb2 import MatchReply
+from highstreet.protos.rounds_pb2 import SignedRequest
 from highstreet.server.announcing import settle_set
 from highstreet.server.asked_matching import AskedMatching
 from highstreet.server.asked_round import AskedRound
-from highstreet.server.checkpoints import Checkpoints, Outcome, Programme, Stage
+from highstreet.server.checkpoints import Checkpoints, Outcome, Programme, ProgrammeState, Stage
 from highstreet.server.errors import ProgrammeFailedError
 from highstreet.server.exchange import Carrier, Line
-from highstreet.server.matching_book import MatchingBook, Part
+from highstreet.server.matching_book import MatchingBook
+from highstreet.server.matching_counts import Telling
 from highstreet.server.matching_parts import Asking, gather_evaluations, gather_keys, gather_lists
 from highstreet.server.membership import Member, current_ids, members_ever
 from highstreet.server.participants import current_participants
 from highstreet.server.programme_run import roster_sha256
-from highstreet.server.rounds import Refusal, required_stores
+from highstreet.server.rounds import required_stores
 from highstreet.server.sum_opening import open_sum
 
 __all__ = ["MatchingRun"]
@@ -76,23 +77,31 @@ class MatchingRun:
     sleep: Callable[[float], None] = time.sleep
 
     def run(self) -> None:
-        """Ask for what is left, tell the stores the sum, and note how it ended.
+        """Ask for what is left, tell the stores the sum, note how it ended, and tell those who were away.
 
         A crash at any point leaves a matching that `run` finishes: what was given is not asked for again,
-        and what is asked again is asked with the same bytes.
+        and what is asked again is asked with the same bytes. Once the stores that are there were told, the
+        matching is finished, and another programme may be asked for: this one then gives way, and is taken up
+        again behind it.
         """
         book = Checkpoints(self.connection, clock=self.clock)
         number, programme_id = self.programme.number, self.programme.programme_id
+        is_finished = self.programme.state is ProgrammeState.FINISHED
+        if is_finished and not MatchingBook(self.connection).evidence(programme_id):
+            return
         try:
             self._refuse_other_charter()
             book.mark_running(programme_id)
-            self._hold(book)
+            telling = self._telling(book)
         except (ProgrammeFailedError, CharterError) as error:
             _LOG.warning("matching %s failed: %s", number, error.what)
             book.mark_failed(programme_id, error.for_user())
             return
-        book.mark_finished(programme_id)
-        _LOG.info("matching %s finished", number)
+        if not is_finished:
+            telling.tell_those_who_are_there()
+            book.mark_finished(programme_id)
+            _LOG.info("matching %s finished", number)
+        telling.tell_the_others(gives_way=lambda: _is_another(book.due(), programme_id))
 
     def _refuse_other_charter(self) -> None:
         if self.programme.charter_sha256 != self.charter.sha256():
@@ -101,26 +110,49 @@ class MatchingRun:
                 next_step="Request a new one with `highstreet coop match`.",
             )
 
-    def _hold(self, book: Checkpoints) -> None:
+    def _telling(self, book: Checkpoints) -> Telling:
+        """Hold what is left up to the sum, and return how stores are told of it.
+
+        What they read it from is put on record once; from then on nothing else is asked for.
+        """
         messages = MatchingBook(self.connection, clock=self.clock)
         members = {member.member_id: member for member in members_ever(self.connection)}
-        public_key = self.key.public_key().public_bytes_raw()
+        programme_id = self.programme.programme_id
         asked = AskedMatching.rebuild(
-            messages.open(self.programme.programme_id, self._request),
+            messages.open(programme_id, self._request),
             charter=self.charter,
-            coordinator_public_key=public_key,
+            coordinator_public_key=self.key.public_key().public_bytes_raw(),
             members=members,
         )
+        ends = part_ends(self.charter, opened_at=asked.opened.opened_at, part=MatchingPart.COUNTS)
+        if not messages.evidence(programme_id):
+            messages.keep_evidence(programme_id, self._hold(book, messages, asked, members), until=ends)
+        signed = SignedRequest.FromString(book.last_request(programme_id))
+        return Telling(
+            asking=self._asking(asked, messages, MatchingPart.COUNTS),
+            message=asked.read_message(signed, messages.evidence(programme_id)),
+        )
+
+    def _hold(
+        self,
+        book: Checkpoints,
+        messages: MatchingBook,
+        asked: AskedMatching,
+        members: Mapping[str, Member],
+    ) -> bytes:
+        """Ask for keys, lists, evaluations and tables; return what the sum is read from."""
         keys, offers = gather_keys(self._asking(asked, messages, MatchingPart.KEYS))
         evaluated = self._evaluated(asked, messages, keys, offers)
         opened = book.open_round(
             asked.opened.programme_id, _TablePhase(), lambda now: self._table_request(asked, keys, now)
         )
         table = AskedRound.rebuild(
-            opened, charter=self.charter, coordinator_public_key=public_key, members=members
+            opened,
+            charter=self.charter,
+            coordinator_public_key=self.key.public_key().public_bytes_raw(),
+            members=members,
         )
-        opened_sum = self._sum(book, asked, table, offers, evaluated)
-        self._tell(book, messages, asked, table, opened_sum)
+        return self._evidence(book, table, self._sum(book, asked, table, offers, evaluated))
 
     def _evaluated(
         self, asked: AskedMatching, messages: MatchingBook, keys: HolderKeys, offers: Sequence[bytes]
@@ -168,38 +200,6 @@ class MatchingRun:
         )
         return opened_sum
 
-    def _tell(
-        self,
-        book: Checkpoints,
-        messages: MatchingBook,
-        asked: AskedMatching,
-        table: AskedRound,
-        opened_sum: OpenedSum,
-    ) -> None:
-        """Show every contributor the sum, until all have dealt with it or the matching's time is up."""
-        asking = self._asking(asked, messages, MatchingPart.COUNTS)
-        message = asked.read_message(table.signed, self._evidence(book, table, opened_sum))
-        waiting = set(opened_sum.contributors)
-        waiting -= {kept.member_id for kept in messages.kept(asking.matching_id, Part.COUNTS)}
-
-        def take(member: Member, reply: MatchReply | Refusal) -> bool:
-            if isinstance(reply, Refusal) and not reply.is_final:
-                return False
-            refusal = reply.name if isinstance(reply, Refusal) else ""
-            if refusal:
-                _LOG.warning("matching: %s does not read the sum: %s", member.member_id, refusal)
-            messages.save(asking.matching_id, Part.COUNTS, member.member_id, b"", refusal=refusal)
-            waiting.discard(member.member_id)
-            return True
-
-        asking.ask(
-            [asked.participants[one] for one in sorted(waiting)],
-            body=lambda member: message,
-            take=take,
-            is_over=lambda: not waiting,
-            left=waiting.discard,
-        )
-
     def _evidence(self, book: Checkpoints, table: AskedRound, opened_sum: OpenedSum) -> bytes:
         """Return what stores read the sum from: the t + c answers that came first and agree."""
         enough = table.context.committee.threshold + self.charter.rounds.colluders
@@ -246,3 +246,7 @@ class MatchingRun:
             clock=self.clock,
             sleep=self.sleep,
         )
+
+
+def _is_another(due: Programme | None, programme_id: str) -> bool:
+    return due is None or due.programme_id != programme_id

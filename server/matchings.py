@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from highstreet.audit.charter import Charter
 from highstreet.audit.errors import CharterError
-from highstreet.audit.matchings import drawn_holders, refuse_impossible_matching
+from highstreet.audit.matchings import drawn_holders, fewest_participants, refuse_impossible_matching
 from highstreet.protos.matching_pb2 import MatchingRequest, SignedMatchingRequest
 from highstreet.server.database import transaction
 from highstreet.server.errors import ProgrammeRefusedError
 from highstreet.server.matching_book import MatchingBook, Part
-from highstreet.server.participants import current_participants
+from highstreet.server.membership import current_members
+from highstreet.server.participants import Participants, current_participants
 from highstreet.server.programme_run import roster_sha256
 from highstreet.server.programmes import Programme, latest_of_kind, programme, refuse_second, round_summaries
 
@@ -39,6 +41,8 @@ class MatchingProgress:
         committee: what the committee gave, in words; empty while there is nothing to say.
         told: contributors that dealt with the sum.
         refusals: codes of contributors that refused it.
+        away: names of the others, while they can still be told; empty when all were, or the time is over.
+        told_until: unix seconds until which they can be.
     """
 
     participants: int
@@ -50,6 +54,8 @@ class MatchingProgress:
     committee: str
     told: int
     refusals: tuple[str, ...]
+    away: tuple[str, ...] = ()
+    told_until: int = 0
 
     def lines(self) -> list[str]:
         """Say what is done, one sentence each, in order."""
@@ -67,6 +73,9 @@ class MatchingProgress:
             said.append(f"counts: {self.told} of {self.contributors} stores have dealt with the sum")
         if self.refusals:
             said.append(f"refused the sum: {len(self.refusals)} ({', '.join(sorted(set(self.refusals)))})")
+        if self.away:
+            until = datetime.fromtimestamp(self.told_until, UTC).strftime("%Y-%m-%d %H:%M")
+            said.append(f"can still be told, until {until} UTC: {', '.join(self.away)}")
         return said
 
 
@@ -97,12 +106,7 @@ def request_matching(
     with transaction(connection):
         refuse_second(connection)
         chosen = current_participants(connection, charter)
-        if not chosen.are_enough:
-            raise ProgrammeRefusedError(chosen.shortage, next_step=chosen.next_step)
-        try:
-            refuse_impossible_matching(charter, participants=len(chosen.member_ids))
-        except CharterError as error:
-            raise ProgrammeRefusedError(error.what, next_step=error.next_step) from error
+        _refuse_impossible(charter, chosen)
         silent = _silent_holders(connection)
         roster = roster_sha256(connection, charter, key)
         for _ in range(_DRAWS):
@@ -133,6 +137,8 @@ def matching_progress(connection: sqlite3.Connection, programme_id: str) -> Matc
     opened = book.found(programme_id)
     request = MatchingRequest() if opened is None else _request(opened.signed_request)
     counts = book.kept(programme_id, Part.COUNTS)
+    until = book.told_until(programme_id)
+    untold = book.untold(programme_id) if until else frozenset()
     table = next((each for each in round_summaries(connection, programme_id)), None)
     return MatchingProgress(
         participants=len(request.participants),
@@ -144,7 +150,28 @@ def matching_progress(connection: sqlite3.Connection, programme_id: str) -> Matc
         committee="" if table is None else table.committee,
         told=sum(not each.refusal for each in counts),
         refusals=tuple(each.refusal for each in counts if each.refusal),
+        away=tuple(
+            member.name for member in current_members(connection) if until and member.member_id in untold
+        ),
+        told_until=until,
     )
+
+
+def _refuse_impossible(charter: Charter, chosen: Participants) -> None:
+    """Say first what nobody can mend by waiting: that the charter matches nobody."""
+    try:
+        if charter.matching is not None:
+            needed = max(chosen.needed, fewest_participants(charter))
+            enough = replace(chosen, needed=needed)
+            if not enough.are_enough:
+                raise ProgrammeRefusedError(
+                    f"A matching needs at least {needed} stores that all count for each other; of the "
+                    f"{chosen.members} in the co-op {len(chosen.member_ids)} do.",
+                    next_step=enough.next_step,
+                )
+        refuse_impossible_matching(charter, participants=len(chosen.member_ids))
+    except CharterError as error:
+        raise ProgrammeRefusedError(error.what, next_step=error.next_step) from error
 
 
 def _silent_holders(connection: sqlite3.Connection) -> set[str]:

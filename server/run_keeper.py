@@ -43,8 +43,8 @@ class RunKeeper:
     """Watches coop.db for a programme and holds a run for it; call `tick` regularly.
 
     A ServerApp holds a lock file while it works. When the lock is free again and the programme is still
-    active, the ServerApp has died, however it died, and the programme is submitted again. It goes on behind
-    its last closed round. When nothing is active, what stores sent is seen to be gone from coop.db's files.
+    due, the ServerApp has died, however it died, and the programme is submitted again. It goes on behind
+    its last closed round. When nothing is due, what stores sent is seen to be gone from coop.db's files.
 
     Args:
         book: programmes and rounds.
@@ -82,7 +82,8 @@ class RunKeeper:
         Raises:
             SuperLinkError: the SuperLink does not answer; try again later.
         """
-        programme = self._book.active()
+        self._book.drop_expired_evidence()
+        programme = self._book.due()
         current = None if programme is None else programme.programme_id
         if current != self._programme:
             self._programme, self._run = current, None
@@ -96,7 +97,7 @@ class RunKeeper:
         if self._run is not None and not self._has_died(self._run):
             return
         self._end_run(programme)
-        if self._clock() >= self._again_at and self._book.active() is not None:
+        if self._clock() >= self._again_at and self._book.due() is not None:
             self._submit(programme)
 
     def _has_died(self, run: int) -> bool:

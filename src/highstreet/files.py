@@ -16,6 +16,7 @@ __all__ = [
     "access_error",
     "make_private_folder",
     "read_limited",
+    "remove_leftovers",
     "sync_folder",
     "write_private",
 ]
@@ -66,6 +67,25 @@ def write_private(path: Path, data: bytes) -> None:
                 temporary.unlink()
     except OSError as error:
         raise access_error(path, error) from error
+
+
+def remove_leftovers(folder: Path, name: str = "*") -> None:
+    """Remove what `write_private` left half written when its process was killed.
+
+    The caller sees to it that nobody is writing now.
+
+    Args:
+        folder: where the files are.
+        name: of the file; of any file by default.
+
+    Raises:
+        FileAccessError: the folder cannot be written.
+    """
+    try:
+        for leftover in folder.glob(f".{name}.*.tmp"):
+            leftover.unlink(missing_ok=True)
+    except OSError as error:
+        raise access_error(folder, error) from error
 
 
 def read_limited(path: Path, *, limit_bytes: int) -> bytes:

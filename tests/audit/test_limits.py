@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from highstreet.audit.charter import Charter
-from highstreet.audit.errors import CharterExceedsLimitsError, CharterNotRunnableError
+from highstreet.audit.charter import MATCHING, Charter, MatchingTerms
+from highstreet.audit.errors import CharterError, CharterExceedsLimitsError, CharterNotRunnableError
 from highstreet.audit.limits import StoreLimits, refuse_over_limits
 from highstreet.models.features import FEATURES
 from highstreet.models.plan import ModelPlan
@@ -55,3 +55,23 @@ def test_examples_larger_than_the_store_allows_are_refused(
     vast = replace(charter.plan, params={**charter.plan.params, "candidates": 4096.0, "snapshots": 12.0})
     with pytest.raises(CharterExceedsLimitsError, match="training example"):
         refuse_over_limits(replace(charter, plan=vast), limits)
+
+
+def test_a_charter_whose_smallest_matching_is_larger_than_the_store_allows_is_refused(
+    charter_with: Callable[..., Charter], limits: StoreLimits
+) -> None:
+    plain = charter_with()
+    allowed = replace(limits, purposes=(*limits.purposes, MATCHING))
+
+    def matching(identifiers: int) -> Charter:
+        terms = MatchingTerms(identifiers_per_store=identifiers)
+        return replace(plain, purposes=(*plain.purposes, MATCHING), matching=terms)
+
+    # 4 stores: 32 x 4 x (L + 60) numbers, of which 2^20 are allowed.
+    most = (1 << 20) // (32 * 4) - 60
+    refuse_over_limits(matching(most), allowed)
+    with pytest.raises(CharterExceedsLimitsError, match="numbers in the table of the smallest matching"):
+        refuse_over_limits(matching(most + 1), allowed)
+    refuse_over_limits(matching(most + 1), replace(allowed, max_dimension=1 << 22))
+    with pytest.raises(CharterError, match="cannot be matched"):
+        refuse_over_limits(matching(40_000), replace(allowed, max_dimension=1 << 22))

@@ -17,6 +17,7 @@ import select
 import signal
 import sys
 from collections import Counter
+from collections.abc import Callable, Collection
 from pathlib import Path
 from types import FrameType
 
@@ -58,13 +59,13 @@ def let_out(folder: Path, kind: str, matching: int, value: str) -> None:
     os.close(descriptor)
 
 
-def kill_after(lines: int) -> None:
-    """Kill this process once that many lines of the traced code have run."""
+def kill_after(lines: int, traced: Collection[str]) -> None:
+    """Kill this process once that many lines of the traced files have run."""
     left = lines
 
     def tracer(frame: FrameType, event: str, _: object) -> object:
         nonlocal left
-        if frame.f_code.co_filename not in TRACED:
+        if frame.f_code.co_filename not in traced:
             return None
         left -= event == "line"
         if left <= 0:
@@ -80,10 +81,10 @@ def live(folder: Path, lines: int | None, *, careless: bool, opening: bool) -> N
     The lines up to the end are counted from the opening of the file on, or from after it.
     """
     if lines is not None and opening:
-        kill_after(lines)
+        kill_after(lines, TRACED)
     with MatchingState.open(folder / "matching.db", vault_id="v") as state:
         if lines is not None and not opening:
-            kill_after(lines)
+            kill_after(lines, TRACED)
         for number in range(10_000):
             context = matching_context(number)
             try:
@@ -155,33 +156,40 @@ def digest(*parts: bytes) -> str:
     return hashlib.sha256(b"".join(parts)).hexdigest()
 
 
+def live_and_die(life: Callable[[], None], after_seconds: float | None) -> str:
+    """Run a life in a process of its own; `killed`, by itself or after so long, or `failed`."""
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            life()
+            status = 0
+        finally:
+            os._exit(status)
+    if after_seconds is not None:
+        watch = os.pidfd_open(child)
+        if not select.select([watch], [], [], after_seconds)[0]:
+            os.kill(child, signal.SIGKILL)
+        os.close(watch)
+    _, status = os.waitpid(child, 0)
+    return "killed" if os.WIFSIGNALED(status) else "failed"
+
+
 def main(folder: Path, kills: int, seed: int, *, careless: bool) -> None:
     """Live and die `kills` times, then print how the lives ended."""
     chance = random.Random(seed)
     ends: Counter[str] = Counter()
-    while ends["killed"] < kills:
+    while ends["killed"] < kills and not ends["failed"]:
         by_line = careless or chance.random() < 0.5
         lines = chance.randrange(1, 1800) if by_line else None
         after_seconds, opening = chance.random() * 0.15, chance.random() < 0.2
         random.seed(chance.random())
-        child = os.fork()
-        if child == 0:
-            status = 1
-            try:
-                live(folder, lines, careless=careless, opening=opening)
-                status = 0
-            finally:
-                os._exit(status)
-        if not by_line:
-            watch = os.pidfd_open(child)
-            if not select.select([watch], [], [], after_seconds)[0]:
-                os.kill(child, signal.SIGKILL)
-            os.close(watch)
-        _, status = os.waitpid(child, 0)
-        if not os.WIFSIGNALED(status):
-            ends["failed"] += 1
-            break
-        ends["killed"] += 1
+        ends[
+            live_and_die(
+                lambda: live(folder, lines, careless=careless, opening=opening),  # noqa: B023 - at once
+                None if by_line else after_seconds,
+            )
+        ] += 1
     sys.stdout.write(json.dumps(ends))
 
 

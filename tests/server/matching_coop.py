@@ -197,6 +197,11 @@ class MemoryCounts:
     def refuse(self, table_request_sha256: bytes) -> None:
         assert self.read.setdefault(table_request_sha256, None) is None
 
+    def forget(self, customers: Collection[str]) -> None:
+        for shops in self.read.values():
+            for customer in customers if shops else ():
+                shops.pop(customer, None)
+
 
 @dataclass
 class MemoryTill:
@@ -361,7 +366,7 @@ class MatchingCoop(PlayedCoop):
         """Run the matching until it is over or the power goes off."""
         used = PlayedCarrier(self, self.clock, calls=calls)
         with closing(connect(self.database)) as connection:
-            programme = Checkpoints(connection).active()
+            programme = Checkpoints(connection, clock=self.clock).due()
             assert programme is not None
             MatchingRun(
                 programme=programme,

@@ -355,6 +355,29 @@ def test_who_withdraws_before_the_table_is_given_is_in_no_count(tmp_path: Path) 
     _assert_counted(coop)
 
 
+def test_who_withdraws_once_the_table_is_given_has_no_count_and_the_others_are_counted_right(
+    tmp_path: Path,
+) -> None:
+    coop = _coop(tmp_path)
+    true = coop.true_counts()
+
+    def withdraw(step: str, shop: Shop, body: bytes) -> bytes:
+        if step == "read" and shop.number == 1:
+            shop.customers.discard("anna")
+        return body
+
+    coop.bent = withdraw
+    coop.match()
+    first = coop.stores[1]
+    assert isinstance(first, Shop)
+    assert first.read is not None
+    assert "anna" not in first.read
+    assert len(first.read.keys() & {"bert", "cara"}) >= 1  # one may be unknown
+    for shop in coop.shops.values():
+        assert shop.read is not None
+        assert shop.read.items() <= true[shop.member_id].items()
+
+
 @pytest.mark.parametrize(
     ("change", "code"),
     [

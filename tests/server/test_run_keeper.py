@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -14,6 +15,7 @@ from highstreet.models.state import SharedState
 from highstreet.processes import run_lock
 from highstreet.server.checkpoints import Checkpoints, Outcome
 from highstreet.server.database import connect
+from highstreet.server.matching_book import MatchingBook
 from highstreet.server.run_keeper import SERVER_APP_LOCK, SERVER_APP_RUN, RunKeeper
 from highstreet.server.superlink import RunState
 
@@ -24,9 +26,10 @@ class FakeRuns:
     def __init__(self) -> None:
         self.states: dict[int, RunState] = {}
         self.stopped: list[int] = []
+        self.bundles: list[bytes] = []
 
     def submit_run(self, bundle: bytes) -> int:
-        assert bundle == b"bundle of p1"
+        self.bundles.append(bundle)
         number = len(self.states) + 1
         self.states[number] = RunState.PENDING
         return number
@@ -105,7 +108,7 @@ def test_a_requested_programme_is_submitted_once(bench: Bench) -> None:
     bench.serverapp_starts()
     for _ in range(500):
         bench.tick()
-    assert len(bench.runs.states) == 1
+    assert bench.runs.bundles == [b"bundle of p1"]
 
 
 def test_a_dead_serverapp_is_followed_by_another_at_once_when_it_had_closed_a_round(bench: Bench) -> None:
@@ -173,6 +176,67 @@ def test_a_finished_programme_is_left_alone_and_the_next_one_starts_fresh(bench:
         bench.tick()
     assert len(bench.runs.states) == 1
     assert bench.book.active() is None
+
+
+def _finish_a_matching(bench: Bench, *, until: float) -> None:
+    """Let p1 be a matching that is finished, with a store that can be told of it until then."""
+    connection = bench.book._connection
+    connection.execute("UPDATE programmes SET kind = 'matching' WHERE programme_id = 'p1'")
+    book = MatchingBook(connection)
+    book.open("p1", lambda now: b"request")
+    book.keep_evidence("p1", b"evidence", until=int(until))
+    bench.book.mark_finished("p1")
+
+
+def test_a_finished_matching_has_a_run_while_stores_can_be_told_and_gives_way_to_a_training(
+    bench: Bench,
+) -> None:
+    _request(bench)
+    bench.tick()
+    bench.serverapp_starts()
+    _finish_a_matching(bench, until=time.time() + 3600)
+    bench.tick()
+    bench.serverapp_dies()
+    bench.tick()
+    bench.tick(2)
+    assert bench.runs.bundles == [b"bundle of p1", b"bundle of p1"]
+    bench.serverapp_starts()
+    bench.book._connection.execute(
+        "INSERT INTO programmes (programme_id, number, requested_at, state, charter_sha256)"
+        " VALUES ('p2', 2, 0, 'requested', x'00')"
+    )
+    bench.tick()
+    assert len(bench.runs.bundles) == 2  # not beside the one that is telling
+    bench.serverapp_dies()
+    bench.tick()
+    assert bench.runs.bundles[2:] == [b"bundle of p2"]
+    bench.serverapp_starts()
+    bench.book.mark_finished("p2")
+    bench.serverapp_dies()
+    bench.tick()
+    assert bench.runs.bundles[3:] == [b"bundle of p1"]
+
+
+def test_what_counts_are_read_from_is_dropped_when_its_time_is_over_and_nothing_runs(bench: Bench) -> None:
+    _request(bench)
+    _finish_a_matching(bench, until=time.time() - 1)
+    bench.tick()
+    assert bench.runs.bundles == []
+    assert MatchingBook(bench.book._connection).evidence("p1") == b""
+
+
+def test_a_matching_whose_telling_gets_nowhere_is_given_up_and_stays_finished(bench: Bench) -> None:
+    _request(bench)
+    _finish_a_matching(bench, until=time.time() + 10_000)
+    for _ in range(20):
+        bench.tick(100)
+        bench.serverapp_starts()
+        bench.tick()
+        bench.serverapp_dies()
+    assert 8 <= len(bench.runs.bundles) <= 9
+    assert bench.book.due() is None
+    row = bench.book._connection.execute("SELECT state, failure FROM programmes").fetchone()
+    assert tuple(row) == ("finished", "")
 
 
 def test_a_serverapp_that_worked_for_a_moment_between_two_looks_is_known_to_be_dead(bench: Bench) -> None:

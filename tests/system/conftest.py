@@ -1,4 +1,4 @@
-"""A co-op of real processes on this machine: a coordinator and three shops with made-up customers."""
+"""Co-ops of real processes on this machine: a coordinator and some shops with made-up customers."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -19,15 +20,25 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
-from highstreet.audit.charter import COOP_LEARNING, Charter, CoopIdentity, PrivacyTerms, RoundTerms
+from highstreet.audit.charter import (
+    COOP_LEARNING,
+    MATCHING,
+    Charter,
+    CoopIdentity,
+    MatchingTerms,
+    PrivacyTerms,
+    RoundTerms,
+)
 from highstreet.audit.invite import key_hash
 from highstreet.audit.vouches import sign_vouch
-from highstreet.client.config import LimitsConfig
+from highstreet.cli import main
+from highstreet.client.config import default_toml, read_config
 from highstreet.client.home import StoreHome
 from highstreet.client.identity import load_identity
 from highstreet.client.importing.importer import Importer
 from highstreet.client.join import join_coop
 from highstreet.client.membership import load_membership, member_caller
+from highstreet.client.person_counts import KeptCounts, PersonCounts
 from highstreet.client.vault import Vault
 from highstreet.client.vouch_desk import VouchDesk
 from highstreet.client.vouches import add_vouches
@@ -169,7 +180,7 @@ class Shop:
         self.process = Process("store", root, root.parent / f"{root.name}.log")
 
     def _import(self, chance: random.Random, number: int) -> None:
-        files = self.home.root.parent / f"{self.home.root.name}-files"
+        files = self.files
         files.mkdir()
         kinds = ["Tea", "Bread", "Jam", "Milk", "Soap"]
         lines = ["product_id,title,category,product_type,brand,maker,size,price,gtin"]
@@ -177,22 +188,35 @@ class Shop:
             f"p{i},Thing {i},{kinds[i % 5]},T{i % 5},B{i % 3},M{i % 4},1 kg,{1 + i}.50," for i in range(20)
         ]
         (files / "products.csv").write_text("\n".join(lines) + "\n")
-        answers = "consent_suggestions,consent_shop_model,consent_coop_learning"
-        lines = [f"customer_id,{answers},consent_source,consent_recorded_at"]
-        lines += [f"c{number}-{i},yes,yes,yes,form,2026-01-02T10:00:00Z" for i in range(CUSTOMERS)]
-        (files / "customers.csv").write_text("\n".join(lines) + "\n")
+        customers = self._customers(number)
+        (files / "customers.csv").write_text("\n".join(customers) + "\n")
+        ids = [line.partition(",")[0] for line in customers[1:]]
         lines = ["order_id,ordered_at,customer_id,product_id,quantity,unit_price,discount"]
         newest = datetime.now(UTC) - timedelta(days=2)
-        for order in range(CUSTOMERS * 8):
+        for order in range(len(ids) * 8):
             day = newest - timedelta(days=chance.randrange(200))
-            who, what = f"c{number}-{order % CUSTOMERS}", f"p{chance.randrange(20)}"
+            who, what = ids[order % len(ids)], f"p{chance.randrange(20)}"
             lines.append(f"{order},{day:%Y-%m-%dT%H:%M:%S},{who},{what},1,2.50,0")
         (files / "orders.csv").write_text("\n".join(lines) + "\n")
+        self._take_in(files)
+
+    @property
+    def files(self) -> Path:
+        """Where the shop's exports lie."""
+        return self.home.root.parent / f"{self.home.root.name}-files"
+
+    def _customers(self, number: int) -> list[str]:
+        """The lines of customers.csv."""
+        answers = "consent_suggestions,consent_shop_model,consent_coop_learning"
+        lines = [f"customer_id,{answers},consent_source,consent_recorded_at"]
+        return lines + [f"c{number}-{i},yes,yes,yes,form,2026-01-02T10:00:00Z" for i in range(CUSTOMERS)]
+
+    def _take_in(self, files: Path) -> None:
         with Vault.open(self.home.vault) as vault:
             list(Importer(vault, now=datetime.now(UTC)).run([files]))
 
     def join(self, code: str) -> None:
-        join_coop(self.home, code, LimitsConfig().to_limits(), now=datetime.now(UTC))
+        join_coop(self.home, code, read_config(self.home).limits.to_limits(), now=datetime.now(UTC))
 
     def vouch_for_all(self) -> None:
         """Vouch for every other member, as after comparing codes with each."""
@@ -224,14 +248,92 @@ class Shop:
             return list(connection.execute(question))
 
 
+@dataclass(frozen=True, kw_only=True)
+class Customer:
+    """A customer of one shop, as its owner's file says.
+
+    Attributes:
+        customer_id: of this shop alone.
+        email: as it was typed here.
+        coop_learning, matching: yes, no, or nothing.
+    """
+
+    customer_id: str
+    email: str = ""
+    coop_learning: str = "yes"
+    matching: str = "yes"
+
+
+class MatchingShop(Shop):
+    """A store whose owner imports identifiers and consent, and allows matching in store.toml."""
+
+    def __init__(
+        self, root: Path, number: int, customers: Sequence[Customer], *, max_dimension: int = 1 << 20
+    ) -> None:
+        self.customers = list(customers)
+        super().__init__(root, number)
+        allowed = default_toml().replace('["coop_learning"]', '["coop_learning", "matching"]')
+        allowed = allowed.replace(f"max_dimension = {1 << 20}", f"max_dimension = {max_dimension}")
+        self.home.config.write_text(allowed)
+
+    def _customers(self, number: int) -> list[str]:
+        answers = "consent_shop_model,consent_coop_learning,consent_matching"
+        return [f"customer_id,{answers},consent_source,consent_recorded_at,email"] + [
+            f"{one.customer_id},yes,{one.coop_learning},{one.matching},form,2026-01-02T10:00:00Z,{one.email}"
+            for one in self.customers
+        ]
+
+    def _take_in(self, files: Path) -> None:
+        assert main(["store", "import", str(files), "--yes", "--home", str(self.home.root)]) == 0
+
+    @property
+    def counts(self) -> KeptCounts | None:
+        """What it read."""
+        with Vault.open(self.home.vault) as vault:
+            vault_id = vault.vault_id
+        return PersonCounts(self.home.person_counts, vault_id=vault_id).latest()
+
+    @property
+    def shops_of(self) -> dict[str, int]:
+        """k by the shop's own customer ids."""
+        counts = self.counts
+        assert counts is not None
+        assert counts.shops is not None
+        with Vault.open(self.home.vault) as vault:
+            keys = {str(vault.customer_key(one.customer_id)): one.customer_id for one in self.customers}
+        return {keys[key]: k for key, k in counts.shops.items()}
+
+
+@dataclass(frozen=True)
+class MatchingCoop:
+    """A co-op that can match."""
+
+    coop: Coop
+    shops: list[MatchingShop]
+
+    def match(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Type `highstreet coop match`."""
+        return self.typed("match", *words)
+
+    def typed(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Type a command of the coordinator."""
+        command = [sys.executable, "-m", "highstreet.cli", "coop", *words]
+        return subprocess.run(
+            [*command, "--home", str(self.coop.home.root)],
+            capture_output=True,
+            text=True,
+            timeout=800,
+            check=False,
+        )
+
+
 class Coop:
     """A coordinator."""
 
     until = staticmethod(until)
     children_of = staticmethod(children_of)
 
-    def __init__(self, root: Path, *, gradient_rounds: int = 0, rounds: RoundTerms = ALL_OF_THREE) -> None:
-        charter = tiny_charter(gradient_rounds=gradient_rounds, rounds=rounds)
+    def __init__(self, root: Path, charter: Charter) -> None:
         founding = Founding(charter=charter, host="127.0.0.1", listen="127.0.0.1", base_port=_five_ports())
         self.home: CoopHome = found_coop(root, founding, now=datetime.now(UTC))
         self.charter = charter
@@ -298,9 +400,9 @@ def _five_ports() -> int:
 
 
 @contextmanager
-def running_coop(root: Path, *, rounds: RoundTerms = ALL_OF_THREE) -> Iterator[Coop]:
+def running_coop(root: Path, charter: Charter) -> Iterator[Coop]:
     """A coordinator for the length of a `with`."""
-    made = Coop(root, rounds=rounds)
+    made = Coop(root, charter)
     made.process.start()
     try:
         made.process.wait_ready()
@@ -310,9 +412,8 @@ def running_coop(root: Path, *, rounds: RoundTerms = ALL_OF_THREE) -> Iterator[C
 
 
 @contextmanager
-def running_shops(coop: Coop, count: int) -> Iterator[list[Shop]]:
-    """Stores that joined, vouch for each other and run, for the length of a `with`."""
-    made = [Shop(coop.home.root.parent / f"shop{number}", number) for number in range(1, count + 1)]
+def running_shops(coop: Coop, made: Sequence[Shop]) -> Iterator[None]:
+    """Let stores join, vouch for each other and run, for the length of a `with`."""
     try:
         for shop in made:
             shop.join(coop.invite(shop.home.root.name))
@@ -321,7 +422,7 @@ def running_shops(coop: Coop, count: int) -> Iterator[list[Shop]]:
             shop.process.start()
         for shop in made:
             shop.process.wait_ready()
-        yield made
+        yield
     finally:
         for shop in made:
             shop.process.ask_to_stop()
@@ -329,17 +430,23 @@ def running_shops(coop: Coop, count: int) -> Iterator[list[Shop]]:
             shop.process.stop()
 
 
+def _shops(coop: Coop, count: int) -> list[Shop]:
+    return [Shop(coop.home.root.parent / f"shop{number}", number) for number in range(1, count + 1)]
+
+
 @pytest.fixture(scope="session")
 def coop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Coop]:
     """A coordinator that runs; used by one test after the other, each with a programme of its own."""
-    with running_coop(tmp_path_factory.mktemp("s") / "coop") as made:
+    charter = tiny_charter(gradient_rounds=0, rounds=ALL_OF_THREE)
+    with running_coop(tmp_path_factory.mktemp("s") / "coop", charter) as made:
         yield made
 
 
 @pytest.fixture(scope="session")
 def shops(coop: Coop) -> Iterator[list[Shop]]:
     """Three stores that joined, vouch for each other and run."""
-    with running_shops(coop, 3) as made:
+    made = _shops(coop, 3)
+    with running_shops(coop, made):
         yield made
 
 
@@ -347,8 +454,45 @@ def shops(coop: Coop) -> Iterator[list[Shop]]:
 def six(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Coop, list[Shop]]]:
     """A co-op of six stores that opens the sum of four."""
     terms = RoundTerms(cohort_floor=4, quorum=0.5, deadline_seconds=90)
-    with (
-        running_coop(tmp_path_factory.mktemp("six") / "coop", rounds=terms) as coop,
-        running_shops(coop, 6) as shops,
-    ):
-        yield coop, shops
+    charter = tiny_charter(gradient_rounds=0, rounds=terms)
+    with running_coop(tmp_path_factory.mktemp("six") / "coop", charter) as coop:
+        made = _shops(coop, 6)
+        with running_shops(coop, made):
+            yield coop, made
+
+
+@pytest.fixture
+def make_customer() -> Callable[..., Customer]:
+    """Make a customer of a shop."""
+    return Customer
+
+
+@pytest.fixture
+def matching(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., AbstractContextManager[MatchingCoop]]:
+    """Make a co-op whose charter matches, of stores with these customers, for the length of a `with`."""
+
+    @contextmanager
+    def made(
+        customers: Sequence[Sequence[Customer]],
+        *,
+        deadline_seconds: int,
+        identifiers: int = 200,
+        max_dimension: int = 1 << 20,
+    ) -> Iterator[MatchingCoop]:
+        terms = RoundTerms(cohort_floor=3, quorum=0.5, deadline_seconds=deadline_seconds)
+        charter = replace(
+            tiny_charter(gradient_rounds=0, rounds=terms),
+            purposes=(COOP_LEARNING, MATCHING),
+            matching=MatchingTerms(identifiers_per_store=identifiers, period_days=30),
+        )
+        with running_coop(tmp_path_factory.mktemp("m") / "coop", charter) as coop:
+            shops = [
+                MatchingShop(
+                    coop.home.root.parent / f"shop{number}", number, each, max_dimension=max_dimension
+                )
+                for number, each in enumerate(customers, start=1)
+            ]
+            with running_shops(coop, shops):
+                yield MatchingCoop(coop, shops)
+
+    return made

@@ -1,0 +1,413 @@
+"""Real stores count at how many of them each of their customers shops, over Flower, whatever is killed."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import signal
+import sqlite3
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from itertools import combinations
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from highstreet.audit.requests import MESSAGE_LIMIT_BYTES
+from highstreet.cli import main
+from highstreet.client.round_log import read_rounds
+from highstreet.privacy.matching import IdentifierKind, identifier_input
+from highstreet.privacy.matching.identifiers import normalise
+from highstreet.server.database import connect
+from highstreet.server.matching_book import MatchingBook
+
+if TYPE_CHECKING:
+    from conftest import Customer, MatchingCoop, MatchingShop, Process
+
+pytestmark = [pytest.mark.system, pytest.mark.slow]
+
+Making = Callable[..., AbstractContextManager["MatchingCoop"]]
+
+#: Of some 100 counts each is unknown with probability below 1.6 % (docs/matching.md, section 3), and far less
+#: with few entries in the table: more than 12 unknown has probability below 1e-7.
+_MOST_UNKNOWN = 12
+
+
+def _email(person: str, shop: int) -> str:
+    """One address, as people of different habits type it."""
+    typed = f"{person}@mail-{hashlib.sha256(person.encode()).hexdigest()[:6]}.example"
+    return [typed, typed.upper(), f"  {typed} ", typed.title()][shop % 4]
+
+
+def _planted(
+    customer: Callable[..., Customer], shops: int
+) -> tuple[list[list[Customer]], list[dict[str, int]]]:
+    """Return customers and true counts: two persons for each set of shops, and people who are not matched."""
+    customers: list[list[Customer]] = [[] for _ in range(shops)]
+    true: list[dict[str, int]] = [{} for _ in range(shops)]
+
+    def plant(person: str, where: Iterable[int], k: int | None, **said: str) -> None:
+        for shop in where:
+            name = f"s{shop}-{person}"
+            customers[shop].append(customer(customer_id=name, email=_email(person, shop), **said))
+            if k is not None:
+                true[shop][name] = k
+
+    everywhere = range(shops)
+    for size in range(1, shops + 1):
+        for where in combinations(everywhere, size):
+            for twin in "ab":
+                plant(f"planted-{''.join(map(str, where))}{twin}", where, size)
+    plant("silent-person", everywhere, None, matching="")
+    plant("unwilling-person", everywhere, None, matching="no")
+    plant("matched-only-person", everywhere, None, coop_learning="no")
+    plant("partly-person", [0], None, matching="no")
+    plant("partly-person", range(1, shops), shops - 1)
+    for shop in everywhere:
+        customers[shop] += [customer(customer_id=f"s{shop}-nameless-{i}") for i in range(2)]
+    return customers, true
+
+
+def _assert_true(shops: Sequence[MatchingShop], true: Sequence[dict[str, int]]) -> None:
+    """Every count is the planted one; a few may be unknown; nobody else has one."""
+    unknown = 0
+    for shop, expected in zip(shops, true, strict=True):
+        read = shop.shops_of
+        assert read.items() <= expected.items()
+        unknown += len(expected) - len(read)
+    assert unknown <= _MOST_UNKNOWN
+    assert sum(len(each) for each in true) > 3 * _MOST_UNKNOWN  # nearly all of them were read
+
+
+def _counted(true: Sequence[dict[str, int]]) -> list[dict[str, int]]:
+    """The true counts when only these shops are in the sum."""
+    people = Counter(name.partition("-")[2] for each in true for name in each)
+    return [{name: people[name.partition("-")[2]] for name in each} for each in true]
+
+
+class _Watch:
+    """Keeps all that is ever seen in some folders, and secrets that stores have while a matching goes on."""
+
+    def __init__(self, root: Path, shops: Sequence[MatchingShop]) -> None:
+        self._root = root
+        self._shops = shops
+        self._seen: set[bytes] = set()
+        self._done: dict[Path, tuple[int, int]] = {}
+        self.content = {"flower": bytearray(), "rest": bytearray()}
+        self.secrets: set[bytes] = set()
+        self.lists: set[bytes] = set()
+
+    def look(self) -> None:
+        for path in sorted(self._root.rglob("*")):
+            with suppress(OSError):
+                stamp = (path.stat().st_mtime_ns, path.stat().st_size)
+                if path.is_file() and self._done.get(path) != stamp:
+                    self._done[path] = stamp
+                    self._take(path)
+        for shop in self._shops:
+            with suppress(sqlite3.Error):
+                self._ask(shop.home.matching)
+
+    def _take(self, path: Path) -> None:
+        kind = "flower" if "superlink" in path.relative_to(self._root).parts else "rest"
+        data = path.read_bytes()
+        for start in range(0, len(data), 4096):
+            page = data[start : start + 4096]
+            digest = hashlib.blake2b(page, digest_size=16).digest()
+            if digest not in self._seen:
+                self._seen.add(digest)
+                self.content[kind] += page
+        with suppress(sqlite3.Error), closing(sqlite3.connect(self._root / "coop.db")) as connection:
+            rows = connection.execute("SELECT message FROM matching_messages WHERE part = 'list'")
+            self.lists |= {bytes(row[0]) for row in rows if row[0]}
+
+    def _ask(self, path: Path) -> None:
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=0.1)) as connection:
+            for question in (
+                "SELECT tag FROM customers WHERE tag IS NOT NULL",
+                "SELECT secret_key FROM holders",
+                "SELECT seed FROM stores",
+                "SELECT mask_seed FROM stores WHERE mask_seed IS NOT NULL",
+                "SELECT made_up_seed FROM stores WHERE made_up_seed IS NOT NULL",
+            ):
+                self.secrets |= {bytes(row[0]) for row in connection.execute(question)}
+
+    @contextmanager
+    def looking(self) -> Iterator[None]:
+        ending = threading.Event()
+
+        def keep_looking() -> None:
+            while not ending.wait(0.2):
+                self.look()
+
+        thread = threading.Thread(target=keep_looking)
+        thread.start()
+        try:
+            yield
+        finally:
+            ending.set()
+            thread.join()
+            self.look()
+
+
+def _written(value: bytes) -> set[bytes]:
+    """A secret in the ways in which somebody might write it."""
+    return {value, value.hex().encode(), base64.b64encode(value)[:-4], base64.urlsafe_b64encode(value)[:-4]}
+
+
+def _needles(customers: Sequence[Sequence[Customer]]) -> set[bytes]:
+    """Identifiers as typed, in one spelling, and hashed."""
+    found: set[bytes] = set()
+    for one in (one for each in customers for one in each if one.email):
+        plain = normalise(one.email).encode()
+        found |= {plain, one.email.strip().encode(), one.customer_id.encode()}
+        for text in (plain, identifier_input(IdentifierKind.EMAIL, one.email)):
+            for hashed in (hashlib.sha256, hashlib.sha512, hashlib.sha1, hashlib.md5):
+                found |= _written(hashed(text).digest())
+    return found
+
+
+def _found(needles: Iterable[bytes], data: bytes) -> list[bytes]:
+    """Return the needles that are somewhere in data; each has to be eight bytes long at least."""
+    wanted = {int.from_bytes(each[:8], "little"): each for each in needles}
+    several: dict[int, list[bytes]] = {key: [] for key in wanted}
+    for each in needles:
+        several[int.from_bytes(each[:8], "little")].append(each)
+    found = []
+    keys = np.array(sorted(several), dtype=np.uint64)
+    for shift in range(8):
+        part = np.frombuffer(data[shift : shift + (len(data) - shift) // 8 * 8], dtype="<u8")
+        for at in np.flatnonzero(np.isin(part, keys)):
+            start = shift + 8 * int(at)
+            found += [each for each in several[int(part[at])] if data[start : start + len(each)] == each]
+    return found
+
+
+def _assert_nothing_told(watch: _Watch, customers: Sequence[Sequence[Customer]], people: int) -> None:
+    """Nothing the coordinator ever had on its disk holds an identifier, its hash, a tag or a key."""
+    flower, rest = bytes(watch.content["flower"]), bytes(watch.content["rest"])
+    shops = len(customers)
+    # One tag for each person who is matched, two keys, one mask, and two seeds of each shop.
+    assert len(watch.secrets) == people + 2 + 1 + 2 * shops
+    sought = _needles(customers) | {form for secret in watch.secrets for form in _written(secret)}
+    assert min(map(len, sought)) >= 8
+    assert _found(sought, flower + rest) == []
+    # What did travel is found by the same search, also where Flower keeps what it carries.
+    carried = {message[100:164] for message in watch.lists}
+    assert len(carried) == shops
+    assert set(_found(carried, flower)) == carried
+    assert set(_found(carried, rest)) == carried
+
+
+def _assert_destroyed(watch: _Watch, shops: Sequence[MatchingShop]) -> None:
+    """No secret of the matching is left on any shop's disk."""
+    sought = {form for secret in watch.secrets for form in _written(secret)}
+    for shop in shops:
+        with closing(sqlite3.connect(shop.home.matching)) as connection:
+            for table in ("holders", "answers", "customers", "stores"):
+                assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)  # noqa: S608
+        for path in shop.home.root.rglob("*"):
+            if path.is_file():
+                assert _found(sought, path.read_bytes()) == [], path
+
+
+def _assert_sizes_tell_nothing(shops: Sequence[MatchingShop]) -> None:
+    """What left for a step is of one size, whoever it left, however many customers it has."""
+    sizes: dict[str, set[int]] = {}
+    for shop in shops:
+        for note in read_rounds(shop.home):
+            if note.phase == "matching" and note.outcome == "sent":
+                sizes.setdefault(note.what, set()).add(note.reply_bytes)
+    assert {"matching key", "blinded list", "table of a matching"} <= sizes.keys()
+    assert all(len(each) == 1 for each in sizes.values()), sizes
+
+
+def _holders(coop: MatchingCoop) -> list[MatchingShop]:
+    """The shops that hold keys in the latest matching."""
+    with closing(connect(coop.coop.home.database)) as connection:
+        rows = connection.execute(
+            "SELECT name FROM matching_messages JOIN members USING (member_id) JOIN programmes USING"
+            " (programme_id) WHERE part = 'key' AND programmes.number = (SELECT max(number) FROM programmes)"
+        )
+        names = {row["name"] for row in rows}
+    return [shop for shop in coop.shops if shop.home.root.name in names]
+
+
+def test_shops_count_their_customers_shops_and_the_coordinator_holds_nothing_of_them(
+    matching: Making, make_customer: Callable[..., Customer]
+) -> None:
+    customers, true = _planted(make_customer, 4)
+    with matching(customers, deadline_seconds=120) as coop:
+        withdrawn = coop.shops[0].customers[0].customer_id
+        del true[0][withdrawn]
+        said = ["store", "consent", withdrawn, "matching", "no", "--home", str(coop.shops[0].home.root)]
+        assert main(said) == 0
+        watch = _Watch(coop.coop.home.root, coop.shops)
+        with watch.looking():
+            typed = coop.match("--wait")
+        assert typed.returncode == 0, typed.stderr
+        assert "The matching is finished" in typed.stdout
+        _assert_true(coop.shops, true)
+        people = {name.partition("-")[2] for each in true for name in each}
+        _assert_nothing_told(watch, customers, len(people))
+        _assert_destroyed(watch, coop.shops)
+        _assert_sizes_tell_nothing(coop.shops)
+
+
+def _part(coop: MatchingCoop, part: str, least: int) -> Callable[[], bool]:
+    """Whether so many messages of a part of the latest matching are on record."""
+
+    def holds() -> bool:
+        with closing(connect(coop.coop.home.database)) as connection:
+            (count,) = connection.execute(
+                "SELECT count(*) FROM matching_messages JOIN programmes USING (programme_id) WHERE part = ?"
+                " AND programmes.number = (SELECT max(number) FROM programmes)",
+                (part,),
+            ).fetchone()
+        return int(count) >= least
+
+    return holds
+
+
+def _has_evidence(coop: MatchingCoop, matching_id: str) -> bool:
+    """Whether what the stores read a matching's sum from is on record."""
+    with closing(connect(coop.coop.home.database)) as connection:
+        return bool(MatchingBook(connection).evidence(matching_id))
+
+
+def _latest(coop: MatchingCoop) -> str:
+    with closing(connect(coop.coop.home.database)) as connection:
+        row = connection.execute("SELECT programme_id FROM programmes ORDER BY number DESC").fetchone()
+    return str(row["programme_id"])
+
+
+def _kill_serverapp(coop: MatchingCoop) -> None:
+    name, coordinator = "flwr-serverapp", coop.coop.process.pid
+    coop.coop.until(lambda: name in coop.coop.children_of(coordinator), 120)
+    with suppress(ProcessLookupError):
+        os.kill(coop.coop.children_of(coordinator)[name], signal.SIGKILL)
+
+
+def _kill_and_start(coop: MatchingCoop, process: Process) -> None:
+    children = coop.coop.children_of(process.pid)
+    process.kill()
+    coop.coop.until(lambda: not any(_is_running(pid) for pid in children.values()), 20)
+    process.start()
+    process.wait_ready()
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def _assert_one_voice(shops: Sequence[MatchingShop]) -> None:
+    """However often a shop was asked for one thing, the same bytes left; evaluations have fresh proofs."""
+    fixed = {"matching key", "blinded list", "table of a matching", "agreement", "share of the sum"}
+    asked_again = 0
+    for shop in shops:
+        sent: dict[str, list[str]] = {}
+        for note in read_rounds(shop.home):
+            if note.outcome == "sent" and note.what in fixed:
+                sent.setdefault(note.what, []).append(note.reply_sha256)
+        assert all(len(set(each)) == 1 for each in sent.values()), (shop.home.root.name, sent)
+        asked_again += sum(len(each) - 1 for each in sent.values())
+    assert asked_again  # the test would say nothing otherwise
+
+
+def test_stores_serverapp_and_coordinator_are_killed_and_the_matching_goes_on_with_one_voice(
+    matching: Making, make_customer: Callable[..., Customer]
+) -> None:
+    customers, true = _planted(make_customer, 5)
+    with matching(customers, deadline_seconds=300) as coop:
+        until = coop.coop.until
+        watch = _Watch(coop.coop.home.root, coop.shops)
+        with watch.looking():
+            assert coop.match().returncode == 0
+            until(_part(coop, "key", 1), 120)
+            _kill_serverapp(coop)
+            until(_part(coop, "key", 2), 120)
+            holders = _holders(coop)
+            others = [shop for shop in coop.shops if shop not in holders]
+            assert len(holders) == 2
+            _kill_and_start(coop, holders[0].process)
+            until(_part(coop, "list", 2), 200)
+            _kill_and_start(coop, others[0].process)
+            until(_part(coop, "evaluations", 1), 200)
+            _kill_and_start(coop, holders[1].process)
+            until(lambda: coop.coop.open_rounds(_latest(coop)) > 0, 200)
+            _kill_and_start(coop, coop.coop.process)
+            _kill_and_start(coop, others[1].process)
+            matched = _latest(coop)
+            until(lambda: _has_evidence(coop, matched) or coop.coop.state_of(matched) == "failed", 300)
+            _kill_serverapp(coop)
+            coop.coop.wait_finished(_latest(coop))
+        _assert_true(coop.shops, true)
+        _assert_one_voice(coop.shops)
+        _assert_destroyed(watch, coop.shops)
+
+
+def test_a_holder_that_stops_for_good_fails_one_matching_and_a_shop_that_is_away_none(
+    matching: Making, make_customer: Callable[..., Customer]
+) -> None:
+    """Six shops: a holder is switched off, so that others hold keys in the next; there a shop vanishes.
+
+    That one gave its table, so it is in the sum, and reads it when it is back. Nobody waits for it.
+    """
+    customers, true = _planted(make_customer, 6)
+    with matching(customers, deadline_seconds=60) as coop:
+        until = coop.coop.until
+        assert coop.match().returncode == 0
+        until(_part(coop, "key", 2), 60)
+        gone = _holders(coop)[0]
+        gone.process.stop()
+        typed = coop.match("--wait")
+        assert typed.returncode == 1
+        assert f"{gone.home.root.name} (" in typed.stderr
+        assert "evaluated no lists in time" in typed.stderr
+        assert "highstreet coop match" in typed.stderr
+        assert all(shop.counts is None for shop in coop.shops)
+
+        assert coop.match().returncode == 0
+        matched = _latest(coop)
+        until(lambda: _has_evidence(coop, matched) or coop.coop.state_of(matched) == "failed", 200)
+        assert gone not in _holders(coop)
+        away = next(shop for shop in coop.shops if shop is not gone)
+        away.process.kill()
+        coop.coop.wait_finished(matched, seconds=60)
+        assert coop.typed("remove", gone.home.root.name).returncode == 0
+        typed = coop.typed("train")
+        assert typed.returncode == 0, typed.stderr
+        training = _latest(coop)
+        until(lambda: coop.coop.open_rounds(training) > 0, 60)
+        away.process.start()
+        away.process.wait_ready()
+        coop.coop.wait_finished(training)
+        until(lambda: away.counts is not None, 60)
+        there = [shop for shop in coop.shops if shop is not gone]
+        _assert_true(there, _counted([true[coop.shops.index(shop)] for shop in there]))
+        until(lambda: not _has_evidence(coop, matched), 30)
+        assert gone.counts is None
+
+
+#: The most that four stores are not refused (docs/matching.md, section 8): messages of close to 64 MiB.
+_MOST_OF_FOUR = 32_704
+
+
+def test_a_matching_as_large_as_the_charter_allows_is_carried(
+    matching: Making, make_customer: Callable[..., Customer]
+) -> None:
+    customers, true = _planted(make_customer, 4)
+    with matching(customers, deadline_seconds=240, identifiers=_MOST_OF_FOUR, max_dimension=1 << 22) as coop:
+        typed = coop.match("--wait")
+        assert typed.returncode == 0, typed.stderr
+        _assert_true(coop.shops, true)
+        longest = max(note.request_bytes for shop in coop.shops for note in read_rounds(shop.home))
+        assert longest > 0.99 * MESSAGE_LIMIT_BYTES
