@@ -34,7 +34,8 @@ def consent(
 
     if (purpose is None) != (said is None):
         raise typer.BadParameter("Give both a purpose and yes or no, or neither.")
-    with Vault.open(with_customers(store_home(ctx, home)).vault) as vault:
+    home_of = with_customers(store_home(ctx, home))
+    with Vault.open(home_of.vault) as vault:
         desk = ConsentDesk(vault)
         key = vault.customer_key(customer)
         if purpose is not None and said is not None:
@@ -46,6 +47,12 @@ def consent(
                 source="store command",
             )
             typer.echo(f"Written down: {said.value} to {chosen.plain_words}. It counts from now on.")
+            if said is _Said.NO and home_of.person_counts.exists():
+                # Imported here: it brings a library that is unpacked on the disk.
+                from highstreet.client.counted_customers import forget_withdrawn
+                from highstreet.client.person_counts import PersonCounts
+
+                forget_withdrawn(desk, PersonCounts(home_of.person_counts, vault_id=vault.vault_id))
             return
         for each in Purpose:
             typer.echo(f"{each.plain_words}: {desk.state(key, each).value.replace('_', ' ')}")

@@ -120,6 +120,8 @@ def _show_status(found: StoreStatus) -> None:
     if found.coop_name:
         release = f"release {found.active_release} is in use" if found.active_release else "no release yet"
         typer.echo(f"  Co-op: {printable(found.coop_name)}, as {found.member_id}; {release}.")
+        if found.counts:
+            typer.echo(f"  {found.counts}")
         typer.echo("  Its service is running." if found.running else "  Not running: highstreet store run")
     else:
         typer.echo("  In no co-op: highstreet store join")
@@ -128,7 +130,7 @@ def _show_status(found: StoreStatus) -> None:
 
 
 def _show_promise(found: Promise) -> None:
-    from highstreet.audit.claims import period_in_words
+    from highstreet.audit.claims import period_in_words, weights_in_words
 
     charter, rounds = found.charter, found.charter.rounds
     typer.echo(f"The charter of {printable(charter.coop.name)}, agreed to on {found.agreed_on}")
@@ -150,6 +152,8 @@ def _show_promise(found: Promise) -> None:
     for line in found.claims.lines():
         typer.echo(f"  {line}")
     typer.echo(f"The charter promises: {period_in_words(charter)}.")
+    for line in weights_in_words(charter):
+        typer.echo(f"  {line}")
     typer.echo("No release is in use." if found.release is None else _of_release(found.release))
 
 

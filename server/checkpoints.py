@@ -63,6 +63,7 @@ class Programme:
         kind: what is run.
         charter_sha256: of the charter it was requested under.
         as_of_day: the public day before which purchases count in all its phases, days since 1970-01-01.
+        counts_from: id of the matching whose counts all its phases take; None: they take none.
     """
 
     programme_id: str
@@ -71,6 +72,7 @@ class Programme:
     charter_sha256: bytes
     as_of_day: int
     kind: ProgrammeKind = ProgrammeKind.TRAINING
+    counts_from: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +155,8 @@ class Checkpoints:
     def active(self) -> Programme | None:
         """Return the programme that is requested or running."""
         row = self._connection.execute(
-            "SELECT programme_id, number, state, charter_sha256, as_of_day, kind FROM programmes"
+            "SELECT programme_id, number, state, charter_sha256, as_of_day, kind, counts_from"
+            " FROM programmes"
             " WHERE state IN ('requested', 'running')"
         ).fetchone()
         if row is None:
@@ -165,6 +168,7 @@ class Checkpoints:
             charter_sha256=bytes(row["charter_sha256"]),
             as_of_day=int(row["as_of_day"]),
             kind=ProgrammeKind(row["kind"]),
+            counts_from=row["counts_from"],
         )
 
     def mark_running(self, programme_id: str) -> None:

@@ -179,6 +179,10 @@ _MIGRATIONS = (
         UNIQUE (programme_id, part, member_id, holder_id)
     ) STRICT;
     """,
+    # The matching whose counts a training takes; none where its charter takes none.
+    """
+    ALTER TABLE programmes ADD COLUMN counts_from TEXT REFERENCES programmes (programme_id);
+    """,
 )
 
 
