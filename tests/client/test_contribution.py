@@ -301,6 +301,16 @@ def test_a_customer_of_weight_nothing_is_as_if_not_there(phase, shop, states):
 
 
 @PHASES
+def test_a_customer_of_weight_nothing_is_as_if_not_there_where_all_others_are_whole(phase, shop, states):
+    """There the sum of the others is taken in another way, with other roundings: always, or never."""
+    state = states[phase.index]
+    weights = np.where(np.arange(CUSTOMERS) % 3 == 0, 0.0, 1.0)
+    there = sum_over(PLAN, phase, state, weighted(shop, weights))
+    gone = sum_over(PLAN, phase, state, weighted(shop, weights).select(np.flatnonzero(weights)))
+    assert there.tobytes() == gone.tobytes()
+
+
+@PHASES
 def test_each_customer_counts_by_weight_after_the_clip(phase, shop, states):
     """Against one customer at a time; a weight before the clip would give whoever is clipped a whole part."""
     state, tight = states[phase.index], tightened(phase)
