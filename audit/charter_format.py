@@ -175,13 +175,15 @@ their customers shops, of those who said yes to that too.""",
 What the co-op promises: over any period_days in a row, all that leaves the shops, in all trainings together,
 is (epsilon, delta)-differentially private for each customer of one shop (privacy_unit = "customer_at_store",
 weighting = "whole"), or for each person in all of up to shops_per_person shops together (privacy_unit =
-"person", weighting = "one_over_most": each customer's contribution is divided by shops_per_person, in every
-shop). Who shops in more shops than that is promised less. One training costs what the phases below cost:
-`highstreet coop charter check` recomputes it, and so does every store before it joins. As many trainings as
-fit epsilon can be held in period_days, failed ones counted; every store refuses rounds beyond. Both claims
-are always printed; for whole contributions the one for a person is the worst case over shops_per_person
-shops. noise = once_in_sum: the coordinator sees sums of stores only, and each store adds a share of the
-noise.""",
+"person": with weighting = "one_over_most" each customer's contribution is divided by shops_per_person, in
+every shop; with "one_over_shops" by the number of shops the person shops in, as the section matching tells
+the shops, and whoever's number is not known, or larger than shops_per_person, adds nothing). Under
+"one_over_most" who shops in more shops than that is promised less. One training costs what the phases below
+cost: `highstreet coop charter check` recomputes it, and so does every store before it joins. As many
+trainings as fit epsilon can be held in period_days, failed ones counted; every store refuses rounds beyond.
+Both claims are always printed; for whole contributions the one for a person is the worst case over
+shops_per_person shops. noise = once_in_sum: the coordinator sees sums of stores only, and each store adds a
+share of the noise.""",
     "rounds": """
 A round counts when at least cohort_floor stores and this share (quorum) of the stores asked contributed
 within deadline_seconds. It ends early when everybody has answered. The noise is what cohort_floor stores less

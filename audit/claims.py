@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 from highstreet.audit.charter import COOP_LEARNING, Charter
 from highstreet.audit.errors import CharterError, EpsilonClaimError
-from highstreet.audit.weights import customer_weight
 from highstreet.models.plan import ModelPlan
 from highstreet.privacy.budget import ROUNDING
 from highstreet.privacy.claims import TwoClaims, two_claims
@@ -27,6 +26,7 @@ __all__ = [
     "period_in_words",
     "releases_of",
     "trainings_in_a_period",
+    "weights_in_words",
 ]
 
 #: Whose data a charter protects -> how contributions may be weighted for it.
@@ -122,14 +122,34 @@ def period_in_words(charter: Charter) -> str:
     )
 
 
+def weights_in_words(charter: Charter) -> tuple[str, ...]:
+    """Say what the claim for a person rests on beside the noise, and who adds nothing; empty: on nothing.
+
+    A person is compared as added or removed in the trainings, the counts of all others being what they are.
+    """
+    terms, matching = charter.privacy, charter.matching
+    if terms.weighting is not Weighting.ONE_OVER_SHOPS or matching is None:
+        return ()
+    return (
+        "each shop learns by private matching at how many shops each of its own customers shops, not at "
+        "which, and divides what the customer adds by that number",
+        "nothing is added for customers who did not say yes to both coop_learning and matching, who have no "
+        f"{matching.identifier_kind} on record, who came after the matching or were over its "
+        f"{matching.identifiers_per_store:,} for a shop, whose number stayed unknown, "
+        f"or who shop in more than {terms.shops_per_person} shops",
+        "compared are the trainings with and without the person, everybody else's numbers being as they are; "
+        f"it holds for whoever gave every shop the same {matching.identifier_kind}, and as long as no shop "
+        "cheats in the matching",
+    )
+
+
 def check_promise(charter: Charter) -> TwoClaims:
     """Return the claims of a charter that keeps its own promise.
 
     Raises:
         EpsilonClaimError: the phases cost the charter's privacy unit more than its epsilon.
         CharterError: a unit, relation or placement that is not built, a weighting or sampling that does not
-            go with the unit, or no purpose to run rounds for.
-        CharterNotRunnableError: weights that this version does not carry.
+            go with the unit, weights that no matching tells, or no purpose to run rounds for.
     """
     terms = charter.privacy
     if terms.neighbouring is not Neighbouring.ADD_OR_REMOVE:
@@ -139,7 +159,12 @@ def check_promise(charter: Charter) -> TwoClaims:
     if COOP_LEARNING not in charter.purposes:
         raise CharterError(f"The charter's purposes must hold {COOP_LEARNING}: its programme is that.")
     claims = claims_of(charter)
-    customer_weight(terms)  # refuses what no store can carry
+    if terms.weighting is Weighting.ONE_OVER_SHOPS and charter.matching is None:
+        raise CharterError(
+            f"The charter's weighting {terms.weighting.value} needs private matching, which tells stores at "
+            "how many of them their customers shop.",
+            next_step=f"Add a section `matching`, or use {Weighting.ONE_OVER_MOST.value}.",
+        )
     spent = claims.about(terms.privacy_unit).epsilon
     if spent > terms.epsilon + ROUNDING:
         cost = "without bound" if math.isinf(spent) else f"{spent:.4g}"

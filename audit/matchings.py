@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection
+from dataclasses import replace
 from enum import IntEnum
 
-from highstreet.audit.charter import Charter, MatchingTerms
+from highstreet.audit.charter import Charter, MatchingTerms, RoundTerms
 from highstreet.audit.errors import CharterError
 from highstreet.audit.matching_requests import FORMAT_VERSION
 from highstreet.audit.requests import FORMAT_VERSION as ROUND_VERSION
@@ -19,6 +20,7 @@ from highstreet.audit.roster import Roster
 from highstreet.audit.sums import committee_terms, counted_participants
 from highstreet.privacy.errors import PrivacyError
 from highstreet.privacy.matching import HolderKeys, MatchingContext, TableShape
+from highstreet.privacy.secure_sum.limits import MAX_COMMITTEE
 from highstreet.protos.matching_pb2 import MatchingRequest
 from highstreet.protos.rounds_pb2 import ReleaseSpec, RoundRequest, TableBinding
 
@@ -80,15 +82,20 @@ def fewest_participants(charter: Charter) -> int:
     Raises:
         CharterError: with this committee size no number would do.
     """
-    terms = committee_terms(charter.rounds)
-    for participants in range(charter.rounds.cohort_floor, max(charter.rounds.cohort_floor, 9) + 1):
-        seats = terms.seats(participants)
-        if terms.threshold(seats) + terms.colluders <= seats:
-            return participants
+    rounds = charter.rounds
+    found = _fewest(rounds)
+    if found is not None:
+        return found
+    enough = next(
+        (size for size in range(rounds.committee_size + 1, MAX_COMMITTEE + 1) if _fewest(rounds, size=size)),
+        None,
+    )
     raise CharterError(
-        f"No matching can be held with a committee of {charter.rounds.committee_size} of which "
-        f"{charter.rounds.colluders} may collude: too few would be left to show who lies.",
-        next_step="Raise committee_size in the charter's section `rounds`.",
+        f"No matching can be held with a committee of {rounds.committee_size} of which "
+        f"{rounds.colluders} may collude: too few would be left to show who lies.",
+        next_step=f"Raise committee_size in the charter's section `rounds`, to {enough} or more."
+        if enough
+        else "Lower colluders in the charter's section `rounds`: no committee is large enough for so many.",
     )
 
 
@@ -216,6 +223,16 @@ def table_request(
         participants=matching.participants,
         table=TableBinding(matching_sha256=keys.context.request_sha256, keys_sha256=keys.sha256()),
     )
+
+
+def _fewest(rounds: RoundTerms, *, size: int | None = None) -> int | None:
+    """Return the fewest participants for whose committee t + c of m seats are there; None: no number does."""
+    terms = committee_terms(rounds if size is None else replace(rounds, committee_size=size))
+    for participants in range(rounds.cohort_floor, max(rounds.cohort_floor, MAX_COMMITTEE) + 1):
+        seats = terms.seats(participants)
+        if terms.threshold(seats) + terms.colluders <= seats:
+            return participants
+    return None
 
 
 _FEWER = "Let the charter's section `matching` name fewer identifiers_per_store."

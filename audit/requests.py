@@ -152,7 +152,8 @@ def refuse_odd_sizes(request: RoundRequest) -> None:
     )
     if any(form.fullmatch(text) is None for text, form in texts):
         raise UnreadableDocumentError("A round request holds a name that is not one.")
-    if any(len(value) != _HASH_BYTES for value in hashes):
+    tables = (0, _HASH_BYTES)  # none, where no counts are taken
+    if any(len(value) != _HASH_BYTES for value in hashes) or len(request.matching_table_sha256) not in tables:
         raise UnreadableDocumentError("A round request holds a hash that is not one.")
     names = list(request.participants)
     if not 1 <= len(names) <= _MAX_PARTICIPANTS or names != sorted(set(names)):

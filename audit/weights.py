@@ -1,7 +1,8 @@
 """What a customer's contribution counts by under a charter: one rule for the promise and for the stores.
 
-A person is protected over several shops by making all of the person's contributions one. Where no shop knows
-in which others its customers shop, each contribution is divided by the most shops there may be.
+A person is protected over several shops by making all of the person's contributions one. Each is divided by
+the number of shops the person shops in, where shops learnt that by private matching; else by the most there
+may be.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import math
 
 from highstreet.audit.charter import PrivacyTerms
-from highstreet.audit.errors import CharterNotRunnableError
 from highstreet.privacy.releases import Weighting
 
 __all__ = ["customer_weight", "rounding_shops", "whole_contributions"]
@@ -18,19 +18,15 @@ _ROUNDING = 1e-9
 
 
 def customer_weight(terms: PrivacyTerms) -> float:
-    """Return the public weight of every customer's contribution, in (0, 1].
+    """Return the public weight that sums are divided by to be about whole customers or persons, in (0, 1].
 
-    Raises:
-        CharterNotRunnableError: weights that differ from customer to customer, which no store can learn yet.
-            This is the only place that refuses them.
+    It is everybody's weight; but where shops know k it is 1. There the weights 1 / k of one person add up to
+    1 over the shops, so that a sum of them counts persons and needs no scale. It is also the most that any
+    customer weighs.
     """
-    if terms.weighting is Weighting.ONE_OVER_SHOPS:
-        raise CharterNotRunnableError(
-            f"The charter's weighting {terms.weighting.value} is not yet carried by this version: "
-            "trainings do not use what shops learn by `highstreet coop match`.",
-            next_step=f"Use {Weighting.ONE_OVER_MOST.value}, which needs no such knowledge.",
-        )
-    return 1.0 if terms.weighting is Weighting.WHOLE else 1.0 / terms.shops_per_person
+    if terms.weighting is Weighting.ONE_OVER_MOST:
+        return 1.0 / terms.shops_per_person
+    return 1.0
 
 
 def rounding_shops(terms: PrivacyTerms) -> int:
@@ -42,9 +38,9 @@ def whole_contributions(terms: PrivacyTerms, *, stores: int) -> int:
     """Return how many whole contributions bound those of a customer of so many stores, K or more.
 
     With weights 1 / K they are stores / K of one in norm. Each of the stores rounds, and stores / K times the
-    rounding of K stores, which the mechanism pays for, is that of all.
-
-    Raises:
-        CharterNotRunnableError: see `customer_weight`.
+    rounding of K stores, which the mechanism pays for, is that of all. With weights 1 / k they are one, and
+    only up to K stores round: whoever has a larger count weighs nothing.
     """
+    if terms.weighting is Weighting.ONE_OVER_SHOPS:
+        return 1
     return math.ceil(stores * customer_weight(terms) - _ROUNDING)

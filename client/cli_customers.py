@@ -34,7 +34,7 @@ def consent(
     """
     from highstreet.audit.consent import Answer, Purpose
     from highstreet.client.consent import ConsentDesk
-    from highstreet.client.matching_withdrawals import forget_withdrawn
+    from highstreet.client.matching_withdrawals import forget_withdrawn_at
     from highstreet.client.vault import Vault
 
     if (purpose is None) != (said is None):
@@ -52,7 +52,7 @@ def consent(
                 source="store command",
             )
             typer.echo(f"Written down: {said.value} to {chosen.plain_words}. It counts from now on.")
-            forget_withdrawn(place, vault)
+            forget_withdrawn_at(place, vault)
             return
         for each in Purpose:
             typer.echo(f"{each.plain_words}: {desk.state(key, each).value.replace('_', ' ')}")

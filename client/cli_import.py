@@ -34,7 +34,7 @@ def import_files(
 ) -> None:
     """Read the shop's exports (products, customers with consent answers, orders) into this computer."""
     from highstreet.client.importing.importer import Importer, find_files
-    from highstreet.client.matching_withdrawals import forget_withdrawn
+    from highstreet.client.matching_withdrawals import forget_withdrawn_at
     from highstreet.client.vault import Vault
 
     find_files(paths)  # a path mistyped is told before anything is made
@@ -56,7 +56,7 @@ def import_files(
             bar.stop()
             _tell(result)
             bar.start()
-        forget_withdrawn(place, vault)
+        forget_withdrawn_at(place, vault)
 
 
 def _say(understanding: Understanding) -> None:

@@ -130,6 +130,8 @@ def _show_status(found: StoreStatus) -> None:
     if found.coop_name:
         release = f"release {found.active_release} is in use" if found.active_release else "no release yet"
         typer.echo(f"  Co-op: {printable(found.coop_name)}, as member {found.member_id}; {release}.")
+        if found.counts:
+            typer.echo(f"  {found.counts}")
         typer.echo(f"  {_running(found)}")
     else:
         typer.echo("  In no co-op.")
@@ -177,7 +179,7 @@ def _next_step(found: StoreStatus) -> str:
 
 
 def _show_promise(found: Promise) -> None:
-    from highstreet.audit.claims import period_in_words
+    from highstreet.audit.claims import period_in_words, weights_in_words
 
     charter, rounds = found.charter, found.charter.rounds
     typer.echo(f"The charter of {printable(charter.coop.name)}, agreed to on {found.agreed_on}")
@@ -202,6 +204,8 @@ def _show_promise(found: Promise) -> None:
     for line in found.claims.lines():
         typer.echo(f"  {line}")
     typer.echo(f"The charter promises: {period_in_words(charter)}.")
+    for line in weights_in_words(charter):
+        typer.echo(f"  {line}")
     typer.echo("No release is in use." if found.release is None else _of_release(found.release))
 
 

@@ -170,6 +170,21 @@ class ConsentDesk:
             )
         return counts
 
+    def withdrawn(self, *purposes: Purpose) -> frozenset[int]:
+        """Return the customers (row keys) who have withdrawn from one of these purposes and not agreed again.
+
+        Raises:
+            InconsistentConsentLogError: the log has a gap or an unreadable entry.
+        """
+        with self._vault.read() as connection:
+            events = read_log(connection.execute(_READ_LOG))
+        return frozenset(
+            customer
+            for purpose in purposes
+            for customer, state in self._states(events, purpose).items()
+            if state is ConsentState.WITHDRAWN
+        )
+
     def cohort(self, purpose: Purpose, *further: Purpose) -> ConsentedCohort:
         """Make the cohort of all customers whose grants for every named purpose stand at this moment.
 

@@ -136,9 +136,11 @@ def sum_over(plan: ModelPlan, phase: PhasePlan, state: SharedState, shop: ShopDa
     over several shops changes the sum over these shops by at most the clipping norm. Weights all 1 change
     no bit.
     """
-    if shop.weights is None or (shop.weights == 1).all():
-        return _sum_of_whole(plan, phase, state, shop)
-    counting = shop.select(np.flatnonzero(shop.weights > 0))
+    counting = shop
+    if shop.weights is not None and not (shop.weights > 0).all():
+        counting = shop.select(np.flatnonzero(shop.weights > 0))  # first, so that nothing hangs on the others
+    if counting.weights is None or (counting.weights == 1).all():
+        return _sum_of_whole(plan, phase, state, counting)
     return compensated_sum(_weighted_blocks(plan, phase, state, counting), dimension=phase.dimension)
 
 

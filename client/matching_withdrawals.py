@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from highstreet.client.consent import ConsentDesk
 from highstreet.client.home import StoreHome
 from highstreet.client.vault import Vault
 
-__all__ = ["forget_withdrawn"]
+if TYPE_CHECKING:
+    from highstreet.client.person_counts import PersonCounts
+
+__all__ = ["forget_withdrawn", "forget_withdrawn_at"]
 
 
-def forget_withdrawn(home: StoreHome, vault: Vault) -> None:
-    """Take everybody out of the counts who does not agree to co-op learning and matching at this moment.
+def forget_withdrawn_at(home: StoreHome, vault: Vault) -> None:
+    """Do what `forget_withdrawn` does where there are counts; for commands.
+
+    Raises:
+        InconsistentConsentLogError, PersonCountsError, FileAccessError: as there.
+    """
+    if not home.person_counts.exists():
+        return
+    # Imported here: it brings a library that is unpacked on the disk.
+    from highstreet.client.person_counts import PersonCounts
+
+    forget_withdrawn(vault, PersonCounts(home.person_counts, vault_id=vault.vault_id))
+
+
+def forget_withdrawn(vault: Vault, counts: PersonCounts) -> None:
+    """Take everybody out of the counts who took back a yes to co-op learning or to matching.
 
     They weigh nothing until a later matching, also if they say yes again.
 
@@ -19,15 +38,11 @@ def forget_withdrawn(home: StoreHome, vault: Vault) -> None:
         PersonCountsError: the counts are damaged; nobody has a weight then.
         FileAccessError: they cannot be written.
     """
-    if not home.person_counts.exists():
-        return
-    # Imported here: they bring a library that is unpacked on the disk.
+    # Imported here: it brings a library that is unpacked on the disk.
     from highstreet.client.matching_inputs import MATCHING_PURPOSES
-    from highstreet.client.person_counts import PersonCounts
 
-    counts = PersonCounts(home.person_counts, vault_id=vault.vault_id)
     kept = counts.latest()
     if kept is None or not kept.shops:
         return
-    agreeing = {str(customer) for customer in ConsentDesk(vault).cohort(*MATCHING_PURPOSES).customers}
-    counts.forget(kept.shops.keys() - agreeing)
+    withdrawn = {str(customer) for customer in ConsentDesk(vault).withdrawn(*MATCHING_PURPOSES)}
+    counts.forget(kept.shops.keys() & withdrawn)

@@ -100,15 +100,20 @@ class PersonCounts:
             ) from error
         return kept if kept.vault_id == self._vault_id else None
 
-    def weights(self, table_request_sha256: bytes, customer_ids: Sequence[str]) -> NDArray[np.float64]:
-        """Return 1/k for each customer, 0 for whoever has no count from that very sum.
+    def weights(
+        self, table_request_sha256: bytes, customer_ids: Sequence[str], *, most_shops: int
+    ) -> NDArray[np.float64]:
+        """Return 1/k for each customer, 0 for whoever has no count from that very sum, or too large a one.
 
         Guarantee: k stores that each give a person this weight give at most 1 + 2^-53 together: 1/k is the
-        float nearest to it (IEEE 754 division), so too large by at most 2^-53 of itself.
+        float nearest to it (IEEE 754 division), so too large by at most 2^-53 of itself. They are at most
+        `most_shops` stores: who shops in more weighs nothing in any of them, as each of the stores rounds,
+        and the noise pays for the rounding of so many.
 
         Args:
             table_request_sha256: what the round names.
             customer_ids: row keys in decimal digits.
+            most_shops: the charter's `shops_per_person`.
 
         Returns:
             Shape (customers,), float64, in [0, 1].
@@ -121,7 +126,8 @@ class PersonCounts:
         if kept is not None and kept.table_request_sha256 == table_request_sha256:
             shops = kept.shops or {}
         counts = np.array([shops.get(customer, 0) for customer in customer_ids], dtype=np.float64)
-        return np.divide(1.0, counts, out=np.zeros(len(counts)), where=counts > 0)
+        counting = (counts > 0) & (counts <= most_shops)
+        return np.divide(1.0, counts, out=np.zeros(len(counts)), where=counting)
 
     def forget(self, customers: Collection[str]) -> None:
         """Take customers out, durably: they withdrew, and weigh nothing until the next matching.

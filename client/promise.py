@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from highstreet.audit.charter import Charter
-from highstreet.audit.claims import are_same, check_promise
+from highstreet.audit.claims import are_same, check_promise, weights_in_words
 from highstreet.audit.manifest import Manifest
 from highstreet.client.errors import ReleaseRefusedError
 from highstreet.client.home import StoreHome
@@ -42,9 +42,16 @@ class Promise:
             "agreed_on": self.agreed_on,
             "charter": self.charter.to_dict(),
             "claims": [
-                {"epsilon": claim.epsilon, "delta": claim.delta, "unit": claim.unit.value, "shops": claim.k}
+                {
+                    "epsilon": claim.epsilon,
+                    "delta": claim.delta,
+                    "unit": claim.unit.value,
+                    "shops": claim.k,
+                    "weighting": claim.weighting.value,
+                }
                 for claim in (self.claims.customer, self.claims.person)
             ],
+            "conditions": list(weights_in_words(self.charter)),
             "release": None if self.release is None else self.release.to_dict(),
         }
 

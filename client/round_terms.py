@@ -29,7 +29,7 @@ from highstreet.models.plan import PhasePlan
 from highstreet.models.programme import check_state, initial_state
 from highstreet.models.state import SharedState, StateLimits
 from highstreet.privacy.errors import InvalidReleaseError, PrivacyError
-from highstreet.privacy.releases import PrivacyUnit
+from highstreet.privacy.releases import PrivacyUnit, Weighting
 from highstreet.privacy.secure_sum import RoundContext
 from highstreet.privacy.shared_noise import DistributedMechanism
 from highstreet.protos.rounds_pb2 import (
@@ -232,6 +232,9 @@ def _planned_phase(request: RoundRequest, agreement: Agreement) -> tuple[PhasePl
     require(request.cohort_floor == floor, REFUSAL_RELEASE, "another cohort floor than the charter's")
     require(floor >= limits.min_cohort_floor, REFUSAL_RELEASE, "a cohort floor that is too low")
     require(participants >= floor, REFUSAL_RELEASE, "fewer participants than the cohort floor")
+    by_count = charter.privacy.weighting is Weighting.ONE_OVER_SHOPS
+    names_table = bool(request.matching_table_sha256)
+    require(names_table == by_count, REFUSAL_RELEASE, "it names a matching against the charter, or none")
     for_persons = charter.privacy.privacy_unit is PrivacyUnit.PERSON
     require(for_persons or not limits.require_person_unit, REFUSAL_RELEASE, "it is not about persons")
     try:
@@ -249,6 +252,7 @@ def _planned_table(request: RoundRequest, agreement: Agreement) -> None:
     participants = len(request.participants)
     is_table = (request.round, request.phase) == (0, TABLE_PHASE)
     require(is_table, REFUSAL_RELEASE, "the phase of a table has another name")
+    require(not request.matching_table_sha256, REFUSAL_RELEASE, "a table takes no counts")
     floor = charter.rounds.cohort_floor
     require(request.cohort_floor == floor, REFUSAL_RELEASE, "another cohort floor than the charter's")
     require(floor >= limits.min_cohort_floor, REFUSAL_RELEASE, "a cohort floor that is too low")

@@ -11,6 +11,7 @@ from highstreet.audit.charter import Charter
 from highstreet.audit.limits import spending_limits
 from highstreet.client.config import read_config
 from highstreet.client.consent import ConsentDesk
+from highstreet.client.errors import PersonCountsError
 from highstreet.client.home import StoreHome
 from highstreet.client.ledger import Ledger
 from highstreet.client.membership import is_joined, load_charter, load_membership, programme_days_file
@@ -104,6 +105,7 @@ class StoreStatus:
         consents: for every purpose.
         coop_name, coop_id, member_id: empty when the shop is in no co-op.
         active_release: the release in use, once the shop's own model starts from it; 0 for none.
+        counts: who weighs something in trainings that take counts, in words; empty where they take none.
         running: whether the service answers; it then says how many rounds it answered and refused.
         budget: None when the shop is in no co-op.
         matching: None when the shop is in no co-op that matches.
@@ -122,6 +124,7 @@ class StoreStatus:
     coop_id: str
     member_id: str
     active_release: int
+    counts: str
     running: bool
     rounds_answered: int
     rounds_refused: int
@@ -162,11 +165,38 @@ def store_status(home: StoreHome) -> StoreStatus:
         coop_id=membership.coop_id if membership else "",
         member_id=membership.member_id if membership else "",
         active_release=fitted_release(home),
+        counts=_counts_in_words(home) if membership and has_data else "",
         running=service is not None,
         rounds_answered=service.rounds_answered if service else 0,
         rounds_refused=service.rounds_refused if service else 0,
         budget=budget_status(home) if membership else None,
         matching=_matching(home) if membership and has_data else None,
+    )
+
+
+def _counts_in_words(home: StoreHome) -> str:
+    """Say what the latest matching told, where the charter divides contributions by it; counts only."""
+    terms = load_charter(home).privacy
+    if terms.weighting is not Weighting.ONE_OVER_SHOPS:
+        return ""
+    alone = "it adds noise and nothing else to trainings until the next matching"
+    if not home.person_counts.exists():
+        return f"Counts: this shop has none from a matching; {alone}."
+    # Imported here: it brings a library that is unpacked on the disk.
+    from highstreet.client.person_counts import PersonCounts
+
+    with Vault.open(home.vault) as vault:
+        vault_id = vault.vault_id
+    try:
+        kept = PersonCounts(home.person_counts, vault_id=vault_id).latest()
+    except PersonCountsError as error:
+        return f"Counts: {error.what} Trainings are refused until then. {error.next_step}"
+    if kept is None or kept.shops is None:
+        return f"Counts: those of the latest matching are not for this shop's use; {alone}."
+    weighing = sum(shops <= terms.shops_per_person for shops in kept.shops.values())
+    return (
+        f"Counts: {weighing:,} customers have one from the latest matching, of up to "
+        f"{terms.shops_per_person} shops; the others add nothing to trainings."
     )
 
 

@@ -23,11 +23,13 @@ from highstreet.audit.charter import PrivacyTerms
 from highstreet.audit.consent import Purpose
 from highstreet.client.consent import ConsentDesk
 from highstreet.client.contribution import phase_release
+from highstreet.client.counted_customers import CountedCustomers
 from highstreet.client.customer_weights import weighted_for_sums
 from highstreet.client.errors import RestoredError, RoundRefusedError, RoundRepeatedError
 from highstreet.client.home import StoreHome
 from highstreet.client.leaving_out import contribute_regardless
 from highstreet.client.ledger import AnsweredRound, Ledger, OpenedRound, RoundKey
+from highstreet.client.person_counts import PersonCounts
 from highstreet.client.round_terms import AskedRound
 from highstreet.client.shop_loader import load_shop
 from highstreet.client.vault import Vault
@@ -35,6 +37,7 @@ from highstreet.models.plan import ModelPlan
 from highstreet.models.shop import ShopData
 from highstreet.privacy.budget import SpendingLimits
 from highstreet.privacy.errors import BudgetExhaustedError, ReleaseRefusedError
+from highstreet.privacy.releases import Weighting
 from highstreet.protos.rounds_pb2 import (
     REFUSAL_BUDGET,
     REFUSAL_RELEASE,
@@ -101,7 +104,8 @@ class StoreTill:
         """Spend durably, compute the noised integers, seal them, keep the reply durably, return it.
 
         Guarantee: whether it refuses depends on the request, the store's limits and the releases it opened
-        before. Every other error comes from this computer (a disk, a clock set back, a damaged file).
+        before. Every other error comes from this computer (a disk, a clock set back, a damaged file). Counts
+        that cannot be read are such an error, and nothing was spent then; counts that are not there are none.
 
         Args:
             asked: found in order.
@@ -114,13 +118,15 @@ class StoreTill:
         with Vault.open(self.home.vault) as vault:
             cohort = ConsentDesk(vault).cohort(Purpose.COOP_LEARNING)
             customers = tuple(str(customer) for customer in cohort.customers)
+            counted = self._counted(vault, asked.request)
             opened = self._spend(key, asked, customers)
             if isinstance(opened, AnsweredRound):
                 return opened.reply
             as_of = _EPOCH + timedelta(days=asked.request.as_of_day)
             shop = _only(load_shop(vault, cohort, self.plan.schema, as_of), frozenset(opened.customers))
+            weights = None if counted is None else counted.of_agreeing(vault)
         _LOG.info("phase %s: paid for, epsilon %.3g", asked.phase.name, opened.epsilon)
-        shop = weighted_for_sums(shop, self.terms)
+        shop = weighted_for_sums(shop, self.terms, weights)
         integers = contribute_regardless(self.plan, asked.phase, asked.state, shop, mechanism=asked.mechanism)
         return self.ledger.store_reply(key, seal(integers))
 
@@ -128,6 +134,14 @@ class StoreTill:
         """Return every programme ever paid for, and whether what was spent on it still counts."""
         longest = max(budget.period_days for budget in self.limits.budgets)
         return self.ledger.programmes(period_days=longest, today=self.today())
+
+    def _counted(self, vault: Vault, request: RoundRequest) -> CountedCustomers | None:
+        """Read what customers weigh, before anything is spent; None where the charter alone says it."""
+        if self.terms.weighting is not Weighting.ONE_OVER_SHOPS:
+            return None
+        counts = PersonCounts(self.home.person_counts, vault_id=vault.vault_id)
+        table, most_shops = request.matching_table_sha256, self.terms.shops_per_person
+        return CountedCustomers.read(vault, counts, table, most_shops=most_shops)
 
     def _spend(
         self, key: RoundKey, asked: AskedRound, customers: tuple[str, ...]

@@ -135,7 +135,10 @@ def release_for_person(
     the norm of one, by the triangle inequality: they cost what one costs. What rounding adds in each shop is
     the mechanism's part (`DistributedMechanism.shops_per_person`). The same holds for a customer of one shop
     who is taken out of that shop alone while the person's other k - 1 weights rise to 1 / (k - 1): that moves
-    the sum by 1 / k + (k - 1) (1 / (k - 1) - 1 / k) = 2 / k of the norm, and k is 2 or more.
+    the sum by 1 / k + (k - 1) (1 / (k - 1) - 1 / k) = 2 / k of the norm, and k is 2 or more. Whoever has more
+    shops than the mechanism pays rounding for weighs nothing in any; with one shop less that may become one
+    whole contribution, and no more. In all of it the weights of everybody else are what they are: that
+    another person's count was read is not undone (docs/adr/0023).
 
     Raises:
         UnsupportedReleaseError: the release is not about one customer at one store; or contributions are

@@ -10,6 +10,8 @@ sides of a neighbouring pair.
 With weights in [0, 1] the blocks are themselves such sums, times a weight: one more product and one more
 compensated sum. The error is at most (256 + 4 + 1 + 4) * 2^-53 * n * C, still below 2^-20 C. Weights 1 / k
 are rounded, each by at most 2^-53 of itself: k of them add up to at most 1 + 2^-53, which is covered as well.
+For a person in several shops the errors of all these shops count: the 8,192 (or 2^24) are then customers by
+weight in all of them together.
 """
 
 from __future__ import annotations

@@ -25,47 +25,47 @@ _sym_db = _symbol_database.Default()
 from highstreet.protos import matching_pb2 as matching__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x0crounds.proto\x12\rhighstreet.v1\x1a\x0ematching.proto\"\x95\x02\n\x0bReleaseSpec\x12\x11\n\tmechanism\x18\x01 \x01(\t\x12\x15\n\rclipping_norm\x18\x02 \x01(\x01\x12\x18\n\x10noise_multiplier\x18\x03 \x01(\x01\x12\x15\n\rsampling_rate\x18\x04 \x01(\x01\x12\x14\n\x0cprivacy_unit\x18\x05 \x01(\t\x12\x14\n\x0cneighbouring\x18\x06 \x01(\t\x12\x11\n\tdimension\x18\x07 \x01(\r\x12\x11\n\tgrid_step\x18\x08 \x01(\x01\x12\x19\n\x11share_log2_stddev\x18\t \x01(\r\x12\x11\n\tcolluders\x18\n \x01(\r\x12\x11\n\tweighting\x18\x0b \x01(\t\x12\x18\n\x10shops_per_person\x18\x0c \x01(\r\"\x9b\x03\n\x0cRoundRequest\x12\x16\n\x0e\x66ormat_version\x18\x01 \x01(\r\x12\x0f\n\x07\x63oop_id\x18\x02 \x01(\t\x12\x14\n\x0cprogramme_id\x18\x03 \x01(\t\x12\r\n\x05round\x18\x04 \x01(\r\x12\r\n\x05phase\x18\x05 \x01(\t\x12\x16\n\x0e\x63harter_sha256\x18\x06 \x01(\x0c\x12\x15\n\rroster_sha256\x18\x07 \x01(\x0c\x12\x15\n\rschema_sha256\x18\x08 \x01(\x0c\x12\x14\n\x0cstate_sha256\x18\t \x01(\x0c\x12\x14\n\x0c\x63ohort_floor\x18\n \x01(\r\x12\x1b\n\x13opened_unix_seconds\x18\x0b \x01(\x03\x12\x1d\n\x15\x64\x65\x61\x64line_unix_seconds\x18\x0c \x01(\x03\x12+\n\x07release\x18\r \x01(\x0b\x32\x1a.highstreet.v1.ReleaseSpec\x12\x11\n\tas_of_day\x18\x0e \x01(\x03\x12\x14\n\x0cparticipants\x18\x0f \x03(\t\x12*\n\x05table\x18\x14 \x01(\x0b\x32\x1b.highstreet.v1.TableBinding\"<\n\x0cTableBinding\x12\x17\n\x0fmatching_sha256\x18\x01 \x01(\x0c\x12\x13\n\x0bkeys_sha256\x18\x02 \x01(\x0c\"3\n\rSignedRequest\x12\x0f\n\x07request\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\x0c\"\xf2\x01\n\x0cRoundMessage\x12\x33\n\ncontribute\x18\x01 \x01(\x0b\x32\x1d.highstreet.v1.ContributeStepH\x00\x12\'\n\x05\x61gree\x18\x02 \x01(\x0b\x32\x16.highstreet.v1.SumStepH\x00\x12&\n\x04open\x18\x03 \x01(\x0b\x32\x16.highstreet.v1.SumStepH\x00\x12)\n\x07inspect\x18\x04 \x01(\x0b\x32\x16.highstreet.v1.SumStepH\x00\x12)\n\x05match\x18\n \x01(\x0b\x32\x18.highstreet.v1.MatchStepH\x00\x42\x06\n\x04step\"\xa0\x01\n\tMatchStep\x12\x35\n\x07request\x18\x01 \x01(\x0b\x32$.highstreet.v1.SignedMatchingRequest\x12\x0f\n\x05offer\x18\x02 \x01(\x08H\x00\x12\x0f\n\x05\x62lind\x18\x03 \x01(\x0cH\x00\x12\x12\n\x08\x65valuate\x18\x04 \x01(\x0cH\x00\x12\x0e\n\x04give\x18\x05 \x01(\x0cH\x00\x12\x0e\n\x04read\x18\x06 \x01(\x0cH\x00\x42\x06\n\x04step\"\x1e\n\x0e\x42lindCustomers\x12\x0c\n\x04keys\x18\x01 \x03(\x0c\",\n\rEvaluateLists\x12\x0c\n\x04keys\x18\x01 \x03(\x0c\x12\r\n\x05lists\x18\x02 \x03(\x0c\"[\n\tGiveTable\x12\x0c\n\x04keys\x18\x01 \x03(\x0c\x12\x13\n\x0b\x65valuations\x18\x02 \x03(\x0c\x12+\n\x05table\x18\x03 \x01(\x0b\x32\x1c.highstreet.v1.SignedRequest\"K\n\nReadCounts\x12+\n\x05table\x18\x01 \x01(\x0b\x32\x1c.highstreet.v1.SignedRequest\x12\x10\n\x08\x65vidence\x18\x02 \x01(\x0c\"N\n\x0e\x43ontributeStep\x12-\n\x07request\x18\x01 \x01(\x0b\x32\x1c.highstreet.v1.SignedRequest\x12\r\n\x05state\x18\x02 \x01(\x0c\"I\n\x07SumStep\x12-\n\x07request\x18\x01 \x01(\x0b\x32\x1c.highstreet.v1.SignedRequest\x12\x0f\n\x07message\x18\x02 \x01(\x0c\"\xe8\x01\n\nRoundReply\x12\x16\n\x0e\x66ormat_version\x18\x01 \x01(\r\x12\x0f\n\x07\x63oop_id\x18\x02 \x01(\t\x12\x14\n\x0cprogramme_id\x18\x03 \x01(\t\x12\r\n\x05round\x18\x04 \x01(\r\x12\x16\n\x0erequest_sha256\x18\x05 \x01(\x0c\x12\x11\n\tmember_id\x18\x06 \x01(\t\x12\x16\n\x0c\x63ontribution\x18\x07 \x01(\x0cH\x00\x12-\n\x07refusal\x18\x08 \x01(\x0e\x32\x1a.highstreet.v1.RefusalCodeH\x00\x12\x0f\n\x05match\x18\n \x01(\x0cH\x00\x42\t\n\x07outcome\"[\n\nMatchReply\x12\r\n\x03key\x18\x01 \x01(\x0cH\x00\x12\x0e\n\x04list\x18\x02 \x01(\x0cH\x00\x12\x13\n\tevaluated\x18\x03 \x01(\x0cH\x00\x12\x0e\n\x04\x64one\x18\x04 \x01(\x08H\x00\x42\t\n\x07outcome\"=\n\x0e\x45valuatedLists\x12+\n\x05lists\x18\x01 \x03(\x0b\x32\x1c.highstreet.v1.EvaluatedList\"D\n\rEvaluatedList\x12\x15\n\x0b\x65valuations\x18\x01 \x01(\x0cH\x00\x12\x11\n\x07refusal\x18\x02 \x01(\rH\x00\x42\t\n\x07outcome\"/\n\x0bSignedReply\x12\r\n\x05reply\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\x0c*\xde\x02\n\x0bRefusalCode\x12\x17\n\x13REFUSAL_UNSPECIFIED\x10\x00\x12\x16\n\x12REFUSAL_UNREADABLE\x10\x01\x12\x13\n\x0fREFUSAL_VERSION\x10\x02\x12\x15\n\x11REFUSAL_SIGNATURE\x10\x03\x12\x16\n\x12REFUSAL_WRONG_COOP\x10\x04\x12\x13\n\x0fREFUSAL_CHARTER\x10\x05\x12\x13\n\x0fREFUSAL_RELEASE\x10\x06\x12\x11\n\rREFUSAL_STATE\x10\x07\x12\x14\n\x10REFUSAL_REPEATED\x10\x08\x12\x14\n\x10REFUSAL_DEADLINE\x10\t\x12\x12\n\x0eREFUSAL_BUDGET\x10\n\x12\x17\n\x13REFUSAL_UNAVAILABLE\x10\x0b\x12\x18\n\x14REFUSAL_PARTICIPANTS\x10\x0c\x12\x14\n\x10REFUSAL_MATCHING\x10\x14\x12\x14\n\x10REFUSAL_TOO_SOON\x10\x15\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x0crounds.proto\x12\rhighstreet.v1\x1a\x0ematching.proto\"\x95\x02\n\x0bReleaseSpec\x12\x11\n\tmechanism\x18\x01 \x01(\t\x12\x15\n\rclipping_norm\x18\x02 \x01(\x01\x12\x18\n\x10noise_multiplier\x18\x03 \x01(\x01\x12\x15\n\rsampling_rate\x18\x04 \x01(\x01\x12\x14\n\x0cprivacy_unit\x18\x05 \x01(\t\x12\x14\n\x0cneighbouring\x18\x06 \x01(\t\x12\x11\n\tdimension\x18\x07 \x01(\r\x12\x11\n\tgrid_step\x18\x08 \x01(\x01\x12\x19\n\x11share_log2_stddev\x18\t \x01(\r\x12\x11\n\tcolluders\x18\n \x01(\r\x12\x11\n\tweighting\x18\x0b \x01(\t\x12\x18\n\x10shops_per_person\x18\x0c \x01(\r\"\xba\x03\n\x0cRoundRequest\x12\x16\n\x0e\x66ormat_version\x18\x01 \x01(\r\x12\x0f\n\x07\x63oop_id\x18\x02 \x01(\t\x12\x14\n\x0cprogramme_id\x18\x03 \x01(\t\x12\r\n\x05round\x18\x04 \x01(\r\x12\r\n\x05phase\x18\x05 \x01(\t\x12\x16\n\x0e\x63harter_sha256\x18\x06 \x01(\x0c\x12\x15\n\rroster_sha256\x18\x07 \x01(\x0c\x12\x15\n\rschema_sha256\x18\x08 \x01(\x0c\x12\x14\n\x0cstate_sha256\x18\t \x01(\x0c\x12\x14\n\x0c\x63ohort_floor\x18\n \x01(\r\x12\x1b\n\x13opened_unix_seconds\x18\x0b \x01(\x03\x12\x1d\n\x15\x64\x65\x61\x64line_unix_seconds\x18\x0c \x01(\x03\x12+\n\x07release\x18\r \x01(\x0b\x32\x1a.highstreet.v1.ReleaseSpec\x12\x11\n\tas_of_day\x18\x0e \x01(\x03\x12\x14\n\x0cparticipants\x18\x0f \x03(\t\x12\x1d\n\x15matching_table_sha256\x18\x10 \x01(\x0c\x12*\n\x05table\x18\x14 \x01(\x0b\x32\x1b.highstreet.v1.TableBinding\"<\n\x0cTableBinding\x12\x17\n\x0fmatching_sha256\x18\x01 \x01(\x0c\x12\x13\n\x0bkeys_sha256\x18\x02 \x01(\x0c\"3\n\rSignedRequest\x12\x0f\n\x07request\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\x0c\"\xf2\x01\n\x0cRoundMessage\x12\x33\n\ncontribute\x18\x01 \x01(\x0b\x32\x1d.highstreet.v1.ContributeStepH\x00\x12\'\n\x05\x61gree\x18\x02 \x01(\x0b\x32\x16.highstreet.v1.SumStepH\x00\x12&\n\x04open\x18\x03 \x01(\x0b\x32\x16.highstreet.v1.SumStepH\x00\x12)\n\x07inspect\x18\x04 \x01(\x0b\x32\x16.highstreet.v1.SumStepH\x00\x12)\n\x05match\x18\n \x01(\x0b\x32\x18.highstreet.v1.MatchStepH\x00\x42\x06\n\x04step\"\xa0\x01\n\tMatchStep\x12\x35\n\x07request\x18\x01 \x01(\x0b\x32$.highstreet.v1.SignedMatchingRequest\x12\x0f\n\x05offer\x18\x02 \x01(\x08H\x00\x12\x0f\n\x05\x62lind\x18\x03 \x01(\x0cH\x00\x12\x12\n\x08\x65valuate\x18\x04 \x01(\x0cH\x00\x12\x0e\n\x04give\x18\x05 \x01(\x0cH\x00\x12\x0e\n\x04read\x18\x06 \x01(\x0cH\x00\x42\x06\n\x04step\"\x1e\n\x0e\x42lindCustomers\x12\x0c\n\x04keys\x18\x01 \x03(\x0c\",\n\rEvaluateLists\x12\x0c\n\x04keys\x18\x01 \x03(\x0c\x12\r\n\x05lists\x18\x02 \x03(\x0c\"[\n\tGiveTable\x12\x0c\n\x04keys\x18\x01 \x03(\x0c\x12\x13\n\x0b\x65valuations\x18\x02 \x03(\x0c\x12+\n\x05table\x18\x03 \x01(\x0b\x32\x1c.highstreet.v1.SignedRequest\"K\n\nReadCounts\x12+\n\x05table\x18\x01 \x01(\x0b\x32\x1c.highstreet.v1.SignedRequest\x12\x10\n\x08\x65vidence\x18\x02 \x01(\x0c\"N\n\x0e\x43ontributeStep\x12-\n\x07request\x18\x01 \x01(\x0b\x32\x1c.highstreet.v1.SignedRequest\x12\r\n\x05state\x18\x02 \x01(\x0c\"I\n\x07SumStep\x12-\n\x07request\x18\x01 \x01(\x0b\x32\x1c.highstreet.v1.SignedRequest\x12\x0f\n\x07message\x18\x02 \x01(\x0c\"\xe8\x01\n\nRoundReply\x12\x16\n\x0e\x66ormat_version\x18\x01 \x01(\r\x12\x0f\n\x07\x63oop_id\x18\x02 \x01(\t\x12\x14\n\x0cprogramme_id\x18\x03 \x01(\t\x12\r\n\x05round\x18\x04 \x01(\r\x12\x16\n\x0erequest_sha256\x18\x05 \x01(\x0c\x12\x11\n\tmember_id\x18\x06 \x01(\t\x12\x16\n\x0c\x63ontribution\x18\x07 \x01(\x0cH\x00\x12-\n\x07refusal\x18\x08 \x01(\x0e\x32\x1a.highstreet.v1.RefusalCodeH\x00\x12\x0f\n\x05match\x18\n \x01(\x0cH\x00\x42\t\n\x07outcome\"[\n\nMatchReply\x12\r\n\x03key\x18\x01 \x01(\x0cH\x00\x12\x0e\n\x04list\x18\x02 \x01(\x0cH\x00\x12\x13\n\tevaluated\x18\x03 \x01(\x0cH\x00\x12\x0e\n\x04\x64one\x18\x04 \x01(\x08H\x00\x42\t\n\x07outcome\"=\n\x0e\x45valuatedLists\x12+\n\x05lists\x18\x01 \x03(\x0b\x32\x1c.highstreet.v1.EvaluatedList\"D\n\rEvaluatedList\x12\x15\n\x0b\x65valuations\x18\x01 \x01(\x0cH\x00\x12\x11\n\x07refusal\x18\x02 \x01(\rH\x00\x42\t\n\x07outcome\"/\n\x0bSignedReply\x12\r\n\x05reply\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\x0c*\xde\x02\n\x0bRefusalCode\x12\x17\n\x13REFUSAL_UNSPECIFIED\x10\x00\x12\x16\n\x12REFUSAL_UNREADABLE\x10\x01\x12\x13\n\x0fREFUSAL_VERSION\x10\x02\x12\x15\n\x11REFUSAL_SIGNATURE\x10\x03\x12\x16\n\x12REFUSAL_WRONG_COOP\x10\x04\x12\x13\n\x0fREFUSAL_CHARTER\x10\x05\x12\x13\n\x0fREFUSAL_RELEASE\x10\x06\x12\x11\n\rREFUSAL_STATE\x10\x07\x12\x14\n\x10REFUSAL_REPEATED\x10\x08\x12\x14\n\x10REFUSAL_DEADLINE\x10\t\x12\x12\n\x0eREFUSAL_BUDGET\x10\n\x12\x17\n\x13REFUSAL_UNAVAILABLE\x10\x0b\x12\x18\n\x14REFUSAL_PARTICIPANTS\x10\x0c\x12\x14\n\x10REFUSAL_MATCHING\x10\x14\x12\x14\n\x10REFUSAL_TOO_SOON\x10\x15\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'rounds_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_REFUSALCODE']._serialized_start=2178
-  _globals['_REFUSALCODE']._serialized_end=2528
+  _globals['_REFUSALCODE']._serialized_start=2209
+  _globals['_REFUSALCODE']._serialized_end=2559
   _globals['_RELEASESPEC']._serialized_start=48
   _globals['_RELEASESPEC']._serialized_end=325
   _globals['_ROUNDREQUEST']._serialized_start=328
-  _globals['_ROUNDREQUEST']._serialized_end=739
-  _globals['_TABLEBINDING']._serialized_start=741
-  _globals['_TABLEBINDING']._serialized_end=801
-  _globals['_SIGNEDREQUEST']._serialized_start=803
-  _globals['_SIGNEDREQUEST']._serialized_end=854
-  _globals['_ROUNDMESSAGE']._serialized_start=857
-  _globals['_ROUNDMESSAGE']._serialized_end=1099
-  _globals['_MATCHSTEP']._serialized_start=1102
-  _globals['_MATCHSTEP']._serialized_end=1262
-  _globals['_BLINDCUSTOMERS']._serialized_start=1264
-  _globals['_BLINDCUSTOMERS']._serialized_end=1294
-  _globals['_EVALUATELISTS']._serialized_start=1296
-  _globals['_EVALUATELISTS']._serialized_end=1340
-  _globals['_GIVETABLE']._serialized_start=1342
-  _globals['_GIVETABLE']._serialized_end=1433
-  _globals['_READCOUNTS']._serialized_start=1435
-  _globals['_READCOUNTS']._serialized_end=1510
-  _globals['_CONTRIBUTESTEP']._serialized_start=1512
-  _globals['_CONTRIBUTESTEP']._serialized_end=1590
-  _globals['_SUMSTEP']._serialized_start=1592
-  _globals['_SUMSTEP']._serialized_end=1665
-  _globals['_ROUNDREPLY']._serialized_start=1668
-  _globals['_ROUNDREPLY']._serialized_end=1900
-  _globals['_MATCHREPLY']._serialized_start=1902
-  _globals['_MATCHREPLY']._serialized_end=1993
-  _globals['_EVALUATEDLISTS']._serialized_start=1995
-  _globals['_EVALUATEDLISTS']._serialized_end=2056
-  _globals['_EVALUATEDLIST']._serialized_start=2058
-  _globals['_EVALUATEDLIST']._serialized_end=2126
-  _globals['_SIGNEDREPLY']._serialized_start=2128
-  _globals['_SIGNEDREPLY']._serialized_end=2175
+  _globals['_ROUNDREQUEST']._serialized_end=770
+  _globals['_TABLEBINDING']._serialized_start=772
+  _globals['_TABLEBINDING']._serialized_end=832
+  _globals['_SIGNEDREQUEST']._serialized_start=834
+  _globals['_SIGNEDREQUEST']._serialized_end=885
+  _globals['_ROUNDMESSAGE']._serialized_start=888
+  _globals['_ROUNDMESSAGE']._serialized_end=1130
+  _globals['_MATCHSTEP']._serialized_start=1133
+  _globals['_MATCHSTEP']._serialized_end=1293
+  _globals['_BLINDCUSTOMERS']._serialized_start=1295
+  _globals['_BLINDCUSTOMERS']._serialized_end=1325
+  _globals['_EVALUATELISTS']._serialized_start=1327
+  _globals['_EVALUATELISTS']._serialized_end=1371
+  _globals['_GIVETABLE']._serialized_start=1373
+  _globals['_GIVETABLE']._serialized_end=1464
+  _globals['_READCOUNTS']._serialized_start=1466
+  _globals['_READCOUNTS']._serialized_end=1541
+  _globals['_CONTRIBUTESTEP']._serialized_start=1543
+  _globals['_CONTRIBUTESTEP']._serialized_end=1621
+  _globals['_SUMSTEP']._serialized_start=1623
+  _globals['_SUMSTEP']._serialized_end=1696
+  _globals['_ROUNDREPLY']._serialized_start=1699
+  _globals['_ROUNDREPLY']._serialized_end=1931
+  _globals['_MATCHREPLY']._serialized_start=1933
+  _globals['_MATCHREPLY']._serialized_end=2024
+  _globals['_EVALUATEDLISTS']._serialized_start=2026
+  _globals['_EVALUATEDLISTS']._serialized_end=2087
+  _globals['_EVALUATEDLIST']._serialized_start=2089
+  _globals['_EVALUATEDLIST']._serialized_end=2157
+  _globals['_SIGNEDREPLY']._serialized_start=2159
+  _globals['_SIGNEDREPLY']._serialized_end=2206
 # @@protoc_insertion_point(module_scope)

@@ -70,7 +70,7 @@ class ReleaseSpec(_message.Message):
     def __init__(self, mechanism: _Optional[str] = ..., clipping_norm: _Optional[float] = ..., noise_multiplier: _Optional[float] = ..., sampling_rate: _Optional[float] = ..., privacy_unit: _Optional[str] = ..., neighbouring: _Optional[str] = ..., dimension: _Optional[int] = ..., grid_step: _Optional[float] = ..., share_log2_stddev: _Optional[int] = ..., colluders: _Optional[int] = ..., weighting: _Optional[str] = ..., shops_per_person: _Optional[int] = ...) -> None: ...
 
 class RoundRequest(_message.Message):
-    __slots__ = ("format_version", "coop_id", "programme_id", "round", "phase", "charter_sha256", "roster_sha256", "schema_sha256", "state_sha256", "cohort_floor", "opened_unix_seconds", "deadline_unix_seconds", "release", "as_of_day", "participants", "table")
+    __slots__ = ("format_version", "coop_id", "programme_id", "round", "phase", "charter_sha256", "roster_sha256", "schema_sha256", "state_sha256", "cohort_floor", "opened_unix_seconds", "deadline_unix_seconds", "release", "as_of_day", "participants", "matching_table_sha256", "table")
     FORMAT_VERSION_FIELD_NUMBER: _ClassVar[int]
     COOP_ID_FIELD_NUMBER: _ClassVar[int]
     PROGRAMME_ID_FIELD_NUMBER: _ClassVar[int]
@@ -86,6 +86,7 @@ class RoundRequest(_message.Message):
     RELEASE_FIELD_NUMBER: _ClassVar[int]
     AS_OF_DAY_FIELD_NUMBER: _ClassVar[int]
     PARTICIPANTS_FIELD_NUMBER: _ClassVar[int]
+    MATCHING_TABLE_SHA256_FIELD_NUMBER: _ClassVar[int]
     TABLE_FIELD_NUMBER: _ClassVar[int]
     format_version: int
     coop_id: str
@@ -102,8 +103,9 @@ class RoundRequest(_message.Message):
     release: ReleaseSpec
     as_of_day: int
     participants: _containers.RepeatedScalarFieldContainer[str]
+    matching_table_sha256: bytes
     table: TableBinding
-    def __init__(self, format_version: _Optional[int] = ..., coop_id: _Optional[str] = ..., programme_id: _Optional[str] = ..., round: _Optional[int] = ..., phase: _Optional[str] = ..., charter_sha256: _Optional[bytes] = ..., roster_sha256: _Optional[bytes] = ..., schema_sha256: _Optional[bytes] = ..., state_sha256: _Optional[bytes] = ..., cohort_floor: _Optional[int] = ..., opened_unix_seconds: _Optional[int] = ..., deadline_unix_seconds: _Optional[int] = ..., release: _Optional[_Union[ReleaseSpec, _Mapping]] = ..., as_of_day: _Optional[int] = ..., participants: _Optional[_Iterable[str]] = ..., table: _Optional[_Union[TableBinding, _Mapping]] = ...) -> None: ...
+    def __init__(self, format_version: _Optional[int] = ..., coop_id: _Optional[str] = ..., programme_id: _Optional[str] = ..., round: _Optional[int] = ..., phase: _Optional[str] = ..., charter_sha256: _Optional[bytes] = ..., roster_sha256: _Optional[bytes] = ..., schema_sha256: _Optional[bytes] = ..., state_sha256: _Optional[bytes] = ..., cohort_floor: _Optional[int] = ..., opened_unix_seconds: _Optional[int] = ..., deadline_unix_seconds: _Optional[int] = ..., release: _Optional[_Union[ReleaseSpec, _Mapping]] = ..., as_of_day: _Optional[int] = ..., participants: _Optional[_Iterable[str]] = ..., matching_table_sha256: _Optional[bytes] = ..., table: _Optional[_Union[TableBinding, _Mapping]] = ...) -> None: ...
 
 class TableBinding(_message.Message):
     __slots__ = ("matching_sha256", "keys_sha256")

@@ -56,6 +56,7 @@ class Programme:
         kind: what is run.
         charter_sha256: of the charter it was requested under.
         as_of_day: the public day before which purchases count in all its phases, days since 1970-01-01.
+        counts_from: id of the matching whose counts all its phases take; None: they take none.
     """
 
     programme_id: str
@@ -64,6 +65,7 @@ class Programme:
     charter_sha256: bytes
     as_of_day: int
     kind: ProgrammeKind = ProgrammeKind.TRAINING
+    counts_from: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

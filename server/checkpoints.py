@@ -68,7 +68,7 @@ class Checkpoints:
             self._connection.execute(f"UPDATE matchings SET evidence = NULL WHERE {over[0]}", over[1])  # noqa: S608
 
     def _programme(self, condition: str, *values: object) -> Programme | None:
-        columns = "programme_id, number, state, charter_sha256, as_of_day, kind"
+        columns = "programme_id, number, state, charter_sha256, as_of_day, kind, counts_from"
         row = self._connection.execute(
             f"SELECT {columns} FROM programmes WHERE {condition} ORDER BY number DESC LIMIT 1",  # noqa: S608 - ours
             values,
@@ -82,6 +82,7 @@ class Checkpoints:
             charter_sha256=bytes(row["charter_sha256"]),
             as_of_day=int(row["as_of_day"]),
             kind=ProgrammeKind(row["kind"]),
+            counts_from=row["counts_from"],
         )
 
     def mark_running(self, programme_id: str) -> None:

@@ -8,7 +8,15 @@ from typing import Annotated
 import typer
 
 from highstreet.command_groups import command_group
-from highstreet.server.cli_options import FloorOption, HomeOption, PersonOption, open_home
+from highstreet.server.cli_options import (
+    FloorOption,
+    HomeOption,
+    IdentifiersOption,
+    MatchOption,
+    PersonOption,
+    matching_terms,
+    open_home,
+)
 
 __all__ = ["charter_app"]
 
@@ -25,6 +33,8 @@ def default(
     delta: Annotated[float, typer.Option(help="Goes with epsilon.")] = 1e-5,
     floor: FloorOption = None,
     person: PersonOption = None,
+    match: MatchOption = None,
+    identifiers: IdentifiersOption = None,
 ) -> None:
     """Print a charter to start from; save it, edit it, found a co-op on it."""
     from datetime import UTC, datetime
@@ -34,7 +44,13 @@ def default(
 
     today = datetime.now(UTC).date()
     charter = default_charter(
-        name, epsilon=epsilon, delta=delta, today=today, floor=floor, shops_per_person=person
+        name,
+        epsilon=epsilon,
+        delta=delta,
+        today=today,
+        floor=floor,
+        shops_per_person=person,
+        matching=matching_terms(match, identifiers),
     )
     typer.echo(to_toml(charter), nl=False)
 
@@ -42,7 +58,7 @@ def default(
 @charter_app.command("check")
 def check(ctx: typer.Context, file: _FileArgument = None, home: HomeOption = None) -> None:
     """Check an edited charter: its form, and what its phases cost in privacy."""
-    from highstreet.audit.claims import claims_of, period_in_words
+    from highstreet.audit.claims import claims_of, period_in_words, weights_in_words
     from highstreet.server.founding import read_charter_file
 
     charter = read_charter_file(file or open_home(ctx, home).charter_toml)
@@ -55,6 +71,8 @@ def check(ctx: typer.Context, file: _FileArgument = None, home: HomeOption = Non
     for line in claims.lines():
         typer.echo(f"  one training costs {line}")
     typer.echo(f"  {period_in_words(charter)}")
+    for line in weights_in_words(charter):
+        typer.echo(f"  {line}")
 
 
 @charter_app.command("sign")

@@ -7,7 +7,15 @@ from typing import Annotated
 
 import typer
 
-from highstreet.server.cli_options import FloorOption, HomeOption, PersonOption, place_of_home
+from highstreet.server.cli_options import (
+    FloorOption,
+    HomeOption,
+    IdentifiersOption,
+    MatchOption,
+    PersonOption,
+    matching_terms,
+    place_of_home,
+)
 
 __all__ = ["init"]
 
@@ -36,13 +44,15 @@ def init(  # noqa: PLR0913  # each is an option of the command
     ] = None,
     floor: FloorOption = None,
     person: PersonOption = None,
+    match: MatchOption = None,
+    identifiers: IdentifiersOption = None,
     charter: Annotated[Path | None, typer.Option(help="An edited charter to found the co-op on.")] = None,
     home: HomeOption = None,
 ) -> None:
     """Make a co-op: certificates, keys, and the charter its members will agree to."""
     from datetime import UTC, datetime
 
-    from highstreet.audit.claims import claims_of, period_in_words
+    from highstreet.audit.claims import claims_of, period_in_words, weights_in_words
     from highstreet.server.errors import SettingsError
     from highstreet.server.founding import (
         Founding,
@@ -57,7 +67,8 @@ def init(  # noqa: PLR0913  # each is an option of the command
     now = datetime.now(UTC)
     place = place_of_home(ctx, home)
     refuse_taken(CoopHome(place))
-    if charter is not None and any(option is not None for option in (epsilon, floor, person, trainings)):
+    taken = (epsilon, floor, person, match, identifiers, trainings)
+    if charter is not None and any(option is not None for option in taken):
         raise SettingsError(
             "A charter file brings its own epsilon, floor, noise and whom it protects.",
             next_step="Give the file or the options.",
@@ -73,6 +84,7 @@ def init(  # noqa: PLR0913  # each is an option of the command
             today=now.date(),
             floor=floor,
             shops_per_person=person,
+            matching=matching_terms(match, identifiers),
             trainings=trainings or 1,
         )
     founding = Founding(charter=agreed, host=host, listen=listen or _listen_for(host), base_port=port)
@@ -81,6 +93,13 @@ def init(  # noqa: PLR0913  # each is an option of the command
     for line in claims_of(agreed).lines():
         typer.echo(f"  one training costs at most {line}")
     typer.echo(f"  {period_in_words(agreed)}")
+    for line in weights_in_words(agreed):
+        typer.echo(f"  {line}")
+    if agreed.matching is not None:
+        from highstreet.audit.matchings import fewest_participants
+
+        fewest = fewest_participants(agreed)
+        typer.echo(f"  a matching needs at least {fewest} shops that all count for each other")
     typer.echo(f"Read its charter: {made.charter_toml}. Change it now or never: highstreet coop charter.")
     typer.echo("Then: highstreet coop run, and highstreet coop invite NAME for each shop.")
     typer.echo(f"Back up {made.keys}: who has it can speak as the co-op, and without it the co-op ends.")

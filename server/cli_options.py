@@ -2,15 +2,35 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
+    from highstreet.audit.charter import MatchingTerms
     from highstreet.server.home import CoopHome
 
-__all__ = ["FloorOption", "HomeOption", "PersonOption", "open_home", "place_of_home"]
+__all__ = [
+    "FloorOption",
+    "HomeOption",
+    "IdentifiersOption",
+    "MatchOption",
+    "PersonOption",
+    "matching_terms",
+    "open_home",
+    "place_of_home",
+]
+
+
+class MatchedBy(StrEnum):
+    """By what customers are recognised in a matching."""
+
+    EMAIL = "email"
+    LOYALTY_NUMBER = "loyalty-number"
+
 
 HomeOption = Annotated[
     Path | None, typer.Option("--home", help="The co-op's folder [default: ~/.highstreet/coop].")
@@ -36,6 +56,47 @@ PersonOption = Annotated[
         "every contribution is divided by that number. It costs quality; see docs/coordinator.md.",
     ),
 ]
+
+MatchOption = Annotated[
+    MatchedBy | None,
+    typer.Option(
+        "--match",
+        help="With --person: let the shops count by private matching at how many of them a customer shops, "
+        "and divide by that number instead. By what customers are recognised; it needs their yes and at "
+        "least four shops; see docs/coordinator.md.",
+    ),
+]
+
+IdentifiersOption = Annotated[
+    int | None,
+    typer.Option(
+        "--identifiers",
+        metavar="NUMBER",
+        min=1,
+        max=(1 << 16) - 2,
+        help="With --match: the most customers of a shop who take part; the others add nothing "
+        "[default: 1000].",
+    ),
+]
+
+
+def matching_terms(match: MatchedBy | None, identifiers: int | None) -> MatchingTerms | None:
+    """Return how customers are matched, by the options that say so; None: they are not.
+
+    Raises:
+        SettingsError: a number of identifiers without a matching.
+    """
+    from highstreet.audit.charter import MatchingTerms
+    from highstreet.server.errors import SettingsError
+
+    if match is None:
+        if identifiers is not None:
+            raise SettingsError(
+                "Identifiers are counted for a matching only.", next_step="Say by what: --match email."
+            )
+        return None
+    terms = MatchingTerms(identifier_kind=match.value)
+    return terms if identifiers is None else replace(terms, identifiers_per_store=identifiers)
 
 
 def place_of_home(ctx: typer.Context, given: Path | None) -> Path:

@@ -36,6 +36,8 @@ def train(
 
     from highstreet.server.database import connect
     from highstreet.server.errors import ProgrammeRefusedError
+    from highstreet.server.matched_table import table_of
+    from highstreet.server.participants import current_participants
     from highstreet.server.programmes import as_of_day, latest_programme, request_programme
 
     opened = open_home(ctx, home)
@@ -54,6 +56,9 @@ def train(
                 connection, opened.charter(), now=int(time.time()), before_day=before_day
             )
             typer.echo(f"Training {latest.number} is asked for, with purchases before {latest.as_of}.")
+            if latest.counts_from is not None:
+                able = current_participants(connection, opened.charter()).member_ids
+                typer.echo(table_of(connection, latest.counts_from).in_words(able))
             typer.echo("It runs while `highstreet coop run` does.")
     if wait:
         _watch(opened, latest.programme_id)
@@ -64,9 +69,10 @@ def status(ctx: typer.Context, home: HomeOption = None) -> None:
     from rich.console import Console
 
     from highstreet.server.database import connect
+    from highstreet.server.matched_table import table_of
     from highstreet.server.matchings import latest_matching, matching_progress
     from highstreet.server.membership import current_members
-    from highstreet.server.participants import who_counts
+    from highstreet.server.participants import current_participants, who_counts
     from highstreet.server.programmes import complaints, latest_programme, round_summaries
     from highstreet.server.releases import all_manifests
     from highstreet.server.status import complaints_table, members_table, releases_table, rounds_table
@@ -90,6 +96,9 @@ def status(ctx: typer.Context, home: HomeOption = None) -> None:
             return
         typer.echo(f"Training {latest.number} is {latest.state}. {latest.failure}".rstrip())
         typer.echo(f"It uses purchases made before {latest.as_of}.")
+        if latest.counts_from is not None:
+            able = current_participants(connection, charter).member_ids
+            typer.echo(table_of(connection, latest.counts_from).in_words(able))
         console.print(rounds_table(round_summaries(connection, latest.programme_id)))
         if (spoilt := complaints_table(complaints(connection, latest.programme_id))) is not None:
             console.print(spoilt)

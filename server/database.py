@@ -184,6 +184,10 @@ _MIGRATIONS = (
     ALTER TABLE matchings ADD COLUMN evidence BLOB;
     ALTER TABLE matchings ADD COLUMN evidence_until INTEGER NOT NULL DEFAULT 0;
     """,
+    # The matching whose counts a training takes; none where its charter takes none.
+    """
+    ALTER TABLE programmes ADD COLUMN counts_from TEXT REFERENCES programmes (programme_id);
+    """,
 )
 
 

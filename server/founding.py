@@ -13,7 +13,15 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from highstreet.audit.charter import COOP_LEARNING, Charter, CoopIdentity, PrivacyTerms, RoundTerms
+from highstreet.audit.charter import (
+    COOP_LEARNING,
+    MATCHING,
+    Charter,
+    CoopIdentity,
+    MatchingTerms,
+    PrivacyTerms,
+    RoundTerms,
+)
 from highstreet.audit.charter_format import from_toml, to_toml
 from highstreet.audit.claims import check_promise
 from highstreet.audit.signing import SignatureKind, SignedDocument
@@ -69,6 +77,7 @@ def default_charter(
     today: datetime.date,
     floor: int | None = None,
     shops_per_person: int | None = None,
+    matching: MatchingTerms | None = None,
     trainings: int = 1,
 ) -> Charter:
     """Return a charter with the default programme, its noise set so that a period costs just under epsilon.
@@ -84,11 +93,20 @@ def default_charter(
         floor: fewest stores in a sum; the default of RoundTerms when None.
         shops_per_person: protect a person in up to so many shops, each contribution divided by that; when
             None, a customer of one shop.
+        matching: let shops count a person's shops in this way, and divide contributions by the count instead;
+            only together with `shops_per_person`.
         trainings: how many trainings share epsilon in a period.
 
     Raises:
-        CharterError: the floor does not go with the colluders, or sums over so many stores cannot be taken.
+        CharterError: the floor does not go with the colluders, sums over so many stores cannot be taken, or
+            no matching can be held.
+        SettingsError: a matching without persons to promise to.
     """
+    if matching is not None and shops_per_person is None:
+        raise SettingsError(
+            "Customers are matched to make a promise to persons.",
+            next_step="Say in up to how many shops a person is protected: --person SHOPS.",
+        )
     # Imported here: it brings the models, which nothing else in this file needs.
     from highstreet.audit.drafting import draft_plan
 
@@ -97,12 +115,12 @@ def default_charter(
         privacy = replace(
             privacy,
             privacy_unit=PrivacyUnit.PERSON,
-            weighting=Weighting.ONE_OVER_MOST,
+            weighting=Weighting.ONE_OVER_MOST if matching is None else Weighting.ONE_OVER_SHOPS,
             shops_per_person=shops_per_person,
         )
     charter = Charter(
         coop=CoopIdentity(id=secrets.token_hex(16), name=name, created=today.isoformat()),
-        purposes=(COOP_LEARNING,),
+        purposes=(COOP_LEARNING,) if matching is None else (COOP_LEARNING, MATCHING),
         plan=draft_plan(
             epsilon=epsilon,
             delta=delta,
@@ -114,8 +132,9 @@ def default_charter(
         privacy=privacy,
         rounds=RoundTerms() if floor is None else RoundTerms(cohort_floor=floor),
         bias_limits=_BIAS_LIMITS,
+        matching=matching,
     )
-    refuse_impossible_sums(charter)
+    _refuse_unfit(charter)
     return charter
 
 

@@ -27,6 +27,7 @@ from highstreet.server.asked_round import AskedRound
 from highstreet.server.checkpoints import Checkpoints, Outcome, Programme
 from highstreet.server.errors import ProgrammeFailedError, PublishError
 from highstreet.server.exchange import Carrier, Line
+from highstreet.server.matched_table import table_of
 from highstreet.server.membership import current_ids, members_ever, roster
 from highstreet.server.participants import current_participants
 from highstreet.server.releases import Candidate
@@ -182,7 +183,7 @@ class ProgrammeRun:
         if not chosen.are_enough:
             raise ProgrammeFailedError(chosen.shortage, next_step=chosen.next_step)
         refuse_impossible_sum(phase, self.charter, participants=len(chosen.member_ids))
-        content = state.to_bytes()
+        content, matching = state.to_bytes(), self.programme.counts_from
         request = build_request(
             self.charter,
             phase,
@@ -192,6 +193,7 @@ class ProgrammeRun:
             participants=chosen.member_ids,
             opened_at=opened_at,
             as_of_day=self.programme.as_of_day,
+            matching_table_sha256=b"" if matching is None else table_of(self.connection, matching).sha256,
         )
         return sign_request(request, self.key).SerializeToString(deterministic=True), content
 

@@ -12,6 +12,7 @@ from highstreet.audit.errors import CharterError
 from highstreet.audit.sums import refuse_impossible_sum
 from highstreet.server.database import transaction
 from highstreet.server.errors import ProgrammeRefusedError
+from highstreet.server.matched_table import latest_table
 from highstreet.server.participants import current_participants
 from highstreet.server.period import refuse_overspending
 
@@ -44,6 +45,7 @@ class Programme:
         failure: why it failed, for people; empty otherwise.
         requested_at, finished_at: unix seconds; None: not yet.
         as_of_day: its rounds use purchases before this public day, days since 1970-01-01.
+        counts_from: id of the matching that its weights are taken from; None: they hang on no matching.
     """
 
     programme_id: str
@@ -53,6 +55,7 @@ class Programme:
     requested_at: int
     finished_at: int | None
     as_of_day: int
+    counts_from: str | None = None
 
     @property
     def as_of(self) -> date:
@@ -151,8 +154,8 @@ def request_programme(
 
     Raises:
         ProgrammeRefusedError: one is under way, fewer members than the cohort floor count for each other,
-            their sums cannot be taken, the charter's epsilon for its period is used up, or the day has not
-            come yet.
+            their sums cannot be taken, the charter's epsilon for its period is used up, the day has not
+            come yet, or the charter takes counts and there is no matching to take them from.
     """
     today = now // _SECONDS_A_DAY
     day = today if before_day is None else before_day
@@ -172,11 +175,12 @@ def request_programme(
         except CharterError as error:
             raise ProgrammeRefusedError(error.what, next_step=error.next_step) from error
         refuse_overspending(connection, charter, chosen.member_ids, today=today)
+        table = latest_table(connection, charter)
         programme_id = secrets.token_hex(8)
         connection.execute(
-            "INSERT INTO programmes (programme_id, number, requested_at, state, charter_sha256, as_of_day)"
-            " SELECT ?, coalesce(max(number), 0) + 1, ?, 'requested', ?, ? FROM programmes",
-            (programme_id, now, charter.sha256(), day),
+            "INSERT INTO programmes (programme_id, number, requested_at, state, charter_sha256, as_of_day,"
+            " counts_from) SELECT ?, coalesce(max(number), 0) + 1, ?, 'requested', ?, ?, ? FROM programmes",
+            (programme_id, now, charter.sha256(), day, None if table is None else table.matching_id),
         )
     found = programme(connection, programme_id)
     if found is None:

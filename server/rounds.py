@@ -146,7 +146,7 @@ class Tally:
         return self._quorum_at + max(PATIENCE_SECONDS, self._quorum_at - self.opened_at)
 
 
-def build_request(
+def build_request(  # noqa: PLR0913  # each is a field of the request
     charter: Charter,
     phase: PhasePlan,
     state: bytes,
@@ -156,10 +156,12 @@ def build_request(
     participants: Collection[str],
     opened_at: int,
     as_of_day: int,
+    matching_table_sha256: bytes = b"",
 ) -> RoundRequest:
     """Describe one round completely: what is asked of whom, under which agreement, until when.
 
-    The state travels beside the request; its hash is in it.
+    The state travels beside the request; its hash is in it. `matching_table_sha256` names the table whose
+    counts contributions are divided by; it is empty where the charter's weights hang on none.
 
     Raises:
         InvalidReleaseError: so many stores' sums have no room in one.
@@ -180,6 +182,7 @@ def build_request(
         release=release_spec(phase, charter, participants=len(participants)),
         as_of_day=as_of_day,
         participants=sorted(participants),
+        matching_table_sha256=matching_table_sha256,
     )
 
 

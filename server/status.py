@@ -116,7 +116,8 @@ def releases_table(manifests: Sequence[Manifest]) -> Table:
 
 
 def _divided(person: Claim) -> str:
-    return "" if person.weighting is Weighting.WHOLE else ", contributions divided"
+    said = {Weighting.ONE_OVER_MOST: " by k", Weighting.ONE_OVER_SHOPS: " by the person's shops"}
+    return f", contributions divided{said[person.weighting]}" if person.weighting in said else ""
 
 
 def evaluation_table(manifests: Sequence[Manifest]) -> Table | None:
@@ -136,6 +137,8 @@ def evaluation_table(manifests: Sequence[Manifest]) -> Table | None:
         figures = manifest.evaluation
         for part, words in _PARTS.items():
             measured = f"{figures[f'customers/{part}']:.0f} ± {1.96 * figures['noise_stddev']:.0f}"
+            if manifest.claims.person.weighting is Weighting.ONE_OVER_SHOPS:
+                measured += " persons"  # a customer who shops in k shops is 1 / k of one in each
             cells = [_figure(figures, f"ndcg_at_10/{part}/{ranking}") for ranking in RANKINGS]
             table.add_row(str(manifest.number), words, measured, *cells)
     return table

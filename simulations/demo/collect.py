@@ -141,11 +141,7 @@ def _spent(budget: Mapping[str, object]) -> tuple[Claim, Claim]:
 
 
 def promised(charter: Charter, *, stores: int) -> tuple[Claim, ...]:
-    """Return the charter's two claims, and the person's for somebody who uses every shop of this co-op.
-
-    Raises:
-        CharterNotRunnableError: weights that this version does not carry.
-    """
+    """Return the charter's two claims, and the person's for somebody who uses every shop of this co-op."""
     claims, trust = claims_of(charter), _trust(charter.rounds.colluders)
     terms = charter.privacy
     found = []

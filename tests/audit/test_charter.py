@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from highstreet.audit.canonical import canonical_json
-from highstreet.audit.charter import COOP_LEARNING, MATCHING, Charter, CoopIdentity
+from highstreet.audit.charter import COOP_LEARNING, MATCHING, Charter, CoopIdentity, MatchingTerms
 from highstreet.audit.charter_format import from_document, from_toml, to_toml
 from highstreet.audit.claims import (
     check_promise,
@@ -16,11 +16,11 @@ from highstreet.audit.claims import (
     period_in_words,
     releases_of,
     trainings_in_a_period,
+    weights_in_words,
 )
 from highstreet.audit.errors import (
     CharterError,
     CharterExceedsLimitsError,
-    CharterNotRunnableError,
     EpsilonClaimError,
     UnreadableDocumentError,
 )
@@ -166,13 +166,27 @@ def test_a_weighting_that_does_not_go_with_the_unit_is_refused(
             refuse(odd)
 
 
-def test_weights_by_known_shops_are_not_carried_yet(charter_with: Make, limits: StoreLimits) -> None:
+def test_weights_by_known_shops_need_a_matching_that_tells_them(
+    charter_with: Make, limits: StoreLimits
+) -> None:
     charter = of_unit(charter_with(), PrivacyUnit.PERSON)
-    later = replace(charter, privacy=replace(charter.privacy, weighting=Weighting.ONE_OVER_SHOPS))
-    assert "divided by their number" in str(claims_of(later).person)
+    counted = replace(charter, privacy=replace(charter.privacy, weighting=Weighting.ONE_OVER_SHOPS))
     for refuse in (check_promise, lambda it: refuse_over_limits(it, limits)):
-        with pytest.raises(CharterNotRunnableError, match="not yet carried"):
-            refuse(later)
+        with pytest.raises(CharterError, match="needs private matching"):
+            refuse(counted)
+    assert weights_in_words(counted) == weights_in_words(charter) == ()
+    matched = replace(
+        counted,
+        purposes=(*counted.purposes, MATCHING),
+        matching=MatchingTerms(identifier_kind="loyalty-number", identifiers_per_store=1234),
+    )
+    claims = check_promise(matched)
+    refuse_over_limits(matched, replace(limits, purposes=(*limits.purposes, MATCHING)))
+    assert "divided by their number" in str(claims.person)
+    assert claims.person.epsilon == claims.customer.epsilon == claims_of(charter).person.epsilon
+    said = " ".join(weights_in_words(matched))
+    for words in ("no loyalty-number", "1,234", f"more than {claims.person.k} shops", "stayed unknown"):
+        assert words in said
 
 
 def test_a_charter_about_persons_that_samples_is_refused(charter_with: Make) -> None:

@@ -111,8 +111,20 @@ def test_so_many_must_take_part_that_t_plus_c_can_answer(
 def test_a_committee_too_small_to_show_who_lies_is_refused(charter_with: Make) -> None:
     charter = _matching(charter_with())
     small = replace(charter, rounds=replace(charter.rounds, committee_size=3, colluders=1, cohort_floor=3))
-    with pytest.raises(CharterError, match="committee of 3"):
+    with pytest.raises(CharterError, match="committee of 3") as caught:
         fewest_participants(small)
+    assert "to 4 or more" in caught.value.next_step
+
+
+@pytest.mark.parametrize(("size", "colluders", "step"), [(6, 2, "to 7 or more"), (9, 3, "Lower colluders")])
+def test_a_committee_too_small_is_told_how_large_it_has_to_be(
+    charter_with: Make, size: int, colluders: int, step: str
+) -> None:
+    charter = _matching(charter_with())
+    rounds = replace(charter.rounds, committee_size=size, colluders=colluders, cohort_floor=4)
+    with pytest.raises(CharterError, match=f"of which {colluders} may collude") as caught:
+        fewest_participants(replace(charter, rounds=rounds))
+    assert step in caught.value.next_step
 
 
 @pytest.mark.parametrize(("stores", "most"), [(6, 14_000), (14, 2_500), (22, 1_000), (41, 250)])

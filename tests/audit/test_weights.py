@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from highstreet.audit.charter import PrivacyTerms
-from highstreet.audit.errors import CharterNotRunnableError
 from highstreet.audit.weights import customer_weight, rounding_shops, whole_contributions
 from highstreet.privacy.releases import PrivacyUnit, Weighting
 
@@ -34,6 +33,8 @@ def test_whole_contributions_are_one_in_each_shop() -> None:
     assert whole_contributions(terms, stores=9) == 9
 
 
-def test_weights_that_differ_by_customer_are_refused() -> None:
-    with pytest.raises(CharterNotRunnableError, match="not yet carried"):
-        customer_weight(terms_with(Weighting.ONE_OVER_SHOPS, 4))
+def test_where_shops_know_k_sums_count_persons_and_up_to_the_most_shops_round() -> None:
+    terms = terms_with(Weighting.ONE_OVER_SHOPS, 4)
+    assert (customer_weight(terms), rounding_shops(terms)) == (1.0, 4)
+    # Whoever shops in more of them weighs nothing anywhere.
+    assert [whole_contributions(terms, stores=stores) for stores in (4, 5, 100)] == [1, 1, 1]

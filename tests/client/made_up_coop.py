@@ -9,7 +9,15 @@ import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from highstreet.audit.charter import COOP_LEARNING, Charter, CoopIdentity, PrivacyTerms, RoundTerms
+from highstreet.audit.charter import (
+    COOP_LEARNING,
+    MATCHING,
+    Charter,
+    CoopIdentity,
+    MatchingTerms,
+    PrivacyTerms,
+    RoundTerms,
+)
 from highstreet.audit.limits import StoreLimits
 from highstreet.audit.requests import mechanism_of, release_spec, request_sha256, sign_request
 from highstreet.audit.roster import Member, Roster
@@ -27,6 +35,8 @@ from highstreet.protos.rounds_pb2 import ContributeStep, RoundMessage, RoundRequ
 NOW = 1_800_000_000
 PROGRAMME = "a1b2c3d4e5f60718"
 ROSTER_SHA256 = b"r" * 32
+#: The request of the table that rounds take their counts from, where they take any.
+TABLE = b"t" * 32
 SCHEMA = FeatureSchema(
     key_buckets=32,
     category_buckets=8,
@@ -70,6 +80,17 @@ def about_persons(charter: Charter, *, shops: int) -> Charter:
         shops_per_person=shops,
     )
     return replace(charter, privacy=terms)
+
+
+def by_counts(charter: Charter, *, shops: int) -> Charter:
+    """The same charter with a promise to a person whose shops are counted by matching."""
+    persons = about_persons(charter, shops=shops)
+    return replace(
+        persons,
+        purposes=(COOP_LEARNING, MATCHING),
+        privacy=replace(persons.privacy, weighting=Weighting.ONE_OVER_SHOPS),
+        matching=MatchingTerms(identifiers_per_store=5),
+    )
 
 
 def mechanism_for(plan: ModelPlan, phase: PhasePlan, *, participants: int = 5) -> DistributedMechanism:
@@ -140,6 +161,7 @@ def round_request(
         release=release_spec(phase, charter, participants=max(3, len(participants))),
         as_of_day=opened // 86_400,
         participants=participants,
+        matching_table_sha256=TABLE if charter.privacy.weighting is Weighting.ONE_OVER_SHOPS else b"",
     )
 
 

@@ -14,9 +14,12 @@ import pytest
 from highstreet.cli import main
 from highstreet.client.home import HOME_VARIABLE, StoreHome
 from highstreet.client.ledger import Ledger, RoundKey
+from highstreet.client.person_counts import KeptCounts, PersonCounts
 from highstreet.client.round_answers import RoundAnswer, Step
 from highstreet.client.round_log import noted
+from highstreet.client.vault import Vault
 from highstreet.privacy.budget import Budget, SpendingLimits
+from highstreet.privacy.matching import Counts
 from highstreet.privacy.releases import customer_release
 from highstreet.protos.rounds_pb2 import (
     REFUSAL_BUDGET,
@@ -78,6 +81,27 @@ def test_consent_is_written_down_and_shown(
     shown = Typed(capsys, "consent", "ann", *home).out
     assert "learning together with the co-op: withdrawn" in shown
     assert "offers by e-mail: not asked" in shown
+
+
+@pytest.mark.parametrize("purpose", ["matching", "coop_learning"])
+def test_a_no_takes_the_customers_count_off_the_disk(
+    capsys: pytest.CaptureFixture[str], shop_files: Path, tmp_path: Path, purpose: str
+) -> None:
+    home = StoreHome(tmp_path / "store")
+    Typed(capsys, "import", shop_files, "--home", home.root)
+    with Vault.open(home.vault) as vault:
+        ann, cat = (str(vault.customer_key(name)) for name in ("ann", "cat"))
+        counts = PersonCounts(home.person_counts, vault_id=vault.vault_id)
+    home.coop.mkdir()
+    counts.save(b"t" * 32, Counts({ann: 3, cat: 2}))
+    Typed(capsys, "consent", "ann", "email_marketing", "no", "--home", home.root)
+    assert counts.latest() == KeptCounts(
+        table_request_sha256=b"t" * 32, vault_id=vault.vault_id, shops={ann: 3, cat: 2}
+    )
+    Typed(capsys, "consent", "ann", purpose, "no", "--home", home.root)
+    assert counts.latest() == KeptCounts(
+        table_request_sha256=b"t" * 32, vault_id=vault.vault_id, shops={cat: 2}
+    )
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ from highstreet.privacy.errors import InvalidReleaseError, SeededNoiseError, Uns
 from highstreet.privacy.noise import SecureNoise, SeededNoise
 from highstreet.privacy.sampling import poisson_sample
 from highstreet.privacy.summing import ROUNDING_SLACK
-from tests.client.made_up_coop import about_persons, charter_of, mechanism_for
+from tests.client.made_up_coop import about_persons, by_counts, charter_of, mechanism_for
 
 CUSTOMERS = 24
 SCHEMA = FeatureSchema(
@@ -301,6 +301,16 @@ def test_a_customer_of_weight_nothing_is_as_if_not_there(phase, shop, states):
 
 
 @PHASES
+def test_a_customer_of_weight_nothing_is_as_if_not_there_where_all_others_are_whole(phase, shop, states):
+    """There the sum of the others is taken in another way, with other roundings: always, or never."""
+    state = states[phase.index]
+    weights = np.where(np.arange(CUSTOMERS) % 3 == 0, 0.0, 1.0)
+    there = sum_over(PLAN, phase, state, weighted(shop, weights))
+    gone = sum_over(PLAN, phase, state, weighted(shop, weights).select(np.flatnonzero(weights)))
+    assert there.tobytes() == gone.tobytes()
+
+
+@PHASES
 def test_each_customer_counts_by_weight_after_the_clip(phase, shop, states):
     """Against one customer at a time; a weight before the clip would give whoever is clipped a whole part."""
     state, tight = states[phase.index], tightened(phase)
@@ -383,6 +393,32 @@ def test_the_evaluation_of_weighted_customers_is_that_of_whole_ones(shop, states
     assert card(weighted_for_sums(shop, terms), 1.0)["customers/all"] == pytest.approx(
         whole["customers/all"] / 4
     )
+
+
+def test_the_evaluation_of_counted_customers_is_the_weighted_mean_over_persons(shop, states):
+    """Numerator and number of customers are both weighted: a person in k shops is 1 / k of one in each."""
+    phase = PLAN.phases[-1]
+    terms = by_counts(charter_of(PLAN), shops=4).privacy
+    generator = np.random.default_rng(11)
+    counted = {customer: 1 / int(generator.integers(1, 5)) for customer in shop.customer_ids[: CUSTOMERS - 4]}
+
+    def sums(data):
+        total = sum_over(PLAN, phase, states[phase.index], data)
+        return dict(zip(METRICS, total.tolist(), strict=True))
+
+    def card(data):
+        return scorecard({**sums(data), "stddev": 0.01}, weight=customer_weight(terms))
+
+    told = card(weighted_for_sums(shop, terms, counted))
+    alone = [sums(shop.select(np.array([row]))) for row in range(len(shop.customer_ids))]
+    weights = np.array([counted.get(customer, 0.0) for customer in shop.customer_ids])
+    here = np.array([each["all/customers"] for each in alone])
+    found = np.array([each["all/ranker"] for each in alone])
+    assert told["customers/all"] == pytest.approx(weights @ here)
+    assert told["ndcg_at_10/all/ranker"] == pytest.approx(weights @ found / (weights @ here))
+    # The twin: a mean over customers.
+    assert told["ndcg_at_10/all/ranker"] != pytest.approx(card(shop)["ndcg_at_10/all/ranker"])
+    assert told["noise_stddev"] == 0.01
 
 
 def test_customers_with_weights_are_never_sampled(shop, states):

@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from highstreet.audit.errors import CharterNotRunnableError
 from highstreet.client.customer_weights import weighted_for_sums
 from highstreet.models.shop import Catalogue, Purchases, ShopData
 from highstreet.privacy.releases import Weighting
@@ -33,7 +32,11 @@ def test_every_customer_has_the_same_weight_whoever_else_is_there(customers: int
     assert shop.weights is None
 
 
-def test_weights_that_no_store_can_know_yet_are_refused_here_too() -> None:
+def test_where_shops_know_k_whoever_was_not_counted_weighs_nothing() -> None:
     terms = replace(about_persons(CHARTER, shops=4).privacy, weighting=Weighting.ONE_OVER_SHOPS)
-    with pytest.raises(CharterNotRunnableError):
-        weighted_for_sums(shop_of(2), terms)
+    weighted = weighted_for_sums(shop_of(4), terms, {"0": 0.5, "2": 1 / 3, "9": 1.0})
+    assert weighted.weights is not None
+    assert list(weighted.weights) == [0.5, 0.0, 1 / 3, 0.0]
+    unknown = weighted_for_sums(shop_of(2), terms)
+    assert unknown.weights is not None
+    assert list(unknown.weights) == [0.0, 0.0]

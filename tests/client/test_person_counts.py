@@ -28,20 +28,20 @@ def counts(tmp_path: Path) -> PersonCounts:
 
 
 def _weights(counts: PersonCounts, *customers: str, request: bytes = SUM) -> list[float]:
-    return list(counts.weights(request, customers))
+    return list(counts.weights(request, customers, most_shops=MAX_MEMBERS))
 
 
 def test_a_customer_weighs_one_over_the_count_and_an_unknown_one_nothing(counts: PersonCounts) -> None:
     counts.save(SUM, Counts({"1": 1, "2": 4, "7": 3}))
-    weights = counts.weights(SUM, ("7", "1", "5", "2"))
+    weights = counts.weights(SUM, ("7", "1", "5", "2"), most_shops=4)
     assert (weights.dtype, list(weights)) == (np.float64, [1 / 3, 1.0, 0.0, 0.25])
     assert _weights(PersonCounts(counts._path, vault_id="vault"), "2") == [0.25]  # kept
-    assert counts.weights(SUM, ()).shape == (0,)
+    assert counts.weights(SUM, (), most_shops=4).shape == (0,)
 
 
 def test_weights_are_rounded_once_and_add_up_to_hardly_more_than_one(counts: PersonCounts) -> None:
     counts.save(SUM, Counts({str(k): k for k in range(1, MAX_MEMBERS + 1)}))
-    weights = counts.weights(SUM, [str(k) for k in range(1, MAX_MEMBERS + 1)])
+    weights = counts.weights(SUM, [str(k) for k in range(1, MAX_MEMBERS + 1)], most_shops=MAX_MEMBERS)
     for k, weight in enumerate(weights, start=1):
         assert weight == float(Fraction(1, k)) == float(Counts({"x": k}).weight("x"))
         assert k * Fraction(float(weight)) <= 1 + Fraction(1, 2**53)
@@ -50,6 +50,12 @@ def test_weights_are_rounded_once_and_add_up_to_hardly_more_than_one(counts: Per
         k * Fraction(float(np.nextafter(weight, 2))) > 1 + Fraction(1, 2**53)
         for k, weight in enumerate(weights, start=1)
     )
+
+
+def test_who_shops_in_more_shops_than_a_person_may_weighs_nothing(counts: PersonCounts) -> None:
+    counts.save(SUM, Counts({"1": 3, "2": 4, "3": 5}))
+    assert list(counts.weights(SUM, ("1", "2", "3"), most_shops=4)) == [1 / 3, 0.25, 0.0]
+    assert list(counts.weights(SUM, ("1", "2", "3"), most_shops=3)) == [1 / 3, 0.0, 0.0]
 
 
 def test_before_a_matching_and_under_another_request_nobody_weighs_anything(counts: PersonCounts) -> None:
@@ -147,7 +153,7 @@ def test_a_damaged_file_gives_no_weight_and_says_what_to_do(counts: PersonCounts
     counts._path.write_bytes(DAMAGED[kind])
     for attempt in (
         counts.latest,
-        lambda: counts.weights(SUM, ["1"]),
+        lambda: counts.weights(SUM, ["1"], most_shops=4),
         lambda: counts.forget(["1"]),
         lambda: counts.save(OTHER, Counts({"1": 1})),
         lambda: counts.refuse(OTHER),
@@ -167,7 +173,7 @@ def test_an_enormous_file_is_not_read(counts: PersonCounts) -> None:
     with counts._path.open("wb") as file:
         file.truncate(1 << 30)
     with pytest.raises(FileAccessError, match="larger"):
-        counts.weights(SUM, ["1"])
+        counts.weights(SUM, ["1"], most_shops=4)
 
 
 def test_counts_that_no_matching_gives_are_not_kept(counts: PersonCounts) -> None:
@@ -186,4 +192,4 @@ def test_any_bytes_give_an_error_in_words(body: bytes) -> None:
         path = Path(folder) / "person_counts.json"
         path.write_bytes(body)
         with pytest.raises(PersonCountsError):
-            PersonCounts(path, vault_id="vault").weights(SUM, ["1"])
+            PersonCounts(path, vault_id="vault").weights(SUM, ["1"], most_shops=4)

@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 
 from highstreet.audit.charter import Charter
 from highstreet.audit.limits import StoreLimits
+from highstreet.audit.matchings import TABLE_PHASE, table_release
 from highstreet.audit.requests import mechanism_of, open_reply, release_spec
 from highstreet.audit.roster import Roster
 from highstreet.audit.signing import SignatureKind, sign
-from highstreet.client.errors import RoundRefusedError
+from highstreet.client.errors import PersonCountsError, RoundRefusedError
 from highstreet.client.round_answers import RoundAnswer, Step
 from highstreet.client.round_members import CountedRoster
-from highstreet.client.round_terms import Agreement, AskedRound
+from highstreet.client.round_terms import Agreement, AskedRound, examine_sum
 from highstreet.client.rounds import RoundDesk
 from highstreet.models.programme import apply_sum, initial_state
 from highstreet.models.state import SharedState
@@ -45,6 +46,7 @@ from highstreet.protos.rounds_pb2 import (
     RoundRequest,
     SignedRequest,
     SumStep,
+    TableBinding,
 )
 from tests.client.made_up_coop import (
     CHARTER,
@@ -58,7 +60,9 @@ from tests.client.made_up_coop import (
     PROGRAMME,
     ROSTER,
     STRANGER,
+    TABLE,
     about_persons,
+    by_counts,
     context_of,
     contribute_message,
     find_roster,
@@ -266,6 +270,58 @@ def test_a_store_of_a_charter_about_persons_answers_its_very_release(
     limits = replace(LIMITS, require_person_unit=True)
     assert _ask(_desk(till, limits=limits, charter=PERSONS), request).refusal == code
     assert len(till.taken) == (code == 0)
+
+
+COUNTED = by_counts(CHARTER, shops=4)
+
+
+@pytest.mark.parametrize(
+    ("charter", "table", "code"),
+    [
+        (COUNTED, TABLE, 0),
+        (COUNTED, b"", REFUSAL_RELEASE),
+        (COUNTED, TABLE[:-1], REFUSAL_UNREADABLE),
+        (COUNTED, TABLE + b"t", REFUSAL_UNREADABLE),
+        (PERSONS, b"", 0),
+        (PERSONS, TABLE, REFUSAL_RELEASE),
+        (CHARTER, TABLE, REFUSAL_RELEASE),
+        (CHARTER, b"t", REFUSAL_UNREADABLE),
+    ],
+)
+def test_a_request_names_a_table_exactly_where_the_charter_takes_counts(
+    charter: Charter, table: bytes, code: int
+) -> None:
+    till, request = Till(), round_request(charter=charter)
+    request.matching_table_sha256 = table
+    assert _ask(_desk(till, charter=charter), request).refusal == code
+    assert [asked.request.matching_table_sha256 for asked in till.taken] == [table] * (code == 0)
+
+
+def test_the_sum_of_a_matchings_tables_takes_no_counts() -> None:
+    request = round_request(charter=COUNTED)
+    request.phase, request.matching_table_sha256 = TABLE_PHASE, b""
+    request.release.CopyFrom(table_release(COUNTED, participants=len(IDS)))
+    request.table.CopyFrom(TableBinding(matching_sha256=TABLE, keys_sha256=TABLE))
+    agreement = Agreement(
+        member_id=ME,
+        coordinator_public_key=COORDINATOR.public_key().public_bytes_raw(),
+        charter=COUNTED,
+        limits=LIMITS,
+        find_roster=find_roster,
+        holds_to_day=lambda programme_id, day: True,
+    )
+    assert examine_sum(request, b"h" * 32, agreement, now=NOW).dimension == request.release.dimension
+    request.matching_table_sha256 = TABLE
+    with pytest.raises(RoundRefusedError) as caught:
+        examine_sum(request, b"h" * 32, agreement, now=NOW)
+    assert caught.value.code == REFUSAL_RELEASE
+
+
+def test_counts_that_cannot_be_read_stop_a_round_as_any_failure_of_the_computer_does() -> None:
+    till = Till(refuse_with=PersonCountsError("The counts are damaged."))
+    request = round_request(charter=COUNTED)
+    assert _ask(_desk(till, charter=COUNTED), request).refusal == REFUSAL_UNAVAILABLE
+    assert till.replies == {}
 
 
 def test_a_request_signed_by_another_is_refused() -> None:

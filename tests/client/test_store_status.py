@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from highstreet.audit.charter import Charter
+from highstreet.audit.charter import MATCHING, Charter
 from highstreet.audit.limits import StoreLimits
 from highstreet.cli import main
 from highstreet.client.home import StoreHome
@@ -18,12 +19,14 @@ from highstreet.client.importing.importer import Importer
 from highstreet.client.join import join_coop
 from highstreet.client.ledger import Ledger, RoundKey
 from highstreet.client.membership import programme_days_file
+from highstreet.client.person_counts import PersonCounts
 from highstreet.client.programme_days import ProgrammeDays
-from highstreet.client.store_status import budget_status
+from highstreet.client.store_status import budget_status, store_status
 from highstreet.client.vault import Vault
 from highstreet.privacy.budget import Budget, SpendingLimits
+from highstreet.privacy.matching import Counts
 from highstreet.privacy.releases import customer_release
-from tests.client.made_up_coop import about_persons
+from tests.client.made_up_coop import about_persons, by_counts
 
 ASKED, BEFORE = "00" * 8, "ff" * 8
 
@@ -92,3 +95,45 @@ def test_status_tells_a_member_the_one_thing_to_do_next(
     with closing(Ledger.open(store.ledger)) as ledger:
         ledger.restored(today=datetime.now(UTC).date())
     assert next_step().startswith("nothing; from ")
+
+
+def test_a_store_says_whose_contributions_are_counted_and_what_the_claim_rests_on(
+    found: Callable[..., Any],
+    run_coop: Callable[..., Any],
+    charter_with: Callable[..., Charter],
+    limits: StoreLimits,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    coop = run_coop(found(charter=by_counts(charter_with(), shops=4)))
+    home = StoreHome(tmp_path / "store").ensure()
+    join_coop(
+        home,
+        coop.invite("Mill"),
+        replace(limits, purposes=(*limits.purposes, MATCHING)),
+        now=datetime.now(UTC),
+    )
+    with Vault.open(home.vault) as vault:
+        counts = PersonCounts(home.person_counts, vault_id=vault.vault_id)
+    assert "has none from a matching; it adds noise and nothing else" in store_status(home).counts
+    counts.refuse(b"s" * 32)
+    assert "not for this shop's use" in store_status(home).counts
+    counts.save(b"t" * 32, Counts({"1": 1, "2": 4, "3": 5}))
+    assert "2 customers have one from the latest matching, of up to 4 shops" in store_status(home).counts
+    assert main(["store", "status", "--home", str(home.root)]) == 0
+    assert "Counts: 2 customers have one" in capsys.readouterr().out
+    home.person_counts.write_bytes(b"{}")
+    assert "damaged" in store_status(home).counts
+    assert main(["store", "promise", "--home", str(home.root)]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    for words in (
+        "a person who shops in up to 4 shops, each contribution divided by their number (added or removed)",
+        "nothing is added for customers who did not say yes to both coop_learning and matching",
+        "or who shop in more than 4 shops",
+        "everybody else's numbers being as they are",
+    ):
+        assert words in shown
+
+
+def test_where_no_counts_are_taken_nothing_is_said_of_them(store: StoreHome) -> None:
+    assert store_status(store).counts == ""

@@ -19,10 +19,11 @@ from highstreet.audit.requests import mechanism_of
 from highstreet.client import leaving_out
 from highstreet.client.consent import ConsentDesk
 from highstreet.client.contribution import sum_over
-from highstreet.client.errors import RoundRefusedError
+from highstreet.client.errors import PersonCountsError, RoundRefusedError
 from highstreet.client.home import StoreHome
 from highstreet.client.importing.importer import Importer
-from highstreet.client.ledger import Ledger
+from highstreet.client.ledger import Ledger, RoundKey
+from highstreet.client.person_counts import PersonCounts
 from highstreet.client.round_terms import AskedRound
 from highstreet.client.shop_loader import load_shop
 from highstreet.client.till import StoreTill
@@ -31,6 +32,7 @@ from highstreet.models.plan import ModelPlan
 from highstreet.models.programme import default_plan, initial_state
 from highstreet.models.shop import ShopData
 from highstreet.privacy.budget import Budget, SpendingLimits
+from highstreet.privacy.matching import Counts
 from highstreet.privacy.releases import customer_release
 from highstreet.protos.rounds_pb2 import REFUSAL_BUDGET, REFUSAL_REPEATED
 from highstreet.simulations.secure_sums import OneProcessCoop, round_terms
@@ -38,6 +40,7 @@ from tests.client.conftest import NOW, tasteful_files
 from tests.client.made_up_coop import (
     SCHEMA,
     about_persons,
+    by_counts,
     charter_of,
     context_of,
     mechanism_for,
@@ -297,6 +300,171 @@ def test_the_secure_sum_of_stores_about_persons_is_the_sum_of_divided_contributi
     along, tolerance = plain / np.linalg.norm(plain), 6 * mechanism.noise_stddev(contributors=shops)
     assert abs((opened - plain / shops) @ along) < tolerance
     assert abs((opened - plain) @ along) > tolerance  # the twin: nobody divided
+
+
+K = 3
+TABLE, ANOTHER = b"t" * 32, b"o" * 32
+COUNTED_TERMS = by_counts(charter_of(PLAN), shops=K).privacy
+
+
+@pytest.fixture
+def counted(home: StoreHome, full_vault: Vault) -> PersonCounts:
+    """Ann, who agreed to be matched too, shops in two shops; so does Ben, who never agreed to learning."""
+    ConsentDesk(full_vault).record("ann", Purpose.MATCHING, Answer.GRANT, source="test")
+    keys = {name: str(full_vault.customer_key(name)) for name in ("ann", "ben")}
+    counts = PersonCounts(home.person_counts, vault_id=full_vault.vault_id)
+    home.coop.mkdir()
+    counts.save(TABLE, Counts({keys["ann"]: 2, keys["ben"]: 2}))
+    return counts
+
+
+def _naming(table: bytes, mark: bytes = b"a", programme: str = "p1") -> AskedRound:
+    asked = _asked(mark, programme)
+    asked.request.matching_table_sha256 = table
+    return asked
+
+
+def _weights(computed: Computed) -> list[float]:
+    weights = computed.shops[-1].weights
+    assert weights is not None
+    return list(weights)
+
+
+def test_a_customer_weighs_one_over_the_shops_that_the_named_matching_counted(
+    home: StoreHome, ledger: Ledger, computed: Computed, counted: PersonCounts
+) -> None:
+    till = _till(home, ledger, terms=COUNTED_TERMS)
+    till.take(_naming(TABLE), _plainly)
+    assert _weights(computed) == [0.5]
+    # Charged as for a whole contribution.
+    release = customer_release(noise_multiplier=PLAN.phases[0].noise_multiplier)
+    assert ledger.spending(till.limits.budget, today=TODAY).releases == (release,)
+
+
+@pytest.mark.parametrize("why", ["another table", "no matching yet", "left out of the sum", "too many shops"])
+def test_a_shop_without_counts_for_the_named_table_pays_and_adds_nothing(
+    why: str,
+    home: StoreHome,
+    ledger: Ledger,
+    computed: Computed,
+    counted: PersonCounts,
+    full_vault: Vault,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    table = TABLE
+    if why == "another table":
+        table = ANOTHER
+    elif why == "no matching yet":
+        home.person_counts.unlink()
+    else:
+        home.person_counts.unlink()
+        anew = PersonCounts(home.person_counts, vault_id=full_vault.vault_id)
+        if why == "left out of the sum":
+            anew.refuse(TABLE)
+        else:
+            anew.save(TABLE, Counts({str(full_vault.customer_key("ann")): K + 1}))
+    till = _till(home, ledger, terms=COUNTED_TERMS)
+    with caplog.at_level("WARNING"):
+        assert till.take(_naming(table), _plainly)
+    assert _weights(computed) == [0.0]
+    assert ledger.spending(till.limits.budget, today=TODAY).replies == 1
+    assert "adds its share of the noise and nothing else" in caplog.text
+
+
+#: So little noise that even a shop's share of it hides nothing.
+SILENT = default_plan(SCHEMA, noise_multiplier=0.2, gradient_rounds=0)
+
+
+def test_what_a_shop_without_counts_adds_is_noise_alone(tmp_path: Path) -> None:
+    home, phase = _shop(tmp_path, agreed=6), SILENT.phases[0]
+    charter = by_counts(charter_of(SILENT), shops=K)
+    mechanism = mechanism_of(phase, charter, participants=5)
+    asked = replace(_asked(plan=SILENT), mechanism=mechanism)
+    asked.request.matching_table_sha256 = TABLE
+    with closing(Ledger.open(home.ledger)) as ledger:
+        till = _till(home, ledger, epsilon=1e3, plan=SILENT, terms=charter.privacy)
+        till = replace(till, limits=replace(till.limits, least_noise_multiplier=0.1))
+        noise = np.frombuffer(till.take(asked, _plainly), dtype="<i8")
+    with Vault.open(home.vault) as vault:
+        cohort = ConsentDesk(vault).cohort(Purpose.COOP_LEARNING)
+        shop = load_shop(vault, cohort, SILENT.schema, TODAY)
+    theirs = mechanism.encode(sum_over(SILENT, phase, initial_state(SILENT), shop))
+    # Along the customers' sum the noise is one number; six of its stddevs is one run in 500 million.
+    tolerance = 6 * 2.0**mechanism.share_log2_stddev * np.linalg.norm(theirs)
+    assert abs(noise @ theirs) < tolerance
+    assert abs((noise + theirs) @ theirs) > tolerance  # the twin: it is in there
+
+
+def test_damaged_counts_stop_a_round_before_anything_is_spent(
+    home: StoreHome, ledger: Ledger, computed: Computed, counted: PersonCounts
+) -> None:
+    home.person_counts.write_bytes(b"{}")
+    till = _till(home, ledger, terms=COUNTED_TERMS)
+    with pytest.raises(PersonCountsError, match="damaged"):
+        till.take(_naming(TABLE), _plainly)
+    spent = ledger.spending(till.limits.budget, today=TODAY)
+    assert (spent.rounds, computed.shops, ledger.answered(_key_of(_naming(TABLE)))) == (0, [], None)
+    # Where the charter takes no counts, nobody looks at them.
+    assert _till(home, ledger).take(_asked(), _plainly)
+
+
+def _key_of(asked: AskedRound) -> RoundKey:
+    return RoundKey(
+        programme_id=asked.request.programme_id,
+        phase=int(asked.request.round),
+        request_sha256=asked.sha256,
+    )
+
+
+def test_the_reply_stays_as_it_is_whatever_becomes_of_the_counts(
+    home: StoreHome, ledger: Ledger, computed: Computed, counted: PersonCounts
+) -> None:
+    till = _till(home, ledger, terms=COUNTED_TERMS)
+    first = till.take(_naming(TABLE), _plainly)
+    counted.save(ANOTHER, Counts({}))
+    assert till.take(_naming(TABLE), lambda _: b"another") == first
+    home.person_counts.write_bytes(b"{}")
+    assert till.given(_naming(TABLE).request, _naming(TABLE).sha256) == first
+    assert len(computed.shops) == 1
+
+
+def test_who_withdraws_from_matching_weighs_nothing_and_the_count_is_erased(
+    home: StoreHome, ledger: Ledger, computed: Computed, counted: PersonCounts, full_vault: Vault
+) -> None:
+    desk, ann = ConsentDesk(full_vault), str(full_vault.customer_key("ann"))
+    till = _till(home, ledger, terms=COUNTED_TERMS)
+    desk.record("ann", Purpose.MATCHING, Answer.WITHDRAWAL, source="test")
+    till.take(_naming(TABLE), _plainly)
+    assert _weights(computed) == [0.0]
+    kept = counted.latest()
+    assert kept is not None
+    assert kept.shops is not None
+    assert ann not in kept.shops
+    # A new yes is one to the next matching.
+    desk.record("ann", Purpose.MATCHING, Answer.GRANT, source="test")
+    till.take(_naming(TABLE, b"b", "p2"), _plainly)
+    assert _weights(computed) == [0.0]
+
+
+@pytest.mark.parametrize("purpose", [Purpose.MATCHING, Purpose.COOP_LEARNING])
+def test_who_withdraws_while_a_round_is_paid_for_adds_nothing_to_it(
+    purpose: Purpose,
+    home: StoreHome,
+    ledger: Ledger,
+    computed: Computed,
+    counted: PersonCounts,
+    full_vault: Vault,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pay = Ledger.open_round
+
+    def withdraws_then(self: Ledger, *arguments: object, **named: object) -> object:
+        ConsentDesk(full_vault).record("ann", purpose, Answer.WITHDRAWAL, source="test")
+        return pay(self, *arguments, **named)  # type: ignore[arg-type]  # passed on
+
+    monkeypatch.setattr(Ledger, "open_round", withdraws_then)
+    _till(home, ledger, terms=COUNTED_TERMS).take(_naming(TABLE), _plainly)
+    assert sum(_weights(computed)) == 0
 
 
 def test_what_leaves_is_as_many_numbers_as_the_phase_has(home: StoreHome, ledger: Ledger) -> None:

@@ -111,6 +111,31 @@ def test_a_co_op_can_promise_to_persons(run: Run, tmp_path: Path, edited: Path) 
     assert "whom it protects" in err
 
 
+def test_a_co_op_can_count_a_persons_shops(run: Run, tmp_path: Path, edited: Path) -> None:
+    place = tmp_path / "coop"
+    words = ("--person", 4, "--match", "email", "--identifiers", 500, "--epsilon", 2)
+    status, out, _ = run("coop", "init", "--home", place, *words)
+    assert status == 0
+    assert "up to 4 shops, each contribution divided by their number (added or removed)" in out
+    assert "nothing is added for customers who did not say yes to both coop_learning and matching" in out
+    assert "a matching needs at least 4 shops that all count for each other" in out
+    status, out, _ = run("coop", "charter", "check", "--home", place)
+    assert status == 0
+    assert "who have no email on record" in out
+    status, text, _ = run("coop", "charter", "default", *words[:4])
+    assert status == 0
+    for line in ('weighting = "one_over_shops"', "[matching]", "identifiers_per_store = 1000"):
+        assert line in text
+    for wrong, said in (
+        (("--match", "email"), "--person SHOPS"),
+        (("--person", 4, "--identifiers", 5), "--match email"),
+        (("--charter", edited, "--match", "email"), "whom it protects"),
+    ):
+        status, _, err = run("coop", "init", "--home", tmp_path / "b", *wrong)
+        assert status == 1
+        assert said in err
+
+
 @pytest.mark.parametrize("address", ["nowhere", "host:", ":9440", "host:0", "host:70000", "höst:9440"])
 def test_an_address_that_is_none_is_said(run: Run, tmp_path: Path, edited: Path, address: str) -> None:
     words = ("--home", tmp_path / "coop", "--charter", edited, "--address", address)

@@ -22,7 +22,7 @@ def test_a_new_database_is_private_and_fully_synchronous(tmp_path: Path) -> None
     assert connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
     assert connection.execute("PRAGMA synchronous").fetchone()[0] == 2
     assert connection.execute("PRAGMA foreign_keys").fetchone()[0] == 1
-    connection.execute(_INSERT + "('a', 1, 0, NULL, 'requested', '', x'00', 0, 'training')")
+    connection.execute(_INSERT + "('a', 1, 0, NULL, 'requested', '', x'00', 0, 'training', NULL)")
     for file in tmp_path.iterdir():
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
     connection.close()
@@ -34,7 +34,7 @@ def test_a_transaction_that_fails_leaves_nothing(tmp_path: Path) -> None:
 
     def interrupted() -> None:
         with transaction(connection):
-            connection.execute(_INSERT + "('a', 1, 0, NULL, 'requested', '', x'00', 0, 'training')")
+            connection.execute(_INSERT + "('a', 1, 0, NULL, 'requested', '', x'00', 0, 'training', NULL)")
             raise KeyError
 
     with pytest.raises(KeyError):
@@ -45,10 +45,10 @@ def test_a_transaction_that_fails_leaves_nothing(tmp_path: Path) -> None:
 
 def test_only_one_programme_can_be_active(tmp_path: Path) -> None:
     connection = connect(tmp_path / "coop.db", create=True)
-    connection.execute(_INSERT + "('a', 1, 0, NULL, 'running', '', x'00', 0, 'training')")
+    connection.execute(_INSERT + "('a', 1, 0, NULL, 'running', '', x'00', 0, 'training', NULL)")
     with pytest.raises(sqlite3.IntegrityError):
-        connection.execute(_INSERT + "('b', 2, 0, NULL, 'requested', '', x'00', 0, 'training')")
-    connection.execute(_INSERT + "('c', 3, 0, NULL, 'finished', '', x'00', 0, 'training')")
+        connection.execute(_INSERT + "('b', 2, 0, NULL, 'requested', '', x'00', 0, 'training', NULL)")
+    connection.execute(_INSERT + "('c', 3, 0, NULL, 'finished', '', x'00', 0, 'training', NULL)")
 
 
 def test_a_programme_of_an_older_file_keeps_the_day_it_was_asked_for(tmp_path: Path) -> None:
@@ -138,5 +138,5 @@ def test_a_full_disk_is_said_and_undone(tmp_path: Path) -> None:
     connection.execute(f"PRAGMA max_page_count = {pages}")
     rows = [(f"p{number}", number, "x" * 500) for number in range(1000)]
     with pytest.raises(DiskFullError, match="nothing was changed"), transaction(connection):
-        connection.executemany(_INSERT + "(?, ?, 0, NULL, 'finished', ?, x'00', 0, 'training')", rows)
+        connection.executemany(_INSERT + "(?, ?, 0, NULL, 'finished', ?, x'00', 0, 'training', NULL)", rows)
     assert connection.execute("SELECT count(*) FROM programmes").fetchone()[0] == 0

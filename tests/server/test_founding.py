@@ -13,8 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from highstreet.audit.charter import Charter, CoopIdentity, RoundTerms
-from highstreet.audit.charter_format import to_toml
+from highstreet.audit.charter import (
+    COOP_LEARNING,
+    MATCHING,
+    Charter,
+    CoopIdentity,
+    MatchingTerms,
+    RoundTerms,
+)
+from highstreet.audit.charter_format import from_toml, to_toml
 from highstreet.audit.claims import check_promise, claims_of, trainings_in_a_period
 from highstreet.audit.errors import CharterError, EpsilonClaimError
 from highstreet.audit.requests import mechanism_of
@@ -152,6 +159,31 @@ def test_a_charter_about_persons_keeps_its_epsilon_for_a_person_in_so_many_shops
     assert [phase.noise_multiplier for phase in drafted.plan.phases] == [
         phase.noise_multiplier for phase in usual.plan.phases
     ]
+
+
+def test_a_charter_that_matches_takes_weights_from_counts_and_keeps_its_epsilon() -> None:
+    terms = MatchingTerms(identifiers_per_store=300, identifier_kind="loyalty-number")
+    drafted = founding.default_charter(
+        "Hill Road", epsilon=2.0, delta=1e-5, today=NOW.date(), shops_per_person=6, matching=terms
+    )
+    claims = check_promise(drafted)
+    assert 1.98 < claims.person.epsilon == claims.customer.epsilon <= 2.0
+    assert (claims.person.k, claims.person.weighting) == (6, Weighting.ONE_OVER_SHOPS)
+    assert (drafted.purposes, drafted.matching) == ((COOP_LEARNING, MATCHING), terms)
+    assert from_toml(to_toml(drafted)) == drafted
+    with pytest.raises(SettingsError, match="promise to persons"):
+        founding.default_charter("Hill Road", epsilon=2.0, delta=1e-5, today=NOW.date(), matching=terms)
+
+
+def test_a_matching_that_no_committee_can_hold_founds_nothing(tmp_path: Path) -> None:
+    drafted = founding.default_charter(
+        "Hill Road", epsilon=2.0, delta=1e-5, today=NOW.date(), shops_per_person=3, matching=MatchingTerms()
+    )
+    two = replace(drafted, rounds=replace(drafted.rounds, colluders=2))
+    with pytest.raises(CharterError, match="committee of 6 of which 2 may collude"):
+        found_coop(tmp_path / "coop", _decided(two), now=NOW)
+    seven = replace(two, rounds=replace(two.rounds, committee_size=7))
+    assert found_coop(tmp_path / "coop", _decided(seven), now=NOW).charter() == seven
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 from highstreet.audit.charter import Charter
 from highstreet.privacy.releases import PrivacyUnit, Weighting
 from highstreet.simulations.demo.collect import promised
+from tests.client.made_up_coop import by_counts
 
 CUSTOMER = "a customer of one shop"
 
@@ -42,3 +43,11 @@ def test_a_persons_promise_has_the_limit_and_more_shops_than_promised_cost_whole
     three = replace(usual, privacy=replace(usual.privacy, shops_per_person=3))
     assert everywhere.epsilon == pytest.approx(promised(three, stores=3)[1].epsilon)
     assert len(promised(replace(usual, privacy=terms), stores=2)) == 2
+
+
+def test_where_shops_know_the_number_nobody_has_more_than_one_contribution(
+    charter_with: Callable[..., Charter],
+) -> None:
+    customer, person, everywhere = promised(by_counts(charter_with(), shops=2), stores=6)
+    assert person.unit == "a person who shops in up to 2 shops, each contribution divided by their number"
+    assert customer.epsilon == person.epsilon == everywhere.epsilon

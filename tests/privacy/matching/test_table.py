@@ -94,6 +94,24 @@ def test_a_real_table_tells_everybody_who_is_alone_in_a_cell_and_who_is_nowhere(
     )
 
 
+def test_a_person_in_the_table_can_make_others_unknown_which_is_a_stated_limit():
+    """So a claim about trainings with weights 1 / k takes the counts of all others as they are."""
+    people, draws = 60, 400
+    shape = CrowdedShape(stores=2, cells=8 * people)  # as full as a real table can be
+    changed = 0
+    for draw in range(draws):
+        others = list(range(1_000 * draw + 1, 1_000 * draw + people))
+        with_one, without = (
+            read(summed([{*others, *one}, set()], shape), others, shape, 2) for one in ({1_000 * draw}, set())
+        )
+        assert all(without[one] in (with_one[one], 1) for one in others)  # nobody is known by the person
+        changed += sum(with_one[one] != without[one] for one in others)
+    # Expected are at most 2 (N / w)^2 a draw; five standard deviations of a Poisson number above that.
+    most = draws * 2 * (people / shape.cells) ** 2
+    assert 0 < changed < most + 5 * most**0.5
+    assert changed > most - 5 * most**0.5  # the bound is near: it is no rare event
+
+
 def test_two_people_in_one_cell_of_each_row_are_both_unknown():
     shape = CrowdedShape(stores=3, cells=1)
     assert read(summed([{1, 2}, {1}], shape), [1, 2], shape, 2) == {1: 0, 2: 0}

@@ -1,0 +1,304 @@
+"""A matching, and a training that divides contributions by what it told, with both rooms' own code."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matching_coop import MatchingCoop, matching_charter
+from numpy.typing import NDArray
+from played_coop import CrashError
+from trained_coop import NOW, VaultShop, counting_charter, train
+
+from highstreet.audit.charter import Charter
+from highstreet.audit.consent import Answer, Purpose
+from highstreet.audit.requests import mechanism_of
+from highstreet.client.consent import ConsentDesk
+from highstreet.client.contribution import sum_over
+from highstreet.client.counted_customers import CountedCustomers
+from highstreet.client.customer_weights import weighted_for_sums
+from highstreet.client.person_counts import PersonCounts
+from highstreet.client.vault import Vault
+from highstreet.models.programme import initial_state
+from highstreet.protos.rounds_pb2 import REFUSAL_UNAVAILABLE, RoundRequest, SignedRequest
+from highstreet.server import programme_run
+from highstreet.server.database import connect
+from highstreet.server.errors import ProgrammeRefusedError
+from highstreet.server.matched_table import latest_table
+from highstreet.server.programmes import programme
+
+SHOPS = 5
+#: Anna shops in four shops, Bert in three; nobody but Cara, Dora and Emil in one or two.
+CUSTOMERS = {1: "anna bert cara", 2: "anna bert", 3: "anna bert dora", 4: "anna", 5: "dora emil"}
+
+
+@pytest.fixture
+def sums(monkeypatch: pytest.MonkeyPatch) -> list[NDArray[np.float64]]:
+    """The sums that the coordinator opened, in the unit of the sum."""
+    found, close = [], programme_run.close_phase
+
+    def watched(plan: object, phase: object, state: object, total: object, **named: object) -> object:
+        found.append(named["mechanism"].decode(total))  # type: ignore[attr-defined]  # a mechanism
+        return close(plan, phase, state, total, **named)  # type: ignore[arg-type]  # passed on
+
+    monkeypatch.setattr(programme_run, "close_phase", watched)
+    return found
+
+
+def _coop(folder: Path, *, shops: int = 4, **unmatched: str) -> MatchingCoop:
+    charter = counting_charter(matching_charter(), shops=shops)
+    stores = [
+        VaultShop(
+            number,
+            CUSTOMERS[number].split(),
+            folder / f"shop {number}",
+            unmatched=unmatched.get(f"s{number}", "").split(),
+        )
+        for number in range(1, SHOPS + 1)
+    ]
+    coop = MatchingCoop(folder, stores, charter)
+    coop.clock.now = NOW
+    return coop
+
+
+def _stores(coop: MatchingCoop) -> list[VaultShop]:
+    return [shop for shop in coop.shops.values() if isinstance(shop, VaultShop)]
+
+
+def _matched(coop: MatchingCoop, contributors: list[str] | None = None) -> dict[str, dict[str, int]]:
+    """Hold the matching; what each store read, held against the truth."""
+    coop.match()
+    assert coop.ended() == ("finished", "")
+    true, read = coop.true_counts(contributors), {}
+    for shop in _stores(coop):
+        if shop.member_id in true:
+            _, counts = shop.kept_counts()
+            assert counts is not None
+            # A person may meet others in both rows and be unknown; whoever is counted is counted right.
+            assert counts.items() <= true[shop.member_id].items()
+            read[shop.member_id] = counts
+    assert sum(len(counts) for counts in read.values()) >= sum(len(counts) for counts in true.values()) - 2
+    return read
+
+
+def _request(coop: MatchingCoop, programme_id: str) -> RoundRequest:
+    requests = dict(coop.rows("SELECT programme_id, request FROM rounds"))
+    signed = SignedRequest.FromString(requests[programme_id])  # type: ignore[arg-type]  # a blob
+    return RoundRequest.FromString(signed.request)
+
+
+def _assert_is_sum(
+    coop: MatchingCoop,
+    opened: NDArray[np.float64],
+    weights: dict[str, dict[str, float]],
+    *twins: dict[str, dict[str, float]],
+    contributors: int = SHOPS,
+) -> None:
+    """Hold an opened sum against plain arithmetic with these weights, and against what it must not be.
+
+    Along one direction the noise is one number: six of its stddevs is one run in 500 million.
+    """
+    mechanism = mechanism_of(coop.charter.plan.phases[0], coop.charter, participants=SHOPS)
+    stddev, plain = mechanism.noise_stddev(contributors=contributors), _plain(coop, weights)
+    assert abs((opened - plain) @ (plain / np.linalg.norm(plain))) < 6 * stddev
+    for twin in twins:
+        other = _plain(coop, twin)
+        along = (other - plain) / np.linalg.norm(other - plain)
+        assert abs((opened - plain) @ along) < 6 * stddev
+        assert abs((opened - other) @ along) > 6 * stddev
+
+
+def _plain(coop: MatchingCoop, weights: dict[str, dict[str, float]]) -> NDArray[np.float64]:
+    return np.sum(
+        [shop.plain_sum(coop.charter, weights.get(shop.member_id, {})) for shop in _stores(coop)], axis=0
+    )
+
+
+def _one_over(counts: dict[str, dict[str, int]], most: int) -> dict[str, dict[str, float]]:
+    return {
+        member_id: {name: 1 / k if k <= most else 0.0 for name, k in read.items()}
+        for member_id, read in counts.items()
+    }
+
+
+def test_a_training_divides_what_customers_add_by_the_counts_of_the_matching(
+    tmp_path: Path, sums: list[NDArray[np.float64]]
+) -> None:
+    coop = _coop(tmp_path, shops=3, s4="fritz")  # Fritz agrees to learning and not to being matched
+    counts = _matched(coop)
+    asked = train(coop)
+    with closing(connect(coop.database)) as connection:
+        table = latest_table(connection, coop.charter)
+    assert table is not None
+    assert (asked.counts_from, table.told, len(table.contributors)) == (table.matching_id, SHOPS, SHOPS)
+    coop.run()
+    assert len(coop.published) == 1
+    request = _request(coop, asked.programme_id)
+    assert request.matching_table_sha256 == table.sha256
+    assert {shop.kept_counts()[0] for shop in _stores(coop)} == {table.sha256}
+    (opened,) = sums
+
+    # The twins: Anna of four shops counts though a person has three; everybody counts whole, or by 1 / K;
+    # who is not matched counts.
+    _assert_is_sum(
+        coop,
+        opened,
+        _one_over(counts, most=3),
+        _one_over(counts, most=4),
+        {member_id: dict.fromkeys(read, 1.0) for member_id, read in counts.items()},
+        {member_id: dict.fromkeys(read, 1 / 3) for member_id, read in counts.items()},
+        {**_one_over(counts, most=3), f"{4:016x}": {"fritz": 1.0}},
+    )
+
+
+def _integers(shop: VaultShop, charter: Charter, *, without: str, whole: bool) -> NDArray[np.int64]:
+    """What the store's contribution moves by when a person is removed: two sums on the grid, no noise."""
+    phase, state = charter.plan.phases[0], initial_state(charter.plan)
+    mechanism = mechanism_of(phase, charter, participants=SHOPS)
+    table, _ = shop.kept_counts()
+    with Vault.open(shop.home.vault) as vault:
+        counts = PersonCounts(shop.home.person_counts, vault_id=vault.vault_id)
+        most = charter.privacy.shops_per_person
+        weights = CountedCustomers.read(vault, counts, table, most_shops=most).of_agreeing(vault)
+    if whole:
+        weights = dict.fromkeys(weights, 1.0)
+    data, names = weighted_for_sums(shop.data(charter), charter.privacy, weights), shop.names
+    others = np.flatnonzero([names[customer] != without for customer in data.customer_ids])
+    there, gone = (
+        mechanism.encode(sum_over(charter.plan, phase, state, each)) for each in (data, data.select(others))
+    )
+    return there - gone
+
+
+def test_a_person_in_four_shops_moves_the_sum_of_the_whole_co_op_by_at_most_one_clip(tmp_path: Path) -> None:
+    coop = _coop(tmp_path, shops=4)
+    _matched(coop)
+    charter = coop.charter
+    mechanism = mechanism_of(charter.plan.phases[0], charter, participants=SHOPS)
+
+    def moved(person: str, *, whole: bool = False) -> float:
+        return float(
+            np.linalg.norm(
+                sum(_integers(shop, charter, without=person, whole=whole) for shop in _stores(coop))
+            )
+        )
+
+    clip = charter.plan.phases[0].clipping_norm / mechanism.grid_step
+    people = {name for names in CUSTOMERS.values() for name in names.split()}
+    for person in people:
+        assert moved(person) <= mechanism.sensitivity
+    # As much as a customer of one shop, rounding aside: the bound is reached.
+    assert max(moved(person) for person in people) > 0.9 * clip
+    # The twin: with whole weights a person of several shops is over it.
+    assert moved("anna", whole=True) > 1.5 * mechanism.sensitivity
+
+
+def test_a_store_left_out_of_the_matching_adds_noise_only_and_the_others_do_not_count_it(
+    tmp_path: Path, sums: list[NDArray[np.float64]]
+) -> None:
+    coop = _coop(tmp_path)
+    left_out = _stores(coop)[0]
+    left_out.silent = {"give"}
+    others = [shop.member_id for shop in _stores(coop)[1:]]
+    counts = _matched(coop, others)
+    assert not left_out.home.person_counts.exists()
+    left_out.silent = set()
+    asked = train(coop)
+    with closing(connect(coop.database)) as connection:
+        table = latest_table(connection, coop.charter)
+        assert programme(connection, asked.programme_id) == asked
+    assert table is not None
+    assert "1 was not in its sum and can add noise only" in table.in_words(list(coop.shops))
+    coop.run()
+    (opened,) = sums
+    assert coop.rows("SELECT contributors FROM rounds ORDER BY opened_at")[-1] == (SHOPS,)
+    assert left_out.rounds_paid() == 1
+    weights = _one_over(counts, most=4)
+    with_it = {**weights, left_out.member_id: {"anna": 0.25, "bert": 1 / 3, "cara": 1.0}}
+    _assert_is_sum(coop, opened, weights, with_it)
+
+
+def test_a_store_whose_counts_are_damaged_refuses_and_spends_nothing(
+    tmp_path: Path, sums: list[NDArray[np.float64]]
+) -> None:
+    coop = _coop(tmp_path)
+    counts = _matched(coop)
+    broken = _stores(coop)[4]
+    broken.home.person_counts.write_bytes(b"\x00")
+    train(coop)
+    coop.run()
+    refusals = {answer.refusal for answer in broken.answers["contribute"]}
+    assert refusals == {REFUSAL_UNAVAILABLE}
+    assert [shop.rounds_paid() for shop in _stores(coop)] == [1, 1, 1, 1, 0]
+    (opened,) = sums
+    weights = _one_over(counts, most=4)
+    without = {member_id: each for member_id, each in weights.items() if member_id != broken.member_id}
+    _assert_is_sum(coop, opened, without, weights, contributors=4)
+
+
+def test_who_withdraws_from_matching_after_it_is_in_no_training(
+    tmp_path: Path, sums: list[NDArray[np.float64]]
+) -> None:
+    coop = _coop(tmp_path)
+    weights = _one_over(_matched(coop), most=4)
+    shop = _stores(coop)[0]
+    with Vault.open(shop.home.vault) as vault:
+        ConsentDesk(vault).record("cara", Purpose.MATCHING, Answer.WITHDRAWAL, source="test")
+    train(coop)
+    coop.run()
+    (opened,) = sums
+    without = {**weights, shop.member_id: {**weights[shop.member_id], "cara": 0.0}}
+    _assert_is_sum(coop, opened, without, weights)
+    assert "cara" not in (shop.kept_counts()[1] or {})
+
+
+@pytest.mark.parametrize("calls", [0, 2, 5])
+def test_after_a_crash_the_training_names_the_same_table_in_the_same_bytes(
+    tmp_path: Path, sums: list[NDArray[np.float64]], calls: int
+) -> None:
+    coop = _coop(tmp_path)
+    counts = _matched(coop)
+    asked = train(coop)
+    with pytest.raises(CrashError):
+        coop.run(calls=calls)
+    # What could come between: the record of another matching that finished.
+    coop.execute(
+        "INSERT INTO programmes (programme_id, number, requested_at, finished_at, state, charter_sha256,"
+        " as_of_day, kind) VALUES ('00000000000000ff', 9, 0, 1, 'finished', ?, 0, 'matching')",
+        coop.charter.sha256(),
+    )
+    coop.run()
+    table = {shop.kept_counts()[0] for shop in _stores(coop)}
+    assert table == {_request(coop, asked.programme_id).matching_table_sha256}
+    for shop in _stores(coop):
+        assert len(set(shop.bodies["contribute"])) == 1
+        assert len({answer.body for answer in shop.answers["contribute"]}) == 1
+        assert shop.rounds_paid() == 1
+    (opened,) = sums
+    _assert_is_sum(coop, opened, _one_over(counts, most=4))
+
+
+def test_a_training_without_a_matching_to_take_counts_from_is_refused(tmp_path: Path) -> None:
+    coop = _coop(tmp_path)
+    coop.execute("UPDATE programmes SET state = 'failed'")
+    with pytest.raises(ProgrammeRefusedError, match="none has finished yet") as caught:
+        train(coop)
+    assert "coop match --wait" in caught.value.next_step
+    coop.execute("UPDATE programmes SET state = 'finished', charter_sha256 = x'00'")
+    with pytest.raises(ProgrammeRefusedError, match="Matching 1 was held under another charter"):
+        train(coop)
+
+
+def test_a_training_is_refused_while_too_few_stores_can_have_counts(tmp_path: Path) -> None:
+    coop = _coop(tmp_path)
+    _matched(coop)
+    coop.execute(
+        "UPDATE matching_messages SET refusal = 'deadline' WHERE part = 'counts' AND member_id > ?",
+        f"{2:016x}",
+    )
+    with pytest.raises(ProgrammeRefusedError, match="Only 2 stores have dealt with"):
+        train(coop)
+    coop.execute("UPDATE matching_messages SET refusal = '' WHERE member_id = ?", f"{3:016x}")
+    assert train(coop).counts_from is not None
