@@ -43,6 +43,8 @@ class Settings:
         share_prior: how reluctantly a shop leaves the mixture the release's noise suggests, in loss.
         repeat_weight: of the shop's own repeat rule in the order of products a customer bought before.
         repeat_half_life_days: of a purchase in that rule.
+        lately_weight: of a product's last purchase in that order, when it is but a few days old.
+        lately_half_life_days: in which that fades.
     """
 
     holdout_days: int = 0
@@ -70,6 +72,8 @@ class Settings:
     share_prior: float = 12.0
     repeat_weight: float = 2.0
     repeat_half_life_days: float = 365.0
+    lately_weight: float = 0.5
+    lately_half_life_days: float = 14.0
 
     @classmethod
     def from_params(cls, params: Mapping[str, float]) -> Settings:
@@ -119,6 +123,8 @@ class Settings:
             "share_prior": (0, 1e9),
             "repeat_weight": (0, 1e3),
             "repeat_half_life_days": (1, 1e5),
+            "lately_weight": (0, 1e3),
+            "lately_half_life_days": (1, 1e5),
         }
         for name, (low, high) in limits.items():
             if not low <= getattr(self, name) <= high:
