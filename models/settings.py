@@ -34,7 +34,7 @@ class Settings:
         step_size: of a ranker round, in Newton steps.
         step_radius: most a ranker round moves, in whitened coordinates.
         gradient_clipping_norm: of a ranker round, in whitened coordinates.
-        curvature_clipping_norm: of the curvature phase.
+        curvature_clipping_norm: of the curvature phase, in scaled features.
         prior_customers: customers the release counts for in local training when it carries no noise.
         shop_prior_customers: customers that expected popularity counts for against the shop's own.
         local_windows: windows a shop trains on; the last one also decides how much of the release it serves.
@@ -63,7 +63,7 @@ class Settings:
     step_size: float = 0.8
     step_radius: float = 1.0
     gradient_clipping_norm: float = 6.0
-    curvature_clipping_norm: float = 80.0
+    curvature_clipping_norm: float = 20.0
     prior_customers: float = 100.0
     shop_prior_customers: float = 20.0
     local_windows: int = 3

@@ -238,7 +238,7 @@ def test_what_was_bought_lately_comes_first_among_what_a_customer_bought(small_p
         own = past.bought[row]
         assert (before[row, ~own] == after[row, ~own]).all()
         assert (np.sort(before[row, own]) == np.sort(after[row, own])).all()
-        # At 80 days a day more or less still makes 1e6 * 2^(-80/14) * (2^(1/14) - 1) = 970; no score comes near.
+        # Even at 80 days a day makes 1e6 * 2^(-80/14) * (2^(1/14) - 1) = 970; no score comes near.
         fresh = own & (past.gap[row] <= 80)
         ages = past.gap[row, fresh][np.argsort(-after[row, fresh], kind="stable")]
         assert (np.diff(ages) >= 0).all()
