@@ -64,7 +64,7 @@ class Settings:
     step_radius: float = 1.0
     gradient_clipping_norm: float = 6.0
     curvature_clipping_norm: float = 20.0
-    prior_customers: float = 100.0
+    prior_customers: float = 300.0
     shop_prior_customers: float = 20.0
     local_windows: int = 3
     alone_precision: float = 10.0
