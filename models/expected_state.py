@@ -8,8 +8,9 @@ The bounds are public, follow from what the coordinator's steps can produce, and
   at least 0.038 undone, come to 4.4e12.
 - `cooccurrence/weights`: entries -P_ij / P_jj of the inverse P of a positive matrix with eigenvalues between
   the ridge r and r + 1e12, at most sqrt(1 + 1e12 / r).
-- `ranker/whitening`: eigenvalues are floored at 1e-6 before the inverse root, so entries are at most 1,000.
-- `ranker/weights`: a round moves them by at most 1,000 times the step radius from where they were; before
+- `ranker/whitening`: eigenvalues are floored at 1e-6 before the inverse root, so entries are at most 1,000
+  times the largest scale of a feature.
+- `ranker/weights`: a round moves them by at most so many times the step radius from where they were; before
   the first round they are the public ones.
 """
 
@@ -25,7 +26,7 @@ from numpy.typing import NDArray
 from highstreet.models import cooccurrence
 from highstreet.models.errors import InvalidStateError
 from highstreet.models.evaluation import METRICS
-from highstreet.models.features import FEATURES, INITIAL_WEIGHTS
+from highstreet.models.features import FEATURE_SCALES, FEATURES, INITIAL_WEIGHTS
 from highstreet.models.plan import ModelPlan
 from highstreet.models.popularity import block_sizes
 from highstreet.models.settings import Settings
@@ -35,7 +36,7 @@ __all__ = ["ExpectedArray", "expected_arrays", "refuse_unexpected"]
 
 _MOST = 1e13
 _MOST_EIGENVALUE = 1e12
-_MOST_WHITENING = 1e3
+_MOST_WHITENING = 1e3 * float(FEATURE_SCALES.max())
 #: For the rounding of the coordinator's own steps.
 _SLACK = 1 + 1e-6
 

@@ -23,45 +23,56 @@ from highstreet.models.settings import Settings
 from highstreet.models.shop import Catalogue
 from highstreet.models.state import SharedState
 
-__all__ = ["FEATURES", "INITIAL_WEIGHTS", "FeatureSpace", "PublicView", "Snapshot", "half_lives"]
+__all__ = [
+    "FEATURES",
+    "FEATURE_SCALES",
+    "INITIAL_WEIGHTS",
+    "FeatureSpace",
+    "PublicView",
+    "Snapshot",
+    "half_lives",
+]
 
 FloatArray = NDArray[np.float32]
 _SHORT, _MIDDLE = 20.0, 60.0
 _LIFT_FIELDS = ("category", "product_type", "brand", "maker", "size", "price_band")
 _LOG_FLOOR = np.float32(0.02)
 
-#: Name of each feature and the weight it has before anything is learnt.
-_TABLE: tuple[tuple[str, float], ...] = (
-    ("repeat/bought", 3.0),
-    ("repeat/count", 0.2),
-    ("repeat/short", 0.2),
-    ("repeat/middle", 0.2),
-    ("repeat/long", 0.4),
-    ("repeat/gap", 0.0),
-    ("repeat/several", 0.5),
-    ("repeat/trips", -0.2),
-    ("repeat/popularity", 0.4),
-    ("repeat/product_type", 0.1),
-    ("repeat/category", 0.0),
-    ("repeat/together", 0.0),
-    ("novel/popularity", 1.0),
-    ("novel/unknown", 0.0),
-    ("novel/category", 0.1),
-    ("novel/product_type", 0.1),
-    ("novel/brand", 0.2),
-    ("novel/maker", 0.1),
-    ("novel/size", 0.0),
-    ("novel/price_band", 0.1),
-    ("novel/in_category", 0.0),
-    ("novel/in_product_type", 0.0),
-    ("novel/same_key", 0.0),
-    ("novel/together", 0.5),
-    ("novel/together_type", 0.0),
-    ("novel/together_category", 0.0),
+#: Name of each feature, the weight it has before anything is learnt, and about what to multiply it by so that
+#: the loss is as curved in it as in the others (a public guess: what is learnt privately is learnt of these).
+_TABLE: tuple[tuple[str, float, float], ...] = (
+    ("repeat/bought", 3.0, 1.0),
+    ("repeat/count", 0.2, 1.0),
+    ("repeat/short", 0.2, 0.5),
+    ("repeat/middle", 0.2, 1.0),
+    ("repeat/long", 0.4, 1.0),
+    ("repeat/gap", 0.0, 1.0),
+    ("repeat/several", 0.5, 1.0),
+    ("repeat/trips", -0.2, 1.0),
+    ("repeat/popularity", 0.4, 0.5),
+    ("repeat/product_type", 0.1, 0.5),
+    ("repeat/category", 0.0, 1.0),
+    ("repeat/together", 0.0, 1.5),
+    ("novel/popularity", 1.0, 0.5),
+    ("novel/unknown", 0.0, 1.0),
+    ("novel/category", 0.1, 0.5),
+    ("novel/product_type", 0.1, 0.4),
+    ("novel/brand", 0.2, 3.0),
+    ("novel/maker", 0.1, 0.5),
+    ("novel/size", 0.0, 0.5),
+    ("novel/price_band", 0.1, 1.5),
+    ("novel/in_category", 0.0, 1.3),
+    ("novel/in_product_type", 0.0, 1.5),
+    ("novel/same_key", 0.0, 3.0),
+    ("novel/together", 0.5, 4.0),
+    ("novel/together_type", 0.0, 4.0),
+    ("novel/together_category", 0.0, 4.0),
 )
-FEATURES: tuple[str, ...] = tuple(name for name, _ in _TABLE)
-INITIAL_WEIGHTS: NDArray[np.float64] = np.array([weight for _, weight in _TABLE])
+FEATURES: tuple[str, ...] = tuple(name for name, _, _ in _TABLE)
+INITIAL_WEIGHTS: NDArray[np.float64] = np.array([weight for _, weight, _ in _TABLE])
 INITIAL_WEIGHTS.setflags(write=False)
+FEATURE_SCALES: NDArray[np.float64] = np.array([scale for _, _, scale in _TABLE])
+FEATURE_SCALES.setflags(write=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

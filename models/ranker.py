@@ -1,11 +1,10 @@
 """The shared ranker: a linear model over own-history features, trained in a few Newton-like private rounds.
 
-Phase `curvature` releases the noisy second moments of the features under the initial weights. From them
-follows a
-whitening: coordinates in which the loss is about equally curved in all directions, so that one clipping norm
-    and one
-step size fit all weights and a handful of rounds is enough. Phase `ranker` sums clipped gradients in these
-coordinates.
+Phase `curvature` releases the noisy second moments of the features, scaled by public numbers, under the
+initial weights. From them follows a whitening: coordinates in which the loss is about equally curved in all
+directions, so that one clipping norm and one step size fit all weights and a handful of rounds is enough.
+Phase `ranker` sums clipped gradients in these coordinates. The public scales matter because the noise is the
+same in all directions: what is curved less than the noise is taken for flat, and hardly learnt.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 
 from highstreet.models.errors import PhaseOrderError
 from highstreet.models.examples import Examples, window_examples
-from highstreet.models.features import FEATURES, INITIAL_WEIGHTS, FeatureSpace
+from highstreet.models.features import FEATURE_SCALES, FEATURES, INITIAL_WEIGHTS, FeatureSpace
 from highstreet.models.history import Timeline
 from highstreet.models.listwise import curvature_of
 from highstreet.models.schema import FeatureSchema
@@ -69,7 +68,10 @@ def curvature_dimension() -> int:
 def curvature_rows(
     schema: FeatureSchema, settings: Settings, state: SharedState, shop: ShopData, *, seed: int
 ) -> Iterator[NDArray[np.float64]]:
-    """Yield chunks (b, dimension): each customer's Hessian, off-diagonal times sqrt 2, norm bounded."""
+    """Yield chunks (b, dimension): each customer's Hessian in scaled features, off-diagonal times sqrt 2.
+
+    Norms are bounded by the clipping norm of the phase.
+    """
     timeline = Timeline(shop)
     space = FeatureSpace(schema, settings, state, shop.catalogue)
     upper = np.triu_indices(len(FEATURES))
@@ -78,7 +80,7 @@ def curvature_rows(
         rows = np.arange(start, min(start + _CHUNK, timeline.customers))
         examples = _examples(settings, space, timeline, rows, shop, seed=seed)
         # In C order: picked out, a row's numbers lie apart, and one row alone would be added up otherwise.
-        hessians = curvature_of(examples, INITIAL_WEIGHTS)
+        hessians = curvature_of(examples, INITIAL_WEIGHTS) * np.outer(FEATURE_SCALES, FEATURE_SCALES)
         flat = np.ascontiguousarray(hessians[:, upper[0], upper[1]] * scale)
         norms = np.linalg.norm(flat, axis=1, keepdims=True)
         yield flat * np.minimum(1.0, settings.curvature_clipping_norm / np.maximum(norms, 1e-12))
@@ -92,20 +94,24 @@ def apply_curvature(
     denominator: float,
     noise_stddev: float,
 ) -> SharedState:
-    """Release the mean curvature and the whitening that follows from it."""
+    """Release the mean curvature, of the features as they are, and the whitening that follows from it.
+
+    Gradients are whitening' g, weights move by whitening m; the whitening undoes the scales as well.
+    """
     size = len(FEATURES)
     upper = np.triu_indices(size)
     matrix = np.zeros((size, size))
     matrix[upper] = noisy_sum / denominator / np.where(upper[0] == upper[1], 1.0, np.sqrt(2.0))
     matrix = matrix + np.triu(matrix, 1).T
     # The initial weights are believed in like `alone_precision` says: it steadies rounds of a few customers.
-    matrix += settings.alone_precision / denominator * np.eye(size)
+    matrix += settings.alone_precision / denominator * np.diag(FEATURE_SCALES**2)
     values, vectors = np.linalg.eigh(matrix)
     edge = noise_stddev / denominator * np.sqrt(2.0 * size)
     floor = max(edge, _RELATIVE_FLOOR * max(float(values.max()), 0.0), 1e-6)
     damped = np.maximum(values, floor)
-    whitening = (vectors / np.sqrt(damped)) @ vectors.T
-    return state.updated({"ranker/whitening": whitening, "ranker/curvature": (vectors * damped) @ vectors.T})
+    whitening = FEATURE_SCALES[:, None] * ((vectors / np.sqrt(damped)) @ vectors.T)
+    curvature = (vectors * damped) @ vectors.T / np.outer(FEATURE_SCALES, FEATURE_SCALES)
+    return state.updated({"ranker/whitening": whitening, "ranker/curvature": curvature})
 
 
 def apply_gradient(
@@ -124,7 +130,7 @@ def apply_gradient(
     whitening = state["ranker/whitening"]
     step = settings.step_size
     belief = settings.alone_precision / denominator * (state["ranker/weights"] - INITIAL_WEIGHTS)
-    move = -step * (noisy_sum / denominator + whitening @ belief)
+    move = -step * (noisy_sum / denominator + whitening.T @ belief)
     # The loss is only about quadratic: no round moves further than a radius in whitened coordinates.
     move *= min(1.0, settings.step_radius / max(float(np.linalg.norm(move)), 1e-12))
     weights = state["ranker/weights"] + whitening @ move

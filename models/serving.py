@@ -125,12 +125,14 @@ class Recommender:
     def _repeat_order(self, scores: FloatArray, past: Histories) -> FloatArray:
         """Score and repeat rule together; they order what a customer bought before.
 
-        The rule is the log of how often, lately counting more. It says nothing about products new to the
-        customer.
+        The rule is the log of how often over a long time, and something extra for what was last bought within
+        the last few weeks. It says nothing about products new to the customer.
         """
         settings = self.model.settings
-        rule = np.log(np.maximum(past.profile(settings.repeat_half_life_days), 1e-3))
-        return np.asarray(scores + np.float32(settings.repeat_weight) * rule, dtype=np.float32)
+        often = np.log(np.maximum(past.profile(settings.repeat_half_life_days), 1e-3))
+        lately = np.exp2(-past.gap / np.float32(settings.lately_half_life_days))
+        rule = np.float32(settings.repeat_weight) * often + np.float32(settings.lately_weight) * lately
+        return np.asarray(scores + rule, dtype=np.float32)
 
     def _features(self, space: FeatureSpace, past: Histories, candidates: NDArray[np.integer]) -> FloatArray:
         settings = self.model.settings

@@ -34,7 +34,7 @@ class Settings:
         step_size: of a ranker round, in Newton steps.
         step_radius: most a ranker round moves, in whitened coordinates.
         gradient_clipping_norm: of a ranker round, in whitened coordinates.
-        curvature_clipping_norm: of the curvature phase.
+        curvature_clipping_norm: of the curvature phase, in scaled features.
         prior_customers: customers the release counts for in local training when it carries no noise.
         shop_prior_customers: customers that expected popularity counts for against the shop's own.
         local_windows: windows a shop trains on; the last one also decides how much of the release it serves.
@@ -43,6 +43,8 @@ class Settings:
         share_prior: how reluctantly a shop leaves the mixture the release's noise suggests, in loss.
         repeat_weight: of the shop's own repeat rule in the order of products a customer bought before.
         repeat_half_life_days: of a purchase in that rule.
+        lately_weight: of a product's last purchase in that order, when it is but a few days old.
+        lately_half_life_days: in which that fades.
     """
 
     holdout_days: int = 0
@@ -61,8 +63,8 @@ class Settings:
     step_size: float = 0.8
     step_radius: float = 1.0
     gradient_clipping_norm: float = 6.0
-    curvature_clipping_norm: float = 80.0
-    prior_customers: float = 100.0
+    curvature_clipping_norm: float = 20.0
+    prior_customers: float = 300.0
     shop_prior_customers: float = 20.0
     local_windows: int = 3
     alone_precision: float = 10.0
@@ -70,6 +72,8 @@ class Settings:
     share_prior: float = 12.0
     repeat_weight: float = 2.0
     repeat_half_life_days: float = 365.0
+    lately_weight: float = 0.5
+    lately_half_life_days: float = 14.0
 
     @classmethod
     def from_params(cls, params: Mapping[str, float]) -> Settings:
@@ -119,6 +123,8 @@ class Settings:
             "share_prior": (0, 1e9),
             "repeat_weight": (0, 1e3),
             "repeat_half_life_days": (1, 1e5),
+            "lately_weight": (0, 1e3),
+            "lately_half_life_days": (1, 1e5),
         }
         for name, (low, high) in limits.items():
             if not low <= getattr(self, name) <= high:

@@ -77,8 +77,8 @@ def test_another_shape_dtype_or_an_extreme_number_in_any_array_is_refused(small_
     [
         ("cooccurrence/weights", 1e7),
         ("cooccurrence/weights", -1e7),
-        ("ranker/whitening", 1001.0),
-        ("ranker/weights", 2100.0),
+        ("ranker/whitening", 4001.0),
+        ("ranker/weights", 8100.0),
         ("ranker/variance", -1.0),
         ("popularity/key_stddev", -1.0),
         ("evaluation/stddev", -1.0),

@@ -209,8 +209,8 @@ def test_a_product_list_made_from_sales_does_not_teach_that_the_unsold_sell_next
 
 def test_the_repeat_rule_hands_out_the_same_places_anew(small_plan, shop):
     fitted = fit_alone(small_plan, shop, generator=np.random.default_rng(3))
-    plain = replace(fitted, settings=replace(fitted.settings, repeat_weight=0.0))
-    strong = replace(fitted, settings=replace(fitted.settings, repeat_weight=1000.0))
+    plain = replace(fitted, settings=replace(fitted.settings, repeat_weight=0.0, lately_weight=0.0))
+    strong = replace(fitted, settings=replace(fitted.settings, repeat_weight=1000.0, lately_weight=0.0))
     rows = np.arange(len(shop.customer_ids))
     before, after = Recommender(plain, shop).scores(rows), Recommender(strong, shop).scores(rows)
     past = Timeline(shop).before(shop.as_of, rows, (fitted.settings.repeat_half_life_days,))
@@ -222,6 +222,26 @@ def test_the_repeat_rule_hands_out_the_same_places_anew(small_plan, shop):
         assert (np.sort(before[row, own]) == np.sort(after[row, own])).all()
         by_rule = rule[row, own][np.argsort(-after[row, own], kind="stable")]
         assert (np.diff(by_rule) <= 1e-6).all()
+        changed += int((before[row, own] != after[row, own]).any())
+    assert changed
+
+
+def test_what_was_bought_lately_comes_first_among_what_a_customer_bought(small_plan, shop):
+    fitted = fit_alone(small_plan, shop, generator=np.random.default_rng(3))
+    plain = replace(fitted, settings=replace(fitted.settings, lately_weight=0.0))
+    strong = replace(fitted, settings=replace(fitted.settings, lately_weight=1e6))
+    rows = np.arange(len(shop.customer_ids))
+    before, after = Recommender(plain, shop).scores(rows), Recommender(strong, shop).scores(rows)
+    past = Timeline(shop).before(shop.as_of, rows, (30.0,))
+    changed = 0
+    for row in rows:
+        own = past.bought[row]
+        assert (before[row, ~own] == after[row, ~own]).all()
+        assert (np.sort(before[row, own]) == np.sort(after[row, own])).all()
+        # Even at 80 days a day makes 1e6 * 2^(-80/14) * (2^(1/14) - 1) = 970; no score comes near.
+        fresh = own & (past.gap[row] <= 80)
+        ages = past.gap[row, fresh][np.argsort(-after[row, fresh], kind="stable")]
+        assert (np.diff(ages) >= 0).all()
         changed += int((before[row, own] != after[row, own]).any())
     assert changed
 
