@@ -78,8 +78,8 @@ def latest_table(connection: sqlite3.Connection, charter: Charter) -> MatchedTab
         raise ProgrammeRefusedError(
             f"Only {table.told} stores have dealt with what matching {table.number} told, of the "
             f"{charter.rounds.cohort_floor} that a sum needs: the others would add noise only.",
-            next_step="Stores that were away may still read it (see `highstreet coop status`); else hold another "
-            "with `highstreet coop match --wait` when its period is over.",
+            next_step="Stores that were away may still read it (see `highstreet coop status`); else hold "
+            "another with `highstreet coop match --wait` when its period is over.",
         )
     return table
 
