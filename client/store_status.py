@@ -108,7 +108,7 @@ class StoreStatus:
         counts: who weighs something in trainings that take counts, in words; empty where they take none.
         running: whether the service answers; it then says how many rounds it answered and refused.
         budget: None when the shop is in no co-op.
-        matching: None when the shop is in no co-op that matches.
+        matching: None when the shop is in no co-op that matches, or its counts are damaged (see `counts`).
     """
 
     home: str
@@ -151,6 +151,7 @@ def store_status(home: StoreHome) -> StoreStatus:
     counts, consents = _data(home) if has_data else (_Counts(), ())
     membership = load_membership(home) if is_joined(home) else None
     service = ask_status(home.socket)
+    matched, matching = _matched(home) if membership and has_data else ("", None)
     return StoreStatus(
         home=str(home.root),
         has_data=has_data,
@@ -165,13 +166,24 @@ def store_status(home: StoreHome) -> StoreStatus:
         coop_id=membership.coop_id if membership else "",
         member_id=membership.member_id if membership else "",
         active_release=fitted_release(home),
-        counts=_counts_in_words(home) if membership and has_data else "",
+        counts=matched,
         running=service is not None,
         rounds_answered=service.rounds_answered if service else 0,
         rounds_refused=service.rounds_refused if service else 0,
         budget=budget_status(home) if membership else None,
-        matching=_matching(home) if membership and has_data else None,
+        matching=matching,
     )
+
+
+def _matched(home: StoreHome) -> tuple[str, MatchingStatus | None]:
+    """Return what matchings told, in words as far as trainings take it, and in totals."""
+    try:
+        return _counts_in_words(home), _matching(home)
+    except PersonCountsError as error:
+        return (
+            f"Counts: {error.what} Trainings that take counts are refused until then. {error.next_step}",
+            None,
+        )
 
 
 def _counts_in_words(home: StoreHome) -> str:
@@ -187,10 +199,7 @@ def _counts_in_words(home: StoreHome) -> str:
 
     with Vault.open(home.vault) as vault:
         vault_id = vault.vault_id
-    try:
-        kept = PersonCounts(home.person_counts, vault_id=vault_id).latest()
-    except PersonCountsError as error:
-        return f"Counts: {error.what} Trainings are refused until then. {error.next_step}"
+    kept = PersonCounts(home.person_counts, vault_id=vault_id).latest()
     if kept is None or kept.shops is None:
         return f"Counts: those of the latest matching are not for this shop's use; {alone}."
     weighing = sum(shops <= terms.shops_per_person for shops in kept.shops.values())

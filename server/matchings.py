@@ -151,7 +151,7 @@ def matching_progress(connection: sqlite3.Connection, programme_id: str) -> Matc
         told=sum(not each.refusal for each in counts),
         refusals=tuple(each.refusal for each in counts if each.refusal),
         away=tuple(
-            member.name for member in current_members(connection) if until and member.member_id in untold
+            sorted(member.name for member in current_members(connection) if member.member_id in untold)
         ),
         told_until=until,
     )
