@@ -44,6 +44,7 @@ from highstreet.client.vouch_desk import VouchDesk
 from highstreet.client.vouches import add_vouches
 from highstreet.models.programme import default_plan
 from highstreet.models.schema import FeatureSchema
+from highstreet.privacy.releases import PrivacyUnit, Weighting
 from highstreet.server.database import connect
 from highstreet.server.founding import Founding, found_coop
 from highstreet.server.home import CoopHome
@@ -377,6 +378,14 @@ class Coop:
             )
             return [bytes(row["request"]) for row in rows]
 
+    def contributors(self, programme_id: str) -> list[int]:
+        """How many stores are in each sum."""
+        with closing(connect(self.home.database)) as connection:
+            rows = connection.execute(
+                "SELECT contributors FROM rounds WHERE programme_id = ? ORDER BY round", (programme_id,)
+            )
+            return [int(row["contributors"]) for row in rows]
+
     def _count(self, what: str, programme_id: str) -> int:
         with closing(connect(self.home.database)) as connection:
             return int(connection.execute(f"SELECT count(*) FROM {what}", (programme_id,)).fetchone()[0])  # noqa: S608
@@ -478,6 +487,7 @@ def matching(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Abstract
         deadline_seconds: int,
         identifiers: int = 200,
         max_dimension: int = 1 << 20,
+        counts_weigh: bool = False,
     ) -> Iterator[MatchingCoop]:
         terms = RoundTerms(cohort_floor=3, quorum=0.5, deadline_seconds=deadline_seconds)
         charter = replace(
@@ -485,6 +495,11 @@ def matching(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Abstract
             purposes=(COOP_LEARNING, MATCHING),
             matching=MatchingTerms(identifiers_per_store=identifiers, period_days=30),
         )
+        if counts_weigh:
+            about_persons = replace(
+                charter.privacy, privacy_unit=PrivacyUnit.PERSON, weighting=Weighting.ONE_OVER_SHOPS
+            )
+            charter = replace(charter, privacy=about_persons)
         with running_coop(tmp_path_factory.mktemp("m") / "coop", charter) as coop:
             shops = [
                 MatchingShop(

@@ -23,8 +23,11 @@ from highstreet.cli import main
 from highstreet.client.round_log import read_rounds
 from highstreet.privacy.matching import IdentifierKind, identifier_input
 from highstreet.privacy.matching.identifiers import normalise
+from highstreet.privacy.releases import Weighting
+from highstreet.protos.rounds_pb2 import RoundRequest, SignedRequest
 from highstreet.server.database import connect
 from highstreet.server.matching_book import MatchingBook
+from highstreet.server.releases import all_manifests
 
 if TYPE_CHECKING:
     from conftest import Customer, MatchingCoop, MatchingShop, Process
@@ -395,6 +398,40 @@ def test_a_holder_that_stops_for_good_fails_one_matching_and_a_shop_that_is_away
         _assert_true(there, _counted([true[coop.shops.index(shop)] for shop in there]))
         until(lambda: not _has_evidence(coop, matched), 30)
         assert gone.counts is None
+
+
+def test_a_training_divides_by_what_the_latest_matching_counted(
+    matching: Making, make_customer: Callable[..., Customer]
+) -> None:
+    """Refused before a matching; then every round names its table. Who lost its counts adds noise alone."""
+    customers, true = _planted(make_customer, 4)
+    with matching(customers, deadline_seconds=120, counts_weigh=True) as coop:
+        typed = coop.typed("train")
+        assert typed.returncode == 1
+        assert "highstreet coop match" in typed.stderr
+        assert coop.match("--wait").returncode == 0
+        _assert_true(coop.shops, true)
+        tables = {shop.counts.table_request_sha256 for shop in coop.shops if shop.counts is not None}
+        assert len(tables) == 1
+        coop.shops[3].home.person_counts.unlink()
+
+        typed = coop.typed("train", "--wait")
+        assert typed.returncode == 0, typed.stderr
+        assert "Contributions are divided by the counts of matching 1" in typed.stdout
+        requests = [
+            RoundRequest.FromString(SignedRequest.FromString(each).request)
+            for each in coop.coop.requests(_latest(coop))
+        ]
+        assert len(requests) > 1
+        assert {each.matching_table_sha256 for each in requests} == tables
+        assert coop.coop.contributors(_latest(coop)) == [4] * len(requests)
+        with closing(connect(coop.coop.home.database)) as connection:
+            (released,) = all_manifests(connection)
+        assert released.claims.person.weighting is Weighting.ONE_OVER_SHOPS
+        for phase in range(len(requests)):
+            sent = [reply for shop in coop.shops for (_, at), reply in shop.replies().items() if at == phase]
+            assert len(sent) == 4
+            assert len({len(each) for each in sent}) == 1  # who has no counts is not told by the size
 
 
 #: The most that four stores are not refused (docs/matching.md, section 8): messages of close to 64 MiB.
