@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from decimal import ROUND_CEILING, Context
+from fractions import Fraction
 
 from highstreet.audit.charter import COOP_LEARNING, Charter
 from highstreet.audit.errors import CharterError, EpsilonClaimError
@@ -125,7 +127,7 @@ def period_in_words(charter: Charter) -> str:
 def weights_in_words(charter: Charter) -> tuple[str, ...]:
     """Say what the claim for a person rests on beside the noise, and who adds nothing; empty: on nothing.
 
-    A person is compared as added or removed in the trainings, the counts of all others being what they are.
+    A person is compared as added or removed in the matching and in the trainings that take counts from it.
     """
     terms, matching = charter.privacy, charter.matching
     if terms.weighting is not Weighting.ONE_OVER_SHOPS or matching is None:
@@ -137,10 +139,36 @@ def weights_in_words(charter: Charter) -> tuple[str, ...]:
         f"{matching.identifier_kind} on record, who came after the matching or were over its "
         f"{matching.identifiers_per_store:,} for a shop, whose number stayed unknown, "
         f"or who shop in more than {terms.shops_per_person} shops",
-        "compared are the trainings with and without the person, everybody else's numbers being as they are; "
-        f"it holds for whoever gave every shop the same {matching.identifier_kind}, and as long as no shop "
-        "cheats in the matching",
+        _influence_in_words(charter),
+        f"it holds as long as no shop has more than {matching.identifiers_per_store:,} customers who agree "
+        f"to matching, for whoever gave every shop the same {matching.identifier_kind}, and as long as no "
+        "shop cheats in the matching",
     )
+
+
+def _influence_in_words(charter: Charter) -> str:
+    """Say what is compared, and what each matching adds to delta."""
+    # Imported here: it brings a library that is unpacked on the disk.
+    from highstreet.audit.matchings import influences
+
+    found = influences(charter)
+    said = (
+        "compared are the matching and the trainings that take numbers from it, with and without the person"
+    )
+    if not found:
+        return f"{said}; under this charter no matching can be held"
+    (shops, chance), (most, worst) = found[0], found[-1]
+    more = "" if most == shops else f", and {_rounded_up(worst)} when of up to {most}, the most there can be"
+    return (
+        f"{said}; for each matching behind them add {_rounded_up(chance)} to delta when it is of up to "
+        f"{shops} shops{more}: the chance that the person changes whether somebody else's number is known"
+    )
+
+
+def _rounded_up(chance: Fraction) -> str:
+    """Return a chance with two digits, never below it."""
+    two_digits = Context(prec=2, rounding=ROUND_CEILING)
+    return f"{float(two_digits.divide(chance.numerator, chance.denominator)):g}"
 
 
 def check_promise(charter: Charter) -> TwoClaims:

@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Collection
 from dataclasses import replace
 from enum import IntEnum
+from fractions import Fraction
 
 from highstreet.audit.charter import Charter, MatchingTerms, RoundTerms
 from highstreet.audit.errors import CharterError
@@ -20,7 +21,7 @@ from highstreet.audit.roster import Roster
 from highstreet.audit.sums import committee_terms, counted_participants
 from highstreet.privacy.errors import PrivacyError
 from highstreet.privacy.matching import HolderKeys, MatchingContext, TableShape
-from highstreet.privacy.secure_sum.limits import MAX_COMMITTEE
+from highstreet.privacy.secure_sum.limits import MAX_COMMITTEE, MAX_MEMBERS
 from highstreet.protos.matching_pb2 import MatchingRequest
 from highstreet.protos.rounds_pb2 import ReleaseSpec, RoundRequest, TableBinding
 
@@ -29,6 +30,7 @@ __all__ = [
     "MatchingPart",
     "drawn_holders",
     "fewest_participants",
+    "influences",
     "matching_context",
     "matching_request",
     "part_ends",
@@ -124,6 +126,30 @@ def refuse_impossible_matching(charter: Charter, *, participants: int) -> None:
             f"a message of their table's sum is over {MESSAGE_LIMIT_BYTES >> 20} MiB.",
             next_step=_FEWER,
         )
+
+
+def influences(charter: Charter) -> tuple[tuple[int, Fraction], ...]:
+    """Return how many shops a matching may have, and how often one person in it changes what others read.
+
+    Returns:
+        Pairs of the most participants and `TableShape.influence` in a matching of up to so many, both rising;
+        the last is for the most that are not refused. Empty: every number of participants is refused.
+
+    Raises:
+        CharterError: the charter matches nobody.
+    """
+    terms = _terms(charter)
+    found: dict[int, tuple[int, Fraction]] = {}
+    for participants in range(1, MAX_MEMBERS + 1):
+        try:
+            refuse_impossible_matching(charter, participants=participants)
+        except CharterError:
+            if found:
+                break
+            continue
+        shape = _shape(terms, participants)
+        found[shape.rows] = (participants, shape.influence)
+    return tuple(found.values())
 
 
 def matching_request(

@@ -59,7 +59,10 @@ class MatchingStatus:
         if self.nameless:
             said.append(f"  {self.nameless:,} of them have no {kind} here and cannot be counted.")
         if self.agreed - self.nameless > self.at_most:
-            said.append(f"  By the charter at most {self.at_most:,} take part, drawn by lot.")
+            said.append(
+                f"  By the charter at most {self.at_most:,} take part, drawn by lot; a promise that rests on "
+                "counts needs that no more agree. Tell the coordinator."
+            )
         if self.is_under_way:
             said.append("  A matching is under way.")
         if not self.matched_on:

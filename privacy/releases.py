@@ -137,8 +137,8 @@ def release_for_person(
     who is taken out of that shop alone while the person's other k - 1 weights rise to 1 / (k - 1): that moves
     the sum by 1 / k + (k - 1) (1 / (k - 1) - 1 / k) = 2 / k of the norm, and k is 2 or more. Whoever has more
     shops than the mechanism pays rounding for weighs nothing in any; with one shop less that may become one
-    whole contribution, and no more. In all of it the weights of everybody else are what they are: that
-    another person's count was read is not undone (docs/adr/0023).
+    whole contribution, and no more. In all of it the weights of everybody else are what they are; where a
+    matching tells weights, that it changes others' is a chance that adds to delta (`TableShape.influence`).
 
     Raises:
         UnsupportedReleaseError: the release is not about one customer at one store; or contributions are

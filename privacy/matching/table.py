@@ -1,4 +1,4 @@
-"""The table: two rows of cells that are summed over the stores, and how counts are read off the sum."""
+"""The table: rows of cells that are summed over the stores, and how counts are read off the sum."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from highstreet.privacy.matching.errors import InvalidTableError
-from highstreet.privacy.matching.shape import ELEMENTS, ROWS, TableShape
+from highstreet.privacy.matching.shape import ELEMENTS, TableShape
 from highstreet.privacy.matching.tags import Places, places
 from highstreet.privacy.secure_sum.field import MODULUS, centre, encode
 from highstreet.privacy.secure_sum.keystream import expand_seed
@@ -50,8 +50,9 @@ def read_counts(
     """Return for each tag how many stores entered it, or 0 where that cannot be told.
 
     Guarantee: if the sum is that of `contributors` addends under this seed, a number from 1 on is the true
-    one except with a chance of at most 2 (contributors - 1) / (p - 1)^2 for each tag. Somebody who scales the
-    sum and the number of contributors alike is not seen here, but by the receipts of `MatchedStore.counts`.
+    one except with a chance of at most rows (contributors - 1) / (p - 1)^2 for each tag. Somebody who scales
+    the sum and the number of contributors alike is not seen here, but by the receipts of
+    `MatchedStore.counts`.
 
     Args:
         summed: shape (shape.dimension,), int64, centred, as the secure sum gives it.
@@ -62,7 +63,7 @@ def read_counts(
 
     Returns:
         Shape (tags,), int64. A number needs one row in which the cell holds the same multiple of both values
-        of the tag; if both rows hold one and they differ, it is 0.
+        of the tag; if rows hold different ones, it is 0.
 
     Raises:
         InvalidTableError: another shape or type, a value outside the field, or contributors that cannot be.
@@ -75,14 +76,14 @@ def read_counts(
     mask = expand_seed(mask_seed, shape.dimension)[where.coordinates].astype(np.uint64)
     cells = encode(summed)[where.coordinates].astype(np.uint64)
     by_row = _multiples(where, (cells + _P - mask * np.uint64(contributors) % _P) % _P, contributors)
-    first, second = by_row
-    return np.where(first == second, first, np.where(first * second == 0, first + second, 0))
+    told: NDArray[np.int64] = by_row.max(axis=0)
+    return np.where(((by_row == 0) | (by_row == told)).all(axis=0), told, 0)
 
 
 def _multiples(where: Places, cells: NDArray[np.uint64], contributors: int) -> NDArray[np.int64]:
     """Return by row and tag the k in 1 .. contributors with cell = k times the values, or 0."""
-    if cells.shape[0] != ROWS or cells.shape[2] != ELEMENTS:
-        raise InvalidTableError("A table has two rows of cells of two elements.")
+    if cells.shape[2] != ELEMENTS:
+        raise InvalidTableError("A table has cells of two elements.")
     multiple = cells[:, :, 0] * _inverse(where.values[:, :, 0]) % _P
     fits = (multiple >= 1) & (multiple <= contributors)
     fits &= multiple * where.values[:, :, 1] % _P == cells[:, :, 1]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from highstreet.privacy.matching.entropy import Entropy, drawn
 from highstreet.privacy.matching.hash_to_group import with_length
-from highstreet.privacy.matching.shape import ELEMENTS, MAX_DUMMIES, ROWS, TableShape
+from highstreet.privacy.matching.shape import ELEMENTS, MAX_DUMMIES, TableShape
 from highstreet.privacy.secure_sum.field import MODULUS
 
 __all__ = ["Places", "drawn_dummies", "made_up_tag", "mask_seed", "places", "tag"]
@@ -56,20 +56,21 @@ def made_up_tag(seed: bytes, number: int) -> bytes:
 
 def places(tags: Sequence[bytes], shape: TableShape) -> Places:
     """Return where tags go: in each row a cell of its own and values of its own, all independent."""
-    coordinates = np.empty((ROWS, len(tags), ELEMENTS), dtype=np.int64)
-    values = np.empty((ROWS, len(tags), ELEMENTS), dtype=np.uint64)
-    for row in range(ROWS):
+    rows, cells = shape.rows, shape.cells
+    coordinates = np.empty((rows, len(tags), ELEMENTS), dtype=np.int64)
+    values = np.empty((rows, len(tags), ELEMENTS), dtype=np.uint64)
+    for row in range(rows):
         domain = b"highstreet/v1/matching-cell\x00" + bytes([row])
         for number, one in enumerate(tags):
             expanded = hashlib.sha512(domain + one).digest()
-            cell = int.from_bytes(expanded[:16], "big") % shape.cells
+            cell = int.from_bytes(expanded[:16], "big") % cells
             for element in range(ELEMENTS):
                 # 16 bytes modulo p - 1 are uniform but for less than 2^-96.
                 at = 16 * (element + 1)
                 values[row, number, element] = 1 + int.from_bytes(expanded[at : at + 16], "big") % (
                     MODULUS - 1
                 )
-                coordinates[row, number, element] = (row * shape.cells + cell) * ELEMENTS + element
+                coordinates[row, number, element] = (row * cells + cell) * ELEMENTS + element
     return Places(coordinates, values)
 
 

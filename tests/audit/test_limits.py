@@ -67,11 +67,13 @@ def test_a_charter_whose_smallest_matching_is_larger_than_the_store_allows_is_re
         terms = MatchingTerms(identifiers_per_store=identifiers)
         return replace(plain, purposes=(*plain.purposes, MATCHING), matching=terms)
 
-    # 4 stores: 32 x 4 x (L + 60) numbers, of which 2^20 are allowed.
-    most = (1 << 20) // (32 * 4) - 60
+    # 4 stores: 72 x 4 x (L + 60) numbers, of which 2^20 are allowed.
+    most = (1 << 20) // (72 * 4) - 60
     refuse_over_limits(matching(most), allowed)
     with pytest.raises(CharterExceedsLimitsError, match="numbers in the table of the smallest matching"):
         refuse_over_limits(matching(most + 1), allowed)
     refuse_over_limits(matching(most + 1), replace(allowed, max_dimension=1 << 22))
     with pytest.raises(CharterError, match="cannot be matched"):
+        refuse_over_limits(matching(32_705), replace(allowed, max_dimension=1 << 22))
+    with pytest.raises(CharterError, match="does not fit into a secure sum"):
         refuse_over_limits(matching(40_000), replace(allowed, max_dimension=1 << 22))

@@ -10,16 +10,19 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from highstreet.audit.charter import MATCHING, Charter, MatchingTerms
 from highstreet.audit.charter_format import from_document, from_toml, to_toml
+from highstreet.audit.claims import weights_in_words
 from highstreet.audit.errors import CharterError, SignatureMismatchError, UnreadableDocumentError
 from highstreet.audit.matching_requests import open_matching_request, sign_matching_request
 from highstreet.audit.matchings import (
     drawn_holders,
     fewest_participants,
+    influences,
     matching_request,
     refuse_impossible_matching,
     table_release,
 )
-from highstreet.privacy.matching import IdentifierKind
+from highstreet.privacy.matching import IdentifierKind, TableShape
+from highstreet.privacy.releases import PrivacyUnit, Weighting
 from highstreet.protos.matching_pb2 import SignedMatchingRequest
 
 Make = Callable[..., Charter]
@@ -169,3 +172,44 @@ def test_a_request_is_read_as_it_was_signed_and_in_no_other_way(charter_with: Ma
     huge = SignedMatchingRequest(request=b"\x32\x00" * 40_000, signature=bytes(64))
     with pytest.raises(UnreadableDocumentError, match="longer"):
         open_matching_request(huge, coordinator_public_key=PUBLIC)
+
+
+@pytest.mark.parametrize("identifiers", [1, 200, 1_000, 14_501, 14_502, 32_704])
+def test_what_a_person_changes_of_others_is_told_for_every_size_that_is_not_refused(
+    charter_with: Make, identifiers: int
+) -> None:
+    charter = _matching(charter_with(), identifiers_per_store=identifiers)
+    found = influences(charter)
+    fewest = 1
+    for most, chance in found:
+        shapes = [
+            TableShape(stores=shops, identifiers_per_store=identifiers) for shops in range(fewest, most + 1)
+        ]
+        assert max(shape.influence for shape in shapes) == chance
+        fewest = most + 1
+    refuse_impossible_matching(charter, participants=most)
+    with pytest.raises(CharterError):
+        refuse_impossible_matching(charter, participants=most + 1)
+    # Four stores have all rows up to 14,501 identifiers.
+    assert (found[0][1] < 2**-20) == (identifiers <= 14_501)
+
+
+def test_the_promise_names_what_a_matching_adds_to_delta_never_less(charter_with: Make) -> None:
+    matched = _matching(charter_with(), identifiers_per_store=200)
+    terms = replace(
+        matched.privacy,
+        privacy_unit=PrivacyUnit.PERSON,
+        weighting=Weighting.ONE_OVER_SHOPS,
+        shops_per_person=4,
+    )
+    charter = replace(matched, privacy=terms)
+    (words,) = [line for line in weights_in_words(charter) if "delta" in line]
+    (shops, chance), *_, (most, worst) = influences(charter)
+    assert f"add 7.1e-07 to delta when it is of up to {shops} shops, and 0.0036 when of up to {most}" in words
+    assert 7.0e-7 < chance <= 7.1e-7
+    assert 0.0035 < worst <= 0.0036
+    largest = replace(charter, matching=MatchingTerms(identifiers_per_store=32_704))
+    (words,) = [line for line in weights_in_words(largest) if "delta" in line]
+    assert "add 0.0036 to delta when it is of up to 4 shops: the chance" in words
+    none = replace(charter, matching=MatchingTerms(identifiers_per_store=40_000))
+    assert any("no matching can be held" in line for line in weights_in_words(none))

@@ -130,7 +130,9 @@ def test_a_store_says_whose_contributions_are_counted_and_what_the_claim_rests_o
         "a person who shops in up to 4 shops, each contribution divided by their number (added or removed)",
         "nothing is added for customers who did not say yes to both coop_learning and matching",
         "or who shop in more than 4 shops",
-        "everybody else's numbers being as they are",
+        "compared are the matching and the trainings that take numbers from it, with and without the person",
+        "for each matching behind them add 7.1e-07 to delta",
+        "no shop has more than 5 customers who agree to matching",
     ):
         assert words in shown
 

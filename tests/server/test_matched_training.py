@@ -76,7 +76,7 @@ def _matched(coop: MatchingCoop, contributors: list[str] | None = None) -> dict[
         if shop.member_id in true:
             _, counts = shop.kept_counts()
             assert counts is not None
-            # A person may meet others in both rows and be unknown; whoever is counted is counted right.
+            # A person may meet others in every row and be unknown; whoever is counted is counted right.
             assert counts.items() <= true[shop.member_id].items()
             read[shop.member_id] = counts
     assert sum(len(counts) for counts in read.values()) >= sum(len(counts) for counts in true.values()) - 2

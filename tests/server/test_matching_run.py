@@ -64,7 +64,7 @@ def _assert_counted(coop: MatchingCoop, contributors: list[str] | None = None) -
     for member_id, true in coop.true_counts(contributors).items():
         read = coop.shops[member_id].read
         assert read is not None
-        # A person may meet others in both rows and be unknown; whoever is counted is counted right.
+        # A person may meet others in every row and be unknown; whoever is counted is counted right.
         assert read.items() <= true.items()
         assert len(read) >= len(true) - 1
 

@@ -22,7 +22,7 @@ from highstreet.server.errors import ProgrammeRefusedError
 from highstreet.server.matchings import request_matching
 
 _STORES = 5
-#: In place of 64 MiB: so that a co-op is at the limit with some hundred identifiers a store.
+#: In place of 64 MiB: so that a co-op is at the limit with some dozen identifiers a store.
 _LIMIT_BYTES = 1 << 20
 
 
@@ -57,7 +57,7 @@ def test_the_largest_matching_that_is_not_refused_is_carried_and_one_identifier_
 ) -> None:
     most = _most(_STORES)
     everybody = [str(number) for number in range(most + 40)]
-    customers = [everybody[number::_STORES] + everybody[: number * 20] for number in range(_STORES)]
+    customers = [everybody[number::_STORES] + everybody[: number * 10] for number in range(_STORES)]
     customers[0] = everybody  # more than may take part
     shops = [Shop(number, each) for number, each in enumerate(customers, start=1)]
     coop = MatchingCoop(tmp_path, shops, _charter(most))

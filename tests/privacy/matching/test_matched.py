@@ -106,7 +106,7 @@ def test_who_alters_without_the_mask_key_only_makes_people_unknown(four):
     generator = np.random.default_rng(3)
     half = (MODULUS + 1) // 2
     outcomes = set()
-    for share in (0.02, 0.1, 0.5, 1.0):
+    for share in (0.02, 0.1, 0.5, 0.75, 1.0):
         for kind in range(6):
             cells = generator.random(SHAPE.dimension) < share
             altered = total.copy()

@@ -27,7 +27,7 @@ def counts_of(matched, total, contributors):
 
 
 def in_cells_of_others(matched, name):
-    """Whether a person meets another entry in both rows, by looking at every entry of every store."""
+    """Whether a person meets another entry in every row, by looking at every entry of every store."""
     shape = next(iter(matched.values())).shape
     entries = {
         tag
@@ -36,7 +36,7 @@ def in_cells_of_others(matched, name):
     }
     own = next(store.tags[name] for store in matched.values() if name in store.tags)
     where, others = places([own], shape), places(list(entries - {own}), shape)
-    return all(where.coordinates[row, 0, 0] in others.coordinates[row, :, 0] for row in range(2))
+    return all(where.coordinates[row, 0, 0] in others.coordinates[row, :, 0] for row in range(shape.rows))
 
 
 @pytest.mark.parametrize("colluders", [0, 1, 2])
@@ -185,11 +185,20 @@ def test_members_see_how_many_people_there_are_and_no_counts_of_strangers(made_u
     from highstreet.privacy.secure_sum.field import MODULUS
 
     bare = (total - 3 * masked_table([], curious.shape, mask_seed=curious.mask_seed)) % MODULUS
-    occupied = (bare.reshape(2, -1, 2) != 0).any(axis=2).sum(axis=1)
-    entries = sum(12 + store.dummies for store in matched.values()) + 3
-    assert all(entries - 5 < cells <= entries for cells in occupied)
+    occupied = (bare.reshape(curious.shape.rows, -1, 2) != 0).any(axis=2).sum(axis=1)
+    entries = {
+        tag
+        for store in matched.values()
+        for tag in [*store.tags.values(), *store._made_up(12 + store.dummies)]
+    }
+    assert len(entries) == sum(12 + store.dummies for store in matched.values()) + 3
+    cells = places(list(entries), curious.shape).coordinates[:, :, 0]
+    assert occupied.tolist() == [len(set(row)) for row in cells.tolist()]
     assert curious.counts(total, contributors=3).shops == {"ann": 1}
     stranger = places([matched[second].tags["bob"]], curious.shape)
-    value = bare[stranger.coordinates[0, 0]]
-    assert value.tolist() == (2 * stranger.values[0, 0] % MODULUS).tolist()  # seen with the tag only
-    assert bare[stranger.coordinates[1, 0]].tolist() != value.tolist()  # and rows cannot be paired
+    others = places(list(entries - {matched[second].tags["bob"]}), curious.shape).coordinates[:, :, 0]
+    own = stranger.coordinates[:, 0, 0]
+    alone, another, *_ = (row for row in range(curious.shape.rows) if own[row] not in others[row])
+    value = bare[stranger.coordinates[alone, 0]]
+    assert value.tolist() == (2 * stranger.values[alone, 0] % MODULUS).tolist()  # seen with the tag only
+    assert bare[stranger.coordinates[another, 0]].tolist() != value.tolist()  # and rows cannot be paired
