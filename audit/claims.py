@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from decimal import ROUND_CEILING, Context
 from fractions import Fraction
 
-from highstreet.audit.charter import COOP_LEARNING, Charter
+from highstreet.audit.charter import COOP_LEARNING, Charter, MatchingTerms
 from highstreet.audit.errors import CharterError, EpsilonClaimError
 from highstreet.models.plan import ModelPlan
 from highstreet.privacy.budget import ROUNDING
@@ -143,6 +143,17 @@ def weights_in_words(charter: Charter) -> tuple[str, ...]:
         f"it holds as long as no shop has more than {matching.identifiers_per_store:,} customers who agree "
         f"to matching, for whoever gave every shop the same {matching.identifier_kind}, and as long as no "
         "shop cheats in the matching",
+        _period_of_matchings_in_words(charter, matching),
+    )
+
+
+def _period_of_matchings_in_words(charter: Charter, matching: MatchingTerms) -> str:
+    """Say for whom the promise holds over a whole period, in which there are counts of several matchings."""
+    days, each = charter.privacy.period_days, matching.period_days
+    return (
+        f"counts of up to {1 + -(-days // each)} matchings can be used in {days} days: over all of them it "
+        "holds for whoever has the same number in the same shops each time; who changes shops in between can "
+        "have what it says once for each matching"
     )
 
 

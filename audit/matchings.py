@@ -35,6 +35,8 @@ __all__ = [
     "matching_request",
     "part_ends",
     "refuse_impossible_matching",
+    "shares_stores",
+    "table_floor",
     "table_release",
     "table_request",
 ]
@@ -213,6 +215,27 @@ def matching_context(
     )
 
 
+def table_floor(charter: Charter, *, participants: int) -> int:
+    """Return the fewest tables that are summed: f with 2 f > participants + c, and the charter's floor.
+
+    Where everybody who counts is asked, two such sums have more than c stores' tables in common, so an honest
+    store's. As that store gives one table in the charter's period, there is one sum in it.
+    """
+    rounds = charter.rounds
+    return max(rounds.cohort_floor, (participants + rounds.colluders) // 2 + 1)
+
+
+def shares_stores(charter: Charter, *, participants: int, counted: int) -> bool:
+    """Say whether the sum of a matching has more than c tables in common with any other's.
+
+    Args:
+        charter: in force.
+        participants: how many are asked.
+        counted: how many count for whoever wants to know, the participants among them.
+    """
+    return 2 * table_floor(charter, participants=participants) > counted + charter.rounds.colluders
+
+
 def table_release(charter: Charter, *, participants: int) -> ReleaseSpec:
     """Describe the sum of a matching's tables: no release, as nothing of it can be read without the mask.
 
@@ -241,7 +264,7 @@ def table_request(
         roster_sha256=matching.roster_sha256,
         schema_sha256=bytes.fromhex(charter.plan.schema.sha256()),
         state_sha256=_NO_STATE_SHA256,
-        cohort_floor=charter.rounds.cohort_floor,
+        cohort_floor=table_floor(charter, participants=len(matching.participants)),
         opened_unix_seconds=opened_at,
         deadline_unix_seconds=opened_at + charter.rounds.deadline_seconds,
         release=table_release(charter, participants=len(matching.participants)),

@@ -17,6 +17,7 @@ from highstreet.audit.matchings import (
     matching_context,
     part_ends,
     refuse_impossible_matching,
+    shares_stores,
     table_release,
 )
 from highstreet.audit.requests import request_sha256
@@ -148,6 +149,10 @@ def examine_matching(
         raise RoundRefusedError(REFUSAL_CHARTER, "an unknown roster")
     count = known.counted.issuperset(participants)
     require(count, REFUSAL_PARTICIPANTS, "one of its participants does not count here")
+    meets = shares_stores(charter, participants=len(participants), counted=len(known.counted))
+    require(
+        meets, REFUSAL_PARTICIPANTS, "it leaves out members who count here: others could be matched apart"
+    )
     try:
         context = matching_context(request, matching_sha256(signed), charter=charter, roster=known.roster)
     except PrivacyError as error:

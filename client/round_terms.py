@@ -13,7 +13,12 @@ from dataclasses import dataclass
 from highstreet.audit.charter import Charter
 from highstreet.audit.errors import CharterError, SignatureMismatchError, UnreadableDocumentError
 from highstreet.audit.limits import StoreLimits
-from highstreet.audit.matchings import TABLE_PHASE, refuse_impossible_matching, table_release
+from highstreet.audit.matchings import (
+    TABLE_PHASE,
+    refuse_impossible_matching,
+    table_floor,
+    table_release,
+)
 from highstreet.audit.requests import (
     FORMAT_VERSION,
     mechanism_of,
@@ -253,8 +258,8 @@ def _planned_table(request: RoundRequest, agreement: Agreement) -> None:
     is_table = (request.round, request.phase) == (0, TABLE_PHASE)
     require(is_table, REFUSAL_RELEASE, "the phase of a table has another name")
     require(not request.matching_table_sha256, REFUSAL_RELEASE, "a table takes no counts")
-    floor = charter.rounds.cohort_floor
-    require(request.cohort_floor == floor, REFUSAL_RELEASE, "another cohort floor than the charter's")
+    floor = table_floor(charter, participants=participants)
+    require(request.cohort_floor == floor, REFUSAL_RELEASE, "another cohort floor than a matching's")
     require(floor >= limits.min_cohort_floor, REFUSAL_RELEASE, "a cohort floor that is too low")
     try:
         refuse_impossible_matching(charter, participants=participants)

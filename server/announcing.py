@@ -70,7 +70,7 @@ def _gather(
 ) -> None:
     tally = Tally(
         members=len(asked.participants),
-        required=required_stores(terms, members=len(asked.participants)),
+        required=max(asked.context.floor, required_stores(terms, members=len(asked.participants))),
         opened_at=asked.opened.opened_at,
         deadline=asked.opened.opened_at + terms.deadline_seconds,
     )

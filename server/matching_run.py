@@ -19,6 +19,7 @@ from highstreet.audit.matchings import (
     matching_request,
     part_ends,
     refuse_impossible_matching,
+    table_floor,
     table_request,
 )
 from highstreet.audit.requests import sign_request
@@ -157,7 +158,9 @@ class MatchingRun:
     def _evaluated(
         self, asked: AskedMatching, messages: MatchingBook, keys: HolderKeys, offers: Sequence[bytes]
     ) -> Mapping[str, tuple[bytes, ...]]:
-        required = required_stores(self.charter.rounds, members=len(asked.participants))
+        asked_of = len(asked.participants)
+        floor = table_floor(self.charter, participants=asked_of)
+        required = max(floor, required_stores(self.charter.rounds, members=asked_of))
         lists = gather_lists(
             self._asking(asked, messages, MatchingPart.LISTS), keys, offers, required=required
         )

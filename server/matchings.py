@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -11,13 +12,18 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from highstreet.audit.charter import Charter
 from highstreet.audit.errors import CharterError
-from highstreet.audit.matchings import drawn_holders, fewest_participants, refuse_impossible_matching
+from highstreet.audit.matchings import (
+    drawn_holders,
+    fewest_participants,
+    refuse_impossible_matching,
+    shares_stores,
+)
 from highstreet.protos.matching_pb2 import MatchingRequest, SignedMatchingRequest
 from highstreet.server.database import transaction
 from highstreet.server.errors import ProgrammeRefusedError
 from highstreet.server.matching_book import MatchingBook, Part
 from highstreet.server.membership import current_members
-from highstreet.server.participants import Participants, current_participants
+from highstreet.server.participants import Participants, current_participants, who_counts
 from highstreet.server.programme_run import roster_sha256
 from highstreet.server.programmes import Programme, latest_of_kind, programme, refuse_second, round_summaries
 
@@ -107,6 +113,7 @@ def request_matching(
         refuse_second(connection)
         chosen = current_participants(connection, charter)
         _refuse_impossible(charter, chosen)
+        _refuse_partial(charter, chosen, who_counts(connection, charter))
         silent = _silent_holders(connection)
         roster = roster_sha256(connection, charter, key)
         for _ in range(_DRAWS):
@@ -172,6 +179,19 @@ def _refuse_impossible(charter: Charter, chosen: Participants) -> None:
         refuse_impossible_matching(charter, participants=len(chosen.member_ids))
     except CharterError as error:
         raise ProgrammeRefusedError(error.what, next_step=error.next_step) from error
+
+
+def _refuse_partial(charter: Charter, chosen: Participants, counted: Mapping[str, frozenset[str]]) -> None:
+    """Say what stores would refuse: a matching of so few of those who count that others fit beside it."""
+    asked = len(chosen.member_ids)
+    most = max(len(counted[member_id]) for member_id in chosen.member_ids)
+    if not shares_stores(charter, participants=asked, counted=most):
+        raise ProgrammeRefusedError(
+            f"Of {most} stores that count for some, {asked} all count for each other: too few for a "
+            "matching, as the others could be matched apart.",
+            next_step="Let the shops' owners compare codes with `highstreet store vouch`; see who counts for "
+            "whom with `highstreet coop members`.",
+        )
 
 
 def _silent_holders(connection: sqlite3.Connection) -> set[str]:

@@ -19,6 +19,8 @@ from highstreet.audit.matchings import (
     influences,
     matching_request,
     refuse_impossible_matching,
+    shares_stores,
+    table_floor,
     table_release,
 )
 from highstreet.privacy.matching import IdentifierKind, TableShape
@@ -213,3 +215,21 @@ def test_the_promise_names_what_a_matching_adds_to_delta_never_less(charter_with
     assert "add 0.0036 to delta when it is of up to 4 shops: the chance" in words
     none = replace(charter, matching=MatchingTerms(identifiers_per_store=40_000))
     assert any("no matching can be held" in line for line in weights_in_words(none))
+
+
+@pytest.mark.parametrize("colluders", [0, 1, 2, 3])
+def test_halves_of_a_co_op_are_not_matched_apart(charter_with: Make, colluders: int) -> None:
+    """Whatever is asked of whom: two sums that stores take part in have an honest store's table in common."""
+    charter = _matching(charter_with())
+    rounds = replace(charter.rounds, committee_size=9, colluders=colluders, cohort_floor=4)
+    charter = replace(charter, rounds=rounds)
+    apart = 0
+    for counted in range(4, 60):
+        asked = range(4, counted + 1)
+        least = {each: table_floor(charter, participants=each) for each in asked}
+        held = [least[each] for each in asked if shares_stores(charter, participants=each, counted=counted)]
+        assert held  # all of them together can be matched
+        assert 2 * min(held) > counted + colluders
+        assert all(floor <= max(each, rounds.cohort_floor) for each, floor in least.items())
+        apart += 2 * min(least.values()) <= counted + colluders
+    assert apart > 40  # by the floor alone, without looking at who counts, they could be

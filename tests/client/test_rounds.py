@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from highstreet.audit.charter import Charter
 from highstreet.audit.limits import StoreLimits
-from highstreet.audit.matchings import TABLE_PHASE, table_release
+from highstreet.audit.matchings import TABLE_PHASE, table_floor, table_release
 from highstreet.audit.requests import mechanism_of, open_reply, release_spec
 from highstreet.audit.roster import Roster
 from highstreet.audit.signing import SignatureKind, sign
@@ -297,10 +297,11 @@ def test_a_request_names_a_table_exactly_where_the_charter_takes_counts(
     assert [asked.request.matching_table_sha256 for asked in till.taken] == [table] * (code == 0)
 
 
-def test_the_sum_of_a_matchings_tables_takes_no_counts() -> None:
+def test_the_sum_of_a_matchings_tables_takes_no_counts_and_has_a_floor_of_its_own() -> None:
     request = round_request(charter=COUNTED)
     request.phase, request.matching_table_sha256 = TABLE_PHASE, b""
     request.release.CopyFrom(table_release(COUNTED, participants=len(IDS)))
+    request.cohort_floor = table_floor(COUNTED, participants=len(IDS))
     request.table.CopyFrom(TableBinding(matching_sha256=TABLE, keys_sha256=TABLE))
     agreement = Agreement(
         member_id=ME,
@@ -311,10 +312,13 @@ def test_the_sum_of_a_matchings_tables_takes_no_counts() -> None:
         holds_to_day=lambda programme_id, day: True,
     )
     assert examine_sum(request, b"h" * 32, agreement, now=NOW).dimension == request.release.dimension
-    request.matching_table_sha256 = TABLE
-    with pytest.raises(RoundRefusedError) as caught:
-        examine_sum(request, b"h" * 32, agreement, now=NOW)
-    assert caught.value.code == REFUSAL_RELEASE
+    for change in ({"matching_table_sha256": TABLE}, {"cohort_floor": COUNTED.rounds.cohort_floor}):
+        changed = RoundRequest.FromString(request.SerializeToString())
+        for name, value in change.items():
+            setattr(changed, name, value)
+        with pytest.raises(RoundRefusedError) as caught:
+            examine_sum(changed, b"h" * 32, agreement, now=NOW)
+        assert caught.value.code == REFUSAL_RELEASE
 
 
 def test_counts_that_cannot_be_read_stop_a_round_as_any_failure_of_the_computer_does() -> None:

@@ -55,10 +55,10 @@ def matches(
 
 @pytest.fixture
 def join(limits: Any, tmp_path: Path) -> Callable[..., None]:
-    """Let stores join; those named first vouch for each other."""
+    """Let stores join; some vouch for each other, or are vouched for by others."""
     allowed = replace(limits, purposes=(*limits.purposes, MATCHING))
 
-    def joined(coop: Any, names: str, *, vouching: str) -> None:
+    def joined(coop: Any, names: str, *, vouching: str, by: str = "") -> None:
         from datetime import UTC, datetime
 
         for name in names:
@@ -67,7 +67,7 @@ def join(limits: Any, tmp_path: Path) -> Callable[..., None]:
         with closing(connect(coop.home.database)) as connection:
             members = read_roster(canonical_json(roster(connection, coop_id))).members
             chosen = [member for member in members if member.name in vouching]
-            for voucher in chosen:
+            for voucher in [each for each in members if each.name in (by or vouching)]:
                 key = load_identity(StoreHome(tmp_path / voucher.name)).signing
                 for subject in chosen:
                     if subject != voucher:
@@ -108,6 +108,18 @@ def test_too_few_stores_are_counted_and_what_to_do_depends_on_why(
     assert "at least 4 stores that all count for each other; of the 5 in the co-op 3 do" in err
     assert "`highstreet store vouch`" in err
     assert run("train", "--home", home)[0] == 0  # three are enough for that
+
+
+def test_a_part_of_those_who_count_is_not_matched_apart(
+    run: Run, matches: Any, join: Callable[..., None]
+) -> None:
+    join(matches, "ABCDEFG", vouching="ABCD")
+    join(matches, "", vouching="EFG", by="A")
+    status, _, err = run("match", "--home", matches.home.root)
+    assert status == 1
+    assert "Of 7 stores that count for some, 4 all count for each other" in err
+    assert "`highstreet store vouch`" in err
+    assert _requested(matches) == []
 
 
 def test_a_table_that_has_no_room_is_refused_with_what_to_change(
