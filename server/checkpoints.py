@@ -97,7 +97,7 @@ class Checkpoints:
         self._end(programme_id, ProgrammeState.FINISHED, "")
 
     def mark_failed(self, programme_id: str, reason: str) -> None:
-        """Note that a programme ended without a release, and why."""
+        """Note that a programme ended without a release, and why; nothing where it was over."""
         self._end(programme_id, ProgrammeState.FAILED, reason)
 
     def last_closed(self, programme_id: str) -> tuple[int, bytes] | None:
@@ -318,13 +318,18 @@ class Checkpoints:
         )
 
     def _end(self, programme_id: str, state: ProgrammeState, reason: str) -> None:
-        """End a programme; contributions of a round that is still open go with it."""
+        """End a programme; contributions of a round that is still open go with it.
+
+        One that is over stays as it is, with what a finished matching still tells from.
+        """
         with transaction(self._connection) as connection:
-            connection.execute(
+            ended = connection.execute(
                 "UPDATE programmes SET state = ?, failure = ?, finished_at = ? WHERE programme_id = ?"
                 " AND state IN ('requested', 'running')",
                 (state.value, reason, int(self._clock()), programme_id),
             )
+            if ended.rowcount == 0:
+                return
             self._drop_contributions(programme_id)
             if state is ProgrammeState.FAILED:
                 connection.execute(

@@ -58,7 +58,8 @@ def train(
             typer.echo(f"Training {latest.number} is asked for, with purchases before {latest.as_of}.")
             if latest.counts_from is not None:
                 able = current_participants(connection, opened.charter()).member_ids
-                typer.echo(table_of(connection, latest.counts_from).in_words(able))
+                table = table_of(connection, latest.counts_from, before=latest.number)
+                typer.echo(table.in_words(able))
             typer.echo("It runs while `highstreet coop run` does.")
     if wait:
         _watch(opened, latest.programme_id)
@@ -98,7 +99,8 @@ def status(ctx: typer.Context, home: HomeOption = None) -> None:
         typer.echo(f"It uses purchases made before {latest.as_of}.")
         if latest.counts_from is not None:
             able = current_participants(connection, charter).member_ids
-            typer.echo(table_of(connection, latest.counts_from).in_words(able))
+            table = table_of(connection, latest.counts_from, before=latest.number)
+            typer.echo(table.in_words(able))
         console.print(rounds_table(round_summaries(connection, latest.programme_id)))
         if (spoilt := complaints_table(complaints(connection, latest.programme_id))) is not None:
             console.print(spoilt)

@@ -27,7 +27,8 @@ class MatchedTable:
         finished_at: unix seconds.
         sha256: names the request of its table's sum; stores keep their counts under it.
         contributors: ids of the stores whose tables are in the sum: no other store can have counts.
-        told: how many of them dealt with the sum.
+        told: how many of them dealt with the sum, and with no later one: a store keeps one sum's counts.
+        replaced: ids of the contributors that dealt with a later one.
     """
 
     matching_id: str
@@ -36,56 +37,71 @@ class MatchedTable:
     sha256: bytes
     contributors: frozenset[str]
     told: int
+    replaced: frozenset[str] = frozenset()
 
     def in_words(self, participants: Collection[str]) -> str:
         """Say which counts are taken, and for how many who may take part there are none."""
         day = datetime.fromtimestamp(self.finished_at, tz=UTC).date().isoformat()
         said = f"Contributions are divided by the counts of matching {self.number} of {day}"
-        without = len(set(participants) - self.contributors)
-        if not without:
+        able = set(participants)
+        without, replaced = len(able - self.contributors), len(able & self.replaced)
+        if not without and not replaced:
             return f"{said}."
+        why = [f"{without} {'was' if without == 1 else 'were'} not in its sum"] if without else []
+        why += [f"{replaced} dealt with a later one's"] if replaced else []
         return (
-            f"{said}; of the {len(participants)} stores that can take part now, {without} "
-            f"{'was' if without == 1 else 'were'} not in its sum and can add noise only."
+            f"{said}; of the {len(participants)} stores that can take part now, {' and '.join(why)} "
+            "and can add noise only."
         )
 
 
 def latest_table(connection: sqlite3.Connection, charter: Charter) -> MatchedTable | None:
-    """Return the table of the latest finished matching, None where the charter takes no counts.
+    """Return the table of the latest matching whose counts enough stores keep, None where none are taken.
 
-    How old it is does not matter to the promise: whoever came to a shop since weighs nothing there.
+    It is finished, under this charter, and at least the floor of its stores dealt with it and with no later
+    one. How old it is does not matter to the promise: whoever came to a shop since weighs nothing there.
 
     Raises:
-        ProgrammeRefusedError: there is none, it was under another charter, or too few stores dealt with it.
+        ProgrammeRefusedError: there is none: no matching finished, or the latest was under another charter or
+            dealt with by too few stores, and so were those before it.
     """
     if charter.privacy.weighting is not Weighting.ONE_OVER_SHOPS:
         return None
-    row = connection.execute(
+    finished = connection.execute(
         "SELECT programme_id, number, charter_sha256 FROM programmes"
-        " WHERE kind = 'matching' AND state = 'finished' ORDER BY number DESC LIMIT 1"
-    ).fetchone()
-    if row is None:
+        " WHERE kind = 'matching' AND state = 'finished' ORDER BY number DESC"
+    ).fetchall()
+    if not finished:
         raise ProgrammeRefusedError(
             "This co-op divides contributions by what a matching tells, and none has finished yet.",
             next_step=_MATCH,
         )
-    if bytes(row["charter_sha256"]) != charter.sha256():
+    ours = [each for each in finished if bytes(each["charter_sha256"]) == charter.sha256()]
+    for each in ours:
+        table = table_of(connection, each["programme_id"])
+        if table.told >= charter.rounds.cohort_floor:
+            return table
+    if finished[0] not in ours:
         raise ProgrammeRefusedError(
-            f"Matching {row['number']} was held under another charter.", next_step=_MATCH
+            f"Matching {finished[0]['number']} was held under another charter.", next_step=_MATCH
         )
-    table = table_of(connection, row["programme_id"])
-    if table.told < charter.rounds.cohort_floor:
-        raise ProgrammeRefusedError(
-            f"Only {table.told} stores have dealt with what matching {table.number} told, of the "
-            f"{charter.rounds.cohort_floor} that a sum needs: the others would add noise only.",
-            next_step="Stores that were away may still read it (see `highstreet coop status`); else hold "
-            "another with `highstreet coop match --wait` when its period is over.",
-        )
-    return table
+    latest = table_of(connection, finished[0]["programme_id"])
+    raise ProgrammeRefusedError(
+        f"Only {latest.told} stores have dealt with what matching {latest.number} told, of the "
+        f"{charter.rounds.cohort_floor} that a sum needs: the others would add noise only.",
+        next_step="Stores that were away may still read it (see `highstreet coop status`); else hold "
+        "another with `highstreet coop match --wait` when its period is over.",
+    )
 
 
-def table_of(connection: sqlite3.Connection, matching_id: str) -> MatchedTable:
+def table_of(connection: sqlite3.Connection, matching_id: str, *, before: int | None = None) -> MatchedTable:
     """Return the table of a finished matching, from what is on record.
+
+    Args:
+        connection: to coop.db.
+        matching_id: which.
+        before: number of the training that takes its counts: what a matching asked for after that replaced
+            is passed over. None: nothing is.
 
     Raises:
         DatabaseError: it is not on record.
@@ -100,18 +116,36 @@ def table_of(connection: sqlite3.Connection, matching_id: str) -> MatchedTable:
             "coop.db lost the matching that a training takes its counts from.",
             next_step="Restore it from a backup.",
         )
-    contributors = connection.execute(
-        "SELECT member_id FROM replies WHERE programme_id = ? AND round = 0 AND announced = 1", (matching_id,)
+    contributors = _members(
+        connection,
+        "SELECT member_id FROM replies WHERE programme_id = ? AND round = 0 AND announced = 1",
+        matching_id,
     )
-    (told,) = connection.execute(
-        "SELECT count(*) FROM matching_messages WHERE programme_id = ? AND part = 'counts' AND refusal = ''",
-        (matching_id,),
-    ).fetchone()
+    told = _members(
+        connection,
+        "SELECT member_id FROM matching_messages WHERE programme_id = ? AND part = 'counts' AND refusal = ''",
+        matching_id,
+    )
+    # Of any later one, however it ended and whatever it was answered: what a store that refused keeps now is
+    # not known here.
+    replaced = _members(
+        connection,
+        "SELECT member_id FROM matching_messages JOIN programmes USING (programme_id)"
+        " WHERE part = 'counts' AND programmes.number > ? AND (? IS NULL OR programmes.number < ?)",
+        row["number"],
+        before,
+        before,
+    )
     return MatchedTable(
         matching_id=matching_id,
         number=int(row["number"]),
         finished_at=int(row["finished_at"]),
         sha256=request_sha256(SignedRequest.FromString(bytes(row["request"]))),
-        contributors=frozenset(str(each["member_id"]) for each in contributors),
-        told=int(told),
+        contributors=contributors,
+        told=len(told - replaced),
+        replaced=contributors & replaced,
     )
+
+
+def _members(connection: sqlite3.Connection, query: str, *values: object) -> frozenset[str]:
+    return frozenset(str(row["member_id"]) for row in connection.execute(query, values))

@@ -95,7 +95,9 @@ class MatchingRun:
             book.mark_running(programme_id)
             telling = self._telling(book)
         except (ProgrammeFailedError, CharterError) as error:
-            _LOG.warning("matching %s failed: %s", number, error.what)
+            _LOG.warning(
+                "matching %s %s: %s", number, "tells nobody" if is_finished else "failed", error.what
+            )
             book.mark_failed(programme_id, error.for_user())
             return
         if not is_finished:

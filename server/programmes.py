@@ -14,7 +14,7 @@ from highstreet.server.database import transaction
 from highstreet.server.errors import ProgrammeRefusedError
 from highstreet.server.matched_table import latest_table
 from highstreet.server.participants import current_participants
-from highstreet.server.period import refuse_overspending
+from highstreet.server.period import Spent, refuse_overspending, spent_by
 
 __all__ = [
     "Complaint",
@@ -32,6 +32,8 @@ __all__ = [
 
 _EPOCH = date(1970, 1, 1)
 _SECONDS_A_DAY = 86_400
+#: Each but the first is due to somebody who joined, left or vouched while the budget was computed.
+_TRIES = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,28 +166,49 @@ def request_programme(
             f"{_EPOCH + timedelta(days=day)} has not come yet: a training uses purchases that were made.",
             next_step=f"Choose {_EPOCH + timedelta(days=today)} (today by UTC) or an earlier day.",
         )
-    with transaction(connection):
-        refuse_second(connection)
-        chosen = current_participants(connection, charter)
-        if not chosen.are_enough:
-            raise ProgrammeRefusedError(chosen.shortage, next_step=chosen.next_step)
-        try:
-            for phase in charter.plan.phases:
-                refuse_impossible_sum(phase, charter, participants=len(chosen.member_ids))
-        except CharterError as error:
-            raise ProgrammeRefusedError(error.what, next_step=error.next_step) from error
-        refuse_overspending(connection, charter, chosen.member_ids, today=today)
-        table = latest_table(connection, charter)
-        programme_id = secrets.token_hex(8)
-        connection.execute(
-            "INSERT INTO programmes (programme_id, number, requested_at, state, charter_sha256, as_of_day,"
-            " counts_from) SELECT ?, coalesce(max(number), 0) + 1, ?, 'requested', ?, ?, ? FROM programmes",
-            (programme_id, now, charter.sha256(), day, None if table is None else table.matching_id),
-        )
+    programme_id = _insert(connection, charter, now=now, day=day, today=today)
     found = programme(connection, programme_id)
     if found is None:
         raise ProgrammeRefusedError("The programme was not recorded.", next_step="Try again.")
     return found
+
+
+def _insert(connection: sqlite3.Connection, charter: Charter, *, now: int, day: int, today: int) -> str:
+    """Put a training on record once the budget is known to allow it; nobody waits while that is computed."""
+    affordable: Spent | None = None
+    for _ in range(_TRIES):
+        with transaction(connection):
+            spent, counts_from = _terms(connection, charter)
+            if spent == affordable:
+                programme_id = secrets.token_hex(8)
+                connection.execute(
+                    "INSERT INTO programmes (programme_id, number, requested_at, state, charter_sha256,"
+                    " as_of_day, counts_from) SELECT ?, coalesce(max(number), 0) + 1, ?, 'requested', ?, ?, ?"
+                    " FROM programmes",
+                    (programme_id, now, charter.sha256(), day, counts_from),
+                )
+                return programme_id
+        refuse_overspending(charter, spent, today=today)
+        affordable = spent
+    raise ProgrammeRefusedError(
+        "Members came, went or vouched all the time that the budget was computed.",
+        next_step="Try again in a minute.",
+    )
+
+
+def _terms(connection: sqlite3.Connection, charter: Charter) -> tuple[Spent, str | None]:
+    """Return what those who would be asked have spent, and the matching; call it within a transaction."""
+    refuse_second(connection)
+    chosen = current_participants(connection, charter)
+    if not chosen.are_enough:
+        raise ProgrammeRefusedError(chosen.shortage, next_step=chosen.next_step)
+    try:
+        for phase in charter.plan.phases:
+            refuse_impossible_sum(phase, charter, participants=len(chosen.member_ids))
+    except CharterError as error:
+        raise ProgrammeRefusedError(error.what, next_step=error.next_step) from error
+    table = latest_table(connection, charter)
+    return spent_by(connection, charter, chosen.member_ids), None if table is None else table.matching_id
 
 
 def refuse_second(connection: sqlite3.Connection) -> None:

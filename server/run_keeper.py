@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from highstreet.processes import lock_held
-from highstreet.server.checkpoints import Checkpoints, Programme
+from highstreet.server.checkpoints import Checkpoints, Programme, ProgrammeState
 from highstreet.server.superlink import RunState
 
 __all__ = ["SERVER_APP_LOCK", "SERVER_APP_RUN", "RunKeeper", "Runs"]
@@ -44,7 +44,9 @@ class RunKeeper:
 
     A ServerApp holds a lock file while it works. When the lock is free again and the programme is still
     due, the ServerApp has died, however it died, and the programme is submitted again. It goes on behind
-    its last closed round. When nothing is due, what stores sent is seen to be gone from coop.db's files.
+    its last closed round. One that gets nowhere is given up; a finished matching, which closes no round, is
+    tried at the longest pauses until its time is over. When nothing is due, what stores sent is seen to be
+    gone from coop.db's files.
 
     Args:
         book: programmes and rounds.
@@ -118,10 +120,13 @@ class RunKeeper:
         self._run = None
         closed = len(self._book.contributors(programme.programme_id))
         self._fruitless = 0 if closed > self._closed else self._fruitless + 1
-        wait = min(_FIRST_WAIT_SECONDS * 2 ** max(0, self._fruitless - 1), _LONGEST_WAIT_SECONDS)
+        wait = min(
+            _FIRST_WAIT_SECONDS * 2 ** min(max(0, self._fruitless - 1), _FRUITLESS_RUNS),
+            _LONGEST_WAIT_SECONDS,
+        )
         self._again_at = self._clock() + (0.0 if self._fruitless == 0 else wait)
         _LOG.warning("the run of programme %s ended early; going on behind its last round", programme.number)
-        if self._fruitless >= _FRUITLESS_RUNS:
+        if self._fruitless >= _FRUITLESS_RUNS and programme.state is not ProgrammeState.FINISHED:
             self._book.mark_failed(
                 programme.programme_id,
                 f"The program that holds the rounds ended {_FRUITLESS_RUNS} times without closing one; "

@@ -13,6 +13,7 @@ from highstreet.models.plan import PhaseKind, PhasePlan
 from highstreet.models.state import SharedState
 from highstreet.server.checkpoints import Checkpoints, OpenRound, Outcome, Stage
 from highstreet.server.database import connect
+from highstreet.server.matching_book import MatchingBook
 
 PHASE = PhasePlan(
     index=0, name="sums", kind=PhaseKind.STATISTICS, dimension=2, clipping_norm=1.0, noise_multiplier=1.0
@@ -98,3 +99,21 @@ def test_a_closed_round_is_not_closed_again_with_another_state(book: Checkpoints
     book.close_round(opened, SharedState({"a": np.zeros(2)}), _outcome(3))
     assert book.last_closed("p1") == (0, ONE.to_bytes())
     assert book.contributors("p1") == (2,)
+
+
+@pytest.mark.parametrize("ended", ["finished", "failed", ""])
+def test_marking_what_is_over_as_failed_changes_and_drops_nothing(book: Checkpoints, ended: str) -> None:
+    """The twin is a programme that runs: all of it goes."""
+    opened, connection = _open(book), book._connection
+    if ended:
+        connection.execute("UPDATE programmes SET state = ?, finished_at = 7", (ended,))
+    MatchingBook(connection).open("p1", lambda now: b"request")
+    MatchingBook(connection).keep_evidence("p1", b"evidence", until=2**40)
+    book.save_reply(opened, "m1", reply=b"c")
+    book.save_committee_reply(opened, Stage.ANSWER, "m1", reply=b"share")
+    book.mark_failed("p1", "It died.")
+    state, failure = connection.execute("SELECT state, failure FROM programmes").fetchone()
+    assert (state, failure) == ((ended, "") if ended else ("failed", "It died."))
+    assert MatchingBook(connection).evidence("p1") == (b"evidence" if ended else b"")
+    assert [stored.reply for stored in book.replies(opened)] == [b"c" if ended else b""]
+    assert len(book.committee_replies(opened, Stage.ANSWER)) == (1 if ended else 0)

@@ -26,7 +26,7 @@ from highstreet.protos.rounds_pb2 import REFUSAL_UNAVAILABLE, RoundRequest, Sign
 from highstreet.server import programme_run
 from highstreet.server.database import connect
 from highstreet.server.errors import ProgrammeRefusedError
-from highstreet.server.matched_table import latest_table
+from highstreet.server.matched_table import latest_table, table_of
 from highstreet.server.programmes import programme
 
 SHOPS = 5
@@ -302,3 +302,75 @@ def test_a_training_is_refused_while_too_few_stores_can_have_counts(tmp_path: Pa
         train(coop)
     coop.execute("UPDATE matching_messages SET refusal = '' WHERE member_id = ?", f"{3:016x}")
     assert train(coop).counts_from is not None
+
+
+def _match_again(coop: MatchingCoop, *, read_by: int) -> None:
+    """Hold another matching when the period is over; its sum is read by the first so many stores only."""
+    coop.clock.now += coop.charter.privacy.period_days * 86_400
+    for shop in _stores(coop)[read_by:]:
+        shop.silent = {"read"}
+    coop.again("2" * 16)
+    coop.match()
+    for shop in _stores(coop):
+        shop.silent = set()
+    assert ("finished", 2) in coop.rows("SELECT state, number FROM programmes")
+
+
+@pytest.mark.parametrize("read_by", [0, 2])
+def test_a_matching_that_too_few_read_leaves_trainings_the_counts_of_the_one_before(
+    tmp_path: Path, sums: list[NDArray[np.float64]], read_by: int
+) -> None:
+    coop = _coop(tmp_path)
+    counts = _matched(coop)
+    ((former,),) = coop.rows("SELECT programme_id FROM programmes")
+    _match_again(coop, read_by=read_by)
+    asked = train(coop)
+    assert asked.counts_from == former
+    with closing(connect(coop.database)) as connection:
+        table = latest_table(connection, coop.charter)
+        assert table == table_of(connection, str(former), before=asked.number)
+        # An earlier training's words hang on no later matching.
+        assert table_of(connection, str(former), before=2).told == SHOPS
+    assert table is not None
+    assert table.told == SHOPS - read_by
+    said = (
+        f"of the 5 stores that can take part now, {read_by} dealt with a later one's and can add noise only"
+    )
+    assert (said in table.in_words(list(coop.shops))) == (read_by > 0)
+    coop.run()
+    (opened,) = sums
+    weights = _one_over(counts, most=4)
+    kept = {shop.member_id: weights[shop.member_id] for shop in _stores(coop)[read_by:]}
+    _assert_is_sum(coop, opened, kept, *([weights] if read_by else [{}]))
+
+
+def test_a_matching_that_enough_read_gives_trainings_its_own_counts(tmp_path: Path) -> None:
+    coop = _coop(tmp_path)
+    _matched(coop)
+    _match_again(coop, read_by=3)
+    assert train(coop).counts_from == "2" * 16
+
+
+def test_a_store_that_dealt_with_a_later_matching_is_not_told_by_the_one_before(tmp_path: Path) -> None:
+    """Also one that refused it, or dealt with it under another charter: what it keeps is unknown."""
+    coop = _coop(tmp_path)
+    _matched(coop)
+    _match_again(coop, read_by=3)
+    coop.execute(
+        "UPDATE matching_messages SET refusal = 'unavailable' WHERE part = 'counts' AND programme_id = ?"
+        " AND member_id = ?",
+        "2" * 16,
+        f"{1:016x}",
+    )
+    with pytest.raises(ProgrammeRefusedError, match="Only 2 stores have dealt with what matching 2 told"):
+        train(coop)
+    coop.execute("UPDATE programmes SET charter_sha256 = x'00' WHERE number = 2")
+    with pytest.raises(ProgrammeRefusedError, match="Matching 2 was held under another charter"):
+        train(coop)
+    # The twin: one that is known to have read nothing later is told.
+    coop.execute(
+        "DELETE FROM matching_messages WHERE part = 'counts' AND programme_id = ? AND member_id = ?",
+        "2" * 16,
+        f"{1:016x}",
+    )
+    assert train(coop).counts_from != "2" * 16

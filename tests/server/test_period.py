@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
+from collections import Counter
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from datetime import date, timedelta
@@ -17,10 +20,13 @@ from highstreet.audit.charter import Charter
 from highstreet.audit.claims import releases_of, trainings_in_a_period
 from highstreet.privacy.accountant import PldAccountant
 from highstreet.privacy.budget import Budget, fit, window_start
-from highstreet.server.database import connect
+from highstreet.privacy.releases import GaussianRelease
+from highstreet.server import period, programmes
+from highstreet.server.database import connect, transaction
 from highstreet.server.errors import ProgrammeRefusedError
-from highstreet.server.period import refuse_overspending
+from highstreet.server.period import Spent, refuse_overspending, spent_by
 from highstreet.server.programmes import request_programme
+from highstreet.server.rounds import required_stores
 
 DAY = 86_400
 
@@ -120,14 +126,126 @@ def test_it_is_refused_exactly_when_every_ledger_would_refuse_it_and_the_day_nam
     with closing(connect(coop.database)) as connection:
         for number, (paid, phases) in enumerate(held):
             _hold(connection, coop, number=number + 2, day=paid, phases=phases)
-        participants = [store.member_id for store in coop.stores.values()]
+        spent = spent_by(connection, charter, [store.member_id for store in coop.stores.values()])
         if fits(today):
-            refuse_overspending(connection, charter, participants, today=today)
+            refuse_overspending(charter, spent, today=today)
             return
         with pytest.raises(ProgrammeRefusedError) as refused:
-            refuse_overspending(connection, charter, participants, today=today)
+            refuse_overspending(charter, spent, today=today)
     first = date(1970, 1, 1) + timedelta(days=next(day for day in range(today, 200) if fits(day)))
     assert f"on {first} or later" in refused.value.for_user()
+
+
+def _while_computing(monkeypatch: pytest.MonkeyPatch, then: Callable[[], None]) -> list[int]:
+    """Do something each time that a loss is computed; how many releases each was of."""
+    losses: list[int] = []
+
+    def watched(past: list[GaussianRelease], *others: object) -> object:
+        losses.append(len(past))
+        then()
+        return fit(past, *others)  # type: ignore[arg-type]  # passed on
+
+    monkeypatch.setattr(period, "fit", watched)
+    return losses
+
+
+def test_others_can_write_while_the_budget_is_computed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    coop = PlayedCoop(tmp_path, _charter(epsilon=1.5), stores(3))
+    coop.run()
+
+    def write() -> None:
+        with closing(sqlite3.connect(coop.database, timeout=0)) as other:
+            other.execute("UPDATE members SET node_id = node_id")
+            other.commit()
+
+    losses = _while_computing(monkeypatch, write)
+    _ask(coop, day=0)
+    assert losses
+    # The twin: under the lock nobody can.
+    with (
+        closing(connect(coop.database)) as connection,
+        transaction(connection),
+        pytest.raises(sqlite3.OperationalError, match="locked"),
+    ):
+        write()
+
+
+def test_what_comes_in_while_the_budget_is_computed_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    coop = PlayedCoop(tmp_path, _charter(epsilon=1.5), stores(3))
+    coop.run()
+    came: list[int] = []
+
+    def come() -> None:
+        if not came:
+            came.append(1)
+            with closing(connect(coop.database)) as other:
+                _copy_programme(other, "b" * 16)
+
+    _while_computing(monkeypatch, come)
+    with pytest.raises(ProgrammeRefusedError, match="over the charter's epsilon"):
+        _ask(coop, day=0)
+    with closing(connect(coop.database)) as connection:  # the twin: nothing comes, and it is taken
+        for table in ("replies", "rounds", "programmes"):
+            connection.execute(f"DELETE FROM {table} WHERE programme_id = ?", ("b" * 16,))  # noqa: S608 - ours
+    _ask(coop, day=0)
+
+
+def test_a_budget_that_changes_all_the_time_ends_in_a_refusal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    coop = PlayedCoop(tmp_path, _charter(epsilon=4.0), stores(3))
+    coop.run()
+
+    def come() -> None:
+        with closing(connect(coop.database)) as other:
+            other.execute("UPDATE replies SET received_at = received_at + 86400")
+
+    monkeypatch.setattr(programmes, "refuse_overspending", lambda *_, **__: come())
+    with pytest.raises(ProgrammeRefusedError, match="all the time"):
+        _ask(coop, day=0)
+
+
+def test_few_losses_are_computed_however_many_shops_have_a_past_of_their_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """200 shops, each with another past; one day each is freed."""
+    charter = _charter(epsilon=1.2)
+    phases = len(charter.plan.phases)
+    histories = {
+        tuple((day, number % phases) for number in range(1 + day % (2 * phases))): 1 for day in range(200)
+    }
+    assert len(histories) == 200
+    spent = Spent(histories=Counter(histories))
+    long = replace(charter, privacy=replace(charter.privacy, period_days=365))
+    losses = _while_computing(monkeypatch, lambda: None)
+    with pytest.raises(ProgrammeRefusedError, match="of the 200 shops") as refused:
+        refuse_overspending(long, spent, today=200)
+    assert 0 < len(losses) <= 2 + math.log2(200)
+
+    # The twin: one by one, day by day, it is the same answer.
+    releases = list(releases_of(charter.plan))
+    budget = Budget(epsilon=1.2, delta=charter.privacy.delta, period_days=365)
+    known: dict[tuple[int, ...], bool] = {(): True}
+
+    def able(day: int) -> int:
+        start, found = window_start(day, 365), 0
+        for history in histories:
+            past = tuple(sorted(phase for paid, phase in history if paid >= start))
+            if past not in known:
+                known[past] = fit(
+                    [releases[one] for one in past], releases, budget, PldAccountant()
+                ).is_within
+            found += known[past]
+        return found
+
+    required = required_stores(charter.rounds, members=200)
+    assert f"{able(200)} of the 200 shops" in refused.value.what
+    first = next(day for day in range(200, 600) if able(day) >= required)
+    assert f"on {date(1970, 1, 1) + timedelta(days=first)} or later" in refused.value.for_user()
 
 
 def _copy_programme(connection: sqlite3.Connection, programme_id: str) -> None:

@@ -225,18 +225,29 @@ def test_what_counts_are_read_from_is_dropped_when_its_time_is_over_and_nothing_
     assert MatchingBook(bench.book._connection).evidence("p1") == b""
 
 
-def test_a_matching_whose_telling_gets_nowhere_is_given_up_and_stays_finished(bench: Bench) -> None:
+def test_a_finished_matching_whose_telling_gets_nowhere_is_tried_until_its_time_is_over(bench: Bench) -> None:
     _request(bench)
     _finish_a_matching(bench, until=time.time() + 10_000)
-    for _ in range(20):
-        bench.tick(100)
+    bench.tick()
+    pauses: list[float] = []
+    for _ in range(1100):  # as many as overflow a float, were the pauses doubled each time
+        known, died = len(bench.runs.bundles), bench.now
         bench.serverapp_starts()
-        bench.tick()
         bench.serverapp_dies()
-    assert 8 <= len(bench.runs.bundles) <= 9
-    assert bench.book.due() is None
+        while len(bench.runs.bundles) == known:
+            bench.tick(5)
+        pauses.append(bench.now - died)
+    assert pauses[0] < 15
+    assert all(30 <= pause <= 40 for pause in pauses[10:])
+    assert MatchingBook(bench.book._connection).evidence("p1") == b"evidence"
     row = bench.book._connection.execute("SELECT state, failure FROM programmes").fetchone()
     assert tuple(row) == ("finished", "")
+    bench.book._connection.execute("UPDATE matchings SET evidence_until = ?", (int(time.time()),))
+    known = len(bench.runs.bundles)
+    for _ in range(100):
+        bench.tick()
+    assert len(bench.runs.bundles) == known
+    assert MatchingBook(bench.book._connection).evidence("p1") == b""
 
 
 def test_a_serverapp_that_worked_for_a_moment_between_two_looks_is_known_to_be_dead(bench: Bench) -> None:
