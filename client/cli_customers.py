@@ -58,9 +58,11 @@ def consent(
             typer.echo(f"{each.plain_words}: {desk.state(key, each).value.replace('_', ' ')}")
         if not place.person_counts.exists():
             return
+        from highstreet.client.matching_inputs import MATCHING_PURPOSES, present_inputs
         from highstreet.client.person_counts import PersonCounts
 
         kept = PersonCounts(place.person_counts, vault_id=vault.vault_id).latest()
         if kept is not None and kept.shops is not None:
-            k = kept.shops.get(str(key))
+            present = present_inputs(vault, desk.cohort(*MATCHING_PURPOSES))
+            k = kept.held_by(present).get(str(key))
             typer.echo(f"shops of the co-op, by the latest matching: {'not counted' if k is None else k}")

@@ -170,19 +170,39 @@ class ConsentDesk:
             )
         return counts
 
-    def withdrawn(self, *purposes: Purpose) -> frozenset[int]:
+    def position(self) -> int:
+        """Return the last entry of the consent log.
+
+        Raises:
+            InconsistentConsentLogError: the log has a gap or an unreadable entry.
+        """
+        with self._vault.read() as connection:
+            return len(read_log(connection.execute(_READ_LOG)))
+
+    def withdrawn(self, *purposes: Purpose, since: int) -> frozenset[int]:
         """Return the customers (row keys) who have withdrawn from one of these purposes and not agreed again.
+
+        Whoever has withdrawn behind an entry of the log is among them, agreed again or not.
+
+        Args:
+            purposes: of the charter.
+            since: that entry.
 
         Raises:
             InconsistentConsentLogError: the log has a gap or an unreadable entry.
         """
         with self._vault.read() as connection:
             events = read_log(connection.execute(_READ_LOG))
-        return frozenset(
+        stand = {
             customer
             for purpose in purposes
             for customer, state in self._states(events, purpose).items()
             if state is ConsentState.WITHDRAWN
+        }
+        return frozenset(stand).union(
+            event.customer
+            for event in events[since:]
+            if event.purpose in purposes and event.answer is Answer.WITHDRAWAL
         )
 
     def cohort(self, purpose: Purpose, *further: Purpose) -> ConsentedCohort:

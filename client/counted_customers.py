@@ -2,7 +2,8 @@
 
 Counts are read once for a contribution, before anything is spent: a damaged file stops the round while
 nothing has happened. Consent to being matched is looked up then, and again when the customers are used:
-whoever has withdrawn meanwhile weighs nothing, and adds nothing, whatever is in the file.
+whoever has withdrawn meanwhile weighs nothing, and adds nothing, whatever is in the file. A count holds for
+the identifier it was read for and no other.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from highstreet.client.consent import ConsentDesk, ConsentedCohort, still_granted
-from highstreet.client.matching_inputs import MATCHING_PURPOSES
+from highstreet.client.matching_inputs import MATCHING_PURPOSES, present_inputs
 from highstreet.client.matching_withdrawals import forget_withdrawn
 from highstreet.client.person_counts import PersonCounts
 from highstreet.client.vault import Vault
@@ -48,7 +49,8 @@ class CountedCustomers:
         forget_withdrawn(vault, counts)
         cohort = ConsentDesk(vault).cohort(*MATCHING_PURPOSES)
         customers = [str(customer) for customer in cohort.customers]
-        read = counts.weights(table_request_sha256, customers, most_shops=most_shops)
+        present = present_inputs(vault, cohort)
+        read = counts.weights(table_request_sha256, customers, present, most_shops=most_shops)
         weights = {
             customer: float(weight) for customer, weight in zip(customers, read, strict=True) if weight > 0
         }

@@ -30,14 +30,23 @@ def matching_books(home: StoreHome) -> Iterator[MatchingBooks]:
     with Vault.open(home.vault) as vault:
         vault_id = vault.vault_id
 
-    def inputs(kind: IdentifierKind) -> dict[str, bytes]:
+    @contextmanager
+    def the_same() -> Iterator[Vault]:
         with Vault.open(home.vault) as vault:
             if vault.vault_id != vault_id:
                 raise MatchingStateError(
                     "The shop's data was exchanged while the store ran.",
                     next_step="Start the store again with `highstreet store run`.",
                 )
+            yield vault
+
+    def inputs(kind: IdentifierKind) -> dict[str, bytes]:
+        with the_same() as vault:
             return matching_inputs(vault, ConsentDesk(vault).cohort(*MATCHING_PURPOSES), kind)
+
+    def consent_position() -> int:
+        with the_same() as vault:
+            return ConsentDesk(vault).position()
 
     with MatchingState.open(home.matching, vault_id=vault_id) as secrets:
         yield MatchingBooks(
@@ -45,4 +54,5 @@ def matching_books(home: StoreHome) -> Iterator[MatchingBooks]:
             papers=MatchingPapers(home.coop / "matchings"),
             counts=PersonCounts(home.person_counts, vault_id=vault_id),
             inputs=inputs,
+            consent_position=consent_position,
         )

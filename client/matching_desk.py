@@ -39,7 +39,9 @@ from highstreet.privacy.matching import (
     HolderKeys,
     IdentifierKind,
     MatchedStore,
+    MatchingContext,
     MatchingRefusedError,
+    MatchingStore,
     ReceiptsMissingError,
 )
 from highstreet.privacy.secure_sum import ReadSum, SumRefusedError, contribute, read_evidence
@@ -215,8 +217,9 @@ class MatchingDesk:
         secrets = self._books.secrets
         store = secrets.store(matching.context, self._member_id)
         if store is None:
+            position = self._books.consent_position()  # first: what comes while inputs are read is behind it
             inputs = self._books.inputs(IdentifierKind(matching.terms.identifier_kind))
-            store = secrets.draw_store(matching.context, self._member_id, inputs)
+            store = secrets.draw_store(matching.context, self._member_id, inputs, consent_position=position)
         return store.blinded_list(keys, self._seal.keys.signing)
 
     def _evaluate(self, matching: AskedMatching, asked: EvaluateLists) -> EvaluatedLists:
@@ -264,18 +267,29 @@ class MatchingDesk:
     def _matched(
         self, matching: AskedMatching, keys: HolderKeys, evaluations: list[bytes], table: AskedTable
     ) -> MatchedStore:
-        """Return the store with its tags, less those of who withdrew meanwhile; its sum is on record."""
+        """Return the store with its tags, less those that hold no more; its sum is on record."""
         secrets, context = self._books.secrets, matching.context
-        matched = secrets.matched(context)
+        listed, matched = self._listed(context), secrets.matched(context)
         if matched is None:
-            store = secrets.store(context, self._member_id)
-            if store is None:
-                raise RoundRefusedError(REFUSAL_MATCHING, "this store sent no list")
-            matched = secrets.keep_matched(context, store.match(keys, evaluations))
+            matched = secrets.keep_matched(context, listed.match(keys, evaluations))
         if secrets.table_request(context) is None:
-            agreeing = self._books.inputs(IdentifierKind(matching.terms.identifier_kind))
-            secrets.leave_out(context, matched.tags.keys() - agreeing.keys())
+            secrets.leave_out(context, self._changed(matching, listed))
         return secrets.give_table(context, table.sha256)
+
+    def _listed(self, context: MatchingContext) -> MatchingStore:
+        store = self._books.secrets.store(context, self._member_id)
+        if store is None:
+            raise RoundRefusedError(REFUSAL_MATCHING, "this store sent no list")
+        return store
+
+    def _changed(self, matching: AskedMatching, listed: MatchingStore) -> set[str]:
+        """Return who of a list has withdrawn since, or is not known by the identifier in it any more."""
+        present = self._books.inputs(IdentifierKind(matching.terms.identifier_kind))
+        return {
+            customer
+            for customer, message in zip(listed.customers, listed.inputs, strict=True)
+            if present.get(customer) != message
+        }
 
     def _read(self, matching: AskedMatching, asked: ReadCounts) -> None:
         """Read the counts off the sum, from what the committee signed; then forget the matching.
@@ -293,12 +307,14 @@ class MatchingDesk:
         if matched is None:
             raise RoundRefusedError(REFUSAL_MATCHING, "this store gave no table to it")
         shown = read_evidence(asked.evidence, table.context, surplus=context.colluders)
-        self._keep(table.sha256, matched, shown)
-        agreeing = self._books.inputs(IdentifierKind(matching.terms.identifier_kind))
-        self._books.counts.forget(matched.tags.keys() - agreeing.keys())
+        listed = self._listed(context)
+        self._keep(table.sha256, matched, shown, listed)
+        self._books.counts.forget(self._changed(matching, listed))
         secrets.destroy(context.request_sha256)
 
-    def _keep(self, table_sha256: bytes, matched: MatchedStore, shown: ReadSum) -> None:
+    def _keep(
+        self, table_sha256: bytes, matched: MatchedStore, shown: ReadSum, listed: MatchingStore
+    ) -> None:
         try:
             if self._member_id not in shown.contributors:
                 raise ReceiptsMissingError
@@ -307,12 +323,18 @@ class MatchingDesk:
             _LOG.warning("%s", error.what)
             self._books.counts.refuse(table_sha256)
         else:
-            self._books.counts.save(table_sha256, counts)
+            self._books.counts.save(
+                table_sha256,
+                counts,
+                dict(zip(listed.customers, listed.inputs, strict=True)),
+                consent_position=self._books.secrets.consent_position(listed.context),
+            )
 
     def _begin(self, matching: AskedMatching) -> None:
         """Take part, unless there was another matching in this period.
 
         One that came to nothing before this store gave its table is over when the coordinator opens another.
+        Deadlines stay on the disk of matchings under way alone, so that whoever asks in vain fills no disk.
         """
         context, terms = matching.context, matching.terms
         secrets, papers = self._books.secrets, self._books.papers
@@ -321,7 +343,10 @@ class MatchingDesk:
             if other != context.request_sha256 and papers.table(other) is None:
                 secrets.destroy(other)
         day = int(self._clock()) // _SECONDS_A_DAY
-        secrets.begin(context, day=day, period_days=terms.period_days)
+        try:
+            secrets.begin(context, day=day, period_days=terms.period_days)
+        finally:
+            papers.keep_deadlines(secrets.under_way())
 
 
 def _answered(asked: MatchStep, sha256: bytes) -> bytes:

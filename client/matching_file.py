@@ -59,13 +59,15 @@ CREATE TRIGGER matchings_stay_over BEFORE UPDATE ON matchings
         OR (old.table_request_sha256 IS NOT NULL AND new.table_request_sha256 IS NOT old.table_request_sha256)
 BEGIN SELECT RAISE(ABORT, 'they stay'); END;
 """
+# What a list was drawn from; before this was kept, every withdrawal in the log takes the count.
+_VERSION_2 = "ALTER TABLE stores ADD COLUMN consent_position INTEGER NOT NULL DEFAULT 0;"
 MATCHING_KIND = DatabaseKind(
     noun="file of matchings",
     outcome="nothing was sent",
     repair="Remove it, and take part in no matching until the charter's period has passed: what this store "
     "answered is not known any more.",
     application_id=0x48534D54,  # "HSMT" in ASCII
-    migrations=(_VERSION_1,),
+    migrations=(_VERSION_1, _VERSION_2),
     has_write_ahead_log=False,  # it would keep copies of secrets
     forgets=True,
     is_checked_whole=True,

@@ -11,7 +11,7 @@ from highstreet.client.vault import Vault
 from highstreet.privacy.matching import IdentifierKind, identifier_input
 from highstreet.privacy.matching.errors import InvalidIdentifierError
 
-__all__ = ["MATCHING_PURPOSES", "matching_inputs"]
+__all__ = ["MATCHING_PURPOSES", "matching_inputs", "present_inputs"]
 
 #: Both are needed: who is matched is to count in the co-op's learning, and to be counted across shops.
 MATCHING_PURPOSES = (Purpose.COOP_LEARNING, Purpose.MATCHING)
@@ -54,3 +54,17 @@ def matching_inputs(vault: Vault, cohort: ConsentedCohort, kind: IdentifierKind)
             # Saved under another version of Unicode, or by other hands: not matched, and so of weight 0.
             continue
     return inputs
+
+
+def present_inputs(vault: Vault, cohort: ConsentedCohort) -> dict[str, frozenset[bytes]]:
+    """Return what `matching_inputs` gives for each customer, of every kind: what a count can hold for.
+
+    Raises:
+        WrongPurposeError, ForgedCohortError, CohortExpiredError, InconsistentConsentLogError: as there.
+    """
+    by_kind = [matching_inputs(vault, cohort, kind) for kind in IdentifierKind]
+    customers = frozenset().union(*by_kind)
+    return {
+        customer: frozenset(inputs[customer] for inputs in by_kind if customer in inputs)
+        for customer in customers
+    }

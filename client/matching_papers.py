@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from highstreet.files import make_private_folder, read_limited, remove_leftovers, write_private
@@ -37,6 +38,12 @@ class MatchingPapers:
             return 0
         text = read_limited(path, limit_bytes=_DEADLINE_LIMIT_BYTES)
         return int(text) if text.isdigit() else 0
+
+    def keep_deadlines(self, of: Collection[bytes]) -> None:
+        """Drop the deadlines of all matchings but these: whoever asks in vain leaves nothing on the disk."""
+        kept = {self._deadline(request_sha256) for request_sha256 in of}
+        for path in set(self._folder.glob("*.deadline")) - kept:
+            path.unlink(missing_ok=True)
 
     def keep_table(self, table_sha256: bytes, reply: bytes) -> bytes:
         """Keep the sealed reply with this store's table, and return the one that is kept: the first.

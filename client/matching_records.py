@@ -35,9 +35,12 @@ class MatchingSecrets(Protocol):
         """Record a list before it is answered."""
 
     def draw_store(
-        self, context: MatchingContext, member_id: str, inputs: Mapping[str, bytes]
+        self, context: MatchingContext, member_id: str, inputs: Mapping[str, bytes], *, consent_position: int
     ) -> MatchingStore:
         """Return this store; who takes part is drawn the first time only."""
+
+    def consent_position(self, context: MatchingContext) -> int:
+        """Return the last entry of the consent log when the store was drawn."""
 
     def store(self, context: MatchingContext, member_id: str) -> MatchingStore | None:
         """Return this store as it was drawn, None when it was not."""
@@ -49,7 +52,7 @@ class MatchingSecrets(Protocol):
         """Return the store with its tags, None before there are any."""
 
     def leave_out(self, context: MatchingContext, customers: Collection[str]) -> None:
-        """Remove the tags of customers who withdrew before the table was given."""
+        """Remove the tags of who withdrew, or whose identifier changed, before the table was given."""
 
     def give_table(self, context: MatchingContext, table_request_sha256: bytes) -> MatchedStore:
         """Record which sum the table goes into, before it does; there is only ever one."""
@@ -73,6 +76,9 @@ class Papers(Protocol):
     def deadline(self, request_sha256: bytes) -> int:
         """Return until when a matching lasts; 0 where that is not known, so that it is over."""
 
+    def keep_deadlines(self, of: Collection[bytes]) -> None:
+        """Drop the deadlines of all matchings but these."""
+
     def keep_table(self, table_sha256: bytes, reply: bytes) -> bytes:
         """Keep the sealed reply with this store's table, and return the one that is kept: the first."""
 
@@ -83,14 +89,21 @@ class Papers(Protocol):
 class CountsBook(Protocol):
     """Counts that were read."""
 
-    def save(self, table_request_sha256: bytes, counts: Counts) -> None:
-        """Keep what was read from a sum."""
+    def save(
+        self,
+        table_request_sha256: bytes,
+        counts: Counts,
+        read_for: Mapping[str, bytes],
+        *,
+        consent_position: int,
+    ) -> None:
+        """Keep what was read from a sum, for whom."""
 
     def refuse(self, table_request_sha256: bytes) -> None:
         """Keep that nothing of a sum may be used."""
 
     def forget(self, customers: Collection[str]) -> None:
-        """Take customers out who withdrew."""
+        """Take customers out who withdrew, or whose identifier changed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,12 +113,14 @@ class MatchingBooks:
     Attributes:
         secrets, papers, counts: see there.
         inputs: what is hashed for each customer who agrees at this moment.
+        consent_position: the last entry of the consent log.
     """
 
     secrets: MatchingSecrets
     papers: Papers
     counts: CountsBook
     inputs: Callable[[IdentifierKind], Mapping[str, bytes]]
+    consent_position: Callable[[], int]
 
     def end_expired(self, now: float) -> None:
         """Destroy the secrets of every matching whose time has passed, whatever became of it."""

@@ -86,12 +86,12 @@ def customers_in(connection: sqlite3.Connection, context: MatchingContext) -> se
     return {customer for (customer,) in rows}
 
 
-def insert_store(connection: sqlite3.Connection, store: MatchingStore) -> None:
+def insert_store(connection: sqlite3.Connection, store: MatchingStore, *, consent_position: int) -> None:
     """Write a store that was just drawn."""
     request = store.context.request_sha256
     connection.execute(
-        "INSERT INTO stores (request_sha256, seed, dummies) VALUES (?, ?, ?)",
-        (request, store.seed, store.dummies),
+        "INSERT INTO stores (request_sha256, seed, dummies, consent_position) VALUES (?, ?, ?, ?)",
+        (request, store.seed, store.dummies, consent_position),
     )
     connection.executemany(
         "INSERT INTO customers (request_sha256, place, customer, input) VALUES (?, ?, ?, ?)",

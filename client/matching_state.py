@@ -195,6 +195,7 @@ class MatchingState:
         member_id: str,
         inputs: Mapping[str, bytes],
         *,
+        consent_position: int,
         entropy: Entropy = os.urandom,
     ) -> MatchingStore:
         """Return this store in a matching that was begun; who takes part is drawn the first time only.
@@ -203,6 +204,7 @@ class MatchingState:
             context: the matching.
             member_id: this store.
             inputs: from `matching_inputs`; not looked at when it was drawn before.
+            consent_position: the last entry of the consent log, looked up before the inputs; likewise.
             entropy: gives fresh secret bytes.
 
         Raises:
@@ -214,7 +216,7 @@ class MatchingState:
             kept = kept_store(self._connection, context, member_id)
             if kept is None:
                 kept = MatchingStore.draw(context, member_id, inputs, entropy=entropy)
-                insert_store(self._connection, kept)
+                insert_store(self._connection, kept, consent_position=consent_position)
             return kept
 
     def store(self, context: MatchingContext, member_id: str) -> MatchingStore | None:
@@ -227,6 +229,21 @@ class MatchingState:
             return (
                 kept_store(self._connection, context, member_id) if self._find(context) is not None else None
             )
+
+    def consent_position(self, context: MatchingContext) -> int:
+        """Return the last entry of the consent log when the store was drawn; later withdrawals are behind it.
+
+        Raises:
+            MatchingOverError, MatchingContradictedError: see `begin`; also when it was not drawn.
+        """
+        with self._transaction():
+            self._begun(context)
+            row = self._connection.execute(
+                "SELECT consent_position FROM stores WHERE request_sha256 = ?", (context.request_sha256,)
+            ).fetchone()
+            if row is None:
+                raise contradicted("No list was drawn for it here")
+            return int(row[0])
 
     def keep_matched(self, context: MatchingContext, matched: MatchedStore) -> MatchedStore:
         """Keep the tags before the table leaves; return what is kept, which is the first that was given.
@@ -265,7 +282,9 @@ class MatchingState:
             return kept_matched(self._connection, context) if self._find(context) is not None else None
 
     def leave_out(self, context: MatchingContext, customers: Collection[str]) -> None:
-        """Remove the tags of customers who withdrew, for good: they are in no table and have no count.
+        """Remove customers' tags for good: they withdrew, or have another identifier than in the list.
+
+        They are in no table and have no count.
 
         Their places in the list stay, as it may have left. Once the table was given it stays too: from then
         on `PersonCounts.forget` is what takes a withdrawal into account.

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from highstreet.audit.charter import MatchingTerms
 from highstreet.client.consent import ConsentDesk
 from highstreet.client.home import StoreHome
-from highstreet.client.matching_inputs import MATCHING_PURPOSES, matching_inputs
+from highstreet.client.matching_inputs import MATCHING_PURPOSES, matching_inputs, present_inputs
 from highstreet.client.matching_state import MatchingState
 from highstreet.client.person_counts import KeptCounts, PersonCounts
 from highstreet.client.vault import Vault
@@ -102,7 +102,7 @@ def matching_status(home: StoreHome, terms: MatchingTerms, vault: Vault) -> Matc
     kind = IdentifierKind(terms.identifier_kind)
     named = matching_inputs(vault, cohort, kind).keys()
     kept = PersonCounts(home.person_counts, vault_id=vault.vault_id).latest()
-    shops = {} if kept is None or kept.shops is None else kept.shops
+    shops = {} if kept is None else kept.held_by(present_inputs(vault, cohort))
     is_under_way, matched_on = _course(home, kept, vault)
     return MatchingStatus(
         agreed=len(cohort),

@@ -31,7 +31,9 @@ def forget_withdrawn_at(home: StoreHome, vault: Vault) -> None:
 def forget_withdrawn(vault: Vault, counts: PersonCounts) -> None:
     """Take everybody out of the counts who took back a yes to co-op learning or to matching.
 
-    They weigh nothing until a later matching, also if they say yes again.
+    They weigh nothing until a later matching, also if they said yes again before anybody looked: withdrawals
+    are looked for in the log behind its last entry when the matching's list was drawn. Where the log is
+    shorter than that, an older copy of it was put back, withdrawals may be lost, and everybody is taken out.
 
     Raises:
         InconsistentConsentLogError: the log of consent cannot be relied on; nothing was changed.
@@ -44,5 +46,9 @@ def forget_withdrawn(vault: Vault, counts: PersonCounts) -> None:
     kept = counts.latest()
     if kept is None or not kept.shops:
         return
-    withdrawn = {str(customer) for customer in ConsentDesk(vault).withdrawn(*MATCHING_PURPOSES)}
+    desk, since = ConsentDesk(vault), kept.consent_position
+    if desk.position() < since:
+        counts.forget(kept.shops.keys())
+        return
+    withdrawn = {str(customer) for customer in desk.withdrawn(*MATCHING_PURPOSES, since=since)}
     counts.forget(kept.shops.keys() & withdrawn)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
+import secrets
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -20,10 +23,12 @@ from highstreet.privacy.secure_sum.limits import MAX_MEMBERS
 
 __all__ = ["KeptCounts", "PersonCounts"]
 
-_VERSION = 1
-_FIELDS = {"version", "table_request_sha256", "vault_id", "shops"}
+_VERSION = 2
+_FIELDS = {"version", "table_request_sha256", "vault_id", "consent_position", "salt", "shops"}
 _MAX_KEY_DIGITS = 19
-_LIMIT_BYTES = 64 * MAX_IDENTIFIERS
+_SALT_BYTES = 32
+_DIGEST_BYTES = 16
+_LIMIT_BYTES = 128 * MAX_IDENTIFIERS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,23 +39,49 @@ class KeptCounts:
         table_request_sha256: hash of the request of its table's secure sum.
         vault_id: of the vault whose row keys customers are named by.
         shops: customer -> k; None when nothing of that sum may be used. Personal data.
+        consent_position: the last entry of the consent log that was known when the store's list was drawn:
+            a withdrawal behind it takes the count.
+        salt: random, for `digests`; it lies in this file alone.
+        digests: customer -> what the count was read for: `identifier_input` under the salt. Personal data.
     """
 
     table_request_sha256: bytes
     vault_id: str
     shops: Mapping[str, int] | None = field(repr=False)
+    consent_position: int = 0
+    salt: bytes = field(default=bytes(_SALT_BYTES), repr=False)
+    digests: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
     @property
     def is_usable(self) -> bool:
         """Whether any customer can have a weight under it."""
         return self.shops is not None
 
+    def held_by(self, present: Mapping[str, Collection[bytes]]) -> dict[str, int]:
+        """Return the counts of customers who have, at this moment, the identifier that theirs was read for.
+
+        A row key alone says nothing: in a vault put back from an older copy it is given to somebody else, and
+        an identifier can be corrected or taken away.
+
+        Args:
+            present: customer -> `identifier_input` of each identifier, of those who agree at this moment.
+        """
+        return {
+            customer: k
+            for customer, k in (self.shops or {}).items()
+            if any(
+                hmac.compare_digest(self.digests[customer], _digest(self.salt, message))
+                for message in present.get(customer, ())
+            )
+        }
+
 
 class PersonCounts:
     """The counts of the latest matching, in a private file; counts of earlier ones are not kept.
 
-    A customer weighs something only when this file says so, for this very vault and under the very request
-    that a round names. What cannot be read gives no weights at all.
+    A customer weighs something only when this file says so, for this very vault, under the very request that
+    a round names, and for the identifier that the customer has at that moment. What cannot be read gives no
+    weights at all.
 
     Args:
         path: of the file; nothing is made until counts are saved.
@@ -61,17 +92,42 @@ class PersonCounts:
         self._path = path
         self._vault_id = vault_id
 
-    def save(self, table_request_sha256: bytes, counts: Counts) -> None:
+    def save(
+        self,
+        table_request_sha256: bytes,
+        counts: Counts,
+        read_for: Mapping[str, bytes],
+        *,
+        consent_position: int,
+    ) -> None:
         """Keep what was read from a sum, durably, in place of an earlier matching's.
 
         The same counts again change nothing, and bring back nobody who was forgotten.
+
+        Args:
+            table_request_sha256: of the sum.
+            counts: by customer.
+            read_for: customer -> `identifier_input` that went into the list, of at least all who are counted.
+            consent_position: see `KeptCounts`.
 
         Raises:
             PersonCountsError: other counts of this sum are kept, or nothing of it may be used; or the file
                 is damaged.
             FileAccessError: it cannot be written; what was kept stays.
         """
-        self._keep(table_request_sha256, dict(counts.shops))
+        if not counts.shops.keys() <= read_for.keys():
+            raise _odd()
+        salt = secrets.token_bytes(_SALT_BYTES)
+        self._keep(
+            KeptCounts(
+                table_request_sha256=table_request_sha256,
+                vault_id=self._vault_id,
+                shops=dict(counts.shops),
+                consent_position=consent_position,
+                salt=salt,
+                digests={customer: _digest(salt, read_for[customer]) for customer in counts.shops},
+            )
+        )
 
     def refuse(self, table_request_sha256: bytes) -> None:
         """Keep, durably and for good, that nothing of a sum may be used: its receipts were missing.
@@ -80,7 +136,7 @@ class PersonCounts:
             PersonCountsError: counts of this sum are kept already; or the file is damaged.
             FileAccessError: it cannot be written; what was kept stays.
         """
-        self._keep(table_request_sha256, None)
+        self._keep(KeptCounts(table_request_sha256=table_request_sha256, vault_id=self._vault_id, shops=None))
 
     def latest(self) -> KeptCounts | None:
         """Return what is kept for this vault, None before its first matching.
@@ -101,9 +157,16 @@ class PersonCounts:
         return kept if kept.vault_id == self._vault_id else None
 
     def weights(
-        self, table_request_sha256: bytes, customer_ids: Sequence[str], *, most_shops: int
+        self,
+        table_request_sha256: bytes,
+        customer_ids: Sequence[str],
+        present: Mapping[str, Collection[bytes]],
+        *,
+        most_shops: int,
     ) -> NDArray[np.float64]:
         """Return 1/k for each customer, 0 for whoever has no count from that very sum, or too large a one.
+
+        Nor has anybody a weight whose count was read for another identifier: see `KeptCounts.held_by`.
 
         Guarantee: k stores that each give a person this weight give at most 1 + 2^-53 together: 1/k is the
         float nearest to it (IEEE 754 division), so too large by at most 2^-53 of itself. They are at most
@@ -113,6 +176,7 @@ class PersonCounts:
         Args:
             table_request_sha256: what the round names.
             customer_ids: row keys in decimal digits.
+            present: see `KeptCounts.held_by`.
             most_shops: the charter's `shops_per_person`.
 
         Returns:
@@ -124,7 +188,7 @@ class PersonCounts:
         kept = self.latest()
         shops: Mapping[str, int] = {}
         if kept is not None and kept.table_request_sha256 == table_request_sha256:
-            shops = kept.shops or {}
+            shops = kept.held_by(present)
         counts = np.array([shops.get(customer, 0) for customer in customer_ids], dtype=np.float64)
         counting = (counts > 0) & (counts <= most_shops)
         return np.divide(1.0, counts, out=np.zeros(len(counts)), where=counting)
@@ -143,12 +207,12 @@ class PersonCounts:
             if kept is None or kept.shops is None or kept.shops.keys().isdisjoint(customers):
                 return
             left = {customer: k for customer, k in kept.shops.items() if customer not in customers}
-            self._write(replace(kept, shops=left))
+            digests = {customer: kept.digests[customer] for customer in left}
+            self._write(replace(kept, shops=left, digests=digests))
 
-    def _keep(self, table_request_sha256: bytes, shops: Mapping[str, int] | None) -> None:
-        new = KeptCounts(table_request_sha256=table_request_sha256, vault_id=self._vault_id, shops=shops)
+    def _keep(self, new: KeptCounts) -> None:
         if not _is_sound(new):
-            raise PersonCountsError("Counts were given that no matching gives; nothing was kept.")
+            raise _odd()
         with self._held():
             kept = self.latest()
             if kept is not None and kept.table_request_sha256 == new.table_request_sha256:
@@ -165,7 +229,11 @@ class PersonCounts:
             "version": _VERSION,
             "table_request_sha256": kept.table_request_sha256.hex(),
             "vault_id": kept.vault_id,
-            "shops": None if kept.shops is None else dict(kept.shops),
+            "consent_position": kept.consent_position,
+            "salt": kept.salt.hex(),
+            "shops": None
+            if kept.shops is None
+            else {customer: [k, kept.digests[customer].hex()] for customer, k in kept.shops.items()},
         }
         write_private(self._path, json.dumps(plain).encode())
 
@@ -188,12 +256,18 @@ def _from_json(data: bytes) -> KeptCounts:
     plain = json.loads(data, object_pairs_hook=_without_repeats)
     if not isinstance(plain, dict) or plain.keys() != _FIELDS or plain["version"] != _VERSION:
         raise ValueError("other fields, or another version")
-    if not isinstance(plain["vault_id"], str) or not isinstance(plain["shops"], dict | None):
+    shops = plain["shops"]
+    if not isinstance(plain["vault_id"], str) or not isinstance(shops, dict | None):
+        raise ValueError("another form")
+    if not all(isinstance(pair, list) and len(pair) == 2 for pair in (shops or {}).values()):
         raise ValueError("another form")
     kept = KeptCounts(
         table_request_sha256=bytes.fromhex(plain["table_request_sha256"]),
         vault_id=plain["vault_id"],
-        shops=plain["shops"],
+        shops=None if shops is None else {customer: k for customer, (k, _) in shops.items()},
+        consent_position=plain["consent_position"],
+        salt=bytes.fromhex(plain["salt"]),
+        digests={customer: bytes.fromhex(digest) for customer, (_, digest) in (shops or {}).items()},
     )
     if not _is_sound(kept):
         raise ValueError("counts that no matching gives")
@@ -212,10 +286,24 @@ def _is_sound(kept: KeptCounts) -> bool:
     shops = kept.shops or {}
     return (
         len(kept.table_request_sha256) == HASH_BYTES
+        and type(kept.consent_position) is int
+        and kept.consent_position >= 0
+        and len(kept.salt) == _SALT_BYTES
+        and kept.digests.keys() == shops.keys()
+        and all(len(digest) == _DIGEST_BYTES for digest in kept.digests.values())
         and len(shops) <= MAX_IDENTIFIERS
         and all(_is_row_key(customer) for customer in shops)
         and all(type(k) is int and 1 <= k <= MAX_MEMBERS for k in shops.values())
     )
+
+
+def _digest(salt: bytes, message: bytes) -> bytes:
+    """Return 16 bytes that fit one identifier; without the file nobody can try which."""
+    return hashlib.blake2b(message, key=salt, digest_size=_DIGEST_BYTES, person=b"highstreet count").digest()
+
+
+def _odd() -> PersonCountsError:
+    return PersonCountsError("Counts were given that no matching gives; nothing was kept.")
 
 
 def _is_row_key(customer: str) -> bool:

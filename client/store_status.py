@@ -195,14 +195,15 @@ def _counts_in_words(home: StoreHome) -> str:
     if not home.person_counts.exists():
         return f"Counts: this shop has none from a matching; {alone}."
     # Imported here: it brings a library that is unpacked on the disk.
+    from highstreet.client.matching_inputs import MATCHING_PURPOSES, present_inputs
     from highstreet.client.person_counts import PersonCounts
 
     with Vault.open(home.vault) as vault:
-        vault_id = vault.vault_id
-    kept = PersonCounts(home.person_counts, vault_id=vault_id).latest()
+        kept = PersonCounts(home.person_counts, vault_id=vault.vault_id).latest()
+        present = present_inputs(vault, ConsentDesk(vault).cohort(*MATCHING_PURPOSES))
     if kept is None or kept.shops is None:
         return f"Counts: those of the latest matching are not for this shop's use; {alone}."
-    weighing = sum(shops <= terms.shops_per_person for shops in kept.shops.values())
+    weighing = sum(shops <= terms.shops_per_person for shops in kept.held_by(present).values())
     return (
         f"Counts: {weighing:,} customers have one from the latest matching, of up to "
         f"{terms.shops_per_person} shops; the others add nothing to trainings."

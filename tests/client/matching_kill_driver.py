@@ -102,7 +102,7 @@ def one_matching(
     """Let out, in the order of the protocol, what follows from each thing that is kept."""
     holder = state.draw_holder(context, OWN)
     let_out(folder, "key", number, holder.secret_key.hex())
-    store = state.draw_store(context, OWN, INPUTS)
+    store = state.draw_store(context, OWN, INPUTS, consent_position=7)
     let_out(folder, "list", number, digest(store.seed, *map(str.encode, store.customers)))
     for member in random.choices(IDS, k=6):
         answer(folder, state, context, number, member, careless=careless)

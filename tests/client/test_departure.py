@@ -70,7 +70,9 @@ def test_secrets_of_matchings_and_counts_are_gone_and_that_there_was_one_is_know
     with MatchingState.open(store.matching, vault_id="v") as state:
         state.begin(context, day=100, period_days=365)
         secret = state.draw_holder(context, OWN).secret_key
-    PersonCounts(store.person_counts, vault_id="v").save(b"t" * 32, Counts({"1": 2}))
+    PersonCounts(store.person_counts, vault_id="v").save(
+        b"t" * 32, Counts({"1": 2}), {"1": b"ann"}, consent_position=0
+    )
     half_written = store.person_counts.with_name(f".{store.person_counts.name}.123.tmp")
     half_written.write_bytes(b"counts, too")
     left = leave_coop(store)

@@ -42,6 +42,17 @@ def test_a_deadline_that_is_not_known_is_over(tmp_path: Path) -> None:
     assert papers.deadline(_hash(1)) == 0
 
 
+def test_deadlines_stay_of_the_matchings_that_are_named(tmp_path: Path) -> None:
+    papers = MatchingPapers(tmp_path / "papers")
+    papers.keep_deadlines([_hash(1)])  # nothing there yet
+    for number in (1, 2, 3):
+        papers.keep_deadline(_hash(number), 70 + number)
+    papers.keep_table(_hash(2), b"reply")
+    papers.keep_deadlines([_hash(2), _hash(9)])
+    assert [papers.deadline(_hash(number)) for number in (1, 2, 3)] == [0, 72, 0]
+    assert papers.table(_hash(2)) == b"reply"
+
+
 def _check_after_kills(folder: Path, kills: int, seed: int, *how: str) -> dict[str, int]:
     """Kill real processes, then look for anything let out that contradicts something else that was."""
     done = subprocess.run(

@@ -70,7 +70,7 @@ def _match(state: MatchingState, context: MatchingContext = CONTEXT) -> MatchedS
     own = state.draw_holder(context, OWN)
     other = KeyHolder.draw(context, IDS[1])
     keys = HolderKeys.collect(context, [own.offer(SIGNING[0]), other.offer(SIGNING[1])])
-    store = state.draw_store(context, OWN, INPUTS)
+    store = state.draw_store(context, OWN, INPUTS, consent_position=7)
     sent = store.blinded_list(keys, SIGNING[0])
     answers = [
         own.evaluate(sent, keys, SIGNING[0]).release(
@@ -86,12 +86,15 @@ def test_what_was_drawn_is_drawn_for_good_and_outlives_the_process(path: Path) -
         _begin(first)
         assert first.holder(CONTEXT, OWN) is None
         assert first.store(CONTEXT, OWN) is None
-        holder, store = first.draw_holder(CONTEXT, OWN), first.draw_store(CONTEXT, OWN, INPUTS)
+        holder, store = (
+            first.draw_holder(CONTEXT, OWN),
+            first.draw_store(CONTEXT, OWN, INPUTS, consent_position=7),
+        )
         assert set(store.customers) == set(INPUTS)
     with _open(path) as again:
         _begin(again)
         assert again.draw_holder(CONTEXT, OWN) == again.holder(CONTEXT, OWN) == holder
-        assert again.draw_store(CONTEXT, OWN, {}) == again.store(CONTEXT, OWN) == store
+        assert again.draw_store(CONTEXT, OWN, {}, consent_position=9) == again.store(CONTEXT, OWN) == store
 
 
 def test_a_whole_matching_comes_back_as_it_was(state: MatchingState, path: Path) -> None:
@@ -118,7 +121,7 @@ def test_tags_are_kept_once(state: MatchingState) -> None:
 
 def test_tags_of_others_than_those_who_take_part_are_refused(state: MatchingState) -> None:
     _begin(state)
-    store = state.draw_store(CONTEXT, OWN, INPUTS)
+    store = state.draw_store(CONTEXT, OWN, INPUTS, consent_position=7)
     fits = MatchedStore(
         shape=CONTEXT.shape, mask_seed=b"m" * 32, made_up_seed=b"d" * 32, dummies=store.dummies, tags={}
     )
@@ -172,7 +175,7 @@ def test_a_table_is_given_to_one_sum_only(state: MatchingState) -> None:
 @pytest.mark.parametrize("is_matched", [True, False])
 def test_who_withdraws_is_in_no_table_and_the_list_stays(state: MatchingState, is_matched: bool) -> None:
     _begin(state)
-    store = state.draw_store(CONTEXT, OWN, INPUTS)
+    store = state.draw_store(CONTEXT, OWN, INPUTS, consent_position=7)
     if is_matched:
         _match(state)
     state.leave_out(CONTEXT, ["2", "99"])
@@ -189,7 +192,7 @@ def test_who_withdraws_is_in_no_table_and_the_list_stays(state: MatchingState, i
 def test_nothing_is_drawn_for_a_matching_that_was_not_begun(state: MatchingState) -> None:
     for attempt in (
         lambda: state.draw_holder(CONTEXT, OWN),
-        lambda: state.draw_store(CONTEXT, OWN, INPUTS),
+        lambda: state.draw_store(CONTEXT, OWN, INPUTS, consent_position=7),
         lambda: state.give_table(CONTEXT, TABLE),
         lambda: state.leave_out(CONTEXT, ["1"]),
     ):
@@ -278,7 +281,7 @@ def test_secrets_are_destroyed_and_a_replay_finds_nothing(state: MatchingState, 
         lambda: state.draw_holder(CONTEXT, OWN),
         lambda: state.record_answer(REQUEST, _answered()),
         lambda: state.store(CONTEXT, OWN),
-        lambda: state.draw_store(CONTEXT, OWN, INPUTS),
+        lambda: state.draw_store(CONTEXT, OWN, INPUTS, consent_position=7),
         lambda: state.matched(CONTEXT),
         lambda: state.keep_matched(CONTEXT, matched),
         lambda: state.leave_out(CONTEXT, ["1"]),
@@ -331,7 +334,7 @@ def _garbled(path: Path) -> None:
 def _overwritten(path: Path) -> None:
     with _open(path) as state:
         _begin(state)
-        state.draw_store(CONTEXT, OWN, {str(n): b"%d" % n * 200 for n in range(8)})
+        state.draw_store(CONTEXT, OWN, {str(n): b"%d" % n * 200 for n in range(8)}, consent_position=7)
     whole = path.read_bytes()
     path.write_bytes(whole[:4096] + b"\xff" * 8192 + whole[12288:])
 
@@ -349,13 +352,13 @@ def test_a_file_that_is_not_whole_is_told_and_left_alone(path: Path, damage: Cal
 def test_rows_that_no_draw_gives_open_nothing(state: MatchingState) -> None:
     _begin(state)
     state.draw_holder(CONTEXT, OWN)
-    state.draw_store(CONTEXT, OWN, INPUTS)
+    state.draw_store(CONTEXT, OWN, INPUTS, consent_position=7)
     state._connection.execute("UPDATE holders SET secret_key = zeroblob(32)")
     state._connection.execute("UPDATE stores SET dummies = 1000")
     for attempt in (
         lambda: state.holder(CONTEXT, OWN),
         lambda: state.draw_holder(CONTEXT, OWN),
-        lambda: state.draw_store(CONTEXT, OWN, INPUTS),
+        lambda: state.draw_store(CONTEXT, OWN, INPUTS, consent_position=7),
     ):
         with pytest.raises(MatchingStateError) as caught:
             attempt()

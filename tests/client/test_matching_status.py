@@ -14,6 +14,7 @@ import pytest
 from highstreet.audit.charter import MATCHING, Charter, MatchingTerms
 from highstreet.audit.limits import StoreLimits
 from highstreet.cli import main
+from highstreet.client.consent import ConsentDesk
 from highstreet.client.home import StoreHome
 from highstreet.client.join import join_coop
 from highstreet.client.matching_state import MatchingState
@@ -22,7 +23,13 @@ from highstreet.client.round_answers import RoundAnswer, Step
 from highstreet.client.round_log import noted
 from highstreet.client.store_status import store_status
 from highstreet.client.vault import Vault
-from highstreet.privacy.matching import Counts, MatchedStore, MatchingStore
+from highstreet.privacy.matching import (
+    Counts,
+    IdentifierKind,
+    MatchedStore,
+    MatchingStore,
+    identifier_input,
+)
 from tests.client.made_up_context import OWN, matching_context
 
 _COLUMNS = "customer_id,consent_coop_learning,consent_matching,consent_recorded_at,email"
@@ -79,11 +86,22 @@ def _match(home: StoreHome, **shops: int) -> None:
     context = matching_context()
     with MatchingState.open(home.matching, vault_id=_vault_id(home)) as state:
         state.begin(context, day=20_779, period_days=30)
-        store = state.draw_store(context, OWN, {"1": b"input"})
+        store = state.draw_store(context, OWN, {"1": b"input"}, consent_position=0)
         state.keep_matched(context, _matched(store))
         state.give_table(context, TABLE)
         state.destroy(context.request_sha256)
-    _counts(home).save(TABLE, Counts(dict(zip(_keys(home, *shops), shops.values(), strict=True))))
+    keys = _keys(home, *shops)
+    with Vault.open(home.vault) as vault:
+        position = ConsentDesk(vault).position()
+    _counts(home).save(
+        TABLE,
+        Counts(dict(zip(keys, shops.values(), strict=True))),
+        {
+            key: identifier_input(IdentifierKind.EMAIL, f"{name}@example.org")
+            for key, name in zip(keys, shops, strict=True)
+        },
+        consent_position=position,
+    )
 
 
 def _matched(store: MatchingStore) -> MatchedStore:
@@ -129,6 +147,20 @@ def test_after_it_the_owner_sees_how_many_shop_at_how_many_shops(
     shown = _said(capsys, store, "consent", "bob")
     assert "shops of the co-op, by the latest matching: 3" in shown
     assert "by the latest matching: not counted" in _said(capsys, store, "consent", "dan")
+
+
+def test_who_has_another_address_than_was_counted_is_in_no_total(
+    capsys: pytest.CaptureFixture[str], store: StoreHome, tmp_path: Path
+) -> None:
+    _match(store, ann=1, bob=3, cat=3)
+    assert "1 shop here alone, 2 at 3 shops" in _said(capsys, store, "status")  # the twin
+    rows = (f"bob,yes,yes,{_WHEN},robert@example.org", f"cat,yes,yes,{_WHEN},")
+    (tmp_path / "corrected.csv").write_text("\n".join([_COLUMNS, *rows]) + "\n")
+    assert main(["store", "import", str(tmp_path / "corrected.csv"), "--home", str(store.root)]) == 0
+    said = _said(capsys, store, "status")
+    assert "By the matching of 2026-11-22: 1 shop here alone." in said
+    assert "2 who agreed are not counted" in said  # bob and dan; cat cannot be counted
+    assert "by the latest matching: not counted" in _said(capsys, store, "consent", "bob")
 
 
 def test_a_sum_that_was_not_to_be_used_is_said(capsys: pytest.CaptureFixture[str], store: StoreHome) -> None:

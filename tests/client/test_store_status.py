@@ -24,7 +24,7 @@ from highstreet.client.programme_days import ProgrammeDays
 from highstreet.client.store_status import budget_status, store_status
 from highstreet.client.vault import Vault
 from highstreet.privacy.budget import Budget, SpendingLimits
-from highstreet.privacy.matching import Counts
+from highstreet.privacy.matching import Counts, IdentifierKind, identifier_input
 from highstreet.privacy.releases import customer_release
 from tests.client.made_up_coop import about_persons, by_counts
 
@@ -118,7 +118,16 @@ def test_a_store_says_whose_contributions_are_counted_and_what_the_claim_rests_o
     assert "has none from a matching; it adds noise and nothing else" in store_status(home).counts
     counts.refuse(b"s" * 32)
     assert "not for this shop's use" in store_status(home).counts
-    counts.save(b"t" * 32, Counts({"1": 1, "2": 4, "3": 5}))
+    rows = "".join(f"{n},yes,yes,2025-01-02T10:00:00Z,{n}@example.org\n" for n in "abcd")
+    columns = "customer_id,consent_coop_learning,consent_matching,consent_recorded_at,email\n"
+    (tmp_path / "customers.csv").write_text(columns + rows)
+    assert main(["store", "import", str(tmp_path / "customers.csv"), "--home", str(home.root)]) == 0
+    with Vault.open(home.vault) as vault:
+        keys = {name: str(vault.customer_key(name)) for name in "abcd"}
+    inputs = {keys[n]: identifier_input(IdentifierKind.EMAIL, f"{n}@example.org") for n in "abc"}
+    inputs[keys["d"]] = identifier_input(IdentifierKind.EMAIL, "another@example.org")  # corrected since
+    shops = {keys["a"]: 1, keys["b"]: 4, keys["c"]: 5, keys["d"]: 1}
+    counts.save(b"t" * 32, Counts(shops), inputs, consent_position=0)
     assert "2 customers have one from the latest matching, of up to 4 shops" in store_status(home).counts
     assert main(["store", "status", "--home", str(home.root)]) == 0
     assert "Counts: 2 customers have one" in capsys.readouterr().out

@@ -32,7 +32,7 @@ from highstreet.models.plan import ModelPlan
 from highstreet.models.programme import default_plan, initial_state
 from highstreet.models.shop import ShopData
 from highstreet.privacy.budget import Budget, SpendingLimits
-from highstreet.privacy.matching import Counts
+from highstreet.privacy.matching import Counts, IdentifierKind, identifier_input
 from highstreet.privacy.releases import customer_release
 from highstreet.protos.rounds_pb2 import REFUSAL_BUDGET, REFUSAL_REPEATED
 from highstreet.simulations.secure_sums import OneProcessCoop, round_terms
@@ -311,11 +311,33 @@ COUNTED_TERMS = by_counts(charter_of(PLAN), shops=K).privacy
 def counted(home: StoreHome, full_vault: Vault) -> PersonCounts:
     """Ann, who agreed to be matched too, shops in two shops; so does Ben, who never agreed to learning."""
     ConsentDesk(full_vault).record("ann", Purpose.MATCHING, Answer.GRANT, source="test")
+    _named(full_vault, ann="ann@example.org", ben="ben@example.org")
     keys = {name: str(full_vault.customer_key(name)) for name in ("ann", "ben")}
     counts = PersonCounts(home.person_counts, vault_id=full_vault.vault_id)
     home.coop.mkdir()
-    counts.save(TABLE, Counts({keys["ann"]: 2, keys["ben"]: 2}))
+    _read(counts, full_vault, {keys["ann"]: 2, keys["ben"]: 2})
     return counts
+
+
+def _named(vault: Vault, **emails: str) -> None:
+    """Give customers other e-mail addresses, or take them away, as an import does."""
+    with vault.write() as connection:
+        for name, email in emails.items():
+            key = connection.execute(
+                "SELECT customer FROM customers WHERE customer_id = ?", (name,)
+            ).fetchone()
+            connection.execute("DELETE FROM identifiers WHERE customer = ?", key)
+            if email:
+                connection.execute("INSERT INTO identifiers VALUES (?, 'email', ?)", (*key, email))
+
+
+def _read(counts: PersonCounts, vault: Vault, shops: dict[str, int]) -> None:
+    """Keep counts as a matching leaves them, for the addresses that customers have."""
+    desk = ConsentDesk(vault)
+    with vault.read() as connection:
+        rows = connection.execute("SELECT customer, value FROM identifiers WHERE kind = 'email'").fetchall()
+    read_for = {str(key): identifier_input(IdentifierKind.EMAIL, value) for key, value in rows}
+    counts.save(TABLE, Counts(shops), read_for, consent_position=desk.position())
 
 
 def _naming(table: bytes, mark: bytes = b"a", programme: str = "p1") -> AskedRound:
@@ -362,7 +384,7 @@ def test_a_shop_without_counts_for_the_named_table_pays_and_adds_nothing(
         if why == "left out of the sum":
             anew.refuse(TABLE)
         else:
-            anew.save(TABLE, Counts({str(full_vault.customer_key("ann")): K + 1}))
+            _read(anew, full_vault, {str(full_vault.customer_key("ann")): K + 1})
     till = _till(home, ledger, terms=COUNTED_TERMS)
     with caplog.at_level("WARNING"):
         assert till.take(_naming(table), _plainly)
@@ -421,7 +443,7 @@ def test_the_reply_stays_as_it_is_whatever_becomes_of_the_counts(
 ) -> None:
     till = _till(home, ledger, terms=COUNTED_TERMS)
     first = till.take(_naming(TABLE), _plainly)
-    counted.save(ANOTHER, Counts({}))
+    counted.save(ANOTHER, Counts({}), {}, consent_position=0)
     assert till.take(_naming(TABLE), lambda _: b"another") == first
     home.person_counts.write_bytes(b"{}")
     assert till.given(_naming(TABLE).request, _naming(TABLE).sha256) == first
@@ -444,6 +466,58 @@ def test_who_withdraws_from_matching_weighs_nothing_and_the_count_is_erased(
     desk.record("ann", Purpose.MATCHING, Answer.GRANT, source="test")
     till.take(_naming(TABLE, b"b", "p2"), _plainly)
     assert _weights(computed) == [0.0]
+
+
+@pytest.mark.parametrize("purpose", [Purpose.MATCHING, Purpose.COOP_LEARNING])
+def test_who_takes_back_a_yes_and_gives_it_again_before_anybody_looks_has_no_count(
+    purpose: Purpose,
+    home: StoreHome,
+    ledger: Ledger,
+    computed: Computed,
+    counted: PersonCounts,
+    full_vault: Vault,
+) -> None:
+    desk, till = ConsentDesk(full_vault), _till(home, ledger, terms=COUNTED_TERMS)
+    # The twin: another purpose's answers, and another yes, take nothing.
+    desk.record("ann", Purpose.EMAIL_MARKETING, Answer.WITHDRAWAL, source="test")
+    desk.record("ann", purpose, Answer.GRANT, source="test")
+    till.take(_naming(TABLE), _plainly)
+    assert _weights(computed) == [0.5]
+    desk.record("ann", purpose, Answer.WITHDRAWAL, source="one file")
+    desk.record("ann", purpose, Answer.GRANT, source="the next")
+    till.take(_naming(TABLE, b"b", "p2"), _plainly)
+    assert _weights(computed) == [0.0]
+    kept = counted.latest()
+    assert kept is not None
+    assert str(full_vault.customer_key("ann")) not in kept.digests
+
+
+def test_a_log_of_consent_that_got_shorter_takes_everybodys_count(
+    home: StoreHome, ledger: Ledger, computed: Computed, counted: PersonCounts, full_vault: Vault
+) -> None:
+    """It was put back from an older copy: a withdrawal may be lost."""
+    length, ann = ConsentDesk(full_vault).position(), str(full_vault.customer_key("ann"))
+    for since, weight in ((length, 0.5), (length + 1, 0.0)):
+        inputs = {ann: identifier_input(IdentifierKind.EMAIL, "ann@example.org")}
+        table = bytes([since]) * 32
+        counted.save(table, Counts({ann: 2}), inputs, consent_position=since)
+        asked = _naming(table, bytes([since]), f"p{since}")
+        _till(home, ledger, terms=COUNTED_TERMS).take(asked, _plainly)
+        assert _weights(computed) == [weight]
+
+
+@pytest.mark.parametrize("email", ["anna@example.org", ""])
+def test_a_customer_of_another_identifier_than_was_counted_adds_nothing(
+    email: str, home: StoreHome, ledger: Ledger, computed: Computed, counted: PersonCounts, full_vault: Vault
+) -> None:
+    till = _till(home, ledger, terms=COUNTED_TERMS)
+    _named(full_vault, ann=email)
+    till.take(_naming(TABLE), _plainly)
+    assert _weights(computed) == [0.0]
+    # The twin: the same one in another spelling is the same person.
+    _named(full_vault, ann=" ANN@example.org")
+    till.take(_naming(TABLE, b"b", "p2"), _plainly)
+    assert _weights(computed) == [0.5]
 
 
 @pytest.mark.parametrize("purpose", [Purpose.MATCHING, Purpose.COOP_LEARNING])

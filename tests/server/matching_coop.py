@@ -77,6 +77,7 @@ class _Kept:
     day: int
     holder: KeyHolder | None = None
     store: MatchingStore | None = None
+    position: int = 0
     matched: MatchedStore | None = None
     given_to: bytes | None = None
     is_over: bool = False
@@ -116,11 +117,15 @@ class MemorySecrets:
         )
 
     def draw_store(
-        self, context: MatchingContext, member_id: str, inputs: Mapping[str, bytes]
+        self, context: MatchingContext, member_id: str, inputs: Mapping[str, bytes], *, consent_position: int
     ) -> MatchingStore:
         kept = self._begun(context)
-        kept.store = kept.store or MatchingStore.draw(context, member_id, inputs)
+        if kept.store is None:
+            kept.store, kept.position = MatchingStore.draw(context, member_id, inputs), consent_position
         return kept.store
+
+    def consent_position(self, context: MatchingContext) -> int:
+        return self._begun(context).position
 
     def store(self, context: MatchingContext, member_id: str) -> MatchingStore | None:
         del member_id
@@ -179,6 +184,9 @@ class MemoryPapers:
     def deadline(self, request_sha256: bytes) -> int:
         return self.deadlines.get(request_sha256, 0)
 
+    def keep_deadlines(self, of: Collection[bytes]) -> None:
+        self.deadlines = {one: deadline for one, deadline in self.deadlines.items() if one in of}
+
     def keep_table(self, request_sha256: bytes, reply: bytes) -> bytes:
         return self.tables.setdefault(request_sha256, reply)
 
@@ -190,8 +198,16 @@ class MemoryCounts:
     def __init__(self) -> None:
         self.read: dict[bytes, dict[str, int] | None] = {}
 
-    def save(self, table_request_sha256: bytes, counts: Counts) -> None:
+    def save(
+        self,
+        table_request_sha256: bytes,
+        counts: Counts,
+        read_for: Mapping[str, bytes],
+        *,
+        consent_position: int,
+    ) -> None:
         new = dict(counts.shops)
+        assert new.keys() <= read_for.keys()
         assert self.read.setdefault(table_request_sha256, new) == new
 
     def refuse(self, table_request_sha256: bytes) -> None:
@@ -239,6 +255,7 @@ class Shop(PlayedStore):
     def __init__(self, number: int, customers: Collection[str], *, silent: Collection[str] = ()) -> None:
         super().__init__(number)
         self.customers = set(customers)
+        self.emails: dict[str, str] = {}
         self.silent = set(silent)
         self.secrets, self.papers, self.counts = MemorySecrets(), MemoryPapers(), MemoryCounts()
         self.till = MemoryTill()
@@ -249,7 +266,10 @@ class Shop(PlayedStore):
         """The desk as it is built when the store starts."""
 
         def inputs(kind: IdentifierKind) -> dict[str, bytes]:
-            return {one: identifier_input(kind, f"{one}@example.org") for one in sorted(self.customers)}
+            return {
+                one: identifier_input(kind, self.emails.get(one, f"{one}@example.org"))
+                for one in sorted(self.customers)
+            }
 
         counted = CountedRoster(
             roster=coop.roster, counted=frozenset(store.member_id for store in coop.stores.values())
@@ -265,7 +285,13 @@ class Shop(PlayedStore):
             ),
             keys=self.keys,
             till=self.till,
-            books=MatchingBooks(secrets=self.secrets, papers=self.papers, counts=self.counts, inputs=inputs),
+            books=MatchingBooks(
+                secrets=self.secrets,
+                papers=self.papers,
+                counts=self.counts,
+                inputs=inputs,
+                consent_position=lambda: 0,
+            ),
             clock=coop.clock,
         )
 

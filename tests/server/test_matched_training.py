@@ -254,6 +254,34 @@ def test_who_withdraws_from_matching_after_it_is_in_no_training(
     assert "cara" not in (shop.kept_counts()[1] or {})
 
 
+@pytest.mark.parametrize("at", ["give", "read"])
+def test_who_takes_back_a_yes_and_gives_it_again_during_the_matching_has_no_count(
+    tmp_path: Path, at: str
+) -> None:
+    coop = _coop(tmp_path)
+    shop = _stores(coop)[0]
+
+    def change(step: str, asked: object, body: bytes) -> bytes:
+        if step == at and asked is shop:
+            with Vault.open(shop.home.vault) as vault:
+                desk = ConsentDesk(vault)
+                desk.record("cara", Purpose.MATCHING, Answer.WITHDRAWAL, source="one file")
+                desk.record("cara", Purpose.MATCHING, Answer.GRANT, source="the next")
+        return body
+
+    coop.bent = change
+    counts = _matched(coop)
+    with Vault.open(shop.home.vault) as vault:
+        table, _ = shop.kept_counts()
+        book = PersonCounts(shop.home.person_counts, vault_id=vault.vault_id)
+        read = CountedCustomers.read(vault, book, table, most_shops=4).of_agreeing(vault)
+    weights = {shop.names[key]: weight for key, weight in read.items()}
+    expected = _one_over(counts, most=4)[shop.member_id]
+    # The twin: whoever took nothing back weighs what was read.
+    assert weights == {name: weight for name, weight in expected.items() if name != "cara"}
+    assert weights
+
+
 @pytest.mark.parametrize("calls", [0, 2, 5])
 def test_after_a_crash_the_training_names_the_same_table_in_the_same_bytes(
     tmp_path: Path, sums: list[NDArray[np.float64]], calls: int

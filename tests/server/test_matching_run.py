@@ -23,6 +23,7 @@ from highstreet.protos.rounds_pb2 import (
     REFUSAL_PARTICIPANTS,
     REFUSAL_RELEASE,
     REFUSAL_SIGNATURE,
+    REFUSAL_TOO_SOON,
     REFUSAL_UNREADABLE,
     REFUSAL_VERSION,
     REFUSAL_WRONG_COOP,
@@ -353,6 +354,63 @@ def test_who_withdraws_before_the_table_is_given_is_in_no_count(tmp_path: Path) 
     assert first.read is not None
     assert "anna" not in first.read
     _assert_counted(coop)
+
+
+@pytest.mark.parametrize("at", ["give", "read"])
+def test_who_has_another_address_than_in_the_list_has_no_count(tmp_path: Path, at: str) -> None:
+    coop = _coop(tmp_path)
+
+    def correct(step: str, shop: Shop, body: bytes) -> bytes:
+        if step == at and shop.number == 1:
+            shop.emails = {"anna": "hannah@example.org", "cara": " CARA@example.org"}
+        return body
+
+    coop.bent = correct
+    coop.match()
+    first, second = coop.shops[_ids(1)[0]].read, coop.shops[_ids(2)[0]].read
+    assert first is not None
+    assert second is not None
+    assert "anna" not in first
+    # The twin: Cara is the same person in another spelling. Somebody may be unknown by chance.
+    assert len(first.keys() & {"bert", "cara"}) >= 1
+    # Before the table the shop is not counted for her any more, later it is, until the next matching.
+    assert second.get("anna", 0) in (0, 3 if at == "give" else 4)
+
+
+def test_asking_in_vain_leaves_nothing_on_a_stores_disk(tmp_path: Path) -> None:
+    (tmp_path / "shops").mkdir()
+    shops = [DiskShop(number, {"1", "2"}, tmp_path / "shops" / str(number)) for number in range(1, 6)]
+    coop = MatchingCoop(tmp_path, shops)
+    first = shops[0]
+    deadlines: list[int] = []
+
+    def watch(step: str, shop: Shop, body: bytes) -> bytes:
+        if shop is first and step == "give":
+            deadlines.append(len(list((first.folder / "matchings").glob("*.deadline"))))
+        return body
+
+    coop.bent = watch
+    coop.match()
+    assert coop.ended() == ("finished", "")
+    assert deadlines == [1]  # the twin: of a matching under way it is there
+    refused = 0
+    for number in range(12):
+        request = matching_request(
+            coop.charter,
+            matching_id=f"{number + 100:016x}",
+            roster_sha256=b"r" * 32,
+            participants=[shop.member_id for shop in shops],
+            opened_at=int(coop.clock()),
+        )
+        if first.member_id not in request.holders:
+            continue
+        step = MatchStep(request=sign_matching_request(request, coop.key))
+        step.offer = True
+        first.answer(RoundMessage(match=step).SerializeToString(), coop)
+        assert first.answers["offer"][-1].refusal == REFUSAL_TOO_SOON
+        refused += 1
+    assert refused > 2
+    assert list((first.folder / "matchings").glob("*.deadline")) == []
 
 
 def test_who_withdraws_once_the_table_is_given_has_no_count_and_the_others_are_counted_right(
