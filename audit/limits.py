@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 from highstreet.audit.charter import Charter
 from highstreet.audit.claims import check_promise, claims_of
@@ -33,6 +34,8 @@ class StoreLimits:
         max_example_numbers: numbers in one customer's training example: candidates x snapshots x features. A
             batch holds up to 256 customers' at once, in double precision.
         purposes: what customers' data may be used for through a co-op.
+        max_matching_delta: what one matching may add to the delta of the claim for a person
+            (`privacy.matching.TableShape.influence`).
         require_person_unit: whether the promise must be to a person over all shops, not to a customer of one.
     """
 
@@ -45,6 +48,7 @@ class StoreLimits:
     max_state_bytes: int
     purposes: tuple[str, ...]
     max_example_numbers: int = 1 << 18
+    max_matching_delta: float = 1e-5
     require_person_unit: bool = False
 
 
@@ -91,20 +95,29 @@ def _runnable(charter: Charter) -> Settings:
         ) from error
 
 
-def _smallest_table(charter: Charter) -> int:
-    """Return the numbers in the table of a matching of as few stores as there can be; 0 without matchings.
+def _smallest_table(charter: Charter) -> tuple[int, Fraction]:
+    """Describe the table of a matching of as few stores as there can be; zeros without matchings.
+
+    Returns:
+        Its numbers, and what it adds to the delta of a person's claim.
 
     Raises:
         CharterError: not even so few can be matched.
     """
     if charter.matching is None:
-        return 0
+        return 0, Fraction(0)
     # Imported here: it brings a library that is unpacked on the disk.
-    from highstreet.audit.matchings import fewest_participants, refuse_impossible_matching, table_release
+    from highstreet.audit.matchings import (
+        fewest_participants,
+        influence_of,
+        refuse_impossible_matching,
+        table_release,
+    )
 
     fewest = fewest_participants(charter)
     refuse_impossible_matching(charter, participants=fewest)
-    return int(table_release(charter, participants=fewest).dimension)
+    dimension = int(table_release(charter, participants=fewest).dimension)
+    return dimension, influence_of(charter, participants=fewest)
 
 
 def _problems(charter: Charter, settings: Settings, limits: StoreLimits) -> list[str]:
@@ -112,7 +125,7 @@ def _problems(charter: Charter, settings: Settings, limits: StoreLimits) -> list
     promised = claims_of(charter, delta=limits.delta).about(terms.privacy_unit)
     cost = max(promised.epsilon, terms.epsilon)
     largest = max(phase.dimension for phase in charter.plan.phases)
-    table = _smallest_table(charter)
+    table, table_delta = _smallest_table(charter)
     foreign = sorted(set(charter.purposes) - set(limits.purposes))
     example = settings.candidates * settings.snapshots * len(FEATURES)
     found = [
@@ -153,6 +166,11 @@ def _problems(charter: Charter, settings: Settings, limits: StoreLimits) -> list
         (
             table > limits.max_dimension,
             f"{table} numbers in the table of the smallest matching, over the {limits.max_dimension} allowed",
+        ),
+        (
+            table_delta > limits.max_matching_delta,
+            f"matchings that each add {float(table_delta):.2g} to delta for a person, over the "
+            f"{limits.max_matching_delta:g} allowed",
         ),
         (bool(foreign), f"the purposes {', '.join(foreign)}, which are not allowed here"),
     ]

@@ -30,6 +30,7 @@ __all__ = [
     "MatchingPart",
     "drawn_holders",
     "fewest_participants",
+    "influence_of",
     "influences",
     "matching_context",
     "matching_request",
@@ -152,6 +153,15 @@ def influences(charter: Charter) -> tuple[tuple[int, Fraction], ...]:
         shape = _shape(terms, participants)
         found[shape.rows] = (participants, shape.influence)
     return tuple(found.values())
+
+
+def influence_of(charter: Charter, *, participants: int) -> Fraction:
+    """Return how often one person changes what others read in a matching of so many: it adds to delta.
+
+    Raises:
+        CharterError: the charter matches nobody.
+    """
+    return _shape(_terms(charter), participants).influence
 
 
 def matching_request(

@@ -32,6 +32,7 @@ class LimitsConfig(_Strict):
     max_dimension: int = Field(default=1 << 20, ge=1, le=1 << 22)
     max_state_bytes: int = Field(default=32 << 20, ge=1024, le=256 << 20)
     max_example_numbers: int = Field(default=1 << 18, ge=1, le=1 << 22)
+    max_matching_delta: float = Field(default=1e-5, gt=0, le=1e-2)
     purposes: tuple[str, ...] = Field(default=(COOP_LEARNING,), max_length=16)
     require_person_unit: bool = False
 
@@ -105,6 +106,9 @@ max_example_numbers = {limits.max_example_numbers}
 # What customers' data may be used for through a co-op, each customer's own answer permitting. "matching"
 # lets shops count at how many of them a customer shops; without it here, a co-op that does so is not joined.
 purposes = [{purposes}]
+# What one matching may add to the delta of the promise to a person: how often one person can change what
+# shops read about another. A matching of so many shops that it adds more is not taken part in.
+max_matching_delta = {limits.max_matching_delta}
 # true: only a co-op whose charter keeps its promise for a person over all shops, not for a customer of each.
 require_person_unit = {str(limits.require_person_unit).lower()}
 

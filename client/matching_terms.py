@@ -14,6 +14,7 @@ from highstreet.audit.matching_requests import FORMAT_VERSION, matching_sha256, 
 from highstreet.audit.matchings import (
     MatchingPart,
     drawn_holders,
+    influence_of,
     matching_context,
     part_ends,
     refuse_impossible_matching,
@@ -136,6 +137,9 @@ def examine_matching(
     dimension = table_release(charter, participants=len(participants)).dimension
     fits = dimension <= agreement.limits.max_dimension
     require(fits, REFUSAL_RELEASE, "its table has more numbers than allowed here")
+    adds = influence_of(charter, participants=len(participants))
+    fits = adds <= agreement.limits.max_matching_delta
+    require(fits, REFUSAL_RELEASE, "it adds more to a person's delta than allowed here")
     holders = drawn_holders(
         participants,
         coop_id=request.coop_id,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -10,6 +11,7 @@ import pytest
 from highstreet.audit.charter import MATCHING, Charter, MatchingTerms
 from highstreet.audit.errors import CharterError, CharterExceedsLimitsError, CharterNotRunnableError
 from highstreet.audit.limits import StoreLimits, refuse_over_limits
+from highstreet.audit.matchings import influence_of
 from highstreet.models.features import FEATURES
 from highstreet.models.plan import ModelPlan
 
@@ -77,3 +79,21 @@ def test_a_charter_whose_smallest_matching_is_larger_than_the_store_allows_is_re
         refuse_over_limits(matching(32_705), replace(allowed, max_dimension=1 << 22))
     with pytest.raises(CharterError, match="does not fit into a secure sum"):
         refuse_over_limits(matching(40_000), replace(allowed, max_dimension=1 << 22))
+
+
+def test_a_charter_whose_smallest_matching_adds_more_to_delta_than_allowed_is_refused(
+    charter_with: Callable[..., Charter], limits: StoreLimits
+) -> None:
+    plain = charter_with()
+    allowed = replace(limits, purposes=(*limits.purposes, MATCHING), max_dimension=1 << 22)
+    terms = MatchingTerms(identifiers_per_store=20_000)  # 4 stores: n^2 (L + 60) = 321,000, so 13 rows
+    charter = replace(plain, purposes=(*plain.purposes, MATCHING), matching=terms)
+    adds = float(influence_of(charter, participants=4))
+    assert adds == pytest.approx(
+        5.4e-5, rel=0.01
+    )  # 14 rows 2.4e-5, 12 rows 1.3e-4 (docs/matching.md, section 8)
+    refuse_over_limits(charter, replace(allowed, max_matching_delta=math.nextafter(adds, 1)))
+    with pytest.raises(CharterExceedsLimitsError, match=r"each add 5\.4e-05 to delta for a person"):
+        refuse_over_limits(charter, replace(allowed, max_matching_delta=math.nextafter(adds, 0)))
+    with pytest.raises(CharterExceedsLimitsError, match=r"over the 1e-05 allowed"):
+        refuse_over_limits(charter, allowed)  # the default

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
@@ -14,7 +15,7 @@ from matching_coop import MatchingCoop, Shop, matching_charter
 from highstreet.audit import matchings, requests
 from highstreet.audit.charter import Charter, MatchingTerms
 from highstreet.audit.errors import CharterError
-from highstreet.audit.matchings import refuse_impossible_matching, table_release
+from highstreet.audit.matchings import influence_of, refuse_impossible_matching, table_release
 from highstreet.client import matching_papers, rounds
 from highstreet.privacy.matching.limits import MAX_IDENTIFIERS
 from highstreet.server.database import connect
@@ -22,6 +23,7 @@ from highstreet.server.errors import ProgrammeRefusedError
 from highstreet.server.matchings import request_matching
 
 _STORES = 5
+_LIMITS = matching_coop.LIMITS
 #: In place of 64 MiB: so that a co-op is at the limit with some dozen identifiers a store.
 _LIMIT_BYTES = 1 << 20
 
@@ -53,8 +55,9 @@ def _most(stores: int) -> int:
 
 @pytest.mark.usefixtures("small_messages")
 def test_the_largest_matching_that_is_not_refused_is_carried_and_one_identifier_more_is_refused(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(matching_coop, "LIMITS", replace(matching_coop.LIMITS, max_matching_delta=1e-2))
     most = _most(_STORES)
     everybody = [str(number) for number in range(most + 40)]
     customers = [everybody[number::_STORES] + everybody[: number * 10] for number in range(_STORES)]
@@ -117,3 +120,21 @@ def test_a_store_refuses_a_table_over_its_own_limit_before_anything_leaves(
     assert "gave no key in time (release)" in failure
     assert all(shop.secrets.kept == {} for shop in shops)
     assert {step for shop in shops for step in shop.answers} == {"offer"}
+
+
+def test_a_store_refuses_a_table_that_adds_more_to_delta_than_it_allows_before_anything_leaves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adds = float(influence_of(matching_charter(), participants=_STORES))
+    for folder, allowed, ends in (
+        ("a", math.nextafter(adds, 1), "finished"),
+        ("b", math.nextafter(adds, 0), "failed"),
+    ):
+        (tmp_path / folder).mkdir()
+        monkeypatch.setattr(matching_coop, "LIMITS", replace(_LIMITS, max_matching_delta=allowed))
+        coop = MatchingCoop(tmp_path / folder, [Shop(n, ["anna"]) for n in range(1, _STORES + 1)])
+        coop.match()
+        state, failure = coop.ended()
+        assert state == ends
+    assert "gave no key in time (release)" in failure
+    assert all(shop.secrets.kept == {} for shop in coop.shops.values())

@@ -275,6 +275,8 @@ class MatchingShop(Shop):
         super().__init__(root, number)
         allowed = default_toml().replace('["coop_learning"]', '["coop_learning", "matching"]')
         allowed = allowed.replace(f"max_dimension = {1 << 20}", f"max_dimension = {max_dimension}")
+        if max_dimension > 1 << 20:  # the largest tables have fewer rows
+            allowed = allowed.replace("max_matching_delta = 1e-05", "max_matching_delta = 0.01")
         self.home.config.write_text(allowed)
 
     def _customers(self, number: int) -> list[str]:
