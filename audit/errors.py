@@ -12,11 +12,21 @@ __all__ = [
     "CodeFormError",
     "EpsilonClaimError",
     "InvalidInviteError",
+    "LogBusyError",
+    "LogConflictError",
+    "LogDamagedError",
+    "LogEntryError",
+    "LogError",
+    "LogRewoundError",
     "ManifestError",
+    "MerkleProofError",
     "RosterError",
     "SignatureMismatchError",
+    "SignedNoteError",
     "UnreadableDocumentError",
     "VouchingError",
+    "WitnessConflictError",
+    "WitnessRecordError",
 ]
 
 
@@ -74,3 +84,43 @@ class InconsistentConsentLogError(AuditError):
 
 class UnknownPurposeError(AuditError):
     """A purpose that customers cannot agree to, because nobody defined it."""
+
+
+class MerkleProofError(AuditError):
+    """A proof does not show what it should show of a Merkle tree."""
+
+
+class SignedNoteError(AuditError):
+    """Bytes that should be a signed note, a checkpoint or a verifier key are not one, or not signed so."""
+
+
+class LogError(AuditError):
+    """Root of the errors of the log: it cannot be used, so nothing that has to be in it may be done."""
+
+
+class LogEntryError(LogError):
+    """An entry of the log cannot be read, or holds what entries of its kind do not have."""
+
+
+class LogDamagedError(LogError):
+    """The log's files are not what was written: edited, cut short, swapped or of another log."""
+
+
+class LogRewoundError(LogDamagedError):
+    """The log is older than what is known of it."""
+
+
+class LogConflictError(LogError):
+    """Another entry stands in the log under a key that is used once."""
+
+
+class LogBusyError(LogError):
+    """Another process goes on writing the log."""
+
+
+class WitnessRecordError(AuditError):
+    """What a witness remembers of a log cannot be read."""
+
+
+class WitnessConflictError(AuditError):
+    """A checkpoint contradicts one that a witness has seen: the log was rewound or forked."""
