@@ -15,6 +15,7 @@ __all__ = [
     "LogBusyError",
     "LogConflictError",
     "LogDamagedError",
+    "LogDownloadError",
     "LogEntryError",
     "LogError",
     "LogRewoundError",
@@ -112,6 +113,10 @@ class LogRewoundError(LogDamagedError):
 
 class LogConflictError(LogError):
     """Another entry stands in the log under a key that is used once."""
+
+
+class LogDownloadError(LogError):
+    """A log cannot be got hold of."""
 
 
 class LogBusyError(LogError):

@@ -11,10 +11,6 @@ edited, cut short, swapped or put back is refused before anything is written to 
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import fcntl
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,10 +22,10 @@ from typing import Self
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from highstreet.audit.append_only import cut, extend, locked
 from highstreet.audit.canonical import Json
 from highstreet.audit.checkpoints import Checkpoint, LogHead, log_key
 from highstreet.audit.errors import (
-    LogBusyError,
     LogConflictError,
     LogDamagedError,
     LogEntryError,
@@ -48,12 +44,11 @@ from highstreet.audit.log_files import (
 from highstreet.audit.merkle import MerkleTree, leaf_hash
 from highstreet.audit.signed_notes import SignedNote
 from highstreet.audit.signing import public_key_bytes
-from highstreet.files import access_error, make_private_folder, read_limited, sync_folder, write_private
+from highstreet.files import access_error, make_private_folder, read_limited, write_private
 
 __all__ = ["LogBook", "LogOwner"]
 
 _LOCK = "log.lock"
-_LOCK_SECONDS = 60.0
 _MARK_LIMIT_BYTES = 1024
 
 
@@ -231,7 +226,7 @@ class LogBook:
     @contextmanager
     def _writing(self) -> Iterator[Self]:
         """Hold the log for this thread and this process, with all that others wrote taken in and checked."""
-        with self._lock, _locked(self._folder / _LOCK):
+        with self._lock, locked(self._folder / _LOCK):
             self._catch_up()
             yield self
 
@@ -307,8 +302,8 @@ class LogBook:
             origin=self._owner.origin, size=len(self._tree) + len(new), root=self._tree.root_with(grown)
         )
         head = checkpoint.sign(self._private_key)
-        _extend(self._folder / ENTRIES, b"".join(line + b"\n" for line in lines), at=start)
-        _extend(self._folder / HEADS, head.to_line(), at=self._heads_end)
+        extend(self._folder / ENTRIES, b"".join(line + b"\n" for line in lines), at=start)
+        extend(self._folder / HEADS, head.to_line(), at=self._heads_end)
         for entry, line, leaf in zip(new, lines, grown, strict=True):
             self._places[entry.draft.key] = len(self._tree)
             self._tree.append(leaf)
@@ -400,73 +395,7 @@ class LogBook:
     def _drop_torn(self) -> None:
         """Cut off what no head covers; a process died while it wrote that."""
         for name, end in ((ENTRIES, self._ends[-1] if self._ends else 0), (HEADS, self._heads_end)):
-            _cut(self._folder / name, end)
+            cut(self._folder / name, end)
 
     def _damaged(self, what: str) -> LogDamagedError:
         return LogDamagedError(f"{what} ({self._folder})", next_step=verify_hint(self._folder))
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold the log's lock among processes; the kernel frees it when one dies."""
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    except OSError as error:
-        raise access_error(path, error) from error
-    try:
-        _wait_for(descriptor, path)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _wait_for(descriptor: int, path: Path) -> None:
-    end = time.monotonic() + _LOCK_SECONDS
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno not in {errno.EAGAIN, errno.EACCES} or time.monotonic() > end:
-                raise LogBusyError(
-                    f"Another process goes on writing the log {path.parent}.",
-                    next_step="Try again in a minute.",
-                ) from error
-            time.sleep(0.005)
-        else:
-            return
-
-
-def _extend(path: Path, data: bytes, *, at: int) -> None:
-    """Write bytes behind a file's known end and force them to the disk; on failure the file is cut back.
-
-    Raises:
-        DiskFullError, FileAccessError: they are not there.
-    """
-    try:
-        is_new = not path.exists()
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        try:
-            written = 0
-            while written < len(data):
-                written += os.pwrite(descriptor, data[written:], at + written)
-            os.fsync(descriptor)
-        except OSError:
-            with contextlib.suppress(OSError):
-                os.ftruncate(descriptor, at)
-            raise
-        finally:
-            os.close(descriptor)
-        if is_new:
-            sync_folder(path.parent)
-    except OSError as error:
-        raise access_error(path, error) from error
-
-
-def _cut(path: Path, end: int) -> None:
-    try:
-        if path.exists() and path.stat().st_size > end:
-            with path.open("r+b") as file:
-                file.truncate(end)
-                os.fsync(file.fileno())
-    except OSError as error:
-        raise access_error(path, error) from error

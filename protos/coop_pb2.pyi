@@ -24,6 +24,8 @@ class CoopRefusal(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     COOP_REFUSAL_CHARTER: _ClassVar[CoopRefusal]
     COOP_REFUSAL_NO_SUCH_MEMBER: _ClassVar[CoopRefusal]
     COOP_REFUSAL_VOUCH: _ClassVar[CoopRefusal]
+    COOP_REFUSAL_LOG_RANGE: _ClassVar[CoopRefusal]
+    COOP_REFUSAL_WITNESS: _ClassVar[CoopRefusal]
 
 class VouchingStep(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -46,6 +48,8 @@ COOP_REFUSAL_UNAVAILABLE: CoopRefusal
 COOP_REFUSAL_CHARTER: CoopRefusal
 COOP_REFUSAL_NO_SUCH_MEMBER: CoopRefusal
 COOP_REFUSAL_VOUCH: CoopRefusal
+COOP_REFUSAL_LOG_RANGE: CoopRefusal
+COOP_REFUSAL_WITNESS: CoopRefusal
 VOUCHING_STEP_UNSPECIFIED: VouchingStep
 VOUCHING_STEP_OFFER: VouchingStep
 VOUCHING_STEP_ANSWER: VouchingStep
@@ -246,3 +250,77 @@ class LeaveRequest(_message.Message):
 class LeaveReply(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
+
+class CheckpointRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class CheckpointReply(_message.Message):
+    __slots__ = ("checkpoint",)
+    CHECKPOINT_FIELD_NUMBER: _ClassVar[int]
+    checkpoint: bytes
+    def __init__(self, checkpoint: _Optional[bytes] = ...) -> None: ...
+
+class EntriesRequest(_message.Message):
+    __slots__ = ("first", "count")
+    FIRST_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    first: int
+    count: int
+    def __init__(self, first: _Optional[int] = ..., count: _Optional[int] = ...) -> None: ...
+
+class EntriesReply(_message.Message):
+    __slots__ = ("entries",)
+    ENTRIES_FIELD_NUMBER: _ClassVar[int]
+    entries: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, entries: _Optional[_Iterable[bytes]] = ...) -> None: ...
+
+class InclusionProofRequest(_message.Message):
+    __slots__ = ("index", "size")
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    SIZE_FIELD_NUMBER: _ClassVar[int]
+    index: int
+    size: int
+    def __init__(self, index: _Optional[int] = ..., size: _Optional[int] = ...) -> None: ...
+
+class ConsistencyProofRequest(_message.Message):
+    __slots__ = ("first", "second")
+    FIRST_FIELD_NUMBER: _ClassVar[int]
+    SECOND_FIELD_NUMBER: _ClassVar[int]
+    first: int
+    second: int
+    def __init__(self, first: _Optional[int] = ..., second: _Optional[int] = ...) -> None: ...
+
+class ProofReply(_message.Message):
+    __slots__ = ("hashes",)
+    HASHES_FIELD_NUMBER: _ClassVar[int]
+    hashes: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, hashes: _Optional[_Iterable[bytes]] = ...) -> None: ...
+
+class PutCosignatureRequest(_message.Message):
+    __slots__ = ("checkpoint",)
+    CHECKPOINT_FIELD_NUMBER: _ClassVar[int]
+    checkpoint: bytes
+    def __init__(self, checkpoint: _Optional[bytes] = ...) -> None: ...
+
+class PutCosignatureReply(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class CosignCheckpointRequest(_message.Message):
+    __slots__ = ("checkpoint", "known_size", "hashes")
+    CHECKPOINT_FIELD_NUMBER: _ClassVar[int]
+    KNOWN_SIZE_FIELD_NUMBER: _ClassVar[int]
+    HASHES_FIELD_NUMBER: _ClassVar[int]
+    checkpoint: bytes
+    known_size: int
+    hashes: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, checkpoint: _Optional[bytes] = ..., known_size: _Optional[int] = ..., hashes: _Optional[_Iterable[bytes]] = ...) -> None: ...
+
+class CosignCheckpointReply(_message.Message):
+    __slots__ = ("checkpoint", "known_size")
+    CHECKPOINT_FIELD_NUMBER: _ClassVar[int]
+    KNOWN_SIZE_FIELD_NUMBER: _ClassVar[int]
+    checkpoint: bytes
+    known_size: int
+    def __init__(self, checkpoint: _Optional[bytes] = ..., known_size: _Optional[int] = ...) -> None: ...

@@ -89,6 +89,36 @@ class CoopStub:
                 request_serializer=coop__pb2.LeaveRequest.SerializeToString,
                 response_deserializer=coop__pb2.LeaveReply.FromString,
                 _registered_method=True)
+        self.GetCheckpoint = channel.unary_unary(
+                '/highstreet.v1.Coop/GetCheckpoint',
+                request_serializer=coop__pb2.CheckpointRequest.SerializeToString,
+                response_deserializer=coop__pb2.CheckpointReply.FromString,
+                _registered_method=True)
+        self.GetEntries = channel.unary_unary(
+                '/highstreet.v1.Coop/GetEntries',
+                request_serializer=coop__pb2.EntriesRequest.SerializeToString,
+                response_deserializer=coop__pb2.EntriesReply.FromString,
+                _registered_method=True)
+        self.GetInclusionProof = channel.unary_unary(
+                '/highstreet.v1.Coop/GetInclusionProof',
+                request_serializer=coop__pb2.InclusionProofRequest.SerializeToString,
+                response_deserializer=coop__pb2.ProofReply.FromString,
+                _registered_method=True)
+        self.GetConsistencyProof = channel.unary_unary(
+                '/highstreet.v1.Coop/GetConsistencyProof',
+                request_serializer=coop__pb2.ConsistencyProofRequest.SerializeToString,
+                response_deserializer=coop__pb2.ProofReply.FromString,
+                _registered_method=True)
+        self.PutCosignature = channel.unary_unary(
+                '/highstreet.v1.Coop/PutCosignature',
+                request_serializer=coop__pb2.PutCosignatureRequest.SerializeToString,
+                response_deserializer=coop__pb2.PutCosignatureReply.FromString,
+                _registered_method=True)
+        self.CosignCheckpoint = channel.unary_unary(
+                '/highstreet.v1.Coop/CosignCheckpoint',
+                request_serializer=coop__pb2.CosignCheckpointRequest.SerializeToString,
+                response_deserializer=coop__pb2.CosignCheckpointReply.FromString,
+                _registered_method=True)
 
 
 class CoopServicer:
@@ -161,6 +191,44 @@ class CoopServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetCheckpoint(self, request, context):
+        """The coordinator's log (docs/log.md), and witnessing both ways: a store cosigns the coordinator's checkpoints, the
+        coordinator the stores'. A store's entries are never asked for.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetEntries(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetInclusionProof(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetConsistencyProof(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PutCosignature(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CosignCheckpoint(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_CoopServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -218,6 +286,36 @@ def add_CoopServicer_to_server(servicer, server):
                     servicer.Leave,
                     request_deserializer=coop__pb2.LeaveRequest.FromString,
                     response_serializer=coop__pb2.LeaveReply.SerializeToString,
+            ),
+            'GetCheckpoint': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetCheckpoint,
+                    request_deserializer=coop__pb2.CheckpointRequest.FromString,
+                    response_serializer=coop__pb2.CheckpointReply.SerializeToString,
+            ),
+            'GetEntries': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetEntries,
+                    request_deserializer=coop__pb2.EntriesRequest.FromString,
+                    response_serializer=coop__pb2.EntriesReply.SerializeToString,
+            ),
+            'GetInclusionProof': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetInclusionProof,
+                    request_deserializer=coop__pb2.InclusionProofRequest.FromString,
+                    response_serializer=coop__pb2.ProofReply.SerializeToString,
+            ),
+            'GetConsistencyProof': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetConsistencyProof,
+                    request_deserializer=coop__pb2.ConsistencyProofRequest.FromString,
+                    response_serializer=coop__pb2.ProofReply.SerializeToString,
+            ),
+            'PutCosignature': grpc.unary_unary_rpc_method_handler(
+                    servicer.PutCosignature,
+                    request_deserializer=coop__pb2.PutCosignatureRequest.FromString,
+                    response_serializer=coop__pb2.PutCosignatureReply.SerializeToString,
+            ),
+            'CosignCheckpoint': grpc.unary_unary_rpc_method_handler(
+                    servicer.CosignCheckpoint,
+                    request_deserializer=coop__pb2.CosignCheckpointRequest.FromString,
+                    response_serializer=coop__pb2.CosignCheckpointReply.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -517,6 +615,168 @@ class Coop:
             '/highstreet.v1.Coop/Leave',
             coop__pb2.LeaveRequest.SerializeToString,
             coop__pb2.LeaveReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetCheckpoint(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/highstreet.v1.Coop/GetCheckpoint',
+            coop__pb2.CheckpointRequest.SerializeToString,
+            coop__pb2.CheckpointReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetEntries(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/highstreet.v1.Coop/GetEntries',
+            coop__pb2.EntriesRequest.SerializeToString,
+            coop__pb2.EntriesReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetInclusionProof(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/highstreet.v1.Coop/GetInclusionProof',
+            coop__pb2.InclusionProofRequest.SerializeToString,
+            coop__pb2.ProofReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetConsistencyProof(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/highstreet.v1.Coop/GetConsistencyProof',
+            coop__pb2.ConsistencyProofRequest.SerializeToString,
+            coop__pb2.ProofReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PutCosignature(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/highstreet.v1.Coop/PutCosignature',
+            coop__pb2.PutCosignatureRequest.SerializeToString,
+            coop__pb2.PutCosignatureReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CosignCheckpoint(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/highstreet.v1.Coop/CosignCheckpoint',
+            coop__pb2.CosignCheckpointRequest.SerializeToString,
+            coop__pb2.CosignCheckpointReply.FromString,
             options,
             channel_credentials,
             insecure,

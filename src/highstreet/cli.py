@@ -27,6 +27,7 @@ _GROUPS: Mapping[str, tuple[str, str, str]] = {
         "coop_app",
         "The coordinator: make a co-op, invite, train, release.",
     ),
+    "audit": ("highstreet.audit.cli", "audit_app", "For auditors: verify a log."),
     "sample": (
         "highstreet.simulations.cli",
         "sample_app",

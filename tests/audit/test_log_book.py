@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from highstreet.audit import log_book
+from highstreet.audit import append_only
 from highstreet.audit.checkpoints import Checkpoint, coordinator_origin, log_key
 from highstreet.audit.errors import (
     LogConflictError,
@@ -349,7 +349,7 @@ def test_a_full_disk_leaves_the_log_as_it_was(tmp_path: Path, monkeypatch: pytes
     book = _filled(tmp_path)
     before = {path.name: path.read_bytes() for path in (tmp_path / "log").iterdir()}
     real = os.pwrite
-    monkeypatch.setattr(log_book.os, "pwrite", lambda fd, data, at: _fail_after(real, fd, data, at))
+    monkeypatch.setattr(append_only.os, "pwrite", lambda fd, data, at: _fail_after(real, fd, data, at))
     with pytest.raises(DiskFullError):
         book.append_all([_draft(9)])
     monkeypatch.undo()

@@ -1,0 +1,121 @@
+"""`highstreet audit`: for who checks what others keep. It needs no store and no coordinator's folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from highstreet.audit.checkpoints import log_key, witness_key
+from highstreet.audit.errors import LogDownloadError, LogEntryError
+from highstreet.audit.log_download import LogAddress, download_log, read_log_folder
+from highstreet.audit.log_entries import EntryKind, LogEntry
+from highstreet.audit.signed_notes import NoteKey, SignedNote
+from highstreet.audit.verifier import Finding, LogMaterial, LogVerdict, verify_log
+from highstreet.audit.witness_book import read_witness_file
+from highstreet.command_groups import command_group
+from highstreet.files import read_limited
+from highstreet.printable import printable
+
+__all__ = ["audit_app"]
+
+_KEYS_LIMIT_BYTES = 1 << 20
+_WITNESS_LIMIT_BYTES = 1 << 30
+_PEM_LIMIT_BYTES = 64 << 10
+
+audit_app = command_group("audit", "For auditors and members: check the log of a store or a coordinator.")
+
+
+@audit_app.callback()
+def _audit() -> None:
+    """Keep `audit` a group, also while it has one command."""
+
+
+@audit_app.command("verify")
+def verify(
+    log: Annotated[str, typer.Argument(help="A log's folder, a copy of it, or coop://HOST:PORT.")],
+    witness: Annotated[
+        list[Path] | None, typer.Option(help="What a witness kept of this log; may be given again.")
+    ] = None,
+    key: Annotated[
+        list[str] | None,
+        typer.Option(help="A verifier key, or a file of some, of the log and of witnesses; likewise."),
+    ] = None,
+    ca: Annotated[Path | None, typer.Option(help="For coop://: the co-op's authority (PEM).")] = None,
+    certificate: Annotated[Path | None, typer.Option(help="For coop://: a member's certificate.")] = None,
+    private_key: Annotated[Path | None, typer.Option(help="For coop://: the key to it.")] = None,
+) -> None:
+    """Hash every entry of a log anew and name the first that does not fit."""
+    keys = [each for text in key or () for each in _keys(text)]
+    kept = [note for path in witness or () for note in _kept(path)]
+    material = _material(log, ca, private_key, certificate)
+    verdict = verify_log(material, keys=keys, witnessed=kept)
+    typer.echo("\n".join(printable(line) for line in _report(verdict)))
+    if not verdict.holds:
+        raise typer.Exit(1)
+
+
+@audit_app.command("keys")
+def keys(log: Annotated[Path, typer.Argument(help="A log's folder.")]) -> None:
+    """Print the verifier keys of a log's owner: of its log, and as a witness of others'."""
+    entries = read_log_folder(log).entries
+    if not entries:
+        raise LogEntryError("The log holds no entry.")
+    opening = LogEntry.from_document(entries[0]).draft
+    if opening.kind is not EntryKind.OPENING:
+        raise LogEntryError("The log does not begin with its opening.")
+    origin, public = str(opening.body["origin"]), bytes.fromhex(str(opening.body["public_key"]))
+    typer.echo(log_key(origin, public).to_text())
+    typer.echo(witness_key(origin, public).to_text())
+
+
+def _material(log: str, ca: Path | None, private_key: Path | None, certificate: Path | None) -> LogMaterial:
+    if "://" not in log:
+        return read_log_folder(Path(log))
+    if ca is None or private_key is None or certificate is None:
+        raise LogDownloadError(
+            "A coordinator gives its log to members.",
+            next_step="Add --ca, --certificate and --private-key: of a store `coop/ca.pem`, "
+            "`coop/client.pem` and `keys/tls.key`.",
+        )
+    pem = [read_limited(path, limit_bytes=_PEM_LIMIT_BYTES) for path in (ca, private_key, certificate)]
+    return download_log(LogAddress.from_url(log, authority=pem[0], private_key=pem[1], certificate=pem[2]))
+
+
+def _keys(text: str) -> list[NoteKey]:
+    if "+" in text and not Path(text).is_file():
+        return [NoteKey.from_text(text)]
+    lines = read_limited(Path(text), limit_bytes=_KEYS_LIMIT_BYTES).decode(errors="replace").splitlines()
+    return [NoteKey.from_text(line) for line in lines if line.strip()]
+
+
+def _kept(path: Path) -> list[SignedNote]:
+    return read_witness_file(read_limited(path, limit_bytes=_WITNESS_LIMIT_BYTES))
+
+
+def _report(verdict: LogVerdict) -> list[str]:
+    lines = [
+        f"log       {verdict.key.name if verdict.key else 'unknown'}",
+        f"entries   {verdict.size}, hashed anew; {verdict.heads} signed heads fit",
+        f"root      {verdict.root.hex()}",
+    ]
+    if verdict.key is not None:
+        whose = "given" if verdict.is_key_given else "from the log itself: compare it with one you know"
+        lines.append(f"key       {verdict.key.to_text()} ({whose})")
+    lines += [f"witness   {name}: saw {size} entries" for name, size in verdict.cosigned.items()]
+    if verdict.unknown_witnesses:
+        lines.append(f"          {len(verdict.unknown_witnesses)} more, whose keys were not given")
+    return [*lines, "", *_findings(verdict.findings)]
+
+
+def _findings(findings: Sequence[Finding]) -> list[str]:
+    if not findings:
+        return ["Everything fits."]
+    first, *others = findings
+    place = f"Entry {first.first}" if first.first == first.last else f"Entries {first.first} to {first.last}"
+    lines = [f"{place}: {first.what}", first.next_step]
+    if others:
+        lines.append(f"{len(others)} more do not fit, from entry {others[0].first} on.")
+    return lines
