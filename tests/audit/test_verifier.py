@@ -1,4 +1,4 @@
-"""The verifier finds ten classes of tampering and says where each is, and finds nothing where there is none."""
+"""The verifier finds ten classes of tampering, says where each is, and finds nothing where there is none."""
 
 from __future__ import annotations
 
