@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import accumulate
@@ -167,6 +167,11 @@ class LogBook:
             if new:
                 self._write(new)
             return [places[draft.key] for draft in drafts]
+
+    def missing(self, keys: Iterable[str]) -> list[str]:
+        """Return those of the keys that no entry stands under yet, in any process's writing."""
+        with self._writing():
+            return [key for key in keys if key not in self._places]
 
     def place_of(self, key: str) -> int | None:
         """Return where the entry of this key stands, None where there is none, in any process's writing."""

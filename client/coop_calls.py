@@ -62,6 +62,15 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "The coordinator knows this shop, or the other, under other keys than this store does.",
         "Ask the coordinator, and the other shop: `highstreet store members` shows the keys' state.",
     ),
+    "COOP_REFUSAL_LOG_RANGE": (
+        "The coordinator's log is smaller than it was.",
+        "Keep this store's folder `coop/witness` and show it to the other members.",
+    ),
+    "COOP_REFUSAL_WITNESS": (
+        "The coordinator, as a witness, saw another history of this store's log.",
+        "Was the folder put back from a backup? Then say `highstreet store restored`. Else "
+        "`highstreet audit verify` on the folder `coop/log` shows what does not fit.",
+    ),
 }
 
 

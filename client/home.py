@@ -67,6 +67,21 @@ class StoreHome:
         return self.root / "coop"
 
     @property
+    def log(self) -> Path:
+        """The store's log of one membership (docs/log.md); it goes with the membership."""
+        return self.coop / "log"
+
+    @property
+    def log_mark(self) -> Path:
+        """The newest head of the log once more, apart from it; it goes with the keys."""
+        return self.keys / "log.mark"
+
+    @property
+    def witness(self) -> Path:
+        """The checkpoints of the coordinator's log that this store cosigned."""
+        return self.coop / "witness"
+
+    @property
     def releases(self) -> Path:
         """Verified releases of the co-op."""
         return self.root / "releases"

@@ -23,11 +23,12 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from highstreet.client.errors import LedgerError, LedgerRewoundError, RestoredError, RoundRepeatedError
-from highstreet.client.ledger_entries import AnsweredRound, OpenedRound, RoundKey, Spending
+from highstreet.client.ledger_entries import AnsweredRound, LedgerEvent, OpenedRound, RoundKey, Spending
 from highstreet.client.ledger_file import Event, last_event, open_ledger, refuse_stray_exposures, settle
 from highstreet.client.ledger_rows import (
     History,
     agreed_set,
+    events_after,
     exposed_in,
     find_round,
     histories_since,
@@ -272,6 +273,12 @@ class Ledger:
             start = window_start(self._day(today), period_days)
             spends = latest_spends(self._connection)
         return {programme: latest >= start for programme, latest in spends.items()}
+
+    def events_after(self, sequence: int, *, limit: int = 1000) -> list[LedgerEvent]:
+        """Return what was written after an event, in order: spends, replies, agreements, restorations."""
+        with self._lock, self._database.writing():
+            self._latest()
+            return events_after(self._connection, sequence, limit=limit)
 
     def _latest(self) -> Event:
         """Return the last event; refuse to go on if what this process wrote is no longer there."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from highstreet.privacy.releases import GaussianRelease
 
-__all__ = ["AnsweredRound", "OpenedRound", "RoundKey", "Spending"]
+__all__ = ["AnsweredRound", "LedgerEvent", "OpenedRound", "RoundKey", "Spending"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +22,30 @@ class RoundKey:
     programme_id: str
     phase: int
     request_sha256: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerEvent:
+    """One event of the ledger, as the store's log tells of it: nothing of customers, not even how many.
+
+    Attributes:
+        sequence: its number, from 1 on.
+        event: `spend`, `reply`, `agreement` or `restoration`.
+        chain: of the ledger's chain up to it, 32 bytes.
+        programme_id, phase, request_sha256: of a spend or an agreement, else None.
+        day: of a spend or a restoration, in days since 1970, else None.
+        noise_multiplier, sampling_rate: of a spend, else None.
+    """
+
+    sequence: int
+    event: str
+    chain: bytes
+    programme_id: str | None
+    phase: int | None
+    request_sha256: bytes | None
+    day: int | None
+    noise_multiplier: float | None
+    sampling_rate: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

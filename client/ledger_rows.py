@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Collection
 
 from highstreet.client.errors import RoundRepeatedError
-from highstreet.client.ledger_entries import RoundKey
+from highstreet.client.ledger_entries import LedgerEvent, RoundKey
 from highstreet.client.ledger_file import (
     Event,
     agreement_digest,
@@ -22,6 +22,7 @@ from highstreet.privacy.releases import GaussianRelease, customer_release
 __all__ = [
     "History",
     "agreed_set",
+    "events_after",
     "exposed_in",
     "find_round",
     "histories_since",
@@ -39,6 +40,22 @@ __all__ = [
 
 #: Rounds that a customer was exposed in, by their numbers in the ledger.
 History = tuple[int, ...]
+
+
+def events_after(connection: sqlite3.Connection, sequence: int, *, limit: int) -> list[LedgerEvent]:
+    """Return events with larger numbers, in order, at most so many; nothing in them is of a customer."""
+    rows = connection.execute(
+        "SELECT sequence, 'spend', digest, programme_id, phase, request_sha256, day, noise_multiplier,"
+        " sampling_rate FROM rounds WHERE sequence > :after"
+        " UNION ALL SELECT sequence, 'reply', digest, NULL, NULL, NULL, NULL, NULL, NULL"
+        " FROM replies WHERE sequence > :after"
+        " UNION ALL SELECT sequence, 'agreement', digest, programme_id, phase, request_sha256, NULL, NULL,"
+        " NULL FROM agreements WHERE sequence > :after"
+        " UNION ALL SELECT sequence, 'restoration', digest, NULL, NULL, NULL, day, NULL, NULL"
+        " FROM restorations WHERE sequence > :after ORDER BY 1 LIMIT :limit",
+        {"after": sequence, "limit": limit},
+    )
+    return [LedgerEvent(*row) for row in rows]
 
 
 def find_round(connection: sqlite3.Connection, key: RoundKey) -> int | None:

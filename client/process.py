@@ -1,4 +1,4 @@
-"""`highstreet store run`: store service, Flower node, watches for releases and vouches, as one process."""
+"""`highstreet store run`: store service, Flower node and watches, as one process."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from highstreet.client.errors import MatchingStateError
 from highstreet.client.home import StoreHome
 from highstreet.client.identity import load_identity, node_key_file
 from highstreet.client.ledger import Ledger
+from highstreet.client.log_watch import watching_log
 from highstreet.client.matching_books import matching_books
 from highstreet.client.matching_records import MatchingBooks
 from highstreet.client.membership import (
@@ -26,11 +27,13 @@ from highstreet.client.membership import (
 from highstreet.client.node import Node, NodeSettings
 from highstreet.client.programme_days import ProgrammeDays
 from highstreet.client.release_watch import ask_for_release, fit_release, watching_releases
+from highstreet.client.releases import active_release
 from highstreet.client.round_log import noted
 from highstreet.client.round_members import RoundMembers
 from highstreet.client.round_terms import Agreement
 from highstreet.client.rounds import RoundDesk
 from highstreet.client.service import ServiceStatus, StoreService, serve
+from highstreet.client.store_log import StoreLog
 from highstreet.client.till import StoreTill
 from highstreet.client.vouch_watch import watching_vouches
 from highstreet.privacy.secure_sum import MemberKeys
@@ -68,15 +71,19 @@ def run_store(
         ledger = stack.enter_context(closing(Ledger.open(home.ledger)))
         status = ServiceStatus(member_id=membership.member_id, coop_id=membership.coop_id)
         books = None if load_charter(home).matching is None else stack.enter_context(matching_books(home))
-        desk = _desk(home, membership, config, ledger, books)
-        stack.enter_context(serve(StoreService(noted(desk.answer, home), status), home.socket))
+        log = StoreLog(home)
+        log.settle(ledger)
+        desk = _desk(home, membership, config, ledger, books, log)
+        answer = log.answering(noted(desk.answer, home), ledger)
+        stack.enter_context(serve(StoreService(answer, status), home.socket))
         node = Node(_node_settings(home, membership))
         stack.callback(lambda: record(home.run / _CHILDREN, node.children))
         stack.callback(node.stop)
         node.start()
         record(home.run / _CHILDREN, node.children)
-        stack.enter_context(_watching_releases(home, status, ending))
+        stack.enter_context(_watching_releases(home, status, log, ending))
         stack.enter_context(watching_vouches(home, ending))
+        stack.enter_context(watching_log(home, log, ending))
         on_ready()
         expiry = _Expiry(books)
         while not ending.wait(_TICK_SECONDS):
@@ -111,6 +118,7 @@ def _desk(
     config: StoreConfig,
     ledger: Ledger,
     books: MatchingBooks | None,
+    log: StoreLog,
 ) -> RoundDesk:
     charter, limits = load_charter(home), config.limits.to_limits()
     refuse_over_limits(charter, limits)  # again: the owner may have tightened them, or updated the software
@@ -127,7 +135,7 @@ def _desk(
         charter=charter,
         limits=limits,
         find_roster=RoundMembers(home, membership).find,
-        holds_to_day=ProgrammeDays(programme_days_file(home), paid_for=till.paid_for).holds,
+        holds_to_day=log.noting_days(ProgrammeDays(programme_days_file(home), paid_for=till.paid_for).holds),
     )
     identity = load_identity(home)
     keys = MemberKeys(signing=identity.signing, encryption=identity.encryption)
@@ -146,10 +154,15 @@ def _node_settings(home: StoreHome, membership: Membership) -> NodeSettings:
 
 
 @contextmanager
-def _watching_releases(home: StoreHome, status: ServiceStatus, ending: threading.Event) -> Iterator[None]:
+def _watching_releases(
+    home: StoreHome, status: ServiceStatus, log: StoreLog, ending: threading.Event
+) -> Iterator[None]:
     """Ask for releases and fit the shop's model from them while the block runs."""
 
     def fit() -> None:
+        release = active_release(home)
+        if release is not None:
+            log.note_release(release)
         status.active_release = fit_release(home)
 
     with watching_releases(ending, ask=lambda: ask_for_release(home), fit=fit):

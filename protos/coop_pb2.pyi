@@ -256,10 +256,12 @@ class CheckpointRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class CheckpointReply(_message.Message):
-    __slots__ = ("checkpoint",)
+    __slots__ = ("checkpoint", "cosigned")
     CHECKPOINT_FIELD_NUMBER: _ClassVar[int]
+    COSIGNED_FIELD_NUMBER: _ClassVar[int]
     checkpoint: bytes
-    def __init__(self, checkpoint: _Optional[bytes] = ...) -> None: ...
+    cosigned: bytes
+    def __init__(self, checkpoint: _Optional[bytes] = ..., cosigned: _Optional[bytes] = ...) -> None: ...
 
 class EntriesRequest(_message.Message):
     __slots__ = ("first", "count")

@@ -20,8 +20,10 @@ from highstreet.models.errors import ModelsError
 from highstreet.privacy.errors import PrivacyError
 from highstreet.processes import AlreadyRunningError, die_with_parent, run_lock
 from highstreet.server.checkpoints import Checkpoints, ProgrammeKind
+from highstreet.server.coop_log import CoopLog
 from highstreet.server.database import connect
 from highstreet.server.home import CoopHome, default_coop_home
+from highstreet.server.logged_carrier import LoggedCarrier
 from highstreet.server.matching_run import MatchingRun
 from highstreet.server.programme_run import ProgrammeRun
 from highstreet.server.releases import Candidate, publish_release
@@ -58,6 +60,7 @@ def _run(home: CoopHome, grid: Grid, context: Context) -> None:
         if programme is None or programme.programme_id != context.run_config.get("programme"):
             _LOG.info("run %s: its programme is not due any more", context.run_id)
             return
+        carrier = LoggedCarrier(GridCarrier(grid), CoopLog(home).follow)
         try:
             if programme.kind is ProgrammeKind.MATCHING:
                 MatchingRun(
@@ -65,7 +68,7 @@ def _run(home: CoopHome, grid: Grid, context: Context) -> None:
                     charter=home.charter(),
                     key=home.coordinator_key(),
                     connection=connection,
-                    carrier=GridCarrier(grid),
+                    carrier=carrier,
                 ).run()
                 return
             ProgrammeRun(
@@ -73,7 +76,7 @@ def _run(home: CoopHome, grid: Grid, context: Context) -> None:
                 charter=home.charter(),
                 key=home.coordinator_key(),
                 connection=connection,
-                carrier=GridCarrier(grid),
+                carrier=carrier,
                 publish=partial(_publish, home),
             ).run()
         except (AuditError, ModelsError, PrivacyError) as error:

@@ -26,10 +26,20 @@ from highstreet.audit.vouches import Vouch
 from highstreet.audit.withdrawals import Withdrawal
 from highstreet.protos import coop_pb2, coop_pb2_grpc
 from highstreet.server.application import read_application
+from highstreet.server.coop_log import CoopLog
 from highstreet.server.database import connect
 from highstreet.server.departures import release_nodes
 from highstreet.server.errors import JoinRefusedError, MembershipError, ServerError, VouchingRefusedError
 from highstreet.server.home import CoopHome
+from highstreet.server.log_service import (
+    consistency_reply,
+    cosign_reply,
+    entries_reply,
+    inclusion_reply,
+    keep_cosignature,
+    newest_checkpoint,
+    settled,
+)
 from highstreet.server.membership import Member, claim, complete, leave, member_by_serial, roster
 from highstreet.server.pki import Authority, certificate_serial
 from highstreet.server.refusals import refusal_name, refuse
@@ -69,12 +79,14 @@ class CoopDesk:
             id; the same key again returns the same id.
         unregister_node: the reverse, by node id.
         now: unix seconds.
+        log: the coordinator's, open as long as the services run.
     """
 
     home: CoopHome
     register_node: Callable[[bytes], int]
     unregister_node: Callable[[int], None]
     now: Callable[[], int]
+    log: CoopLog
 
     def signed_roster(self, connection: sqlite3.Connection) -> SignedDocument:
         """Sign who is in now."""
@@ -122,6 +134,7 @@ class JoinService(coop_pb2_grpc.CoopServicer):
         except (ServerError, OSError, sqlite3.Error) as error:
             _log.error("join failed", reason=type(error).__name__)
             refuse(context, coop_pb2.COOP_REFUSAL_UNAVAILABLE)
+        settled(self._desk.log, context)
         return self._reply(member)
 
     def _admit(self, request: coop_pb2.JoinRequest) -> Member:
@@ -156,7 +169,7 @@ class JoinService(coop_pb2_grpc.CoopServicer):
 
 
 class MemberService(coop_pb2_grpc.CoopServicer):
-    """Charter, roster, vouching, releases and leaving, for current members only."""
+    """Charter, roster, vouching, releases, the log and leaving, for current members only."""
 
     def __init__(self, desk: CoopDesk, letters: Throttle) -> None:
         self._desk = desk
@@ -255,6 +268,7 @@ class MemberService(coop_pb2_grpc.CoopServicer):
                 put_vouch(connection, vouch, self._desk.read_roster(connection), sender=member.member_id)
         except VouchingRefusedError as error:
             refuse(context, error.refusal)
+        settled(self._desk.log, context)
         return coop_pb2.PutVouchReply()
 
     def WithdrawVouch(  # noqa: N802
@@ -274,6 +288,7 @@ class MemberService(coop_pb2_grpc.CoopServicer):
                 put_withdrawal(connection, withdrawal, roster, sender=member.member_id)
         except VouchingRefusedError as error:
             refuse(context, error.refusal)
+        settled(self._desk.log, context)
         return coop_pb2.WithdrawVouchReply()
 
     def LatestRelease(  # noqa: N802
@@ -305,7 +320,52 @@ class MemberService(coop_pb2_grpc.CoopServicer):
         """End the caller's membership, at once."""
         member = self._member(context)
         end_membership(self._desk, member.member_id)
+        settled(self._desk.log, context)
         return coop_pb2.LeaveReply()
+
+    def GetCheckpoint(  # noqa: N802
+        self, request: coop_pb2.CheckpointRequest, context: grpc.ServicerContext
+    ) -> coop_pb2.CheckpointReply:
+        """Give the newest checkpoint of the coordinator's log."""
+        self._member(context)
+        return newest_checkpoint(self._desk.log)
+
+    def GetEntries(  # noqa: N802
+        self, request: coop_pb2.EntriesRequest, context: grpc.ServicerContext
+    ) -> coop_pb2.EntriesReply:
+        """Give entries of the coordinator's log."""
+        self._member(context)
+        return entries_reply(self._desk.log, request)
+
+    def GetInclusionProof(  # noqa: N802
+        self, request: coop_pb2.InclusionProofRequest, context: grpc.ServicerContext
+    ) -> coop_pb2.ProofReply:
+        """Prove that an entry is in the coordinator's log."""
+        self._member(context)
+        return inclusion_reply(self._desk.log, request, context)
+
+    def GetConsistencyProof(  # noqa: N802
+        self, request: coop_pb2.ConsistencyProofRequest, context: grpc.ServicerContext
+    ) -> coop_pb2.ProofReply:
+        """Prove that the coordinator's log only grew."""
+        self._member(context)
+        return consistency_reply(self._desk.log, request, context)
+
+    def PutCosignature(  # noqa: N802
+        self, request: coop_pb2.PutCosignatureRequest, context: grpc.ServicerContext
+    ) -> coop_pb2.PutCosignatureReply:
+        """Keep the caller's cosignature of the coordinator's checkpoint."""
+        member = self._member(context)
+        self._count_letter(member, context)
+        return keep_cosignature(self._desk.log, member, request, context)
+
+    def CosignCheckpoint(  # noqa: N802
+        self, request: coop_pb2.CosignCheckpointRequest, context: grpc.ServicerContext
+    ) -> coop_pb2.CosignCheckpointReply:
+        """Witness the caller's log."""
+        member = self._member(context)
+        self._count_letter(member, context)
+        return cosign_reply(self._desk.log, member, request, context)
 
     def _count_letter(self, member: Member, context: grpc.ServicerContext) -> None:
         if not self._letters.is_open(member.member_id):
@@ -313,7 +373,8 @@ class MemberService(coop_pb2_grpc.CoopServicer):
         self._letters.count(member.member_id)
 
     def _member(self, context: grpc.ServicerContext) -> Member:
-        """Return the current member who calls; anybody else is refused."""
+        """Return the current member who calls, with all that happened in the log; refuse anybody else."""
+        settled(self._desk.log, context)
         held = cast("Mapping[str, list[bytes]]", context.auth_context())
         presented = held.get("x509_pem_cert", [])
         try:

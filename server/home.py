@@ -153,6 +153,21 @@ class CoopHome:
         return self.root / "releases"
 
     @property
+    def log(self) -> Path:
+        """Folder of the coordinator's log (docs/log.md)."""
+        return self.root / "log"
+
+    @property
+    def log_mark(self) -> Path:
+        """The newest head of the log once more, apart from it."""
+        return self.keys / "log.mark"
+
+    @property
+    def witness(self) -> Path:
+        """Folder of the checkpoints of stores' logs that the coordinator cosigned."""
+        return self.root / "witness"
+
+    @property
     def superlink(self) -> Path:
         """Folder of the SuperLink's state and FLWR_HOME."""
         return self.root / "superlink"

@@ -33,6 +33,8 @@ _STATUS: dict[int, grpc.StatusCode] = {
     coop_pb2.COOP_REFUSAL_CHARTER: grpc.StatusCode.FAILED_PRECONDITION,
     coop_pb2.COOP_REFUSAL_NO_SUCH_MEMBER: grpc.StatusCode.NOT_FOUND,
     coop_pb2.COOP_REFUSAL_VOUCH: grpc.StatusCode.INVALID_ARGUMENT,
+    coop_pb2.COOP_REFUSAL_LOG_RANGE: grpc.StatusCode.OUT_OF_RANGE,
+    coop_pb2.COOP_REFUSAL_WITNESS: grpc.StatusCode.FAILED_PRECONDITION,
 }
 
 

@@ -11,8 +11,11 @@ from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 from pathlib import Path
 
+from highstreet.audit.errors import LogError
+from highstreet.files import FileAccessError
 from highstreet.processes import Child, ended_by_signals, reap, record, run_lock
 from highstreet.server.checkpoints import Checkpoints
+from highstreet.server.coop_log import CoopLog
 from highstreet.server.coop_service import CoopDesk
 from highstreet.server.database import connect
 from highstreet.server.departures import release_nodes
@@ -102,7 +105,8 @@ def run_coordinator(
         record(home.run / _CHILDREN, children)
         control.stop_all_runs()
         _register_members(connection, control)
-        stack.callback(_serve(home, control))
+        log = CoopLog(home)
+        stack.callback(_serve(home, control, log))
         if not ending.is_set():
             on_ready()
         keeper = _keeper(home, connection, control)
@@ -110,6 +114,7 @@ def run_coordinator(
         def tick() -> None:
             release_nodes(connection, control.unregister_node)
             keeper.tick()
+            log.follow()
 
         _watch(home, children, tick, ending)
 
@@ -159,7 +164,7 @@ def _register_members(connection: sqlite3.Connection, control: ControlClient) ->
             complete(connection, member.member_id, node_id=node_id, now=int(time.time()))
 
 
-def _serve(home: CoopHome, control: ControlClient) -> Callable[[], None]:
+def _serve(home: CoopHome, control: ControlClient, log: CoopLog) -> Callable[[], None]:
     """Start the co-op service; return what stops it."""
     config = home.config()
     desk = CoopDesk(
@@ -167,6 +172,7 @@ def _serve(home: CoopHome, control: ControlClient) -> Callable[[], None]:
         register_node=control.register_node,
         unregister_node=control.unregister_node,
         now=lambda: int(time.time()),
+        log=log,
     )
     servers = serve_coop(
         desk, listen=config.listen, join_port=config.ports.join, member_port=config.ports.members
@@ -195,4 +201,6 @@ def _watch(
             tick()
         except SuperLinkError as error:
             _LOG.info("%s", error.what)
+        except (LogError, FileAccessError) as error:
+            _LOG.error("members are told nothing: %s", error.for_user())
         ending.wait(_TICK_SECONDS)

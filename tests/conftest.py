@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator  # noqa: E402
 from dataclasses import dataclass, field, replace  # noqa: E402
 from datetime import UTC, datetime  # noqa: E402
 from pathlib import Path  # noqa: E402
+from typing import Any  # noqa: E402
 
 import pytest  # noqa: E402
 
@@ -54,6 +55,7 @@ class RunningCoop:
     nodes: dict[bytes, int] = field(default_factory=dict)
     register_fails: bool = False
     skew_seconds: int = 0
+    log: Any = None
 
     def register(self, public_key: bytes) -> int:
         from highstreet.server.errors import SuperLinkError
@@ -108,6 +110,7 @@ def coop_home(found: Callable[..., CoopHome]) -> CoopHome:
 def run_coop(tmp_path: Path) -> Iterator[Callable[[CoopHome], RunningCoop]]:
     """Start a co-op's service on free ports, and write those ports into its settings."""
     from highstreet.files import write_private
+    from highstreet.server.coop_log import CoopLog
     from highstreet.server.coop_service import CoopDesk
     from highstreet.server.founding import config_toml
     from highstreet.server.listening import serve_coop
@@ -116,8 +119,13 @@ def run_coop(tmp_path: Path) -> Iterator[Callable[[CoopHome], RunningCoop]]:
 
     def start(home: CoopHome) -> RunningCoop:
         running = RunningCoop(home=home, clock=lambda: int(time.time()))
+        running.log = CoopLog(home, clock=running.now)
         desk = CoopDesk(
-            home=home, register_node=running.register, unregister_node=running.unregister, now=running.now
+            home=home,
+            register_node=running.register,
+            unregister_node=running.unregister,
+            now=running.now,
+            log=running.log,
         )
         servers = serve_coop(desk, listen="127.0.0.1", join_port=0, member_port=0)
         started.append(servers)

@@ -18,6 +18,7 @@ from highstreet.client.join import join_coop
 from highstreet.client.ledger import Ledger, RoundKey
 from highstreet.client.membership import load_membership
 from highstreet.client.process import _desk
+from highstreet.client.store_log import StoreLog
 from highstreet.privacy.budget import Budget, SpendingLimits
 from highstreet.privacy.releases import customer_release
 
@@ -35,7 +36,9 @@ def test_a_running_store_looks_into_its_ledger_before_it_takes_a_day_for_a_progr
             limits=SpendingLimits(budget=Budget(epsilon=3.0, delta=1e-5, period_days=365)),
             today=datetime.now(UTC).date(),
         )
-        agreement = _desk(home, load_membership(home), read_config(home), ledger, None)._agreement
+        agreement = _desk(
+            home, load_membership(home), read_config(home), ledger, None, StoreLog(home)
+        )._agreement
         assert agreement.holds_to_day("ff" * 8, 20_000)
         with pytest.raises(RoundRefusedError, match="not known any more"):
             agreement.holds_to_day("00" * 8, 20_000)

@@ -18,6 +18,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from highstreet.audit.invite import Invite
+from highstreet.audit.log_book import LogBook
+from highstreet.audit.signed_notes import SignedNote
 from highstreet.audit.signing import SignatureKind, join_statement, sign
 from highstreet.client.errors import CoopRefusedError
 from highstreet.client.home import StoreHome
@@ -26,6 +28,7 @@ from highstreet.client.join import join_coop
 from highstreet.client.membership import load_membership
 from highstreet.protos import coop_pb2, coop_pb2_grpc
 from highstreet.server import coop_service
+from highstreet.server.coop_log import CoopLog
 from highstreet.server.coop_service import CoopDesk, end_membership
 from highstreet.server.errors import PortBusyError
 from highstreet.server.home import CoopHome
@@ -42,6 +45,12 @@ MEMBER_CALLS = [
     "WithdrawVouch",
     "LatestRelease",
     "DownloadRelease",
+    "GetCheckpoint",
+    "GetEntries",
+    "GetInclusionProof",
+    "GetConsistencyProof",
+    "PutCosignature",
+    "CosignCheckpoint",
     "Leave",
 ]
 _REQUESTS = {
@@ -53,6 +62,12 @@ _REQUESTS = {
     "WithdrawVouch": coop_pb2.WithdrawVouchRequest(),
     "LatestRelease": coop_pb2.LatestReleaseRequest(),
     "DownloadRelease": coop_pb2.DownloadReleaseRequest(number=1),
+    "GetCheckpoint": coop_pb2.CheckpointRequest(),
+    "GetEntries": coop_pb2.EntriesRequest(first=0, count=10),
+    "GetInclusionProof": coop_pb2.InclusionProofRequest(index=0, size=1),
+    "GetConsistencyProof": coop_pb2.ConsistencyProofRequest(first=1, second=1),
+    "PutCosignature": coop_pb2.PutCosignatureRequest(),
+    "CosignCheckpoint": coop_pb2.CosignCheckpointRequest(),
     "Leave": coop_pb2.LeaveRequest(),
 }
 
@@ -119,7 +134,11 @@ def test_every_call_of_the_contract_is_listed_here() -> None:
 @pytest.mark.parametrize("name", MEMBER_CALLS)
 def test_a_store_that_left_is_refused_every_call(coop: Any, store: StoreHome, name: str) -> None:
     desk = CoopDesk(
-        home=coop.home, register_node=coop.register, unregister_node=coop.unregister, now=coop.now
+        home=coop.home,
+        register_node=coop.register,
+        unregister_node=coop.unregister,
+        now=coop.now,
+        log=coop.log,
     )
     assert coop.nodes
     end_membership(desk, load_membership(store).member_id)
@@ -329,7 +348,8 @@ def test_a_message_over_the_limit_is_refused(coop: Any) -> None:
 
 def test_a_busy_port_is_named(coop: Any, found: Callable[..., CoopHome]) -> None:
     busy = coop.home.config().ports.join
-    desk = CoopDesk(home=found("second"), register_node=len, unregister_node=id, now=lambda: 0)  # type: ignore[arg-type]
+    second = found("second")
+    desk = CoopDesk(home=second, register_node=len, unregister_node=id, now=lambda: 0, log=CoopLog(second))  # type: ignore[arg-type]
     with pytest.raises(PortBusyError, match=str(busy)) as caught:
         serve_coop(desk, listen="127.0.0.1", join_port=busy, member_port=0)
     assert "coop.toml" in caught.value.next_step
@@ -363,6 +383,9 @@ def test_an_unforeseen_failure_reaches_a_member_without_a_word(
 ) -> None:
     for part in ("roster", "latest_manifest", "release_file", "leave", "post", "letters_for"):
         monkeypatch.setattr(coop_service, part, _break(part))
+    for part in ("refresh", "entries", "inclusion_proof", "consistency_proof"):
+        monkeypatch.setattr(LogBook, part, _break(part))
+    monkeypatch.setattr(SignedNote, "from_bytes", _break("note"))
     assert _refused(_own_channel(coop, store), name) == _UNAVAILABLE
 
 

@@ -1,0 +1,165 @@
+"""The store's log: what it spent, what left it and what it took into use, written before anything leaves.
+
+It is the log of one membership: it carries the member's id, is signed by the keys made for it, and goes where
+its papers go. Nobody is given its entries; the coordinator, as its witness, sees sizes, roots and hashes. So
+when an entry is written, and how many, follows from requests and from the owner's acts, never from customers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable
+
+from highstreet.audit.canonical import Json
+from highstreet.audit.checkpoints import store_origin
+from highstreet.audit.log_book import LogBook, LogOwner
+from highstreet.audit.log_entries import EntryDraft, EntryKind
+from highstreet.audit.witness_book import WitnessBook
+from highstreet.client.home import StoreHome
+from highstreet.client.identity import load_identity
+from highstreet.client.ledger import Ledger
+from highstreet.client.ledger_entries import LedgerEvent
+from highstreet.client.membership import load_membership
+from highstreet.client.releases import Release
+from highstreet.client.round_answers import RoundAnswer
+from highstreet.protos.rounds_pb2 import RefusalCode
+
+__all__ = ["StoreLog"]
+
+_DAY_SECONDS = 86_400
+_EVENTS_AT_ONCE = 500
+
+
+class StoreLog:
+    """The log of one store's membership, and its witnessing of the coordinator's; safe among threads.
+
+    Args:
+        home: of a store that has joined.
+        clock: seconds since 1970.
+
+    Raises:
+        NotJoinedError: it is in no co-op.
+        LogError, FileAccessError: (when opened) the log cannot be trusted or used.
+    """
+
+    def __init__(self, home: StoreHome, *, clock: Callable[[], float] = time.time) -> None:
+        membership, key = load_membership(home), load_identity(home).signing
+        origin = store_origin(membership.coop_id, membership.member_id)
+        owner = LogOwner(
+            origin=origin, role="store", coop_id=membership.coop_id, member_id=membership.member_id
+        )
+        self._clock = clock
+        self.book = LogBook(home.log, owner=owner, private_key=key, mark=home.log_mark, clock=clock)
+        self.witness = WitnessBook(home.witness, name=origin, private_key=key, clock=clock)
+        self._settled = 0
+
+    def answering(
+        self, answer: Callable[[bytes], RoundAnswer], ledger: Ledger
+    ) -> Callable[[bytes], RoundAnswer]:
+        """Return the same answering function, which writes what it cost and what leaves into the log first.
+
+        Raises:
+            LogError, FileAccessError: (when answering) it could not be written; so nothing is returned.
+        """
+
+        def answer_and_log(body: bytes) -> RoundAnswer:
+            given = answer(body)
+            self.settle(ledger)
+            self._note_answer(given)
+            return given
+
+        return answer_and_log
+
+    def noting_days(self, holds: Callable[[str, int], bool]) -> Callable[[str, int], bool]:
+        """Return the same question about a programme's day, which writes a yes into the log.
+
+        Raises:
+            LogError, FileAccessError: (when asked) it could not be written.
+        """
+
+        def holds_and_log(programme_id: str, day: int) -> bool:
+            is_its_day = holds(programme_id, day)
+            if is_its_day:
+                body = {**_round(programme_id, 0, "", "begun"), "day": day}
+                self.book.append(EntryKind.ROUND, f"run/{programme_id}/begun/{day}", body)
+            return is_its_day
+
+        return holds_and_log
+
+    def settle(self, ledger: Ledger) -> None:
+        """Write every event of the ledger that is not in the log yet; each is written once.
+
+        Raises:
+            LogError, FileAccessError, LedgerError: it could not be read or written.
+        """
+        while found := ledger.events_after(self._settled, limit=_EVENTS_AT_ONCE):
+            self.book.append_all([_spend(event) for event in found])
+            self._settled = found[-1].sequence
+
+    def note_release(self, release: Release) -> None:
+        """Write that a release was taken into use."""
+        manifest = release.manifest
+        body: dict[str, Json] = {
+            "step": "in_use",
+            "number": manifest.number,
+            "programme_id": manifest.programme_id,
+            "manifest_sha256": manifest.sha256(),
+            "model_sha256": manifest.model_sha256,
+        }
+        key = f"release/{manifest.number}/{manifest.sha256()[:16]}/in-use"
+        self.book.append(EntryKind.RELEASE, key, body)
+
+    def note_consent_root(self, *, position: int, root: bytes, occasion: str) -> None:
+        """Write the head of the consent log as of now.
+
+        Args:
+            position: number of its events.
+            root: its Merkle root, 32 bytes.
+            occasion: names what it is written for, such as a round: written once for each. Never a person's
+                act: when the coordinator sees this log grow must not tell of one.
+        """
+        body: dict[str, Json] = {"position": position, "root": root.hex()}
+        self.book.append(EntryKind.CONSENT_ROOT, f"consent/{occasion}", body)
+
+    def _note_answer(self, given: RoundAnswer) -> None:
+        """Write what leaves; of refusals the first of a kind in a day: they hold nothing but their reason."""
+        if given.is_refused:
+            why = _reason(given)
+            about = _round(None, 0, "", "refused")
+            day = int(self._clock()) // _DAY_SECONDS
+            key = f"refused/{day}/{why.lower()}"
+            if self.book.missing([key]):
+                self.book.append(EntryKind.ROUND, key, {**about, "what": why})
+            return
+        sha256 = hashlib.sha256(given.body).hexdigest()
+        about = _round(given.programme_id or None, given.round, given.phase, "sent")
+        what = None if given.step is None else given.step.value
+        body = {**about, "what": what, "document_sha256": sha256}
+        self.book.append(EntryKind.ROUND, f"sent/{sha256}", body)
+
+
+def _round(programme_id: str | None, number: int, phase: str, step: str) -> dict[str, Json]:
+    return {"run": None, "programme_id": programme_id, "round": number, "phase": phase, "step": step}
+
+
+def _reason(given: RoundAnswer) -> str:
+    if given.refusal is not None:
+        return RefusalCode.Name(given.refusal)
+    return f"SUM_{given.sum_refusal.name}" if given.sum_refusal is not None else "UNKNOWN"
+
+
+def _spend(event: LedgerEvent) -> EntryDraft:
+    body: dict[str, Json] = {
+        "event": event.event,
+        "sequence": event.sequence,
+        "chain": event.chain.hex(),
+        "programme_id": event.programme_id,
+        "phase": event.phase,
+        "request_sha256": None if event.request_sha256 is None else event.request_sha256.hex(),
+        "day": event.day,
+        "noise_multiplier": event.noise_multiplier,
+        "sampling_rate": event.sampling_rate,
+    }
+    key = f"ledger/{event.sequence}/{event.chain.hex()[:32]}"
+    return EntryDraft(kind=EntryKind.SPEND, key=key, body=body)
