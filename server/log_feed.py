@@ -1,7 +1,8 @@
 """What coop.db has that the log has not yet: events that are rows of it, each under a key of its own.
 
 Rows are committed first and logged next, before anything of them leaves. A crash in between costs nothing:
-the rows are still there, and the key keeps an event from being logged twice.
+the rows are still there, and the key keeps an event from being logged twice. Where a database put back from a
+backup could let another event have the same name, the key holds its time or hash too: it is logged as well.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ def _vouches(connection: sqlite3.Connection) -> Iterator[Event]:
                 "subject_id": subject,
                 "document_sha256": _sha256(signature),
             }
-            yield _event(f"{step}/{number}", EntryKind.MEMBERSHIP, body)
+            yield _event(f"{step}/{number}/{_sha256(signature)[:16]}", EntryKind.MEMBERSHIP, body)
 
 
 def _runs_begun(connection: sqlite3.Connection) -> Iterator[Event]:
@@ -90,16 +91,20 @@ def _runs_begun(connection: sqlite3.Connection) -> Iterator[Event]:
 
 def _runs_ended(connection: sqlite3.Connection) -> Iterator[Event]:
     rows = connection.execute(
-        "SELECT programme_id, kind, state FROM programmes WHERE state IN ('finished', 'failed')"
-        " ORDER BY number"
+        "SELECT programme_id, kind, state, finished_at FROM programmes"
+        " WHERE state IN ('finished', 'failed') ORDER BY number"
     )
-    for programme_id, kind, ended in rows.fetchall():
-        yield _event(f"run/{programme_id}/ended", EntryKind.ROUND, _run(programme_id, kind, ended, {}))
+    for programme_id, kind, ended, at in rows.fetchall():
+        yield _event(
+            f"run/{programme_id}/ended/{at or 0}", EntryKind.ROUND, _run(programme_id, kind, ended, {})
+        )
 
 
 def _matchings(connection: sqlite3.Connection) -> Iterator[Event]:
-    rows = connection.execute("SELECT programme_id FROM matchings ORDER BY opened_at, programme_id")
-    for (programme_id,) in rows.fetchall():
+    rows = connection.execute(
+        "SELECT programme_id, opened_at FROM matchings ORDER BY opened_at, programme_id"
+    )
+    for programme_id, at in rows.fetchall():
 
         def draft(key: str, programme_id: str = programme_id) -> EntryDraft:
             (request,) = connection.execute(
@@ -108,25 +113,24 @@ def _matchings(connection: sqlite3.Connection) -> Iterator[Event]:
             about: dict[str, Json] = {"document_sha256": _sha256(request)}
             return _draft(key, EntryKind.ROUND, _run(programme_id, "matching", "opened", about))
 
-        yield _later(f"matching/{programme_id}/opened", draft)
+        yield _later(f"matching/{programme_id}/opened/{at}", draft)
 
 
 def _rounds(connection: sqlite3.Connection) -> Iterator[Event]:
     rows = connection.execute(
-        "SELECT programme_id, round, announced_at, closed_at FROM rounds ORDER BY opened_at, round"
+        "SELECT programme_id, round, opened_at, announced_at, closed_at FROM rounds ORDER BY opened_at, round"
     )
-    for programme_id, number, announced_at, closed_at in rows.fetchall():
-        steps = ["opened"]
-        steps += ["announced"] if announced_at is not None else []
-        steps += ["closed"] if closed_at is not None else []
-        for step in steps:
+    for programme_id, number, *times in rows.fetchall():
+        for step, at in zip(("opened", "announced", "closed"), times, strict=True):
+            if at is None:
+                continue
 
             def draft(
                 key: str, programme_id: str = programme_id, number: int = number, step: str = step
             ) -> EntryDraft:
                 return _draft(key, EntryKind.ROUND, _round(connection, programme_id, number, step))
 
-            yield _later(f"round/{programme_id}/{number}/{step}", draft)
+            yield _later(f"round/{programme_id}/{number}/{step}/{at}", draft)
 
 
 def _round(connection: sqlite3.Connection, programme_id: str, number: int, step: str) -> dict[str, Json]:
@@ -156,7 +160,7 @@ def _releases(connection: sqlite3.Connection) -> Iterator[Event]:
             "manifest_sha256": _sha256(manifest),
             "model_sha256": json.loads(manifest)["model"]["sha256"],
         }
-        yield _event(f"release/{number}/published", EntryKind.RELEASE, body)
+        yield _event(f"release/{number}/{_sha256(manifest)[:16]}/published", EntryKind.RELEASE, body)
 
 
 def _run(programme_id: str, kind: str, step: str, about: dict[str, Json]) -> dict[str, Json]:

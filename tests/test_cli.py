@@ -22,7 +22,7 @@ def test_version_imports_nothing_heavy() -> None:
     assert done.stdout == f"highstreet {__version__}\n"
 
 
-@pytest.mark.parametrize("group", ["store", "coop", "sample", "lab"])
+@pytest.mark.parametrize("group", ["store", "coop", "audit", "sample", "lab"])
 def test_every_group_explains_itself_without_heavy_imports(group: str) -> None:
     program = (
         f"import sys; from highstreet.cli import main; main(['{group}', '--help']);"

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.checkout
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "docs" / "adr").glob("*.md")])
-_GROUPS = "store|coop|sample|lab"
+_GROUPS = "store|coop|audit|sample|lab"
 
 
 def _named_commands(text: str) -> set[tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -328,6 +329,20 @@ def test_the_command_says_what_it_cannot_use(
 def test_the_keys_of_a_log_are_printed(log: MadeUpLog, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["audit", "keys", str(log.folder / "log")]) == 0
     assert capsys.readouterr().out.splitlines()[0] == log.log_key.to_text()
+
+
+@pytest.mark.slow
+def test_a_hundred_thousand_entries_are_verified_within_a_minute(log: MadeUpLog) -> None:
+    """Of CPU time of one core, so that a busy computer does not decide."""
+    entries = [
+        *log.entries,
+        *(LogEntry(at=BEGAN + 9999, draft=draft(n)).document() for n in range(24, 100_000)),
+    ]
+    heads = signed_anew(entries, log.key)
+    began = time.process_time()
+    verdict = _verify(log, material=LogMaterial(entries=entries, heads=heads))
+    assert time.process_time() - began < 60
+    assert (verdict.size, verdict.heads, verdict.holds) == (100_000, 100_000, True)
 
 
 def test_verifying_changes_nothing(log: MadeUpLog) -> None:
