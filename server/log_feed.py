@@ -50,10 +50,12 @@ def events(connection: sqlite3.Connection) -> Iterator[Event]:
 
 def _joins(connection: sqlite3.Connection) -> Iterator[Event]:
     rows = connection.execute(
-        "SELECT member_id, keys_sha256 FROM members WHERE joined_at IS NOT NULL ORDER BY joined_at, member_id"
+        "SELECT member_id, signing_public_key, encryption_public_key FROM members"
+        " WHERE joined_at IS NOT NULL ORDER BY joined_at, member_id"
     )
-    for member_id, keys in rows.fetchall():
-        body: dict[str, Json] = {"step": "joined", "member_id": member_id, "keys_sha256": bytes(keys).hex()}
+    for member_id, signing, encryption in rows.fetchall():
+        keys = _sha256(bytes(signing) + bytes(encryption))
+        body: dict[str, Json] = {"step": "joined", "member_id": member_id, "keys_sha256": keys}
         yield _event(f"member/{member_id}/joined", EntryKind.MEMBERSHIP, body)
 
 

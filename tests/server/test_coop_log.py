@@ -80,9 +80,9 @@ def _a_round(connection: sqlite3.Connection) -> None:
 def test_a_join_is_in_the_log_before_the_store_is_told(coop: Any, store: StoreHome) -> None:
     member_id = load_membership(store).member_id
     assert _keys(coop.home) == ["opening", f"member/{member_id}/joined"]
-    with closing(connect(coop.home.database)) as opened:
-        (keys,) = opened.execute("SELECT keys_sha256 FROM members").fetchone()
-    assert _entries(coop.home)[1].draft.body["keys_sha256"] == bytes(keys).hex()
+    identity = load_identity(store)
+    keys = identity.signing_public_key + identity.encryption_public_key
+    assert _entries(coop.home)[1].draft.body["keys_sha256"] == hashlib.sha256(keys).hexdigest()
 
 
 def test_rounds_and_departures_are_written_once_each(
