@@ -36,7 +36,7 @@ from highstreet.audit.signing import public_key_bytes
 from highstreet.audit.witness import check_growth
 from highstreet.files import make_private_folder
 
-__all__ = ["WitnessBook", "read_witness_file"]
+__all__ = ["WitnessBook", "kept_file", "read_witness_file"]
 
 _LINE_LIMIT_BYTES = 2 * NOTE_LIMIT_BYTES
 
@@ -113,7 +113,7 @@ class WitnessBook:
 
     def file_of(self, log: NoteKey) -> Path:
         """Return where the checkpoints of a log are kept."""
-        return self._folder / f"{hashlib.sha256(log.name.encode()).hexdigest()[:32]}.jsonl"
+        return kept_file(self._folder, log)
 
     def _latest(self, log: NoteKey) -> Checkpoint | None:
         note = self._last_note(log)
@@ -149,6 +149,11 @@ class WitnessBook:
         make_private_folder(self._folder)
         with self._lock, locked(self.file_of(log).with_suffix(".lock")):
             yield
+
+
+def kept_file(folder: Path, log: NoteKey) -> Path:
+    """Return where a witness keeps the checkpoints of a log in its folder."""
+    return folder / f"{hashlib.sha256(log.name.encode()).hexdigest()[:32]}.jsonl"
 
 
 def read_witness_file(data: bytes) -> list[SignedNote]:

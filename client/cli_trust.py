@@ -132,6 +132,7 @@ def _show_status(found: StoreStatus) -> None:
         typer.echo(f"  Co-op: {printable(found.coop_name)}, as member {found.member_id}; {release}.")
         if found.counts:
             typer.echo(f"  {found.counts}")
+        typer.echo(f"  {found.log}")
         typer.echo(f"  {_running(found)}")
     else:
         typer.echo("  In no co-op.")

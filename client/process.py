@@ -61,6 +61,7 @@ def run_store(
         AlreadyRunningError: this store runs already.
         NotJoinedError: it is in no co-op.
         LedgerError: the ledger cannot be trusted.
+        LogError: the log is not what was written.
     """
     ending = stop or threading.Event()
     with ExitStack() as stack:

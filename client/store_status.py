@@ -14,6 +14,7 @@ from highstreet.client.consent import ConsentDesk
 from highstreet.client.errors import PersonCountsError
 from highstreet.client.home import StoreHome
 from highstreet.client.ledger import Ledger
+from highstreet.client.log_status import log_in_words
 from highstreet.client.membership import is_joined, load_charter, load_membership, programme_days_file
 from highstreet.client.personal_file import fitted_release
 from highstreet.client.programme_days import remembered_programmes
@@ -106,6 +107,7 @@ class StoreStatus:
         coop_name, coop_id, member_id: empty when the shop is in no co-op.
         active_release: the release in use, once the shop's own model starts from it; 0 for none.
         counts: who weighs something in trainings that take counts, in words; empty where they take none.
+        log: how far the logs were witnessed, in words; empty when the shop is in no co-op.
         running: whether the service answers; it then says how many rounds it answered and refused.
         budget: None when the shop is in no co-op.
         matching: None when the shop is in no co-op that matches, or its counts are damaged (see `counts`).
@@ -125,6 +127,7 @@ class StoreStatus:
     member_id: str
     active_release: int
     counts: str
+    log: str
     running: bool
     rounds_answered: int
     rounds_refused: int
@@ -167,6 +170,7 @@ def store_status(home: StoreHome) -> StoreStatus:
         member_id=membership.member_id if membership else "",
         active_release=fitted_release(home),
         counts=matched,
+        log=log_in_words(home) if membership else "",
         running=service is not None,
         rounds_answered=service.rounds_answered if service else 0,
         rounds_refused=service.rounds_refused if service else 0,

@@ -77,12 +77,14 @@ def run_coordinator(
         AlreadyRunningError: this co-op runs already.
         PortBusyError: a port is taken.
         SuperLinkError: the SuperLink does not come up.
+        LogError: the log is not what was written.
     """
     ending = stop or threading.Event()
     require_tls_1_3()
     with ExitStack() as stack:
         stack.enter_context(run_lock(home.run / COOP_LOCK, what="This co-op"))
         ensure_server_certificate(home, now=datetime.now(UTC))
+        log = CoopLog(home)
         settings = superlink_settings(home)
         reap(home.run / _CHILDREN)
         _prepare(settings)
@@ -105,7 +107,6 @@ def run_coordinator(
         record(home.run / _CHILDREN, children)
         control.stop_all_runs()
         _register_members(connection, control)
-        log = CoopLog(home)
         stack.callback(_serve(home, control, log))
         if not ending.is_set():
             on_ready()

@@ -24,10 +24,12 @@ from highstreet.client.identity import load_identity
 from highstreet.client.join import join_coop
 from highstreet.client.ledger import Ledger, RoundKey
 from highstreet.client.log_exchange import LogExchange
+from highstreet.client.log_status import log_in_words
 from highstreet.client.log_watch import watching_log
 from highstreet.client.membership import load_membership, member_caller
 from highstreet.client.round_answers import RoundAnswer, Step
 from highstreet.client.store_log import StoreLog
+from highstreet.client.store_status import store_status
 from highstreet.privacy.budget import Budget, SpendingLimits
 from highstreet.privacy.releases import customer_release
 from highstreet.protos.rounds_pb2 import REFUSAL_BUDGET
@@ -258,6 +260,22 @@ def test_days_of_programmes_are_written_when_they_are_held_to(log: StoreLog) -> 
     holds: Callable[[str, int], bool] = log.noting_days(lambda _, day: day == 20_000)
     assert [holds("ab", 20_000), holds("ab", 20_001), holds("ab", 20_000)] == [True, False, True]
     assert _steps(log) == [("opening", None), ("round", "begun")]
+
+
+def test_the_owner_is_told_how_the_logs_stand(
+    coop: Any, store: StoreHome, log: StoreLog, exchange: LogExchange
+) -> None:
+    assert "1 entries, 0 of them" in log_in_words(store)
+    exchange.exchange()
+    before = {path: path.read_bytes() for path in store.coop.rglob("*") if path.is_file()}
+    assert log_in_words(store) == (
+        "Log: 2 entries, 2 of them cosigned by the coordinator; this shop cosigned 2 of the coordinator's."
+    )
+    assert {path: path.read_bytes() for path in store.coop.rglob("*") if path.is_file()} == before
+    _write_anew(coop, to_size=1)
+    with pytest.raises(WitnessConflictError):
+        exchange.exchange()
+    assert "contradicts" in store_status(store).log
 
 
 def test_the_watch_exchanges_and_ends(coop: Any, store: StoreHome, log: StoreLog) -> None:
