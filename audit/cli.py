@@ -96,9 +96,10 @@ def _kept(path: Path) -> list[SignedNote]:
 
 
 def _report(verdict: LogVerdict) -> list[str]:
+    heads = f"{verdict.heads} signed heads fit" if verdict.heads else "held against checkpoints alone"
     lines = [
         f"log       {verdict.key.name if verdict.key else 'unknown'}",
-        f"entries   {verdict.size}, hashed anew; {verdict.heads} signed heads fit",
+        f"entries   {verdict.size}, hashed anew; {heads}",
         f"root      {verdict.root.hex()}",
     ]
     if verdict.key is not None:

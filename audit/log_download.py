@@ -99,6 +99,7 @@ def download_log(source: LogAddress) -> LogMaterial:
             stub = coop_pb2_grpc.CoopStub(channel)  # type: ignore[no-untyped-call]  # generated
             reply = stub.GetCheckpoint(coop_pb2.CheckpointRequest(), timeout=_TIMEOUT_SECONDS)
             note = SignedNote.from_bytes(reply.checkpoint)
+            cosigned = [SignedNote.from_bytes(reply.cosigned)] if reply.cosigned else []
             entries = list(_entries(stub, _size(note)))
     except grpc.RpcError as error:
         raise LogDownloadError(
@@ -107,7 +108,7 @@ def download_log(source: LogAddress) -> LogMaterial:
         ) from error
     except SignedNoteError as error:
         raise LogDownloadError(f"What answers at {source.address} sent no checkpoint of a log.") from error
-    return LogMaterial(entries=entries, checkpoints=[note])
+    return LogMaterial(entries=entries, checkpoints=[note, *cosigned])
 
 
 def _entries(stub: coop_pb2_grpc.CoopStub, size: int) -> Iterator[bytes]:

@@ -135,9 +135,8 @@ class _Verification:
     def verdict(self) -> LogVerdict:
         self._check_entries()
         if self._key is not None:
-            self._check_heads(self._key)
-            self._check_tail()
-            self._check_witnessed(self._key)
+            covered = max(self._check_heads(self._key), self._check_witnessed(self._key))
+            self._check_tail(covered)
         self._findings.sort(key=lambda each: (each.last, each.first))
         return LogVerdict(
             key=self._key,
@@ -189,31 +188,24 @@ class _Verification:
         if given and not self._is_given:
             self._find(1, f"It is the log of {own.name} under a key that is not the one given.", _NEWEST)
 
-    def _check_heads(self, key: NoteKey) -> None:
-        """Compare the tree with each signed head; stop at the first that it does not fit."""
+    def _check_heads(self, key: NoteKey) -> int:
+        """Compare the tree with each signed head up to the first that it does not fit; return what fits."""
         fitting = 0
         for line, head in self._read_heads(key):
             size = head.checkpoint.size
             if size <= fitting:
                 self._find(size, f"Line {line} of the heads is not larger than the one before.")
-                return
+                break
             if size > len(self._tree):
                 missing = len(self._tree) + 1
                 self._find(missing, f"It is missing: {size} entries were signed.", _NEWEST, last=size)
-                return
+                break
             if self._tree.root(size) != head.checkpoint.root:
                 self._find(fitting + 1, "It, or one up to there, is not what was signed.", last=size)
-                return
+                break
             fitting = size
             self._heads += 1
-        if self._material.heads and fitting < len(self._tree) and not self._findings:
-            self._find(
-                fitting + 1,
-                "No signed head covers it.",
-                "A process died while it wrote, or somebody added it. The owner opens the log, which drops "
-                "it, and verifies again.",
-                last=len(self._tree),
-            )
+        return fitting
 
     def _read_heads(self, key: NoteKey) -> Iterator[tuple[int, LogHead]]:
         """Yield every head that the log's key signed; say which line is none, and stop there."""
@@ -228,7 +220,16 @@ class _Verification:
             size = head.checkpoint.size
             yield line, head
 
-    def _check_tail(self) -> None:
+    def _check_tail(self, covered: int) -> None:
+        """Refuse what nobody signed: entries beyond all heads and checkpoints, and what follows the lines."""
+        if covered < len(self._tree) and not self._findings:
+            self._find(
+                covered + 1,
+                "No signed head covers it.",
+                "A process died while it wrote, or somebody added it. The owner opens the log, which drops "
+                "it, and verifies again.",
+                last=len(self._tree),
+            )
         if self._material.torn_bytes:
             self._find(
                 len(self._tree) + 1,
@@ -237,8 +238,8 @@ class _Verification:
                 "again.",
             )
 
-    def _check_witnessed(self, key: NoteKey) -> None:
-        """Compare with what others kept: from the smallest on, stop at the first that does not fit."""
+    def _check_witnessed(self, key: NoteKey) -> int:
+        """Compare with what others kept up to the first that does not fit; return what fits."""
         seen = sorted(self._seen(key), key=lambda each: each.checkpoint.size)
         fitting = 0
         for each in seen:
@@ -265,6 +266,7 @@ class _Verification:
             for name, _ in each.times:
                 self._cosigned[name] = size
         self._check_times([each for each in seen if each.checkpoint.size <= fitting])
+        return fitting
 
     def _seen(self, key: NoteKey) -> Iterator[_Seen]:
         for note in (*self._material.checkpoints, *self._witnessed):

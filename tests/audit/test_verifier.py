@@ -226,6 +226,20 @@ def test_an_entry_that_no_head_covers_is_found(log: MadeUpLog) -> None:
     assert _first(_verify(log, material=LogMaterial(entries=entries, heads=log.heads))).first == 25
 
 
+@pytest.mark.parametrize("kept", [0, 5, 23])
+def test_entries_without_the_heads_that_should_cover_them_are_found(log: MadeUpLog, kept: int) -> None:
+    material = LogMaterial(entries=log.entries, heads=log.heads[:kept])
+    assert _first(_verify(log, with_witness=False, material=material)).first == kept + 1
+
+
+def test_a_checkpoint_alone_covers_what_was_downloaded_and_no_more(log: MadeUpLog) -> None:
+    note = log.book.note()
+    assert _verify(log, material=LogMaterial(entries=log.entries, checkpoints=[note])).holds
+    log.book.append_all([draft(99)])
+    material = LogMaterial(entries=log.entries, checkpoints=[note])
+    assert _first(_verify(log, material=material)).first == 25
+
+
 def test_a_key_written_twice_by_the_holder_of_the_key_is_found(log: MadeUpLog) -> None:
     entries = [*log.entries[:10], changed(log.entries[3], lambda each: replace(each, at=BEGAN + 9999))]
     material = LogMaterial(entries=entries, heads=signed_anew(entries, log.key))
