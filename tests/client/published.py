@@ -32,8 +32,8 @@ def publish(coop: Any, number: int) -> Manifest:
     connection = connect(coop.home.database)
     connection.execute(
         "INSERT OR IGNORE INTO programmes (programme_id, number, requested_at, state, charter_sha256)"
-        " VALUES (?, ?, 0, 'finished', x'00')",
-        (programme_id, number),
+        " VALUES (?, ?, 0, 'finished', ?)",
+        (programme_id, number, coop.home.charter().sha256()),
     )
     connection.close()
     candidate = Candidate(

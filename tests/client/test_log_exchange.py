@@ -15,6 +15,7 @@ from highstreet.audit.checkpoints import Checkpoint, witness_key
 from highstreet.audit.errors import LogRewoundError, WitnessConflictError
 from highstreet.audit.log_download import read_log_folder
 from highstreet.audit.log_entries import EntryKind, LogEntry
+from highstreet.audit.matchings import TABLE_PHASE
 from highstreet.audit.merkle import MerkleTree, leaf_hash
 from highstreet.audit.verifier import verify_log
 from highstreet.audit.witness_book import read_witness_file
@@ -32,7 +33,8 @@ from highstreet.client.store_log import StoreLog
 from highstreet.client.store_status import store_status
 from highstreet.privacy.budget import Budget, SpendingLimits
 from highstreet.privacy.releases import customer_release
-from highstreet.protos.rounds_pb2 import REFUSAL_BUDGET
+from highstreet.privacy.secure_sum import SumRefusal
+from highstreet.protos.rounds_pb2 import REFUSAL_BUDGET, RefusalCode
 
 _KEY = RoundKey(programme_id="00" * 8, phase=0, request_sha256=bytes(32))
 
@@ -224,6 +226,22 @@ def test_refusals_fill_no_disk(log: StoreLog, ledger: Ledger) -> None:
     refused = RoundAnswer(body=b"no", step=Step.CONTRIBUTION, refusal=REFUSAL_BUDGET)
     for _ in range(50):
         log.answering(lambda _: refused, ledger)(b"request")
+    assert log.book.size == 2
+
+
+@pytest.mark.parametrize("step", list(Step))
+def test_whatever_leaves_has_room_in_the_log(log: StoreLog, ledger: Ledger, step: Step) -> None:
+    for phase in ("popularity", "matching", TABLE_PHASE):
+        given = RoundAnswer(body=phase.encode(), step=step, programme_id="f" * 64, round=2**31, phase=phase)
+        log.answering(lambda _, given=given: given, ledger)(b"request")
+    assert log.book.size == 4
+
+
+@pytest.mark.parametrize("refusal", [*RefusalCode.values()[1:], *SumRefusal])
+def test_whatever_is_refused_has_room_in_the_log(log: StoreLog, ledger: Ledger, refusal: Any) -> None:
+    field = "sum_refusal" if isinstance(refusal, SumRefusal) else "refusal"
+    given = RoundAnswer(body=b"no", **{field: refusal})
+    log.answering(lambda _: given, ledger)(b"request")
     assert log.book.size == 2
 
 

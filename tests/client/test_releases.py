@@ -369,8 +369,8 @@ def test_a_signed_model_that_no_honest_round_could_give_is_refused(coop: Any, st
         connection = connect(coop.home.database)
         connection.execute(
             "INSERT INTO programmes (programme_id, number, requested_at, state, charter_sha256)"
-            " VALUES (?, (SELECT coalesce(max(number), 0) + 1 FROM programmes), 0, 'finished', x'00')",
-            (candidate.programme_id,),
+            " VALUES (?, (SELECT coalesce(max(number), 0) + 1 FROM programmes), 0, 'finished', ?)",
+            (candidate.programme_id, coop.home.charter().sha256()),
         )
         connection.close()
         publish_release(coop.home, candidate, now=datetime.now(UTC))

@@ -21,6 +21,7 @@ from highstreet.audit.checkpoints import Checkpoint, coordinator_origin, log_key
 from highstreet.audit.errors import SignedNoteError, WitnessConflictError
 from highstreet.audit.log_download import LogAddress, download_log, read_log_folder
 from highstreet.audit.log_entries import LogEntry
+from highstreet.audit.matchings import TABLE_PHASE
 from highstreet.audit.merkle import leaf_hash, verify_consistency, verify_inclusion
 from highstreet.audit.signed_notes import SignedNote
 from highstreet.audit.signing import public_key_bytes
@@ -31,6 +32,7 @@ from highstreet.client.identity import load_identity
 from highstreet.client.join import join_coop
 from highstreet.client.membership import load_membership, member_caller
 from highstreet.protos import coop_pb2, coop_pb2_grpc
+from highstreet.server.checkpoint_entries import Outcome
 from highstreet.server.checkpoints import Checkpoints
 from highstreet.server.coop_log import CoopLog, KnownSizeError
 from highstreet.server.database import connect
@@ -121,6 +123,32 @@ def test_a_crash_between_the_database_and_the_log_leaves_one_entry(
     CoopLog(coop.home).follow()
     CoopLog(coop.home).follow()
     assert len(_keys(coop.home)) == 4 == len(set(_keys(coop.home)))
+
+
+def test_a_matching_is_in_the_log_from_its_request_to_its_end(
+    coop: Any, connection: sqlite3.Connection
+) -> None:
+    connection.execute(
+        "INSERT INTO programmes (programme_id, number, requested_at, state, charter_sha256, kind)"
+        " VALUES (?, 1, 0, 'running', ?, 'matching')",
+        (PROGRAMME, bytes(32)),
+    )
+    connection.execute("INSERT INTO matchings VALUES (?, x'0102', 5, NULL, 0)", (PROGRAMME,))
+    book = Checkpoints(connection)
+    phase = SimpleNamespace(index=0, name=TABLE_PHASE)
+    opened = book.open_round(PROGRAMME, phase, lambda at: (b"table", b""))
+    book.close_table(opened, Outcome(contributors=4, answers=4, wrong=0, is_checked=True))
+    book.mark_finished(PROGRAMME)
+    coop.log.follow()
+    story = [entry.draft.body for entry in _entries(coop.home)[1:]]
+    assert [(body["run"], body["phase"], body["step"]) for body in story] == [
+        ("matching", "", "begun"),
+        ("matching", "", "opened"),
+        ("matching", TABLE_PHASE, "opened"),
+        ("matching", TABLE_PHASE, "closed"),
+        ("matching", "", "finished"),
+    ]
+    assert (story[3]["contributors"], story[3]["state_sha256"]) == (4, None)
 
 
 def test_another_round_under_the_same_name_after_a_restored_database_is_logged_too(
