@@ -200,7 +200,7 @@ def _exposure_block(judged: JudgedCustomers, classes: _ProductClasses) -> NDArra
         miscalibration(own, list_shares(ranked, classes.categories, n=categories))[:, None]
         for ranked in lists
     ]
-    bought = judged.past.bought.any(axis=1)[:, None]
+    bought = (judged.past.trips > 0)[:, None]
     block = np.concatenate([np.ones_like(bought, dtype=np.float64), *shares, *missed], axis=1)
     return np.where(bought, np.clip(block, 0.0, 1.0), 0.0)
 

@@ -115,8 +115,8 @@ def _released(phase: PhasePlan, plan: ModelPlan, settings: Settings) -> Iterable
         sums = [(f"evaluation/{metric}", _number(at_least=-_MOST)) for metric in METRICS]
         return [*sums, ("evaluation/stddev", _number(at_least=0.0))]
     if name == "bias":
-        sums = _within(_MOST, (phase.dimension,), "float64")
-        return [("bias/sums", sums), ("bias/stddev", _number(at_least=0.0))]
+        measured = _within(_MOST, (phase.dimension,), "float64")
+        return [("bias/sums", measured), ("bias/stddev", _number(at_least=0.0))]
     return []
 
 

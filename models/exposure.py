@@ -21,8 +21,10 @@ __all__ = [
     "PRIVATE_LABELS",
     "InvalidListsError",
     "concentration",
+    "concentration_weights",
     "exposure_shares",
     "gini",
+    "is_tail",
     "place_exposure",
     "popularity_tenths",
     "price_classes",
@@ -136,10 +138,11 @@ def concentration(amounts: NDArray[np.floating]) -> float:
     total = values.sum()
     if not len(values) or total <= 0:
         return float("nan")
-    return float(_concentration_weights(len(values)) @ values / total)
+    return float(concentration_weights(len(values)) @ values / total)
 
 
-def _concentration_weights(n: int) -> FloatArray:
+def concentration_weights(n: int) -> FloatArray:
+    """Return what `concentration` weighs n amounts by, least popular first, ascending."""
     return np.asarray((2.0 * np.arange(1, n + 1) - n - 1) / n)
 
 
@@ -151,7 +154,13 @@ def tail_share(tenths: NDArray[np.floating]) -> float:
     """
     values = np.asarray(tenths, dtype=np.float64)
     total = values.sum()
-    return float(values[: POPULARITY_CLASSES - _HEAD_TENTHS].sum() / total) if total > 0 else float("nan")
+    tail = [is_tail(number) for number in range(len(values))]
+    return float(values[tail].sum() / total) if total > 0 else float("nan")
+
+
+def is_tail(tenth: int) -> bool:
+    """Whether a tenth of the catalogue by popularity is outside the most popular fifth."""
+    return tenth < POPULARITY_CLASSES - _HEAD_TENTHS
 
 
 def popularity_tenths(popularity: NDArray[np.floating]) -> NDArray[np.int64]:

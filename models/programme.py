@@ -58,6 +58,7 @@ __all__ = [
     "default_plan",
     "gradient_task",
     "initial_state",
+    "measured_parts",
 ]
 
 RUNG = "statistics-ranker"
@@ -156,6 +157,11 @@ def check_plan(plan: ModelPlan) -> Settings:
     if names.count("bias") > 1:
         raise InvalidPlanError("The programme measures bias twice; its figures would have two values.")
     return settings
+
+
+def measured_parts(plan: ModelPlan) -> tuple[str, ...]:
+    """Return the parts that a plan's bias phase measures; none where it has no such phase."""
+    return tuple(name for phase in plan.phases if phase.name == "bias" for name in phase.params)
 
 
 def check_state(plan: ModelPlan, state: SharedState, *, phases_done: int) -> None:

@@ -46,8 +46,6 @@ __all__ = [
 ]
 
 _CHARTER_LIMIT_BYTES = 1 << 20
-_BIAS_LIMITS = {"largest_loss_of_a_group": 0.05, "largest_loss_of_small_suppliers": 0.2}
-
 #: Last days kept out of the training, for the private evaluation that ends a programme.
 _HOLDOUT_DAYS = 14
 
@@ -131,7 +129,6 @@ def default_charter(
         ),
         privacy=privacy,
         rounds=RoundTerms() if floor is None else RoundTerms(cohort_floor=floor),
-        bias_limits=_BIAS_LIMITS,
         matching=matching,
     )
     _refuse_unfit(charter)
