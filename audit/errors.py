@@ -6,6 +6,7 @@ from highstreet.errors import HighstreetError
 
 __all__ = [
     "AuditError",
+    "BiasGateError",
     "CharterError",
     "CharterExceedsLimitsError",
     "CharterNotRunnableError",
@@ -13,6 +14,7 @@ __all__ = [
     "EpsilonClaimError",
     "InvalidInviteError",
     "ManifestError",
+    "OverrideError",
     "RosterError",
     "SignatureMismatchError",
     "UnreadableDocumentError",
@@ -50,6 +52,14 @@ class CharterNotRunnableError(AuditError):
 
 class ManifestError(AuditError):
     """A release's manifest cannot be read or contradicts the charter."""
+
+
+class BiasGateError(AuditError):
+    """A release breaks a rule on bias, leaves it open, or says something else about it than its figures."""
+
+
+class OverrideError(AuditError):
+    """An override of the bias gate cannot be read, is about something else, or too few signed it."""
 
 
 class RosterError(AuditError):
