@@ -33,6 +33,7 @@ from highstreet.client.person_counts import PersonCounts
 from highstreet.client.round_terms import AskedRound
 from highstreet.client.shop_loader import load_shop
 from highstreet.client.vault import Vault
+from highstreet.models.bias_rows import declared_parts
 from highstreet.models.plan import ModelPlan
 from highstreet.models.shop import ShopData
 from highstreet.privacy.budget import SpendingLimits
@@ -123,7 +124,10 @@ class StoreTill:
             if isinstance(opened, AnsweredRound):
                 return opened.reply
             as_of = _EPOCH + timedelta(days=asked.request.as_of_day)
-            shop = _only(load_shop(vault, cohort, self.plan.schema, as_of), frozenset(opened.customers))
+            # Public: what a phase measures is in the charter.
+            attributes = declared_parts(asked.phase.params)
+            shop = load_shop(vault, cohort, self.plan.schema, as_of, attributes=attributes)
+            shop = _only(shop, frozenset(opened.customers))
             weights = None if counted is None else counted.of_agreeing(vault)
         _LOG.info("phase %s: paid for, epsilon %.3g", asked.phase.name, opened.epsilon)
         shop = weighted_for_sums(shop, self.terms, weights)
