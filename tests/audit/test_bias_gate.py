@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import FrozenInstanceError, replace
 
 import pytest
 from hypothesis import given
@@ -116,6 +116,25 @@ def test_the_first_release_is_compared_with_none_and_later_ones_must_be() -> Non
     # A rule of another kind is judged in the first release as in any.
     itself = BiasLimits(rules=(replace(asked, comparison=Comparison.NOTHING),), minimum_group=50)
     assert judge(itself, sums, previous=None, is_first=True).findings[0].outcome is PASS
+
+
+def test_a_rule_about_purchases_needs_no_release_before() -> None:
+    asked = rule(metric=Metric.SMALL_SUPPLIERS, groups="", comparison=Comparison.PURCHASES, limit=-0.5)
+    limits, sums = BiasLimits(rules=(asked,)), sums_of(**EXPOSED)
+    for is_first in (True, False):
+        assert judge(limits, sums, previous=None, is_first=is_first).is_pass
+
+
+def test_what_was_found_cannot_be_changed_afterwards() -> None:
+    verdict = judge(BiasLimits(rules=(rule(),)), sums_of(**history()), previous=None, is_first=True)
+    finding = verdict.findings[0]
+    for each, name in ((verdict, "findings"), (finding, "outcome"), (finding.cells[0], "outcome")):
+        with pytest.raises(FrozenInstanceError):
+            setattr(each, name, PASS)
+        assert not hasattr(each, "__dict__")
+    for make in (Verdict, Finding, CellFinding):
+        with pytest.raises(TypeError, match="positional"):
+            make("r", PASS)  # type: ignore[call-arg, misc]
 
 
 def test_the_minimum_of_the_charter_is_the_one_that_counts() -> None:

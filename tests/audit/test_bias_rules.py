@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import FrozenInstanceError, replace
 
 import pytest
 from made_up_sums import rule
@@ -112,6 +112,26 @@ def test_an_odd_rule_or_person_is_refused(charter: Charter, old: str, new: str) 
 )
 def test_limits_that_cannot_be_kept_or_overridden_are_refused(limits: BiasLimits, said: str) -> None:
     with pytest.raises(CharterError, match=said):
+        refuse_odd_limits(limits)
+
+
+def test_rules_and_people_cannot_be_changed_afterwards() -> None:
+    assert BiasLimits().minimum_group == 20
+    for each, name in ((LIMITS, "rules"), (LIMITS.rules[0], "limit"), (ANN, "name")):
+        with pytest.raises(FrozenInstanceError):
+            setattr(each, name, "other")
+        assert not hasattr(each, "__dict__")
+        with pytest.raises(TypeError, match="positional"):
+            type(each)("a", "b")  # type: ignore[call-arg, arg-type]
+
+
+@pytest.mark.parametrize("metric", [each for each in Metric if not each.is_quality])
+def test_every_figure_of_products_but_calibration_is_held_against_purchases(metric: Metric) -> None:
+    limits = BiasLimits(rules=(rule(metric=metric, groups="", comparison=Comparison.PURCHASES),))
+    if metric is Metric.MISCALIBRATION:
+        with pytest.raises(CharterError, match="cannot compare"):
+            refuse_odd_limits(limits)
+    else:
         refuse_odd_limits(limits)
 
 
