@@ -33,8 +33,8 @@ from highstreet.client.person_counts import PersonCounts
 from highstreet.client.round_terms import AskedRound
 from highstreet.client.shop_loader import load_shop
 from highstreet.client.vault import Vault
-from highstreet.models.bias_rows import declared_parts
 from highstreet.models.plan import ModelPlan
+from highstreet.models.programme import needed_attributes
 from highstreet.models.shop import ShopData
 from highstreet.privacy.budget import SpendingLimits
 from highstreet.privacy.errors import BudgetExhaustedError, ReleaseRefusedError
@@ -124,8 +124,7 @@ class StoreTill:
             if isinstance(opened, AnsweredRound):
                 return opened.reply
             as_of = _EPOCH + timedelta(days=asked.request.as_of_day)
-            # Public: what a phase measures is in the charter.
-            attributes = declared_parts(asked.phase.params)
+            attributes = needed_attributes(asked.phase)
             shop = load_shop(vault, cohort, self.plan.schema, as_of, attributes=attributes)
             shop = _only(shop, frozenset(opened.customers))
             weights = None if counted is None else counted.of_agreeing(vault)

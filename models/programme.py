@@ -29,6 +29,7 @@ from highstreet.models.errors import InvalidPlanError, InvalidStateError, PhaseO
 from highstreet.models.evaluation import METRICS, apply_evaluation, evaluation_rows
 from highstreet.models.expected_state import expected_arrays, refuse_unexpected
 from highstreet.models.features import FEATURES, INITIAL_WEIGHTS
+from highstreet.models.group_weights import refuse_odd_weights, weighted_attributes
 from highstreet.models.plan import ModelPlan, PhaseKind, PhasePlan
 from highstreet.models.popularity import apply_popularity, popularity_rows
 from highstreet.models.ranker import (
@@ -59,6 +60,7 @@ __all__ = [
     "gradient_task",
     "initial_state",
     "measured_parts",
+    "needed_attributes",
 ]
 
 RUNG = "statistics-ranker"
@@ -162,6 +164,13 @@ def check_plan(plan: ModelPlan) -> Settings:
 def measured_parts(plan: ModelPlan) -> tuple[str, ...]:
     """Return the parts that a plan's bias phase measures; none where it has no such phase."""
     return tuple(name for phase in plan.phases if phase.name == "bias" for name in phase.params)
+
+
+def needed_attributes(phase: PhasePlan) -> tuple[str, ...]:
+    """Return what a phase needs to know of customers beside their purchases; public, as the plan is."""
+    if phase.kind is PhaseKind.GRADIENT:
+        return weighted_attributes(phase.params)
+    return bias_rows.declared_parts(phase.params)
 
 
 def check_state(plan: ModelPlan, state: SharedState, *, phases_done: int) -> None:
@@ -287,8 +296,10 @@ _NEEDS = {
 def _check_phase(plan: ModelPlan, phase: PhasePlan, settings: Settings) -> None:
     if phase.name not in _KINDS or phase.kind is not _KINDS[phase.name]:
         raise InvalidPlanError(f"Phase {phase.index} ({phase.name}, {phase.kind}) is not known here.")
-    if phase.params and phase.name != "bias":
+    if phase.params and phase.name not in {"bias", "ranker"}:
         raise InvalidPlanError(f"Phase {phase.index} ({phase.name}) has params; it takes none.")
+    if phase.name == "ranker":
+        refuse_odd_weights(phase.params)
     if phase.dimension != _dimension(phase.name, plan.schema, settings, phase.params):
         raise InvalidPlanError(f"Phase {phase.index} ({phase.name}) does not fit the model's settings.")
     if phase.name == "bias" and phase.clipping_norm != _clipping_norm("bias", settings, phase.params):
