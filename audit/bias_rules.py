@@ -22,6 +22,7 @@ __all__ = [
     "Overrider",
     "refuse_odd_limits",
     "refuse_unmeasured",
+    "usual_rules",
 ]
 
 
@@ -141,6 +142,44 @@ class BiasLimits:
             "rules": [rule.to_dict() for rule in self.rules],
             "people": [{"name": one.name, "public_key": one.public_key} for one in self.people],
         }
+
+
+def usual_rules(measured: Collection[str]) -> tuple[BiasRule, ...]:
+    """Return rules to start from for what is measured; limits are for the members to argue about.
+
+    Each group must not be served clearly worse than by popularity alone, nor fall far behind the release
+    before; lists must not show much less of small suppliers than customers buy, nor be further from what
+    customers buy than popularity is.
+    """
+    rules = []
+    for name in (part for part in ATTRIBUTES if part in measured):
+        for comparison, limit in ((Comparison.POPULARITY, -0.05), (Comparison.PREVIOUS, -0.1)):
+            rules.append(
+                BiasRule(
+                    name=f"{name}_against_{comparison.value}",
+                    metric=Metric.NDCG_ALL,
+                    groups=name,
+                    comparison=comparison,
+                    direction=Direction.AT_LEAST,
+                    limit=limit,
+                )
+            )
+    if EXPOSURE in measured:
+        for metric, comparison, direction, limit in (
+            (Metric.SMALL_SUPPLIERS, Comparison.PURCHASES, Direction.AT_LEAST, -0.2),
+            (Metric.MISCALIBRATION, Comparison.POPULARITY, Direction.AT_MOST, 0.05),
+        ):
+            rules.append(
+                BiasRule(
+                    name=f"{metric.value}_against_{comparison.value}",
+                    metric=metric,
+                    groups="",
+                    comparison=comparison,
+                    direction=direction,
+                    limit=limit,
+                )
+            )
+    return tuple(rules)
 
 
 def refuse_odd_limits(limits: BiasLimits) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import FrozenInstanceError, replace
 from statistics import NormalDist
 
 import numpy as np
@@ -406,3 +406,45 @@ def test_the_customers_a_rule_needs_are_those_that_make_its_interval_reach_the_l
     assert customers_needed(replace(asked, limit=0.0), stddev=1.0) == math.inf
     assert customers_needed(replace(asked, limit=0.1), stddev=1.0) == math.inf
     assert customers_needed(replace(alone, limit=-0.1), stddev=1.0) == math.inf
+
+
+def test_a_paired_difference_of_concentration_is_bounded_by_its_reach_alone() -> None:
+    """Figures that can be under 0 have no sum that bounds their difference."""
+    even = {f"exposure__{source}__tenth_{n}": 20.0 for n in range(10) for source in ("ranker", "popularity")}
+    asked = rule(metric=Metric.CONCENTRATION, groups="", comparison=Comparison.POPULARITY)
+    sums = sums_of(**{**even, "exposure__customers": 200.0})
+    found = figures_of(asked, sums, minimum_group=50).cells[0].interval
+    for m in (found.low, found.high):
+        assert (200.0 * m) ** 2 == pytest.approx(Z**2 * 200 * (1.8**2 - m * m))
+
+
+def test_sums_under_nought_leave_the_noise_alone_to_spread_a_difference() -> None:
+    below = history(history__little__all__ranker=-90.0, history__little__all__popularity=-90.0)
+    found = figures_of(rule(comparison=Comparison.POPULARITY), sums_of(stddev=2.0, **below), minimum_group=50)
+    little = found.cells[0].interval
+    for m in (little.low, little.high):
+        assert (100.0 * m) ** 2 == pytest.approx(Z_OF_TWO**2 * (8.0 + 4.0 * m * m))
+
+
+def test_fractions_of_weighted_sums_are_kept() -> None:
+    assert NoisySums.of(["a"], [1.0], stddev=1.0, weight=0.3).values["a"] == pytest.approx(1 / 0.3)
+
+
+def test_the_customers_needed_grow_with_the_groups_judged_at_once() -> None:
+    asked = rule(comparison=Comparison.NOTHING, limit=-0.1)
+    z = NormalDist().inv_cdf(1 - 0.05 / 6)
+    assert customers_needed(asked, stddev=0.0, groups=3) == pytest.approx(z**2 / 12 / 0.01)
+
+
+def test_figures_cannot_be_changed_afterwards() -> None:
+    figures = figures_of(rule(), sums_of(**history()), minimum_group=50)
+    cell = figures.cells[0]
+    sums = sums_of(**history())
+    for each, name in ((figures, "cells"), (cell, "cell"), (cell.interval, "low"), (sums, "stddev")):
+        with pytest.raises(FrozenInstanceError):
+            setattr(each, name, 0)
+        assert not hasattr(each, "__dict__")
+        with pytest.raises(TypeError, match="positional"):
+            type(each)("a", "b")  # type: ignore[call-arg, arg-type]
+    with pytest.raises(TypeError):
+        sums.values["history/little/all/ranker"] = 0.0  # type: ignore[index]
