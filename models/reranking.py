@@ -16,7 +16,7 @@ from highstreet.models.errors import ModelsError
 from highstreet.models.exposure import place_exposure
 from highstreet.models.metrics import top_k
 
-__all__ = ["InvalidRerankingError", "calibrated_lists", "lists_with_share"]
+__all__ = ["InvalidRerankingError", "Reranking", "calibrated_lists", "lists_with_share"]
 
 #: Only so many of the best products per place are considered.
 _POOL_PER_PLACE = 10
@@ -24,6 +24,33 @@ _POOL_PER_PLACE = 10
 
 class InvalidRerankingError(ModelsError):
     """A strength or a share is not between 0 and 1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reranking:
+    """What a shop asks of its lists; one of the two at a time.
+
+    Attributes:
+        calibration: strength of `calibrated_lists`, 0 for none.
+        small_suppliers: share of exposure of `lists_with_share`, 0 for none.
+    """
+
+    calibration: float = 0.0
+    small_suppliers: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check(self.calibration)
+        _check(self.small_suppliers)
+        if self.calibration and self.small_suppliers:
+            raise InvalidRerankingError(
+                "Lists are re-ranked towards calibration or towards small suppliers, not both.",
+                next_step="Set one of the two to 0.",
+            )
+
+    @property
+    def is_on(self) -> bool:
+        """Whether lists are changed at all."""
+        return bool(self.calibration or self.small_suppliers)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

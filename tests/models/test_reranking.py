@@ -10,7 +10,12 @@ from hypothesis import strategies as st
 from highstreet.models.calibration_of_lists import list_shares, miscalibration
 from highstreet.models.exposure import exposure_shares, place_exposure
 from highstreet.models.metrics import top_k
-from highstreet.models.reranking import InvalidRerankingError, calibrated_lists, lists_with_share
+from highstreet.models.reranking import (
+    InvalidRerankingError,
+    Reranking,
+    calibrated_lists,
+    lists_with_share,
+)
 
 CATEGORIES = np.array([0, 0, 0, 1, 1, 2])
 SCORES = np.array([[9.0, 8.0, 7.0, 6.0, 5.0, 4.0]])
@@ -86,3 +91,16 @@ def test_a_strength_or_share_beyond_0_to_1_is_refused(part: float) -> None:
         lists_with_share(SCORES, np.ones(6, bool), k=2, share=part)
     with pytest.raises(InvalidRerankingError):
         calibrated_lists(SCORES, np.ones((1, 3)) / 3, CATEGORIES, k=2, strength=part)
+
+
+def test_a_shop_asks_for_one_re_ranking_at_a_time() -> None:
+    assert not Reranking().is_on
+    assert Reranking(calibration=0.5).is_on
+    assert Reranking(small_suppliers=0.2).is_on
+    for wrong in (
+        {"calibration": 0.5, "small_suppliers": 0.2},
+        {"calibration": 2.0},
+        {"small_suppliers": -1.0},
+    ):
+        with pytest.raises(InvalidRerankingError):
+            Reranking(**wrong)
