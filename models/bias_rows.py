@@ -36,6 +36,7 @@ from highstreet.models.exposure import (
     private_label,
     small_suppliers,
 )
+from highstreet.models.history import Histories
 from highstreet.models.metrics import top_k
 from highstreet.models.schema import FeatureSchema
 from highstreet.models.settings import Settings
@@ -50,6 +51,7 @@ __all__ = [
     "bias_coordinates",
     "bias_norm",
     "bias_rows",
+    "cells_of_purchases",
     "declared_parts",
     "parts_as_params",
     "parts_of_params",
@@ -133,6 +135,19 @@ def bias_rows(
         yield np.concatenate(blocks, axis=1)
 
 
+def cells_of_purchases(part: str, past: Histories) -> NDArray[np.int64]:
+    """Return each customer's cell of `history` or `tenure`, (b,), which follow from their own purchases.
+
+    Raises:
+        InvalidPlanError: another part.
+    """
+    if part == "history":
+        return np.where(past.trips < _LITTLE_HISTORY_TRIPS, 1, 2)
+    if part == "tenure":
+        return np.where(past.first.max(axis=1, initial=0.0) < _NEW_CUSTOMER_DAYS, 1, 2)
+    raise InvalidPlanError(f"What customers bought says nothing of their {part}.")
+
+
 def apply_bias(state: SharedState, noisy_sum: NDArray[np.float64], *, noise_stddev: float) -> SharedState:
     """Release the noisy sums in the order of `bias_coordinates`, and the noise stddev beside them."""
     return state.updated({"bias/sums": noisy_sum, "bias/stddev": np.array([noise_stddev])})
@@ -150,10 +165,8 @@ def _checked(parts: Collection[str]) -> tuple[str, ...]:
 
 def _cells(part: str, judged: JudgedCustomers, shop: ShopData) -> NDArray[np.int64]:
     """Return each customer's cell, 0 where it is not known."""
-    if part == "history":
-        return np.where(judged.past.trips < _LITTLE_HISTORY_TRIPS, 1, 2)
-    if part == "tenure":
-        return np.where(judged.past.first.max(axis=1, initial=0.0) < _NEW_CUSTOMER_DAYS, 1, 2)
+    if not ATTRIBUTES[part].is_declared:
+        return cells_of_purchases(part, judged.past)
     column = shop.groups.get(part)
     return np.zeros(len(judged.rows), dtype=np.int64) if column is None else column[judged.rows]
 

@@ -13,8 +13,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from highstreet.models.baselines import bought
+from highstreet.models.bias_rows import cells_of_purchases
 from highstreet.models.customer_groups import ATTRIBUTES, cell_of
 from highstreet.models.exposure import popularity_tenths, price_classes, private_label
+from highstreet.models.history import Timeline
 from highstreet.models.schema import FeatureSchema
 from highstreet.simulations.journey import read_journey
 from highstreet.simulations.protocol import Federation, LabStore
@@ -23,8 +25,6 @@ __all__ = ["DECLARED_HERE", "ProductClasses", "groups_of_units", "product_classe
 
 #: Attributes of customers that the data set says something about, and its columns.
 DECLARED_HERE = {"age_band": "age", "household_size": "household_size", "income_band": "income"}
-_LITTLE_HISTORY_TRIPS = 10
-_NEW_CUSTOMER_DAYS = 182
 _SMALL_SHARE = 0.2
 
 
@@ -80,15 +80,8 @@ def groups_of_units(federation: Federation) -> dict[str, NDArray[np.int64]]:
 
 def _from_purchases(store: LabStore) -> dict[str, NDArray[np.int64]]:
     """The cells that follow from a customer's own purchases, as the bias phase has them."""
-    lines, customers = store.shop.purchases, len(store.persons)
-    days = np.unique(np.stack([lines.customer, lines.day]), axis=1)
-    trips = np.bincount(days[0], minlength=customers)
-    first = np.full(customers, store.shop.as_of, dtype=np.int64)
-    np.minimum.at(first, lines.customer, lines.day.astype(np.int64))
-    return {
-        "history": np.where(trips < _LITTLE_HISTORY_TRIPS, 1, 2),
-        "tenure": np.where(store.shop.as_of - first < _NEW_CUSTOMER_DAYS, 1, 2),
-    }
+    past = Timeline(store.shop).before(store.shop.as_of, np.arange(len(store.persons)), ())
+    return {name: cells_of_purchases(name, past) for name in ("history", "tenure")}
 
 
 def product_classes(federation: Federation, schema: FeatureSchema) -> ProductClasses:
