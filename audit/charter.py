@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from types import MappingProxyType
+from dataclasses import dataclass, field, replace
 
+from highstreet.audit.bias_rules import BiasLimits
 from highstreet.audit.canonical import canonical_json
 from highstreet.models.plan import ModelPlan
 from highstreet.privacy.releases import Neighbouring, NoisePlacement, PrivacyUnit, Weighting
@@ -121,7 +120,7 @@ class Charter:
         plan: the programme and, in it, the feature schema.
         privacy: what is promised.
         rounds: how a round is held.
-        bias_limits: bounds a release must keep, by name; carried for the bias gate.
+        bias_limits: rules a release must keep, and who can override them.
         versions: formats in use.
         matching: how customers are matched; None: they are not.
     """
@@ -131,15 +130,15 @@ class Charter:
     plan: ModelPlan
     privacy: PrivacyTerms
     rounds: RoundTerms = field(default_factory=RoundTerms)
-    bias_limits: Mapping[str, float] = field(default_factory=dict)
+    bias_limits: BiasLimits = field(default_factory=BiasLimits)
     versions: FormatVersions = field(default_factory=FormatVersions)
     matching: MatchingTerms | None = None
 
     def __post_init__(self) -> None:
         # Numbers that came as 1 and as 1.0 must not make two charters of one.
         object.__setattr__(self, "plan", ModelPlan.from_dict(self.plan.to_dict()))
-        limits = {name: float(value) for name, value in sorted(self.bias_limits.items())}
-        object.__setattr__(self, "bias_limits", MappingProxyType(limits))
+        rules = tuple(replace(rule, limit=float(rule.limit)) for rule in self.bias_limits.rules)
+        object.__setattr__(self, "bias_limits", replace(self.bias_limits, rules=rules))
 
     def to_dict(self) -> dict[str, object]:
         """Return plain values by section: what is written as TOML for people and signed as canonical JSON."""
@@ -167,7 +166,7 @@ class Charter:
                 "committee_size": self.rounds.committee_size,
             },
             **matching,
-            "bias_limits": dict(self.bias_limits),
+            "bias_limits": self.bias_limits.to_dict(),
             "versions": {"charter": self.versions.charter, "rounds": self.versions.rounds},
             "schema": schema,
             "programme": plan,

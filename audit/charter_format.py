@@ -10,6 +10,16 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from highstreet.audit.bias_rules import (
+    BiasLimits,
+    BiasRule,
+    Comparison,
+    Direction,
+    Metric,
+    Overrider,
+    refuse_odd_limits,
+    refuse_unmeasured,
+)
 from highstreet.audit.canonical import read_canonical
 from highstreet.audit.charter import (
     MATCHING,
@@ -24,6 +34,7 @@ from highstreet.audit.errors import CharterError
 from highstreet.audit.signing import DOCUMENT_LIMIT_BYTES
 from highstreet.models.errors import ModelsError
 from highstreet.models.plan import ModelPlan
+from highstreet.models.programme import measured_parts
 from highstreet.privacy.releases import Neighbouring, NoisePlacement, PrivacyUnit, Weighting
 
 __all__ = ["from_document", "from_toml", "to_toml"]
@@ -89,6 +100,33 @@ class _Matching(_Strict):
     period_days: int = Field(ge=1, le=3660)
 
 
+class _BiasRule(_Strict):
+    name: _SLUG
+    metric: Metric
+    groups: Annotated[str, Field(pattern=r"^[a-z_]{0,64}$")]
+    comparison: Comparison
+    direction: Direction
+    limit: float = Field(ge=-1, le=1)
+
+
+class _Overrider(_Strict):
+    name: Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_printing)]
+    public_key: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+class _BiasLimits(_Strict):
+    minimum_group: int = Field(ge=1, le=1_000_000)
+    rules: list[_BiasRule] = Field(max_length=32)
+    people: list[_Overrider] = Field(max_length=16)
+
+    def to_limits(self) -> BiasLimits:
+        return BiasLimits(
+            minimum_group=self.minimum_group,
+            rules=tuple(BiasRule(**rule.model_dump()) for rule in self.rules),
+            people=tuple(Overrider(**one.model_dump()) for one in self.people),
+        )
+
+
 class _Versions(_Strict):
     charter: int = Field(ge=1, le=1)
     rounds: int = Field(ge=1, le=1)
@@ -100,7 +138,7 @@ class _Charter(_Strict):
     privacy: _Privacy
     rounds: _Rounds
     matching: _Matching | None = None
-    bias_limits: dict[_SLUG, float] = Field(max_length=32)
+    bias_limits: _BiasLimits
     versions: _Versions
     schema_: dict[str, Any] = Field(alias="schema")
     programme: dict[str, Any]
@@ -137,13 +175,16 @@ def _read_sections(sections: Mapping[str, object]) -> Charter:
         raise CharterError(f"The charter's programme is not valid. {error}") from error
     if not all(_PLAIN_NAME.fullmatch(name) for name in (plan.rung, *(phase.name for phase in plan.phases))):
         raise CharterError("The charter's programme has a name of other signs than a to z, 0 to 9, _ and -.")
+    limits = read.bias_limits.to_limits()
+    refuse_odd_limits(limits)
+    refuse_unmeasured(limits, measured_parts(plan))
     return Charter(
         coop=CoopIdentity(**read.coop.model_dump()),
         purposes=tuple(read.purposes.allowed),
         plan=plan,
         privacy=PrivacyTerms(**read.privacy.model_dump()),
         rounds=RoundTerms(**read.rounds.model_dump()),
-        bias_limits=read.bias_limits,
+        bias_limits=limits,
         versions=FormatVersions(**read.versions.model_dump()),
         matching=None if read.matching is None else MatchingTerms(**read.matching.model_dump()),
     )
@@ -197,7 +238,13 @@ out and nobody is matched. identifiers_per_store: the most customers of a shop w
 nothing in trainings for persons. identifier_kind: email or loyalty-number. period_days: a shop takes part in
 one matching in so many days.""",
     "bias_limits": """
-Bounds a release must keep before it is used. Carried for the bias gate.""",
+What a release must keep before any shop uses it (docs/bias.md). Each rule takes a figure of the release
+(metric), for products or for each of the groups of customers named, less the same figure of popularity, of
+the release before (previous), of all other customers (others) or of what customers bought (purchases). The
+result, with its interval, must lie at_least or at_most at the limit. A rule that is broken, or that the noise
+leaves open, keeps the release back. Two of the people named here can override that together, with a reason
+that all shops are shown. minimum_group: groups that do not surely have so many customers are merged with
+others, or left out.""",
     "versions": """
 Formats in use.""",
     "schema": """
@@ -225,11 +272,14 @@ def _toml_lines(sections: Mapping[str, object]) -> Iterator[str]:
         yield from _comment(_COMMENTS[name])
         yield f"[{name}]"
         values = dict(_mapping(section))
-        phases = values.pop("phases", [])
-        yield from (f"{_key(key)} = {_toml_value(value)}" for key, value in values.items())
-        for phase in phases if isinstance(phases, list) else []:
-            yield from ("", f"[[{name}.phases]]")
-            yield from (f"{_key(key)} = {_toml_value(value)}" for key, value in _mapping(phase).items())
+        tables = {key: value for key, value in values.items() if _is_list_of_tables(value)}
+        yield from (
+            f"{_key(key)} = {_toml_value(value)}" for key, value in values.items() if key not in tables
+        )
+        for key, rows in tables.items():
+            for row in rows if isinstance(rows, list) else []:
+                yield from ("", f"[[{name}.{key}]]")
+                yield from (f"{_key(entry)} = {_toml_value(value)}" for entry, value in _mapping(row).items())
 
 
 def _comment(text: str) -> Iterator[str]:
@@ -255,6 +305,10 @@ def _toml_value(value: object) -> str:
             pairs = ", ".join(f"{_key(key)} = {_toml_value(item)}" for key, item in value.items())
             return f"{{ {pairs} }}" if pairs else "{}"
     raise CharterError(f"A charter cannot hold a value of type {type(value).__name__}.")
+
+
+def _is_list_of_tables(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(row, Mapping) for row in value)
 
 
 def _mapping(value: object) -> Mapping[str, object]:

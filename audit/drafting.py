@@ -6,7 +6,7 @@ Charters and the lab draft here, so that what the lab measures is what a charter
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
 
 from highstreet.audit.claims import releases_of
@@ -33,6 +33,7 @@ def draft_plan(
     schema: FeatureSchema | None = None,
     params: Mapping[str, float] | None = None,
     trainings: int = 1,
+    measured: Collection[str] = (),
 ) -> ModelPlan:
     """Return the default programme with noise so that it costs just under epsilon.
 
@@ -48,10 +49,11 @@ def draft_plan(
         schema: the feature space; the default one when None.
         params: overrides of the model's public numbers by name.
         trainings: how many trainings share epsilon.
+        measured: parts of a bias phase at its end; none for no such phase.
     """
     clients, ridge = _in_customers_by_weight(weighting, shops_per_person)
     public = {"cooccurrence_ridge": ridge, **(params or {})}
-    plan = partial(default_plan, schema, clients_per_store=clients, params=public)
+    plan = partial(default_plan, schema, clients_per_store=clients, params=public, measured=measured)
     if epsilon is None:
         return plan(noise_multiplier=0.0)
     releases = list(releases_of(plan(noise_multiplier=1.0))) * trainings

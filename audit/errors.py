@@ -6,6 +6,7 @@ from highstreet.errors import HighstreetError
 
 __all__ = [
     "AuditError",
+    "BiasGateError",
     "CharterError",
     "CharterExceedsLimitsError",
     "CharterNotRunnableError",
@@ -21,6 +22,7 @@ __all__ = [
     "LogRewoundError",
     "ManifestError",
     "MerkleProofError",
+    "OverrideError",
     "RosterError",
     "SignatureMismatchError",
     "SignedNoteError",
@@ -61,6 +63,14 @@ class CharterNotRunnableError(AuditError):
 
 class ManifestError(AuditError):
     """A release's manifest cannot be read or contradicts the charter."""
+
+
+class BiasGateError(AuditError):
+    """A release breaks a rule on bias, leaves it open, or says something else about it than its figures."""
+
+
+class OverrideError(AuditError):
+    """An override of the bias gate cannot be read, is about something else, or too few signed it."""
 
 
 class RosterError(AuditError):

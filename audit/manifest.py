@@ -10,6 +10,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from highstreet.audit.bias_report import BiasReport, BiasReportFormat
 from highstreet.audit.canonical import canonical_json, read_canonical
 from highstreet.audit.errors import ManifestError
 from highstreet.audit.signing import DOCUMENT_LIMIT_BYTES
@@ -41,6 +42,8 @@ class Manifest:
         noise: where the noise was added.
         evaluation: noisy, released metrics of it by name, with their noise and intervals (`audit.scorecard`);
             nothing that cost no privacy and is not constant.
+        bias: what it measured of bias, and the verdict; None where its charter has no rules and measures
+            nothing.
     """
 
     number: int
@@ -59,6 +62,7 @@ class Manifest:
     claims: TwoClaims
     noise: NoisePlacement
     evaluation: Mapping[str, float] = field(default_factory=dict)
+    bias: BiasReport | None = None
 
     def __post_init__(self) -> None:
         metrics = {name: float(value) for name, value in sorted(self.evaluation.items())}
@@ -89,6 +93,7 @@ class Manifest:
                 "noise": self.noise.value,
             },
             "evaluation": dict(self.evaluation),
+            **({} if self.bias is None else {"bias": self.bias.to_dict()}),
         }
 
     def document(self) -> bytes:
@@ -172,9 +177,10 @@ class _ManifestFormat(_Strict):
     roster_sha256: _HEX_SHA256
     privacy: _PrivacyFormat
     evaluation: dict[_METRIC_NAME, float] = Field(max_length=256)
+    bias: BiasReportFormat | None = None
 
     def to_manifest(self) -> Manifest:
-        plain = self.model_dump(exclude={"format_version", "model", "privacy"})
+        plain = self.model_dump(exclude={"format_version", "model", "privacy", "bias"})
         return Manifest(
             **plain,
             rung=self.model.rung,
@@ -185,6 +191,7 @@ class _ManifestFormat(_Strict):
                 person=self.privacy.person.to_claim(),
             ),
             noise=self.privacy.noise,
+            bias=None if self.bias is None else self.bias.to_report(),
         )
 
 

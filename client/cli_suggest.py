@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +14,7 @@ from highstreet.printable import printable
 
 if TYPE_CHECKING:
     from highstreet.client.shop_evaluation import ShopEvaluation
+    from highstreet.client.shop_groups import GroupRow
     from highstreet.client.suggestions import SuggestionList
     from highstreet.models.comparison import Estimate
 
@@ -65,6 +67,22 @@ def evaluate(
         write_private(json_path.absolute(), (text + "\n").encode())
 
 
+def _show_groups(rows: Sequence[GroupRow]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE, title="Who is served how well (all NDCG; groups of 20 or more)")
+    for heading in ("", "customers", "served", "more than this shop alone"):
+        table.add_column(heading, justify="left" if not heading else "right", no_wrap=True)
+    for row in rows:
+        name = f"{row.attribute.replace('_', ' ')}: {row.cell.replace('_', ' ')}"
+        over = row.over_alone
+        gain = "" if over is None else f"{over.mean:+.3f} ± {over.half_width:.3f}"
+        table.add_row(name, f"{row.customers:,}", _interval(row.served), gain)
+    Console().print(table)
+
+
 def _show_suggestions(found: SuggestionList) -> None:
     from rich import box
     from rich.console import Console
@@ -106,6 +124,8 @@ def _show_evaluation(result: ShopEvaluation) -> None:
         )
         table.add_row(method.label, *map(_interval, cells))
     Console().print(table)
+    if rows := result.groups("all_items"):
+        _show_groups(rows)
     if result.coop is None:
         typer.echo(
             "No release of a co-op is in use here, so there is nothing to compare with the shop alone."

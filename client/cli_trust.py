@@ -130,6 +130,8 @@ def _show_status(found: StoreStatus) -> None:
     if found.coop_name:
         release = f"release {found.active_release} is in use" if found.active_release else "no release yet"
         typer.echo(f"  Co-op: {printable(found.coop_name)}, as member {found.member_id}; {release}.")
+        for line in found.bias:
+            typer.echo(f"    {line}")
         if found.counts:
             typer.echo(f"  {found.counts}")
         typer.echo(f"  {found.log}")
@@ -219,10 +221,13 @@ def _in_words(purpose: str) -> str:
 
 
 def _of_release(manifest: Manifest) -> str:
+    from highstreet.audit.bias_words import bias_in_words
+
     return (
         f"Release {manifest.number} of {manifest.created} is in use: signed by that coordinator, its model "
         "file is the signed one,\n  made under this charter at these figures, from sums of "
         f"{manifest.participants} shops or more."
+        + "".join(f"\n  {line}" for line in bias_in_words(manifest.bias))
     )
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import tomllib
+from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from highstreet.audit.charter import COOP_LEARNING
 from highstreet.audit.limits import StoreLimits
 from highstreet.client.errors import StoreConfigError
 from highstreet.client.home import StoreHome
 from highstreet.files import FileAccessError, read_limited, write_private
+from highstreet.models.reranking import Reranking
 
 __all__ = ["NodeConfig", "StoreConfig", "read_config", "write_default_config"]
 
@@ -51,11 +53,29 @@ class NodeConfig(_Strict):
     port: int = Field(default=0, ge=0, le=65535)
 
 
+class SuggestionsConfig(_Strict):
+    """How lists of suggestions are made; see `highstreet.models.reranking`."""
+
+    calibration: float = Field(default=0.0, ge=0, le=1)
+    small_suppliers: float = Field(default=0.0, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _one_at_a_time(self) -> Self:
+        if self.calibration and self.small_suppliers:
+            raise ValueError("calibration and small_suppliers cannot both be over 0")
+        return self
+
+    def to_reranking(self) -> Reranking:
+        """Return the plain form that serving uses."""
+        return Reranking(**self.model_dump())
+
+
 class StoreConfig(_Strict):
     """All settings of one store."""
 
     limits: LimitsConfig = LimitsConfig()
     node: NodeConfig = NodeConfig()
+    suggestions: SuggestionsConfig = SuggestionsConfig()
 
 
 def read_config(home: StoreHome) -> StoreConfig:
@@ -84,7 +104,7 @@ def write_default_config(home: StoreHome) -> None:
 
 def default_toml() -> str:
     """Return the defaults as a file for people; reading it gives `StoreConfig()`."""
-    limits, node = LimitsConfig(), NodeConfig()
+    limits, node, suggestions = LimitsConfig(), NodeConfig(), SuggestionsConfig()
     purposes = ", ".join(f'"{purpose}"' for purpose in limits.purposes)
     return f"""# This shop's own settings. Nothing that arrives from outside can change them.
 
@@ -115,6 +135,13 @@ require_person_unit = {str(limits.require_person_unit).lower()}
 # The Flower node beside the store service. Port on this machine only; 0: any that is free.
 [node]
 port = {node.port}
+
+# Lists of suggestions. calibration, 0 to 1: how much a list keeps to the categories that a customer buys.
+# small_suppliers, 0 to 1: share of the places, by how much they are seen, that go to makers who sell little.
+# At 0 lists are as the model makes them. One of the two; what each costs: docs/bias.md.
+[suggestions]
+calibration = {suggestions.calibration}
+small_suppliers = {suggestions.small_suppliers}
 """
 
 

@@ -9,11 +9,12 @@ round's committee.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from highstreet.models.group_weights import group_weights
 from highstreet.models.plan import ModelPlan, PhaseKind, PhasePlan
 from highstreet.models.programme import GradientTask, customer_rows, gradient_task
 from highstreet.models.shop import ShopData
@@ -136,12 +137,21 @@ def sum_over(plan: ModelPlan, phase: PhasePlan, state: SharedState, shop: ShopDa
     over several shops changes the sum over these shops by at most the clipping norm. Weights all 1 change
     no bit.
     """
+    shop = _weighted_by_groups(phase, shop)
     counting = shop
     if shop.weights is not None and not (shop.weights > 0).all():
         counting = shop.select(np.flatnonzero(shop.weights > 0))  # first, so that nothing hangs on the others
     if counting.weights is None or (counting.weights == 1).all():
         return _sum_of_whole(plan, phase, state, counting)
     return compensated_sum(_weighted_blocks(plan, phase, state, counting), dimension=phase.dimension)
+
+
+def _weighted_by_groups(phase: PhasePlan, shop: ShopData) -> ShopData:
+    """Return the shop with the weights of a group-weighted objective, if any, on top of its own."""
+    if phase.kind is not PhaseKind.GRADIENT or not phase.params:
+        return shop
+    weights = group_weights(phase.params, shop)
+    return replace(shop, weights=weights if shop.weights is None else shop.weights * weights)
 
 
 def _sum_of_whole(

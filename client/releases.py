@@ -15,6 +15,8 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from highstreet.audit.bias_override import Override
+from highstreet.audit.bias_report import PreviousSums, check_report
 from highstreet.audit.charter_format import from_document
 from highstreet.audit.claims import are_same, claims_of
 from highstreet.audit.errors import AuditError
@@ -32,7 +34,14 @@ from highstreet.models.state import SharedState, StateLimits
 from highstreet.privacy.claims import TwoClaims
 from highstreet.protos import coop_pb2
 
-__all__ = ["Release", "accept_release", "active_release", "fetch_release", "roll_back"]
+__all__ = [
+    "Release",
+    "accept_release",
+    "active_manifest",
+    "active_release",
+    "fetch_release",
+    "roll_back",
+]
 
 _MANIFEST_LIMIT_BYTES = 4 << 20
 _ROUNDING = 1e-9
@@ -91,12 +100,14 @@ def accept_release(home: StoreHome, signed: SignedDocument, model: bytes, *, max
     """Check a release, keep it, and put it in use in one step; the one in use before is kept to fall back to.
 
     Raises:
-        ReleaseRefusedError: tampered, older, another co-op's, under another charter, or too large; nothing
-        changed. FileAccessError: the disk is full; nothing changed.
+        ReleaseRefusedError: tampered, older, another co-op's, under another charter, too large, or kept back
+            by a rule on bias that nobody has overridden; nothing changed.
+        FileAccessError: the disk is full; nothing changed.
     """
     manifest = _checked_manifest(home, signed, max_state_bytes)
     state = _checked_model(home, manifest, model, max_state_bytes)
     before = _pointer(home)
+    _refuse_biased(home, manifest, state, known_previous=_sums_of(home, before.active))
     folder = _folder(home, manifest.number)
     make_private_folder(home.releases)
     make_private_folder(folder)
@@ -128,14 +139,28 @@ def active_release(home: StoreHome) -> Release | None:
         return None
     folder = _folder(home, number)
     try:
-        data = read_limited(folder / "manifest.json", limit_bytes=_MANIFEST_LIMIT_BYTES)
-        signed = SignedDocument.from_file_bytes(data)
-        signed.verify(SignatureKind.RELEASE, load_membership(home).coordinator_key)
-        manifest = Manifest.from_document(signed.document)
+        manifest = _kept_manifest(home, number)
         model = read_limited(folder / "model.safetensors", limit_bytes=_MODEL_LIMIT_BYTES)
     except (AuditError, FileAccessError) as error:
         raise _refused(number, "its files on this computer are damaged") from error
-    return Release(manifest=manifest, state=_checked_model(home, manifest, model, _MODEL_LIMIT_BYTES))
+    state = _checked_model(home, manifest, model, _MODEL_LIMIT_BYTES)
+    _refuse_biased(home, manifest, state, known_previous=None)
+    return Release(manifest=manifest, state=state)
+
+
+def active_manifest(home: StoreHome) -> Manifest | None:
+    """Return what the release in use says about itself, its signature checked; None when there is none.
+
+    Raises:
+        ReleaseRefusedError: it is not what was accepted.
+    """
+    number = _pointer(home).active
+    if not number:
+        return None
+    try:
+        return _kept_manifest(home, number)
+    except (AuditError, FileAccessError) as error:
+        raise _refused(number, "its files on this computer are damaged") from error
 
 
 def roll_back(home: StoreHome) -> int:
@@ -224,6 +249,51 @@ def _checked_model(home: StoreHome, manifest: Manifest, model: bytes, max_state_
             manifest.number, "its model is not one that the charter's rounds could have given"
         ) from error
     return state
+
+
+def _refuse_biased(
+    home: StoreHome, manifest: Manifest, state: SharedState, *, known_previous: PreviousSums | None
+) -> None:
+    """Return only when the release keeps the charter's rules on bias by its own numbers, or is overridden."""
+    wanted = Override(
+        coop_id=manifest.coop_id,
+        programme_id=manifest.programme_id,
+        model_sha256=manifest.model_sha256,
+        charter_sha256=manifest.charter_sha256,
+        rules={},
+        reason="",
+        created="",
+    )
+    try:
+        check_report(
+            manifest.bias,
+            load_charter(home),
+            state,
+            number=manifest.number,
+            wanted=wanted,
+            known_previous=known_previous,
+        )
+    except AuditError as error:
+        raise _refused(manifest.number, f"of the rules on bias: {error.what}") from error
+
+
+def _sums_of(home: StoreHome, number: int) -> PreviousSums | None:
+    """Return what a release kept here had measured, None where there is none to be read or it had nothing."""
+    try:
+        manifest = _kept_manifest(home, number) if number else None
+    except (AuditError, FileAccessError):
+        return None  # said where it is used; the new one is held to the coordinator's signed figures
+    if manifest is None or manifest.bias is None or manifest.bias.sums is None:
+        return None
+    return PreviousSums(number=number, sums=manifest.bias.sums)
+
+
+def _kept_manifest(home: StoreHome, number: int) -> Manifest:
+    """Read the manifest of a release kept here and check its signature."""
+    data = read_limited(_folder(home, number) / "manifest.json", limit_bytes=_MANIFEST_LIMIT_BYTES)
+    signed = SignedDocument.from_file_bytes(data)
+    signed.verify(SignatureKind.RELEASE, load_membership(home).coordinator_key)
+    return Manifest.from_document(signed.document)
 
 
 def _collect(chunks: Iterable[coop_pb2.ReleaseChunk], *, limit_bytes: int) -> bytes:

@@ -9,7 +9,7 @@ intervals and baselines are those of the lab.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Literal
@@ -25,6 +25,7 @@ from highstreet.client.importing.holdout import Holdout, read_holdout
 from highstreet.client.membership import is_joined
 from highstreet.client.personal_model import shop_plan
 from highstreet.client.releases import active_release
+from highstreet.client.shop_groups import GroupRow, customer_cells, group_rows
 from highstreet.client.shop_loader import load_shop
 from highstreet.client.vault import Vault
 from highstreet.models.baselines import (
@@ -35,6 +36,7 @@ from highstreet.models.baselines import (
     popularity,
 )
 from highstreet.models.comparison import Estimate, clustered_mean, paired_difference
+from highstreet.models.customer_groups import DECLARED
 from highstreet.models.local import fit_alone, fit_local
 from highstreet.models.metrics import ndcg_at_k, recall_at_k
 from highstreet.models.serving import Recommender
@@ -80,6 +82,7 @@ class ShopEvaluation:
         release: number of the release behind the co-op's method, 0 when there is none.
         shop_customers: customers learnt from.
         methods: on the same customers, row by row.
+        cells: by attribute the group of each of these customers (`client.shop_groups`).
     """
 
     fit_until: date
@@ -88,6 +91,7 @@ class ShopEvaluation:
     release: int
     shop_customers: int
     methods: tuple[Method, ...]
+    cells: dict[str, NDArray[np.int64]] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, object]:
         """Return plain values for JSON; counts and means only, nothing of a single customer."""
@@ -110,7 +114,25 @@ class ShopEvaluation:
                 for other in self.methods
                 if self.coop is not None and other is not self.coop
             ],
+            "groups": [
+                {
+                    "attribute": row.attribute,
+                    "group": row.cell,
+                    "customers": row.customers,
+                    "all_items": _plain(row.served),
+                    "over_alone": _plain(row.over_alone),
+                }
+                for row in self.groups("all_items")
+            ],
         }
+
+    def groups(self, metric: str) -> list[GroupRow]:
+        """Return what each large enough group gets, and what it gains over the shop's own best model."""
+        column = METRICS.index(metric)
+        alone = next(method for method in self.methods if method.role == "alone").values[:, column]
+        if self.coop is None:
+            return group_rows(alone, None, self.cells)
+        return group_rows(self.coop.values[:, column], alone, self.cells)
 
     @property
     def coop(self) -> Method | None:
@@ -156,7 +178,7 @@ def evaluate_shop(
         progress("reading the weeks held back")
         later = read_holdout(vault, holdout, now=datetime.now(UTC))
         cohort = ConsentDesk(vault).cohort(Purpose.SHOP_MODEL)
-        shop = load_shop(vault, cohort, plan.schema, _day(later.first_day))
+        shop = load_shop(vault, cohort, plan.schema, _day(later.first_day), attributes=DECLARED)
     rows, wanted = _targets(shop, later)
     judge = _Judge(shop=shop, rows=rows, wanted=wanted, known=bought(shop)[rows].toarray() > 0)
     methods = [
@@ -183,6 +205,7 @@ def evaluate_shop(
         release=release.manifest.number if release else 0,
         shop_customers=len(shop.customer_ids),
         methods=tuple(methods),
+        cells=customer_cells(shop, rows),
     )
 
 

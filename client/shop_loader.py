@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Collection
 from datetime import date
 
 import numpy as np
 
 from highstreet.client.consent import ConsentedCohort, still_granted
+from highstreet.client.customer_attributes import groups_of
 from highstreet.client.vault import Vault
 from highstreet.models.schema import FeatureSchema
 from highstreet.models.shop import Catalogue, Product, Purchases, ShopData
@@ -69,6 +71,7 @@ def load_shop(
     as_of: date,
     *,
     only: frozenset[int] | None = None,
+    attributes: Collection[str] = (),
 ) -> ShopData:
     """Load what a cohort's customers bought before a day, and the whole listed catalogue.
 
@@ -84,6 +87,8 @@ def load_shop(
         as_of: only orders before this day count. For anything that leaves the shop it must be a public day,
             never one computed from orders.
         only: of the cohort, only these row keys; all of it when None.
+        attributes: what to load of customers beside purchases (`models.customer_groups`): what is measured
+            and nothing more.
 
     Raises:
         ForgedCohortError, CohortExpiredError, InconsistentConsentLogError: nothing is
@@ -94,6 +99,7 @@ def load_shop(
         wanted = granted if only is None else [customer for customer in granted if customer in only]
         customers = np.array(wanted, dtype=np.int64)
         keys, products = load_products(connection)
+        groups = groups_of(connection, customers, attributes)
         rows = connection.execute(
             _PURCHASES, (json.dumps(customers.tolist()), day_number(as_of) * _SECONDS_A_DAY)
         ).fetchall()
@@ -102,6 +108,7 @@ def load_shop(
         purchases=_purchases(rows, customers, np.array(keys, dtype=np.int64)),
         customer_ids=tuple(str(key) for key in customers.tolist()),
         as_of=day_number(as_of),
+        groups=groups,
     )
 
 

@@ -7,17 +7,19 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
+from highstreet.audit.bias_words import bias_in_words
 from highstreet.audit.charter import Charter
 from highstreet.audit.limits import spending_limits
 from highstreet.client.config import read_config
 from highstreet.client.consent import ConsentDesk
-from highstreet.client.errors import PersonCountsError
+from highstreet.client.errors import PersonCountsError, ReleaseRefusedError
 from highstreet.client.home import StoreHome
 from highstreet.client.ledger import Ledger
 from highstreet.client.log_status import log_in_words
 from highstreet.client.membership import is_joined, load_charter, load_membership, programme_days_file
 from highstreet.client.personal_file import fitted_release
 from highstreet.client.programme_days import remembered_programmes
+from highstreet.client.releases import active_manifest
 from highstreet.client.service import ask_status
 from highstreet.client.vault import Vault
 from highstreet.privacy.claims import two_claims
@@ -106,6 +108,7 @@ class StoreStatus:
         consents: for every purpose.
         coop_name, coop_id, member_id: empty when the shop is in no co-op.
         active_release: the release in use, once the shop's own model starts from it; 0 for none.
+        bias: what the newest release kept here says about the rules on bias, overrides included.
         counts: who weighs something in trainings that take counts, in words; empty where they take none.
         log: how far the logs were witnessed, in words; empty when the shop is in no co-op.
         running: whether the service answers; it then says how many rounds it answered and refused.
@@ -126,6 +129,7 @@ class StoreStatus:
     coop_id: str
     member_id: str
     active_release: int
+    bias: tuple[str, ...]
     counts: str
     log: str
     running: bool
@@ -169,6 +173,7 @@ def store_status(home: StoreHome) -> StoreStatus:
         coop_id=membership.coop_id if membership else "",
         member_id=membership.member_id if membership else "",
         active_release=fitted_release(home),
+        bias=_bias(home) if membership else (),
         counts=matched,
         log=log_in_words(home) if membership else "",
         running=service is not None,
@@ -177,6 +182,14 @@ def store_status(home: StoreHome) -> StoreStatus:
         budget=budget_status(home) if membership else None,
         matching=matching,
     )
+
+
+def _bias(home: StoreHome) -> tuple[str, ...]:
+    try:
+        manifest = active_manifest(home)
+    except ReleaseRefusedError as error:
+        return (error.what,)
+    return () if manifest is None else bias_in_words(manifest.bias)
 
 
 def _matched(home: StoreHome) -> tuple[str, MatchingStatus | None]:

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from highstreet.audit.consent import ConsentState, Purpose
+from highstreet.client.config import read_config
 from highstreet.client.consent import ConsentDesk
 from highstreet.client.home import StoreHome
 from highstreet.client.membership import is_joined
 from highstreet.client.personal_model import KeptModel, current_model, serving_day
 from highstreet.client.shop_loader import day_number, load_products, load_shop
 from highstreet.client.vault import Vault
+from highstreet.models.reranking import Reranking
 from highstreet.models.serving import MINIMUM_PEOPLE, ReasonCode, Suggestion, recommend
 from highstreet.models.shop import ShopData
 
@@ -130,21 +132,27 @@ def _personal(
         return _popular(vault, k, _NOT_AGREED.format(said="said no to"))
     titles = _titles(vault)
     purchases = len(shop.purchases)
+    reranking = read_config(home).suggestions.to_reranking()
     items = tuple(
         _shown(item, shop, titles, purchases)
-        for item in recommend(kept.model, shop, 0, k, novel_only=novel_only)
+        for item in recommend(kept.model, shop, 0, k, novel_only=novel_only, reranking=reranking)
     )
     return SuggestionList(
-        policy=Policy.PERSONALISED, release=kept.release, notes=_notes(home, kept, purchases), items=items
+        policy=Policy.PERSONALISED,
+        release=kept.release,
+        notes=_notes(home, kept, purchases, reranking),
+        items=items,
     )
 
 
-def _notes(home: StoreHome, kept: KeptModel, purchases: int) -> tuple[str, ...]:
+def _notes(home: StoreHome, kept: KeptModel, purchases: int, reranking: Reranking) -> tuple[str, ...]:
     notes = []
     if not is_joined(home):
         notes.append("This shop is in no co-op: learnt from its own customers only.")
     elif not kept.release:
         notes.append("The co-op has released nothing yet: learnt from this shop's own customers only.")
+    if reranking.is_on:
+        notes.append("The list is re-ranked as [suggestions] in store.toml says.")
     if purchases == 0:
         notes.append("This customer has bought nothing yet that is on the list of products.")
     return tuple(notes)

@@ -34,6 +34,7 @@ from highstreet.client.round_terms import AskedRound
 from highstreet.client.shop_loader import load_shop
 from highstreet.client.vault import Vault
 from highstreet.models.plan import ModelPlan
+from highstreet.models.programme import needed_attributes
 from highstreet.models.shop import ShopData
 from highstreet.privacy.budget import SpendingLimits
 from highstreet.privacy.errors import BudgetExhaustedError, ReleaseRefusedError
@@ -123,7 +124,9 @@ class StoreTill:
             if isinstance(opened, AnsweredRound):
                 return opened.reply
             as_of = _EPOCH + timedelta(days=asked.request.as_of_day)
-            shop = _only(load_shop(vault, cohort, self.plan.schema, as_of), frozenset(opened.customers))
+            attributes = needed_attributes(asked.phase)
+            shop = load_shop(vault, cohort, self.plan.schema, as_of, attributes=attributes)
+            shop = _only(shop, frozenset(opened.customers))
             weights = None if counted is None else counted.of_agreeing(vault)
         _LOG.info("phase %s: paid for, epsilon %.3g", asked.phase.name, opened.epsilon)
         shop = weighted_for_sums(shop, self.terms, weights)

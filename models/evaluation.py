@@ -8,19 +8,27 @@ find. Ratios of the noisy sums are the estimates; they cost nothing more.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from highstreet.models.features import FeatureSpace
-from highstreet.models.history import Timeline
+from highstreet.models.features import FeatureSpace, PublicView
+from highstreet.models.history import Histories, Timeline
 from highstreet.models.metrics import ndcg_at_k
 from highstreet.models.schema import FeatureSchema
 from highstreet.models.settings import Settings
 from highstreet.models.shop import ShopData
 from highstreet.models.state import SharedState
 
-__all__ = ["METRICS", "apply_evaluation", "evaluation_rows"]
+__all__ = [
+    "LIST_LENGTH",
+    "METRICS",
+    "JudgedCustomers",
+    "apply_evaluation",
+    "evaluation_rows",
+    "judged_customers",
+]
 
 #: Coordinates of a row, in order.
 METRICS = (
@@ -31,14 +39,36 @@ METRICS = (
     "novel/ranker",
     "novel/popularity",
 )
+#: Length of the lists that are judged.
+LIST_LENGTH = 10
 _CHUNK = 32
-_K = 10
 
 
-def evaluation_rows(
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class JudgedCustomers:
+    """Some customers, what the release ranks for them, and how well.
+
+    Attributes:
+        rows: (b,) rows in the shop's customers.
+        past: what they bought before the days held out.
+        scores: (b, n) of the shared ranker; `popularity` the same of released popularity.
+        popularity: (b, n).
+        view: released statistics as this catalogue sees them.
+        quality: (b, 6), see METRICS.
+    """
+
+    rows: NDArray[np.int64]
+    past: Histories
+    scores: NDArray[np.floating]
+    popularity: NDArray[np.floating]
+    view: PublicView
+    quality: NDArray[np.float64]
+
+
+def judged_customers(
     schema: FeatureSchema, settings: Settings, state: SharedState, shop: ShopData
-) -> Iterator[NDArray[np.float64]]:
-    """Yield chunks (b, 6), one row per customer, norm at most sqrt 6."""
+) -> Iterator[JudgedCustomers]:
+    """Yield all customers of a shop in order, a few at a time."""
     timeline = Timeline(shop)
     space = FeatureSpace(schema, settings, state, shop.catalogue)
     weights = state["ranker/weights"].astype(np.float32)
@@ -56,9 +86,24 @@ def evaluation_rows(
             found = (wanted & ~masked).any(axis=1)
             columns.append(np.asarray(found, dtype=np.float64))
             for ranking in ranked:
-                ndcg = ndcg_at_k(ranking, wanted, k=_K, masked=masked)
+                ndcg = ndcg_at_k(ranking, wanted, k=LIST_LENGTH, masked=masked)
                 columns.append(np.where(found, np.nan_to_num(ndcg), 0.0))
-        yield np.clip(np.stack(columns, axis=1), 0.0, 1.0)
+        yield JudgedCustomers(
+            rows=rows,
+            past=past,
+            scores=scores,
+            popularity=ranked[1],
+            view=space.view,
+            quality=np.clip(np.stack(columns, axis=1), 0.0, 1.0),
+        )
+
+
+def evaluation_rows(
+    schema: FeatureSchema, settings: Settings, state: SharedState, shop: ShopData
+) -> Iterator[NDArray[np.float64]]:
+    """Yield chunks (b, 6), one row per customer, norm at most sqrt 6."""
+    for judged in judged_customers(schema, settings, state, shop):
+        yield judged.quality
 
 
 def apply_evaluation(

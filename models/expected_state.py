@@ -27,7 +27,7 @@ from highstreet.models import cooccurrence
 from highstreet.models.errors import InvalidStateError
 from highstreet.models.evaluation import METRICS
 from highstreet.models.features import FEATURE_SCALES, FEATURES, INITIAL_WEIGHTS
-from highstreet.models.plan import ModelPlan
+from highstreet.models.plan import ModelPlan, PhasePlan
 from highstreet.models.popularity import block_sizes
 from highstreet.models.settings import Settings
 from highstreet.models.state import Array, SharedState
@@ -76,7 +76,7 @@ def expected_arrays(plan: ModelPlan, settings: Settings, *, phases_done: int) ->
         "ranker/variance": _number(at_least=0.0),
     }
     for phase in done:
-        arrays.update(_released(phase.name, plan, settings))
+        arrays.update(_released(phase, plan, settings))
     return arrays
 
 
@@ -96,9 +96,9 @@ def refuse_unexpected(state: SharedState, expected: dict[str, ExpectedArray]) ->
             )
 
 
-def _released(name: str, plan: ModelPlan, settings: Settings) -> Iterable[tuple[str, ExpectedArray]]:
+def _released(phase: PhasePlan, plan: ModelPlan, settings: Settings) -> Iterable[tuple[str, ExpectedArray]]:
     """What a phase adds to the state; the ranker's rounds only change what is there."""
-    features = len(FEATURES)
+    name, features = phase.name, len(FEATURES)
     if name == "popularity":
         return _popularity(block_sizes(plan.schema))
     if name == "cooccurrence":
@@ -114,6 +114,9 @@ def _released(name: str, plan: ModelPlan, settings: Settings) -> Iterable[tuple[
     if name == "evaluation":
         sums = [(f"evaluation/{metric}", _number(at_least=-_MOST)) for metric in METRICS]
         return [*sums, ("evaluation/stddev", _number(at_least=0.0))]
+    if name == "bias":
+        measured = _within(_MOST, (phase.dimension,), "float64")
+        return [("bias/sums", measured), ("bias/stddev", _number(at_least=0.0))]
     return []
 
 

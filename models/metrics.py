@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from highstreet.models.errors import ModelsError
 
-__all__ = ["InvalidRankingError", "ndcg_at_k", "recall_at_k", "top_k"]
+__all__ = ["InvalidRankingError", "ndcg_at_k", "ndcg_of_lists", "recall_at_k", "top_k"]
 
 FloatArray = NDArray[np.floating]
 BoolArray = NDArray[np.bool_]
@@ -80,6 +80,28 @@ def ndcg_at_k(
     Source: Järvelin and Kekäläinen 2002, ACM TOIS 20(4), with binary gain and the log2(rank + 1) discount.
     """
     hits, count = _hits(scores, relevant, k=k, masked=masked)
+    return _ndcg(hits, count, k=k)
+
+
+def ndcg_of_lists(
+    lists: NDArray[np.integer], relevant: BoolArray, *, k: int, masked: BoolArray | None = None
+) -> NDArray[np.float64]:
+    """Return what `ndcg_at_k` does, of lists that somebody else has ordered.
+
+    Args:
+        lists: (customers, at most k) catalogue rows, best first; no masked product is in them.
+        relevant: (customers, products), True where the product is to be found.
+        k: length of the ranking.
+        masked: True where the product does not count.
+    """
+    if len(lists) != len(relevant) or lists.shape[1] > k:
+        raise InvalidRankingError(f"Lists of shape {lists.shape} came for {len(relevant)} customers.")
+    to_find = relevant if masked is None else relevant & ~masked
+    hits = np.take_along_axis(to_find, np.asarray(lists, dtype=np.int64), axis=1).astype(np.float64)
+    return _ndcg(hits, to_find.sum(axis=1), k=k)
+
+
+def _ndcg(hits: NDArray[np.float64], count: NDArray[np.int64], *, k: int) -> NDArray[np.float64]:
     discount = 1.0 / np.log2(np.arange(2, k + 2, dtype=np.float64))
     gain = hits @ discount[: hits.shape[1]]
     ideal = np.concatenate([[np.nan], np.cumsum(discount)])[np.minimum(count, k)]

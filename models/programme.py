@@ -11,22 +11,25 @@ The programme of the rung `statistics-ranker`:
 3. `curvature` (statistics): second moments of the ranker's features, so that few gradient rounds are enough.
 4. `ranker` (gradient, a few rounds): weights of a ranker over features of a customer's own history.
 5. `evaluation` (evaluation): how well the release ranks the days held out, summed over customers.
+6. `bias` (evaluation), where the charter asks for it: the same by groups of customers, and which products the
+   release shows (`models.bias_rows`).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
-from highstreet.models import cooccurrence, popularity
+from highstreet.models import bias_rows, cooccurrence, popularity
 from highstreet.models.cooccurrence import apply_cooccurrence, cooccurrence_rows
 from highstreet.models.errors import InvalidPlanError, InvalidStateError, PhaseOrderError
 from highstreet.models.evaluation import METRICS, apply_evaluation, evaluation_rows
 from highstreet.models.expected_state import expected_arrays, refuse_unexpected
 from highstreet.models.features import FEATURES, INITIAL_WEIGHTS
+from highstreet.models.group_weights import refuse_odd_weights, weighted_attributes
 from highstreet.models.plan import ModelPlan, PhaseKind, PhasePlan
 from highstreet.models.popularity import apply_popularity, popularity_rows
 from highstreet.models.ranker import (
@@ -56,12 +59,16 @@ __all__ = [
     "default_plan",
     "gradient_task",
     "initial_state",
+    "measured_parts",
+    "needed_attributes",
 ]
 
 RUNG = "statistics-ranker"
 #: Customers of a store that means are taken over, unless a plan says otherwise.
 CLIENTS_PER_STORE = 75
 _SHARES = {"popularity": 0.30, "cooccurrence": 0.35, "curvature": 0.05, "ranker": 0.25, "evaluation": 0.05}
+#: Of the bias phase, where there is one.
+_SHARE_OF_BIAS = 0.10
 
 
 def default_plan(
@@ -73,6 +80,7 @@ def default_plan(
     gradient_sampling_rate: float = 1.0,
     params: Mapping[str, float] | None = None,
     shares: Mapping[str, float] | None = None,
+    measured: Collection[str] = (),
 ) -> ModelPlan:
     """Return the programme with public defaults.
 
@@ -89,6 +97,11 @@ def default_plan(
         params: overrides of the model's public numbers by name; see Settings. `holdout_days` above 0 adds the
             evaluation phase.
         shares: relative shares of the budget by phase name, scaled to add to 1 over the phases there are.
+        measured: parts of the bias phase (`models.bias_rows.PARTS`); without any there is no such phase.
+
+    Raises:
+        InvalidPlanError: a number is out of range, a part or phase unknown, or parts are to be measured on no
+            days.
     """
     public = schema or FeatureSchema()
     settings = Settings.from_params({**Settings().to_params(), **(params or {})})
@@ -96,16 +109,21 @@ def default_plan(
         raise InvalidPlanError(f"A programme has 0 to {_MAX_ROUNDS} ranker rounds, not {gradient_rounds}.")
     names = ["popularity", "cooccurrence", "curvature", *["ranker"] * gradient_rounds]
     names += ["evaluation"] if settings.holdout_days > 0 else []
-    weights = _phase_shares(names, {**_SHARES, **(shares or {})})
+    names += ["bias"] if measured else []
+    parts = bias_rows.parts_as_params(measured)
+    if measured and not settings.holdout_days:
+        raise _nothing_held_out("bias")
+    weights = _phase_shares(names, {**_SHARES, "bias": _SHARE_OF_BIAS, **(shares or {})})
     phases = tuple(
         PhasePlan(
             index=index,
             name=name,
             kind=_KINDS[name],
-            dimension=_dimension(name, public, settings),
-            clipping_norm=_clipping_norm(name, settings),
+            dimension=_dimension(name, public, settings, parts),
+            clipping_norm=_clipping_norm(name, settings, parts),
             noise_multiplier=noise_multiplier / math.sqrt(weight),
             sampling_rate=gradient_sampling_rate if name == "ranker" else 1.0,
+            params=parts if name == "bias" else {},
         )
         for index, (name, weight) in enumerate(zip(names, weights, strict=True))
     )
@@ -131,23 +149,28 @@ def check_plan(plan: ModelPlan) -> Settings:
         )
     settings = Settings.from_params(plan.params)
     for phase in plan.phases:
-        if phase.name not in _KINDS or phase.kind is not _KINDS[phase.name]:
-            raise InvalidPlanError(f"Phase {phase.index} ({phase.name}, {phase.kind}) is not known here.")
-        if phase.dimension != _dimension(phase.name, plan.schema, settings) or phase.params:
-            raise InvalidPlanError(f"Phase {phase.index} ({phase.name}) does not fit the model's settings.")
-        if phase.kind is not PhaseKind.GRADIENT and phase.sampling_rate != 1.0:
-            raise InvalidPlanError(
-                f"Phase {phase.index} ({phase.name}) takes every customer or it is biased."
-            )
+        _check_phase(plan, phase, settings)
     names = [phase.name for phase in plan.phases]
     if [name for name in dict.fromkeys(names)] != [name for name in _KINDS if name in names]:
         raise InvalidPlanError("The phases of the programme are not in their order.")
-    if "evaluation" in names and not settings.holdout_days:
-        raise InvalidPlanError(
-            "The programme has an evaluation phase, but no days are kept out of training for it.",
-            next_step="Set holdout_days to 1 or more, 14 for example, or leave the evaluation phase out.",
-        )
+    for name in ("evaluation", "bias"):
+        if name in names and not settings.holdout_days:
+            raise _nothing_held_out(name)
+    if names.count("bias") > 1:
+        raise InvalidPlanError("The programme measures bias twice; its figures would have two values.")
     return settings
+
+
+def measured_parts(plan: ModelPlan) -> tuple[str, ...]:
+    """Return the parts that a plan's bias phase measures; none where it has no such phase."""
+    return tuple(name for phase in plan.phases if phase.name == "bias" for name in phase.params)
+
+
+def needed_attributes(phase: PhasePlan) -> tuple[str, ...]:
+    """Return what a phase needs to know of customers beside their purchases; public, as the plan is."""
+    if phase.kind is PhaseKind.GRADIENT:
+        return weighted_attributes(phase.params)
+    return bias_rows.declared_parts(phase.params)
 
 
 def check_state(plan: ModelPlan, state: SharedState, *, phases_done: int) -> None:
@@ -195,6 +218,8 @@ def customer_rows(
         return curvature_rows(plan.schema, settings, state, shop, seed=_seed(settings, phase))
     if phase.name == "evaluation":
         return evaluation_rows(plan.schema, settings, state, shop)
+    if phase.name == "bias":
+        return bias_rows.bias_rows(plan.schema, settings, state, shop, parts=tuple(phase.params))
     raise PhaseOrderError(f"Phase {phase.index} ({phase.name}) has gradients, not rows.")
 
 
@@ -244,6 +269,8 @@ def apply_sum(
         return apply_curvature(settings, state, total, denominator=denominator, noise_stddev=noise_stddev)
     if phase.name == "ranker":
         return apply_gradient(settings, state, total, denominator=denominator, noise_stddev=noise_stddev)
+    if phase.name == "bias":
+        return bias_rows.apply_bias(state, total, noise_stddev=noise_stddev)
     return apply_evaluation(state, total, noise_stddev=noise_stddev)
 
 
@@ -254,6 +281,7 @@ _KINDS = {
     "curvature": PhaseKind.STATISTICS,
     "ranker": PhaseKind.GRADIENT,
     "evaluation": PhaseKind.EVALUATION,
+    "bias": PhaseKind.EVALUATION,
 }
 _NEEDS = {
     "popularity": (),
@@ -261,7 +289,23 @@ _NEEDS = {
     "curvature": ("popularity/key",),
     "ranker": ("popularity/key", "ranker/whitening"),
     "evaluation": ("popularity/key",),
+    "bias": ("popularity/key",),
 }
+
+
+def _check_phase(plan: ModelPlan, phase: PhasePlan, settings: Settings) -> None:
+    if phase.name not in _KINDS or phase.kind is not _KINDS[phase.name]:
+        raise InvalidPlanError(f"Phase {phase.index} ({phase.name}, {phase.kind}) is not known here.")
+    if phase.params and phase.name not in {"bias", "ranker"}:
+        raise InvalidPlanError(f"Phase {phase.index} ({phase.name}) has params; it takes none.")
+    if phase.name == "ranker":
+        refuse_odd_weights(phase.params)
+    if phase.dimension != _dimension(phase.name, plan.schema, settings, phase.params):
+        raise InvalidPlanError(f"Phase {phase.index} ({phase.name}) does not fit the model's settings.")
+    if phase.name == "bias" and phase.clipping_norm != _clipping_norm("bias", settings, phase.params):
+        raise InvalidPlanError(f"Phase {phase.index} (bias) clips rows, which would bend its figures.")
+    if phase.kind is not PhaseKind.GRADIENT and phase.sampling_rate != 1.0:
+        raise InvalidPlanError(f"Phase {phase.index} ({phase.name}) takes every customer or it is biased.")
 
 
 def _require(phase: PhasePlan, state: SharedState) -> None:
@@ -283,17 +327,29 @@ def _phase_shares(names: list[str], shares: Mapping[str, float]) -> list[float]:
     return [shares[name] / total / names.count(name) for name in names]
 
 
-def _dimension(name: str, schema: FeatureSchema, settings: Settings) -> int:
+def _nothing_held_out(name: str) -> InvalidPlanError:
+    article = "an" if name == "evaluation" else "a"
+    return InvalidPlanError(
+        f"The programme has {article} {name} phase, but no days are kept out of training for it.",
+        next_step=f"Set holdout_days to 1 or more, 14 for example, or leave the {name} phase out.",
+    )
+
+
+def _dimension(name: str, schema: FeatureSchema, settings: Settings, parts: Mapping[str, float]) -> int:
     if name == "popularity":
         return popularity.dimension(schema)
     if name == "cooccurrence":
         return cooccurrence.dimension(settings)
+    if name == "bias":
+        return len(bias_rows.bias_coordinates(bias_rows.parts_of_params(parts)))
     return {"curvature": curvature_dimension(), "ranker": len(FEATURES), "evaluation": len(METRICS)}[name]
 
 
-def _clipping_norm(name: str, settings: Settings) -> float:
+def _clipping_norm(name: str, settings: Settings, parts: Mapping[str, float]) -> float:
     if name == "curvature":
         return settings.curvature_clipping_norm
     if name == "ranker":
         return settings.gradient_clipping_norm
+    if name == "bias":
+        return bias_rows.bias_norm(bias_rows.parts_of_params(parts))
     return math.sqrt(len(METRICS)) if name == "evaluation" else 1.0

@@ -9,10 +9,13 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from highstreet.models.calibration_of_lists import category_shares
 from highstreet.models.errors import InvalidPersonalModelError
+from highstreet.models.exposure import small_suppliers
 from highstreet.models.features import FEATURES, FeatureSpace
 from highstreet.models.history import Histories, Timeline
 from highstreet.models.personal import Expert, PersonalModel
+from highstreet.models.reranking import Reranking, calibrated_lists, lists_with_share
 from highstreet.models.shop import ShopData
 from highstreet.models.shop_view import SHOP_FEATURES, shop_features
 
@@ -79,13 +82,16 @@ class Recommender:
         parts = [self._scores(self._past(wanted[i : i + _CHUNK])) for i in range(0, len(wanted), _CHUNK)]
         return np.concatenate(parts) if parts else np.zeros((0, self.model.products), dtype=np.float32)
 
-    def recommend(self, customer_row: int, k: int, *, novel_only: bool = False) -> list[Suggestion]:
+    def recommend(
+        self, customer_row: int, k: int, *, novel_only: bool = False, reranking: Reranking | None = None
+    ) -> list[Suggestion]:
         """Return the k best products for a customer, best first, each with its reason.
 
         Args:
             customer_row: row in `shop.customer_ids`; a customer without purchases gets popular products.
             k: at most this many; fewer when the catalogue is smaller.
             novel_only: leave out what the customer bought before.
+            reranking: what the shop asks of its lists beside the scores; None for nothing.
         """
         past = self._past(np.array([customer_row]))
         scores = self._scores(past)[0]
@@ -94,13 +100,30 @@ class Recommender:
         count = min(k, int(np.isfinite(scores).sum()))
         if count <= 0:
             return []
-        best = np.argpartition(-scores, count - 1)[:count]
-        best = best[np.argsort(-scores[best], kind="stable")]
+        if reranking is not None and reranking.is_on:
+            best = self._reranked(past, scores[None, :], count, reranking)
+        else:
+            best = np.argpartition(-scores, count - 1)[:count]
+            best = best[np.argsort(-scores[best], kind="stable")]
         contributions = self._contributions(past, best)
         return [
             self._suggestion(past, int(item), float(scores[item]), contributions[place])
             for place, item in enumerate(best)
         ]
+
+    def _reranked(
+        self, past: Histories, scores: FloatArray, count: int, reranking: Reranking
+    ) -> NDArray[np.int64]:
+        """Return one customer's list, re-ranked; small suppliers are those of the released statistics."""
+        view = self._experts[0][1].view
+        if reranking.small_suppliers:
+            chosen = small_suppliers(view)
+            lists = lists_with_share(scores, chosen, k=count, share=reranking.small_suppliers)
+            return np.asarray(lists[0])
+        categories = np.where(view.given["category"], view.buckets["category"], -1)
+        wanted = category_shares(past.count, categories, n=1 + int(categories.max(initial=-1)))
+        lists = calibrated_lists(scores, wanted, categories, k=count, strength=reranking.calibration)
+        return np.asarray(lists[0])
 
     def _past(self, rows: NDArray[np.int64]) -> Histories:
         lives = tuple(
@@ -217,10 +240,16 @@ class Recommender:
 
 
 def recommend(
-    model: PersonalModel, shop: ShopData, customer_row: int, k: int, *, novel_only: bool = False
+    model: PersonalModel,
+    shop: ShopData,
+    customer_row: int,
+    k: int,
+    *,
+    novel_only: bool = False,
+    reranking: Reranking | None = None,
 ) -> list[Suggestion]:
     """Return the k best products for one customer; for many requests keep a Recommender."""
-    return Recommender(model, shop).recommend(customer_row, k, novel_only=novel_only)
+    return Recommender(model, shop).recommend(customer_row, k, novel_only=novel_only, reranking=reranking)
 
 
 def _handed_out(scores: FloatArray, order: FloatArray, chosen: NDArray[np.bool_]) -> FloatArray:

@@ -6,12 +6,13 @@ sum is made of must depend on one customer's own data and on public values only.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from highstreet.models.customer_groups import ATTRIBUTES
 from highstreet.models.errors import InvalidShopDataError
 from highstreet.models.schema import FIELDS, FeatureSchema
 
@@ -142,6 +143,8 @@ class ShopData:
         weights: float64 (customers,), in [0, 1]: how much of a customer's clipped contribution counts in a
             shared sum (0: as if not there); None for all of everybody's. Of no account to the shop's own
             model.
+        groups: by name of a declared attribute (`models.customer_groups`), int64 (customers,): the index of
+            each customer's cell, 0 where it is not known. Only those that were asked for.
     """
 
     catalogue: Catalogue
@@ -149,9 +152,11 @@ class ShopData:
     customer_ids: tuple[str, ...]
     as_of: int
     weights: NDArray[np.float64] | None = None
+    groups: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._check_weights()
+        self._check_groups()
         bought = self.purchases
         if len(bought) == 0:
             return
@@ -182,6 +187,7 @@ class ShopData:
             customer_ids=tuple(self.customer_ids[row] for row in rows),
             as_of=self.as_of,
             weights=None if self.weights is None else self.weights[rows],
+            groups={name: column[rows] for name, column in self.groups.items()},
         )
 
     def before(self, day: int) -> ShopData:
@@ -199,7 +205,18 @@ class ShopData:
             customer_ids=self.customer_ids,
             as_of=min(day, self.as_of),
             weights=self.weights,
+            groups=self.groups,
         )
+
+    def _check_groups(self) -> None:
+        for name, column in self.groups.items():
+            attribute = ATTRIBUTES.get(name)
+            if attribute is None or not attribute.is_declared:
+                raise InvalidShopDataError("A shop's customers are grouped by an attribute nobody declares.")
+            if column.shape != (len(self.customer_ids),) or column.dtype != np.int64:
+                raise InvalidShopDataError("A shop's groups must be one whole number per customer.")
+            if len(column) and not (column.min() >= 0 and column.max() <= len(attribute.cells)):
+                raise InvalidShopDataError("A customer is in a group that does not exist.")
 
     def _check_weights(self) -> None:
         if self.weights is None:

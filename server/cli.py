@@ -5,7 +5,14 @@ from __future__ import annotations
 import typer
 
 from highstreet.command_groups import command_group
-from highstreet.server import cli_charter, cli_founding, cli_matching, cli_members, cli_training
+from highstreet.server import (
+    cli_charter,
+    cli_founding,
+    cli_matching,
+    cli_members,
+    cli_override,
+    cli_training,
+)
 from highstreet.server.cli_options import HomeOption, open_home
 
 __all__ = ["coop_app"]
@@ -45,6 +52,7 @@ def run(ctx: typer.Context, home: HomeOption = None) -> None:
 
 coop_app.command("init")(cli_founding.init)
 coop_app.add_typer(cli_charter.charter_app)
+coop_app.add_typer(cli_override.override_app)
 coop_app.command("invite")(cli_members.invite)
 coop_app.command("members")(cli_members.members)
 coop_app.command("remove")(cli_members.remove)

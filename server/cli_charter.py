@@ -13,6 +13,7 @@ from highstreet.server.cli_options import (
     HomeOption,
     IdentifiersOption,
     MatchOption,
+    MeasureOption,
     PersonOption,
     matching_terms,
     open_home,
@@ -35,6 +36,7 @@ def default(
     person: PersonOption = None,
     match: MatchOption = None,
     identifiers: IdentifiersOption = None,
+    measure: MeasureOption = None,
 ) -> None:
     """Print a charter to start from; save it, edit it, found a co-op on it."""
     from datetime import UTC, datetime
@@ -51,6 +53,7 @@ def default(
         floor=floor,
         shops_per_person=person,
         matching=matching_terms(match, identifiers),
+        measured=measure or (),
     )
     typer.echo(to_toml(charter), nl=False)
 
@@ -58,6 +61,7 @@ def default(
 @charter_app.command("check")
 def check(ctx: typer.Context, file: _FileArgument = None, home: HomeOption = None) -> None:
     """Check an edited charter: its form, and what its phases cost in privacy."""
+    from highstreet.audit.bias_planning import rules_in_words
     from highstreet.audit.claims import claims_of, period_in_words, weights_in_words
     from highstreet.server.founding import read_charter_file
 
@@ -72,6 +76,8 @@ def check(ctx: typer.Context, file: _FileArgument = None, home: HomeOption = Non
         typer.echo(f"  one training costs {line}")
     typer.echo(f"  {period_in_words(charter)}")
     for line in weights_in_words(charter):
+        typer.echo(f"  {line}")
+    for line in rules_in_words(charter):
         typer.echo(f"  {line}")
 
 

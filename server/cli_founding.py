@@ -12,6 +12,7 @@ from highstreet.server.cli_options import (
     HomeOption,
     IdentifiersOption,
     MatchOption,
+    MeasureOption,
     PersonOption,
     matching_terms,
     place_of_home,
@@ -46,12 +47,14 @@ def init(  # noqa: PLR0913  # each is an option of the command
     person: PersonOption = None,
     match: MatchOption = None,
     identifiers: IdentifiersOption = None,
+    measure: MeasureOption = None,
     charter: Annotated[Path | None, typer.Option(help="An edited charter to found the co-op on.")] = None,
     home: HomeOption = None,
 ) -> None:
     """Make a co-op: certificates, keys, and the charter its members will agree to."""
     from datetime import UTC, datetime
 
+    from highstreet.audit.bias_planning import rules_in_words
     from highstreet.audit.claims import claims_of, period_in_words, weights_in_words
     from highstreet.server.errors import SettingsError
     from highstreet.server.founding import (
@@ -67,7 +70,7 @@ def init(  # noqa: PLR0913  # each is an option of the command
     now = datetime.now(UTC)
     place = place_of_home(ctx, home)
     refuse_taken(CoopHome(place))
-    taken = (epsilon, floor, person, match, identifiers, trainings)
+    taken = (epsilon, floor, person, match, identifiers, trainings, measure)
     if charter is not None and any(option is not None for option in taken):
         raise SettingsError(
             "A charter file brings its own epsilon, floor, noise and whom it protects.",
@@ -86,6 +89,7 @@ def init(  # noqa: PLR0913  # each is an option of the command
             shops_per_person=person,
             matching=matching_terms(match, identifiers),
             trainings=trainings or 1,
+            measured=measure or (),
         )
     founding = Founding(charter=agreed, host=host, listen=listen or _listen_for(host), base_port=port)
     made = found_coop(place, founding, now=now)
@@ -94,6 +98,8 @@ def init(  # noqa: PLR0913  # each is an option of the command
         typer.echo(f"  one training costs at most {line}")
     typer.echo(f"  {period_in_words(agreed)}")
     for line in weights_in_words(agreed):
+        typer.echo(f"  {line}")
+    for line in rules_in_words(agreed):
         typer.echo(f"  {line}")
     if agreed.matching is not None:
         from highstreet.audit.matchings import fewest_participants

@@ -18,6 +18,7 @@ __all__ = [
     "HomeOption",
     "IdentifiersOption",
     "MatchOption",
+    "MeasureOption",
     "PersonOption",
     "matching_terms",
     "open_home",
@@ -64,6 +65,17 @@ MatchOption = Annotated[
         help="With --person: let the shops count by private matching at how many of them a customer shops, "
         "and divide by that number instead. By what customers are recognised; it needs their yes and at "
         "least four shops; see docs/coordinator.md.",
+    ),
+]
+
+MeasureOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--measure",
+        metavar="PART",
+        help="Measure bias at the end of each training, with the usual rules on it; repeat. history, tenure, "
+        "exposure, or age_band, household_size, income_band, language, place as far as shops know them. A "
+        "tenth of the budget; only for co-ops of thousands of customers: see docs/bias.md.",
     ),
 ]
 

@@ -111,6 +111,7 @@ def releases(ctx: typer.Context, home: HomeOption = None) -> None:
     """List what was released, and what it cost."""
     from rich.console import Console
 
+    from highstreet.audit.bias_words import bias_in_words
     from highstreet.server.database import connect
     from highstreet.server.releases import all_manifests
     from highstreet.server.status import evaluation_table, releases_table
@@ -125,6 +126,9 @@ def releases(ctx: typer.Context, home: HomeOption = None) -> None:
     if (evaluated := evaluation_table(found)) is not None:
         console.print(evaluated)
         typer.echo("It is the shared model as released; each shop trains it further on its own customers.")
+    for manifest in reversed(found):
+        for line in bias_in_words(manifest.bias):
+            typer.echo(f"Release {manifest.number}: {line}.")
 
 
 def _watch(home: CoopHome, programme_id: str) -> None:

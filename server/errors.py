@@ -16,6 +16,7 @@ __all__ = [
     "ProgrammeFailedError",
     "ProgrammeRefusedError",
     "PublishError",
+    "ReleaseBlockedError",
     "ServerError",
     "SettingsError",
     "SuperLinkError",
@@ -77,6 +78,10 @@ class ProgrammeRefusedError(ServerError):
 
 class PublishError(ServerError):
     """A release cannot be published."""
+
+
+class ReleaseBlockedError(PublishError):
+    """A candidate does not keep the charter's rules on bias, or the noise leaves open whether it does."""
 
 
 class PortBusyError(ServerError):

@@ -6,6 +6,7 @@ import datetime
 import secrets
 import shutil
 import sqlite3
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from highstreet.audit.bias_rules import BiasLimits, refuse_odd_limits, refuse_unmeasured, usual_rules
 from highstreet.audit.charter import (
     COOP_LEARNING,
     MATCHING,
@@ -27,6 +29,7 @@ from highstreet.audit.claims import check_promise
 from highstreet.audit.signing import SignatureKind, SignedDocument
 from highstreet.audit.sums import refuse_impossible_sums
 from highstreet.files import access_error, make_private_folder, read_limited, sync_folder, write_private
+from highstreet.models.programme import measured_parts
 from highstreet.privacy.releases import NoisePlacement, PrivacyUnit, Weighting
 from highstreet.server.database import connect
 from highstreet.server.errors import CoopExistsError, SettingsError
@@ -46,8 +49,6 @@ __all__ = [
 ]
 
 _CHARTER_LIMIT_BYTES = 1 << 20
-_BIAS_LIMITS = {"largest_loss_of_a_group": 0.05, "largest_loss_of_small_suppliers": 0.2}
-
 #: Last days kept out of the training, for the private evaluation that ends a programme.
 _HOLDOUT_DAYS = 14
 
@@ -69,7 +70,7 @@ class Founding:
     base_port: int
 
 
-def default_charter(
+def default_charter(  # noqa: PLR0913  # each is a term of a charter
     name: str,
     *,
     epsilon: float,
@@ -79,6 +80,7 @@ def default_charter(
     shops_per_person: int | None = None,
     matching: MatchingTerms | None = None,
     trainings: int = 1,
+    measured: Collection[str] = (),
 ) -> Charter:
     """Return a charter with the default programme, its noise set so that a period costs just under epsilon.
 
@@ -96,6 +98,8 @@ def default_charter(
         matching: let shops count a person's shops in this way, and divide contributions by the count instead;
             only together with `shops_per_person`.
         trainings: how many trainings share epsilon in a period.
+        measured: parts of a bias phase (`models.bias_rows.PARTS`), each with its usual rules; none for no
+            such phase and no rules.
 
     Raises:
         CharterError: the floor does not go with the colluders, sums over so many stores cannot be taken, or
@@ -128,10 +132,11 @@ def default_charter(
             shops_per_person=privacy.shops_per_person,
             trainings=trainings,
             params={"holdout_days": _HOLDOUT_DAYS},
+            measured=measured,
         ),
         privacy=privacy,
         rounds=RoundTerms() if floor is None else RoundTerms(cohort_floor=floor),
-        bias_limits=_BIAS_LIMITS,
+        bias_limits=BiasLimits(rules=usual_rules(measured)),
         matching=matching,
     )
     _refuse_unfit(charter)
@@ -156,6 +161,8 @@ def _refuse_unfit(charter: Charter) -> None:
     """Return only when a charter's phases keep its promise and can be summed."""
     check_promise(charter)
     refuse_impossible_sums(charter)
+    refuse_odd_limits(charter.bias_limits)
+    refuse_unmeasured(charter.bias_limits, measured_parts(charter.plan))
     if charter.matching is not None:
         # Only now: it unpacks a library on the disk.
         from highstreet.audit.matchings import fewest_participants, refuse_impossible_matching

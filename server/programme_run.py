@@ -13,17 +13,15 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from highstreet.audit.charter import Charter
 from highstreet.audit.errors import CharterError
 from highstreet.audit.requests import mechanism_of, sign_request
-from highstreet.audit.scorecard import scorecard
 from highstreet.audit.signing import SignatureKind, SignedDocument
 from highstreet.audit.sums import refuse_impossible_sum, sum_deadline
-from highstreet.audit.weights import customer_weight
 from highstreet.models.plan import PhasePlan
 from highstreet.models.programme import initial_state
 from highstreet.models.state import SharedState
-from highstreet.protos.rounds_pb2 import RoundRequest, SignedRequest
 from highstreet.server.aggregation import close_phase
 from highstreet.server.announcing import settle_set
 from highstreet.server.asked_round import AskedRound
+from highstreet.server.candidates import candidate_of
 from highstreet.server.checkpoints import Checkpoints, Outcome, Programme
 from highstreet.server.errors import ProgrammeFailedError, PublishError
 from highstreet.server.exchange import Carrier, Line
@@ -36,8 +34,6 @@ from highstreet.server.sum_opening import open_sum
 
 __all__ = ["ProgrammeRun", "roster_sha256"]
 
-#: Names of the state's arrays that hold the noisy sums of the evaluation, one number each.
-_EVALUATION = "evaluation/"
 _LOG = logging.getLogger("highstreet.rounds")
 
 
@@ -76,7 +72,9 @@ class ProgrammeRun:
         try:
             self._refuse_other_charter()
             book.mark_running(self.programme.programme_id)
-            self.publish(self._candidate(book, self._hold_rounds(book)))
+            self.publish(
+                candidate_of(self.programme.programme_id, self.charter, book, self._hold_rounds(book))
+            )
         except (ProgrammeFailedError, PublishError, CharterError) as error:
             _LOG.warning("programme %s failed: %s", self.programme.number, error.what)
             book.mark_failed(self.programme.programme_id, error.for_user())
@@ -156,25 +154,6 @@ class ProgrammeRun:
             charter=self.charter,
             coordinator_public_key=self.key.public_key().public_bytes_raw(),
             members={member.member_id: member for member in members_ever(self.connection)},
-        )
-
-    def _candidate(self, book: Checkpoints, state: SharedState) -> Candidate:
-        """Describe what the programme has come to, from what is on record."""
-        programme_id = self.programme.programme_id
-        contributors = book.contributors(programme_id)
-        last = SignedRequest.FromString(book.last_request(programme_id))
-        sums = {
-            name.removeprefix(_EVALUATION): float(state[name].item())
-            for name in state
-            if name.startswith(_EVALUATION)
-        }
-        return Candidate(
-            programme_id=programme_id,
-            state=state,
-            rounds=len(contributors),
-            participants=min(contributors),
-            roster_sha256=RoundRequest.FromString(last.request).roster_sha256,
-            evaluation=scorecard(sums, weight=customer_weight(self.charter.privacy)),
         )
 
     def _request(self, phase: PhasePlan, state: SharedState, *, opened_at: int) -> tuple[bytes, bytes]:

@@ -7,19 +7,30 @@ import hashlib
 import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from highstreet.audit.bias_override import Override, check_override, overridden_by
+from highstreet.audit.bias_report import BiasReport, PreviousSums, report_on
+from highstreet.audit.charter import Charter
 from highstreet.audit.claims import check_promise
 from highstreet.audit.manifest import Manifest
 from highstreet.audit.signing import SignatureKind, SignedDocument
 from highstreet.files import write_private
 from highstreet.models.state import SharedState
 from highstreet.server.database import connect, transaction
-from highstreet.server.errors import PublishError
+from highstreet.server.errors import PublishError, ReleaseBlockedError
 from highstreet.server.home import CoopHome
 
-__all__ = ["Candidate", "all_manifests", "latest_manifest", "publish_release", "release_file"]
+__all__ = [
+    "Candidate",
+    "all_manifests",
+    "judged",
+    "latest_manifest",
+    "publish_release",
+    "release_file",
+    "release_named",
+]
 
 _NO_PREVIOUS = "0" * 64
 _MODEL_LIMIT_BYTES = 256 << 20
@@ -46,14 +57,20 @@ class Candidate:
     evaluation: Mapping[str, float]
 
 
-def publish_release(home: CoopHome, candidate: Candidate, *, now: datetime.datetime) -> Manifest:
+def publish_release(
+    home: CoopHome, candidate: Candidate, *, now: datetime.datetime, override: Override | None = None
+) -> Manifest:
     """Sign a programme's model and make it the newest release; the same programme again changes nothing.
+
+    The charter's rules on bias are judged first. What they keep back is released only with an override.
 
     The file is written first; the row in coop.db is what makes it a release. A crash before the row leaves
     a file that the next attempt replaces.
 
     Raises:
         PublishError: fewer participants than the charter's floor, or a model too large to release.
+        ReleaseBlockedError: a rule on bias is broken or left open, and there is no override.
+        OverrideError: the override is about something else, or too few signed it.
         FileAccessError: the disk is full; nothing was released.
     """
     charter = home.charter()
@@ -73,6 +90,7 @@ def publish_release(home: CoopHome, candidate: Candidate, *, now: datetime.datet
             return Manifest.from_document(done["manifest"])
         last = latest_manifest(connection)
         number = last[0] + 1 if last else 1
+        bias = _let_out(judged(charter, candidate, last), charter, candidate, override)
         manifest = Manifest(
             number=number,
             previous_sha256=last[1].sha256().hex() if last else _NO_PREVIOUS,
@@ -90,6 +108,7 @@ def publish_release(home: CoopHome, candidate: Candidate, *, now: datetime.datet
             claims=check_promise(charter),
             noise=charter.privacy.noise,
             evaluation=candidate.evaluation,
+            bias=bias,
         )
         Manifest.from_document(manifest.document())  # what no store would accept is not released
         signed = SignedDocument.create(SignatureKind.RELEASE, manifest.to_dict(), home.coordinator_key())
@@ -99,7 +118,61 @@ def publish_release(home: CoopHome, candidate: Candidate, *, now: datetime.datet
             " VALUES (?, ?, ?, ?, ?)",
             (number, candidate.programme_id, signed.document, signed.signature, int(now.timestamp())),
         )
+        connection.execute(  # one that was kept back and is let out now
+            "UPDATE programmes SET state = 'finished', failure = '' WHERE programme_id = ?"
+            " AND state = 'failed'",
+            (candidate.programme_id,),
+        )
     return manifest
+
+
+def judged(
+    charter: Charter, candidate: Candidate, last: tuple[int, SignedDocument] | None
+) -> BiasReport | None:
+    """Judge a candidate by the charter's rules on bias; None where it has no rules and measures nothing.
+
+    Args:
+        charter: in force.
+        candidate: to be released behind `last`.
+        last: the newest release and its signed manifest, None when there is none.
+    """
+    before = None if last is None else Manifest.from_document(last[1].document).bias
+    sums = None if before is None else before.sums
+    previous = None if last is None or sums is None else PreviousSums(number=last[0], sums=sums)
+    number = 1 if last is None else last[0] + 1
+    report = report_on(charter, candidate.state, number=number, previous=previous)
+    return None if report.sums is None and not charter.bias_limits.rules else report
+
+
+def release_named(charter: Charter, candidate: Candidate) -> Override:
+    """Return what an override of this candidate must be about; it has no rules, reason or signatures yet."""
+    return Override(
+        coop_id=charter.coop.id,
+        programme_id=candidate.programme_id,
+        model_sha256=hashlib.sha256(candidate.state.to_bytes()).hexdigest(),
+        charter_sha256=charter.sha256().hex(),
+        rules={},
+        reason="",
+        created="",
+    )
+
+
+def _let_out(
+    report: BiasReport | None, charter: Charter, candidate: Candidate, override: Override | None
+) -> BiasReport | None:
+    """Return the report of a candidate that may be released, with the override that lets it."""
+    if report is None or report.verdict.is_pass:
+        return report
+    if override is None:
+        said = ", ".join(f"{rule} ({outcome})" for rule, outcome in overridden_by(report.verdict).items())
+        raise ReleaseBlockedError(
+            f"The model is not released: it does not keep the charter's rules on bias: {said}.",
+            next_step="See what was found: highstreet coop override show. Train again with more customers or "
+            "other settings, or let two people whom the charter names override it.",
+        )
+    named = release_named(charter, candidate)
+    check_override(override, charter.bias_limits, report.verdict, wanted=named)
+    return replace(report, override=override)
 
 
 def release_file(home: CoopHome, number: int) -> Path:

@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from rich.table import Table
 from rich.text import Text
 
+from highstreet.audit.bias_gate import Verdict
+from highstreet.audit.bias_rules import BiasLimits
 from highstreet.audit.manifest import Manifest
 from highstreet.audit.roster import Edge
 from highstreet.audit.scorecard import RANKINGS
@@ -16,7 +18,14 @@ from highstreet.privacy.releases import Weighting
 from highstreet.server.membership import Member
 from highstreet.server.programmes import Complaint, RoundSummary
 
-__all__ = ["complaints_table", "evaluation_table", "members_table", "releases_table", "rounds_table"]
+__all__ = [
+    "bias_table",
+    "complaints_table",
+    "evaluation_table",
+    "members_table",
+    "releases_table",
+    "rounds_table",
+]
 
 #: Which products were to be found; "new" ones were new to their customer.
 _PARTS = {"all": "all", "novel": "new"}
@@ -118,6 +127,25 @@ def releases_table(manifests: Sequence[Manifest]) -> Table:
 def _divided(person: Claim) -> str:
     said = {Weighting.ONE_OVER_MOST: " by k", Weighting.ONE_OVER_SHOPS: " by the person's shops"}
     return f", contributions divided{said[person.weighting]}" if person.weighting in said else ""
+
+
+def bias_table(limits: BiasLimits, verdict: Verdict) -> Table:
+    """Show what was found by each rule on bias, group by group."""
+    table = Table(
+        "rule", "group", "value (interval)", "wanted", "found", title="Rules on bias", title_justify="left"
+    )
+    rules = {rule.name: rule for rule in limits.rules}
+    for finding in verdict.findings:
+        rule = rules[finding.rule]
+        wanted = f"{rule.direction.value.replace('_', ' ')} {rule.limit:g}"
+        for cell in finding.cells:
+            value = f"{cell.value:+.3f} ({cell.low:+.3f} to {cell.high:+.3f})"
+            table.add_row(Text(rule.name), Text(cell.cell), value, wanted, cell.outcome.value)
+        for group in finding.withheld:
+            table.add_row(Text(rule.name), Text(group), "too few customers", wanted, "not judged")
+        if not finding.cells and not finding.withheld:
+            table.add_row(Text(rule.name), "", "nothing measured", wanted, finding.outcome.value)
+    return table
 
 
 def evaluation_table(manifests: Sequence[Manifest]) -> Table | None:

@@ -111,6 +111,44 @@ def replay_command(  # noqa: PLR0913  typer reads options from parameters
     )
 
 
+@lab_app.command("bias")
+def bias_command(
+    out: Annotated[Path, typer.Option(help="Folder for runs, bias.md and bias.json.")],
+    epsilon: Annotated[
+        list[float] | None, typer.Option(help="Privacy at delta 1e-5; repeat for several. Default 1 and 3.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, max=100, help="Seeds of each condition.")] = 5,
+    weigh: Annotated[
+        list[str] | None,
+        typer.Option(help="One more training with groups weighted, as age_band.45_54=0.5; repeat."),
+    ] = None,
+    fit_until: Annotated[int, typer.Option(min=1, help="Last week fitted on.")] = 45,
+    predict: Annotated[str, typer.Option(help="Weeks to predict, as 46-53.")] = "46-53",
+    stores: Annotated[int | None, typer.Option(min=1, help="Only so many shops, of all sizes.")] = None,
+    catalogue_size: Annotated[int, typer.Option(min=1, help="Products ranked, at most.")] = 5000,
+) -> None:
+    """Measure the benchmark's model for bias: groups of customers, products shown, what mitigation costs.
+
+    At each epsilon, without privacy, and every shop alone. It takes hours for all shops; each finished run is
+    kept, and the same command goes on. Small first: --stores 6 --seeds 1 --epsilon 3.
+    """
+    from highstreet.simulations.bias_lab import BiasRequest, run_bias, weights_of
+    from highstreet.simulations.protocol import parse_weeks
+
+    request = BiasRequest(
+        out=out,
+        epsilons=tuple(epsilon or (1.0, 3.0)),
+        seeds=seeds,
+        weights=weights_of(weigh or ()),
+        fit_until=fit_until,
+        predict=parse_weeks(predict),
+        stores=stores,
+        catalogue_size=catalogue_size,
+    )
+    for path in run_bias(request, say=lambda line: typer.echo(line, err=True)):
+        typer.echo(path)
+
+
 @lab_app.command("audit")
 def audit_command(
     out: Annotated[Path, typer.Option(help="Folder for the report.")],

@@ -29,7 +29,7 @@ from highstreet.simulations.secure_sums import round_terms
 from highstreet.simulations.summary import summarise
 from highstreet.simulations.tables import load_tables
 
-__all__ = ["Request", "run_replay"]
+__all__ = ["Request", "run_replay", "thinned"]
 
 _LINKS = {
     "gtin": "bar code (for the Complete Journey a stand-in made of the retailer's product number)",
@@ -67,7 +67,7 @@ def run_replay(request: Request, *, console: Console | None = None) -> list[Path
     schema = FeatureSchema()
     screen.print(f"Reading {request.data or 'the Complete Journey'} ...")
     tables = load_tables(request.data) if request.data else load_journey()
-    federation = _thinned(build_federation(tables, protocol, schema), request.stores)
+    federation = thinned(build_federation(tables, protocol, schema), request.stores)
     if request.newcomers is not None:
         federation = with_newcomers(federation, past_weeks=request.newcomers)
     screen.print(
@@ -125,7 +125,7 @@ def _protocol(request: Request) -> Protocol:
     )
 
 
-def _thinned(federation: Federation, stores: int | None) -> Federation:
+def thinned(federation: Federation, stores: int | None) -> Federation:
     """Keep so many shops, at equal distances in order of size."""
     if stores is None or stores >= len(federation.stores):
         return federation

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 from highstreet.client.importing.records import Problem, RowError
+from highstreet.models.customer_groups import cell_of
 from highstreet.privacy.matching.errors import InvalidIdentifierError
 from highstreet.privacy.matching.identifiers import IdentifierKind, normalise
 
@@ -70,6 +71,17 @@ class CellReader:
         if kind is IdentifierKind.EMAIL and _EMAIL.fullmatch(value) is None:
             raise RowError(Problem.ODD_IDENTIFIER)
         return value
+
+    def attribute(self, name: str, cell: str) -> str:
+        """Return the group that a shop's words mean; an empty cell stays empty."""
+        if not cell or cell.isspace():
+            return ""
+        if len(cell) > _MAX_VALUE_CHARACTERS:
+            raise RowError(Problem.ODD_ATTRIBUTE)
+        found = cell_of(name, cell)
+        if found is None:
+            raise RowError(Problem.ODD_ATTRIBUTE)
+        return found
 
     def text(self, cell: str) -> str:
         """Return descriptive text: white space folded, unprintable characters gone, cut at 500 characters."""

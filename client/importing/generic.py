@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC
 from functools import lru_cache
 
@@ -11,6 +11,7 @@ from highstreet.client.importing.cells import CellReader
 from highstreet.client.importing.profile import Columns, Profile, RowReader, Subject
 from highstreet.client.importing.records import (
     AnswerRecord,
+    AttributeRecord,
     CustomerRecord,
     IdentifierRecord,
     LineRecord,
@@ -19,6 +20,7 @@ from highstreet.client.importing.records import (
     Record,
     RowError,
 )
+from highstreet.models.customer_groups import DECLARED
 from highstreet.privacy.matching.identifiers import IdentifierKind
 
 __all__ = ["PROFILES"]
@@ -61,20 +63,14 @@ def _customers(columns: Columns, cells: CellReader) -> RowReader:
     customer_id = columns.cell("customer_id")
     recorded_at, source = columns.cell("consent_recorded_at"), columns.cell("consent_source")
     answers = [(columns.cell(name), purpose) for name, purpose in _ANSWERS.items() if columns.has(name)]
-    identifiers = [(columns.cell(name), kind) for name, kind in _IDENTIFIERS.items() if columns.has(name)]
+    known = _known(columns, cells)
     now = round(cells.now.astimezone(UTC).timestamp() * 1_000_000)
 
     def read(row: list[str]) -> Iterator[Record]:
         code = cells.code(customer_id(row), Problem.MISSING_CUSTOMER)
         yield CustomerRecord(code)
-        odd: RowError | None = None
-        for cell, kind in identifiers:
-            try:
-                value = cells.identifier(kind, cell(row))
-            except RowError as error:
-                # What was known is not true any more, and what is true is not known.
-                odd, value = error, ""
-            yield IdentifierRecord(code, kind.value, value)
+        facts, odd = known(code, row)
+        yield from facts
         said = [(purpose, cells.answer(cell(row))) for cell, purpose in answers]
         where = cells.text(source(row)) or "imported file"
         when, undated = now, None
@@ -92,6 +88,35 @@ def _customers(columns: Columns, cells: CellReader) -> RowReader:
             raise RowError(Problem.UNDATED_YES) from undated
         if odd is not None:
             raise odd
+
+    return read
+
+
+_Facts = tuple[list[Record], RowError | None]
+
+
+def _known(columns: Columns, cells: CellReader) -> Callable[[str, list[str]], _Facts]:
+    """Return a reader of what a row says of a customer beside answers, with the first that cannot be read."""
+    identifiers = [(columns.cell(name), kind) for name, kind in _IDENTIFIERS.items() if columns.has(name)]
+    attributes = [(columns.cell(name), name) for name in DECLARED if columns.has(name)]
+
+    def read(code: str, row: list[str]) -> _Facts:
+        facts: list[Record] = []
+        odd: RowError | None = None
+        for cell, kind in identifiers:
+            try:
+                value = cells.identifier(kind, cell(row))
+            except RowError as error:
+                # What was known is not true any more, and what is true is not known.
+                odd, value = odd or error, ""
+            facts.append(IdentifierRecord(code, kind.value, value))
+        for cell, name in attributes:
+            try:
+                value = cells.attribute(name, cell(row))
+            except RowError as error:
+                odd, value = odd or error, ""  # the same
+            facts.append(AttributeRecord(code, name, value))
+        return facts, odd
 
     return read
 
@@ -131,7 +156,7 @@ PROFILES = (
         plain_words="a list of customers with their consent answers",
         subject=Subject.CUSTOMERS,
         required=frozenset({"customer_id", "consent_recorded_at"}),
-        optional=frozenset({"consent_source", *_ANSWERS, *_IDENTIFIERS}),
+        optional=frozenset({"consent_source", *_ANSWERS, *_IDENTIFIERS, *DECLARED}),
         reader=_customers,
     ),
     Profile(

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 __all__ = [
     "AnswerRecord",
+    "AttributeRecord",
     "CustomerRecord",
     "IdentifierRecord",
     "LineRecord",
@@ -48,6 +49,17 @@ class IdentifierRecord(NamedTuple):
     value: str
 
 
+class AttributeRecord(NamedTuple):
+    """The cell of an attribute that a customer is in; an empty one says that it is not known any more.
+
+    `attribute` is one of `models.customer_groups.DECLARED`.
+    """
+
+    customer_id: str
+    attribute: str
+    cell: str
+
+
 class AnswerRecord(NamedTuple):
     """One answer to one purpose.
 
@@ -76,7 +88,7 @@ class LineRecord(NamedTuple):
     discount: int
 
 
-Record = ProductRecord | CustomerRecord | IdentifierRecord | AnswerRecord | LineRecord
+Record = ProductRecord | CustomerRecord | IdentifierRecord | AttributeRecord | AnswerRecord | LineRecord
 
 
 class Problem(StrEnum):
@@ -99,6 +111,7 @@ class Problem(StrEnum):
     ODD_ANSWER = "an answer that is neither yes nor no"
     UNDATED_YES = "a yes without a usable date (taken as not asked)"
     ODD_IDENTIFIER = "an e-mail address or loyalty number that cannot be one (not matched by it)"
+    ODD_ATTRIBUTE = "an age, household, income, language or place that fits no group (taken as not known)"
     LONG_TEXT = "a code longer than 128 characters"
     ODD_TEXT = "a code with unprintable characters"
     CELL_COUNT = "more cells than the header has columns"
@@ -119,6 +132,7 @@ _TIDY = frozenset(
         Problem.NEGATIVE_QUANTITY,
         Problem.ZERO_QUANTITY,
         Problem.ODD_IDENTIFIER,
+        Problem.ODD_ATTRIBUTE,
         Problem.NO_EMAIL,
     }
 )

@@ -66,6 +66,24 @@ _GONE_IDENTIFIERS = f"""
     DELETE FROM identifiers WHERE (customer, kind) IN
         (SELECT customer, kind FROM ({_LAST_IDENTIFIERS} AND s.value = ''))
 """  # noqa: S608  # the question above
+# The same for attributes.
+_LAST_ATTRIBUTES = """
+    SELECT c.customer, s.attribute, s.cell
+    FROM (
+        SELECT customer_id, attribute, cell,
+            row_number() OVER (PARTITION BY customer_id, attribute ORDER BY line DESC) AS nth
+        FROM staging.attributes
+    ) AS s JOIN customers AS c ON c.customer_id = s.customer_id
+    WHERE s.nth = 1
+"""
+_ATTRIBUTES = f"""
+    INSERT INTO customer_attributes (customer, attribute, cell) {_LAST_ATTRIBUTES} AND s.cell <> ''
+    ON CONFLICT (customer, attribute) DO UPDATE SET cell = excluded.cell WHERE cell <> excluded.cell
+"""
+_GONE_ATTRIBUTES = f"""
+    DELETE FROM customer_attributes WHERE (customer, attribute) IN
+        (SELECT customer, attribute FROM ({_LAST_ATTRIBUTES} AND s.cell = ''))
+"""  # noqa: S608  # the question above
 _UNLISTED_PRODUCTS = """
     INSERT INTO products (product_id)
     SELECT product_id FROM staging.order_lines AS s
@@ -98,22 +116,23 @@ _LINES = """
 class SavedCounts:
     """How many rows of each table are new. Products count when they were not listed before.
 
-    Identifiers count when they are new, other than before, or gone.
+    Identifiers and attributes count when they are new, other than before, or gone.
     """
 
     products: int
     customers: int
     identifiers: int
+    attributes: int
     answers: int
     orders: int
     lines: int
 
 
 def save_staged(connection: sqlite3.Connection, *, now: int) -> SavedCounts:
-    """Move everything staged into the vault; what is already there stays as it is, but for identifiers.
+    """Move everything staged into the vault; what is there stays, but for identifiers and attributes.
 
-    Saving the same rows again, or in pieces that overlap, gives the same vault. Of identifiers the latest
-    file's are kept.
+    Saving the same rows again, or in pieces that overlap, gives the same vault. Of identifiers
+    and attributes the latest file's are kept.
 
     Args:
         connection: of the vault, in a transaction, with the staging area attached.
@@ -124,12 +143,14 @@ def save_staged(connection: sqlite3.Connection, *, now: int) -> SavedCounts:
     connection.execute(_CUSTOMERS.format(source="staging.customers"))
     connection.execute(_CUSTOMERS.format(source="staging.order_lines"))
     identifiers = sum(connection.execute(each).rowcount for each in (_IDENTIFIERS, _GONE_IDENTIFIERS))
+    attributes = sum(connection.execute(each).rowcount for each in (_ATTRIBUTES, _GONE_ATTRIBUTES))
     connection.execute(_ANSWERS, {"now": now})
     connection.execute(_UNLISTED_PRODUCTS)
     connection.execute(_ORDERS)
     connection.execute(_LINES)
     after = _sizes(connection)
-    return SavedCounts(identifiers=identifiers, **{name: after[name] - before[name] for name in before})
+    new = {name: after[name] - before[name] for name in before}
+    return SavedCounts(identifiers=identifiers, attributes=attributes, **new)
 
 
 def _sizes(connection: sqlite3.Connection) -> dict[str, int]:

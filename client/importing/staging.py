@@ -16,6 +16,7 @@ from highstreet.client.database_kind import fault_of
 from highstreet.client.importing.problems import Problems
 from highstreet.client.importing.records import (
     AnswerRecord,
+    AttributeRecord,
     CustomerRecord,
     IdentifierRecord,
     LineRecord,
@@ -33,6 +34,7 @@ CREATE TABLE staging.products
     (line INTEGER PRIMARY KEY, product_id, title, category, product_type, brand, maker, size, price, gtin);
 CREATE TABLE staging.customers (line INTEGER PRIMARY KEY, customer_id);
 CREATE TABLE staging.identifiers (line, customer_id, kind, value);
+CREATE TABLE staging.attributes (line, customer_id, attribute, cell);
 CREATE TABLE staging.answers (line, customer_id, purpose, answer, recorded_at, source);
 CREATE TABLE staging.order_lines
     (line INTEGER PRIMARY KEY, order_id, ordered_at, customer_id, product_id, quantity, unit_price, discount);
@@ -41,6 +43,7 @@ _INSERTS: dict[type[Record], str] = {
     ProductRecord: "INSERT INTO staging.products VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     CustomerRecord: "INSERT INTO staging.customers VALUES (?, ?)",
     IdentifierRecord: "INSERT INTO staging.identifiers VALUES (?, ?, ?, ?)",
+    AttributeRecord: "INSERT INTO staging.attributes VALUES (?, ?, ?, ?)",
     AnswerRecord: "INSERT INTO staging.answers VALUES (?, ?, ?, ?, ?, ?)",
     LineRecord: "INSERT INTO staging.order_lines VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
 }

@@ -86,6 +86,7 @@ def _customers(staging: Staging) -> list[str]:
     (total,) = staging.one("SELECT count(DISTINCT customer_id) FROM staging.customers")
     facts = [f"{_count(total, 'customer')}."]
     facts += _identifiers(staging)
+    facts += _attributes(staging)
     before = len(facts)
     for purpose in Purpose:
         asked, granted = staging.one(
@@ -106,6 +107,16 @@ def _identifiers(staging: Staging) -> list[str]:
     if not known:
         return []
     return [f"{known:,} with an e-mail address or loyalty number, kept for matching them if they say yes."]
+
+
+def _attributes(staging: Staging) -> list[str]:
+    (known,) = staging.one("SELECT count(DISTINCT customer_id) FROM staging.attributes WHERE cell <> ''")
+    if not known:
+        return []
+    return [
+        f"{known:,} with an age, household, income, language or place, kept in coarse groups to check that "
+        "suggestions serve all alike."
+    ]
 
 
 def _orders(staging: Staging) -> list[str]:

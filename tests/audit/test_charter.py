@@ -80,7 +80,7 @@ def test_awkward_names_survive_toml(charter_with: Make) -> None:
         ('kind = "statistics"', 'kind = "magic"', "programme"),
         ("index = 1", "index = 5", "programme"),
         ("charter = 1", "charter = 2", "versions.charter"),
-        ("[bias_limits]", "[bias_limits]\n[extra]\nx = 1", "extra"),
+        ("[versions]", "[extra]\nx = 1\n[versions]", "extra"),
         ("hash_seed = 20170101", "", "programme is not valid"),
     ],
 )

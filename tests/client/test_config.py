@@ -37,6 +37,17 @@ def test_an_owner_can_demand_a_promise_to_persons(home: StoreHome) -> None:
     assert read_config(home).limits.to_limits().require_person_unit
 
 
+def test_an_owner_can_ask_for_re_ranked_lists_in_one_way_at_a_time(home: StoreHome) -> None:
+    assert not read_config(home).suggestions.to_reranking().is_on
+    home.config.write_text(default_toml().replace("calibration = 0.0", "calibration = 0.4"))
+    asked = read_config(home).suggestions.to_reranking()
+    assert (asked.is_on, asked.calibration, asked.small_suppliers) == (True, 0.4, 0.0)
+    for text in ("calibration = 0.4\nsmall_suppliers = 0.2", "calibration = 1.5", "small_suppliers = -0.1"):
+        home.config.write_text(f"[suggestions]\n{text}\n")
+        with pytest.raises(StoreConfigError):
+            read_config(home)
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

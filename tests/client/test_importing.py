@@ -369,6 +369,7 @@ class TestIdentifiers:
         before = contents(vault)
         # As version 2 of the schema left it: it knew no identifiers.
         vault.connection.execute("DROP TABLE identifiers")
+        vault.connection.execute("DROP TABLE customer_attributes")
         vault.connection.execute("PRAGMA user_version = 2")
         with Vault.open(vault.path) as again:
             assert contents(again)["identifiers"] == []

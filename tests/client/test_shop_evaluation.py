@@ -15,7 +15,9 @@ from highstreet.client.errors import FileNotUnderstoodError, NothingToEvaluateEr
 from highstreet.client.home import StoreHome
 from highstreet.client.importing.importer import Importer
 from highstreet.client.shop_evaluation import ShopEvaluation, evaluate_shop
+from highstreet.client.shop_groups import group_rows
 from highstreet.client.vault import Vault
+from highstreet.models.customer_groups import ATTRIBUTES
 from highstreet.models.plan import ModelPlan
 from highstreet.models.programme import apply_sum, customer_rows, default_plan, initial_state
 from highstreet.models.shop import ShopData
@@ -47,6 +49,38 @@ def test_without_a_release_nothing_is_claimed_for_a_co_op(shop_home: StoreHome, 
     assert plain["release"] == 0
     assert plain["gains"] == []
     assert json.loads(json.dumps(plain, allow_nan=False)) == plain
+
+
+def test_groups_are_shown_from_twenty_customers_on_and_compared_with_the_shop_alone() -> None:
+    generator = np.random.default_rng(1)
+    alone = generator.uniform(0.2, 0.4, size=60)
+    served = alone + np.where(np.arange(60) < 20, -0.1, 0.05)
+    served[59] = np.nan  # nothing to find
+    ages = np.where(np.arange(60) < 20, 1, np.where(np.arange(60) < 39, 2, 6))
+    rows = group_rows(served, alone, {"age_band": ages})
+    assert [(row.cell, row.customers) for row in rows] == [("under_25", 20), ("65_plus", 20)]
+    worse, better = rows
+    assert worse.over_alone is not None
+    assert better.over_alone is not None
+    assert worse.over_alone.mean == pytest.approx(-0.1)
+    assert worse.over_alone.high < 0  # the co-op is not worth it for them, and the shop is told
+    assert better.over_alone.mean == pytest.approx(0.05)
+    (first, *_) = group_rows(alone, None, {"age_band": ages})
+    assert first.over_alone is None
+    assert first.served.mean == pytest.approx(alone[:20].mean())
+
+
+def test_the_shop_sees_its_own_groups(shop_home: StoreHome, shop_holdout: Path) -> None:
+    result = evaluate_shop(shop_home, shop_holdout)
+    assert set(result.cells) == set(ATTRIBUTES)
+    plain = result.to_dict()["groups"]
+    assert isinstance(plain, list)
+    assert {row["attribute"] for row in plain} >= {"history", "tenure"}
+    assert all(row["customers"] >= 20 and row["over_alone"] is None for row in plain)
+    unknown = next(row for row in plain if row["attribute"] == "age_band")
+    assert unknown["group"] == "unknown"
+    scores = result.estimate(result.methods[-1], "all_items")
+    assert unknown["all_items"]["value"] == pytest.approx(scores.mean, abs=1e-6)
 
 
 def test_nothing_is_saved_and_nobody_is_named(shop_home: StoreHome, shop_holdout: Path) -> None:

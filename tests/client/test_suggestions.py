@@ -45,6 +45,29 @@ def test_a_customer_who_agreed_gets_what_they_like_with_reasons(shop_home: Store
     assert {item.certainty for item in again} <= {Certainty.SURE, Certainty.FAIRLY_SURE}
 
 
+def test_a_shop_can_ask_for_calibrated_lists_and_is_told_that_they_are(shop_home: StoreHome) -> None:
+    plain = suggest(shop_home, "c0", k=8)
+    shop_home.config.write_text("[suggestions]\ncalibration = 0.9\n")
+    found = suggest(shop_home, "c0", k=8)
+    assert "The list is re-ranked as [suggestions] in store.toml says." in found.notes
+    assert len({item.product_id for item in found.items}) == 8
+    assert [item.product_id for item in found.items] != [item.product_id for item in plain.items]
+    assert all(item.reason for item in found.items)
+    shop_home.config.write_text("[suggestions]\ncalibration = 0.0\n")
+    again = suggest(shop_home, "c0", k=8)
+    assert again.notes == plain.notes
+    assert {item.product_id for item in again.items} == {item.product_id for item in plain.items}
+
+
+def test_a_shop_can_give_small_suppliers_their_share_among_new_products(shop_home: StoreHome) -> None:
+    plain = suggest(shop_home, "c3", k=6, novel_only=True)
+    shop_home.config.write_text("[suggestions]\nsmall_suppliers = 1.0\n")
+    found = suggest(shop_home, "c3", k=6, novel_only=True)
+    assert len(found.items) == 6
+    assert any("re-ranked" in note for note in found.notes)
+    assert not any("re-ranked" in note for note in plain.notes)
+
+
 def test_new_only_leaves_out_what_they_bought(shop_home: StoreHome) -> None:
     with Vault.open(shop_home.vault) as vault, vault.read() as connection:
         bought = {

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +13,8 @@ from highstreet.models.plan import ModelPlan
 from highstreet.models.programme import default_plan
 from highstreet.models.schema import FeatureSchema
 from highstreet.models.shop import Catalogue, Product, Purchases, ShopData
+
+sys.path.insert(0, str(Path(__file__).parent))  # what these tests share lies beside them
 
 SMALL_SCHEMA = FeatureSchema(
     key_buckets=16384,

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -25,12 +25,19 @@ from highstreet.audit.charter_format import from_toml, to_toml
 from highstreet.audit.claims import check_promise, claims_of, trainings_in_a_period
 from highstreet.audit.errors import CharterError, EpsilonClaimError
 from highstreet.audit.requests import mechanism_of
+from highstreet.cli import main
 from highstreet.files import DiskFullError
-from highstreet.models.programme import check_plan
+from highstreet.models.programme import check_plan, measured_parts
 from highstreet.privacy.releases import NoisePlacement, Weighting
 from highstreet.server import founding
 from highstreet.server.errors import CoopExistsError, NoCoopError, SettingsError
-from highstreet.server.founding import Founding, ensure_server_certificate, found_coop
+from highstreet.server.founding import (
+    Founding,
+    default_charter,
+    ensure_server_certificate,
+    found_coop,
+    read_charter_file,
+)
 from highstreet.server.home import CoopHome
 
 Make = Callable[..., Charter]
@@ -286,3 +293,31 @@ def test_a_really_full_disk_gets_a_sentence_and_changes_nothing(tmp_path: Path, 
     assert "Free some space" in done.stderr
     assert "Traceback" not in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["edited.toml"]
+
+
+def test_a_charter_that_measures_bias_has_the_phase_and_the_usual_rules(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "charter.toml"
+    assert main(["coop", "charter", "default", "--measure", "history", "--measure", "exposure"]) == 0
+    file.write_text(capsys.readouterr().out)
+    charter = read_charter_file(file)
+    assert measured_parts(charter.plan) == ("exposure", "history")
+    assert {rule.part for rule in charter.bias_limits.rules} == {"exposure", "history"}
+    assert charter.plan.phases[-1].name == "bias"
+    assert main(["coop", "charter", "check", str(file)]) == 0
+    said = capsys.readouterr().out
+    assert "history_against_popularity" in said
+    assert "customers in each group" in said
+    assert "nobody can override them" in said
+    plain = default_charter("Hill", epsilon=3.0, delta=1e-5, today=date(2026, 1, 1))
+    assert plain.bias_limits.rules == ()
+    assert [phase.name for phase in plain.plan.phases][-1] == "evaluation"
+
+
+def test_rules_about_what_nobody_measures_are_not_signed(tmp_path: Path) -> None:
+    charter = default_charter("Hill", epsilon=3.0, delta=1e-5, today=date(2026, 1, 1), measured=["history"])
+    text = to_toml(charter).replace('groups = "history"', 'groups = "tenure"')
+    (tmp_path / "c.toml").write_text(text)
+    with pytest.raises(CharterError, match="which no phase measures"):
+        read_charter_file(tmp_path / "c.toml")

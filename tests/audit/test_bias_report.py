@@ -1,0 +1,187 @@
+"""The report in a manifest is held against the model's own numbers: no word of it is believed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from made_up_sums import history, rule, sums_of
+
+from highstreet.audit.bias_figures import NoisySums
+from highstreet.audit.bias_gate import Finding, Outcome, Verdict
+from highstreet.audit.bias_override import Override, key_of
+from highstreet.audit.bias_report import (
+    BiasReport,
+    BiasReportFormat,
+    PreviousSums,
+    check_report,
+    released_sums,
+    report_on,
+)
+from highstreet.audit.bias_rules import BiasLimits, Comparison, Overrider
+from highstreet.audit.bias_words import bias_in_words
+from highstreet.audit.charter import Charter
+from highstreet.audit.errors import BiasGateError, OverrideError
+from highstreet.models.bias_rows import bias_coordinates
+from highstreet.models.programme import default_plan
+from highstreet.models.state import SharedState
+from highstreet.privacy.releases import PrivacyUnit, Weighting
+
+PARTS = ("history", "age_band", "exposure")
+KEYS = {name: Ed25519PrivateKey.generate() for name in ("Ann", "Ben")}
+PEOPLE = tuple(Overrider(name=name, public_key=key_of(key)) for name, key in KEYS.items())
+WANTED = Override(
+    coop_id="ab" * 16,
+    programme_id="00" * 8,
+    model_sha256="cd" * 32,
+    charter_sha256="ef" * 32,
+    rules={},
+    reason="",
+    created="",
+)
+
+
+@pytest.fixture
+def charter(charter_with: Callable[..., Charter]) -> Charter:
+    plan = default_plan(noise_multiplier=5.0, params={"holdout_days": 14}, measured=PARTS)
+    rules = (rule(limit=0.1), rule(name="as_before", comparison=Comparison.PREVIOUS, limit=-0.3))
+    return charter_with(plan=plan, bias_limits=BiasLimits(rules=rules, people=PEOPLE, minimum_group=50))
+
+
+def state_with(values: dict[str, float], *, stddev: float = 1.0) -> SharedState:
+    sums = sums_of(**values)
+    arrays = np.array([sums.values[name] for name in bias_coordinates(PARTS)])
+    return SharedState({"bias/sums": arrays, "bias/stddev": np.array([stddev])})
+
+
+GOOD = state_with(history())
+#: The group `little` is served far worse than the limit.
+BAD = state_with(history(history__little__all__ranker=1.0))
+BEFORE = PreviousSums(number=1, sums=NoisySums(values=dict(sums_of(**history()).values), stddev=1.0))
+
+
+def _check(
+    report: BiasReport | None,
+    charter: Charter,
+    state: SharedState,
+    number: int = 2,
+    known: PreviousSums | None = BEFORE,
+) -> None:
+    check_report(report, charter, state, number=number, wanted=WANTED, known_previous=known)
+
+
+def test_a_release_that_keeps_the_rules_is_accepted(charter: Charter) -> None:
+    report = report_on(charter, GOOD, number=2, previous=BEFORE)
+    assert report.verdict.is_pass
+    _check(report, charter, GOOD)
+    _check(report, charter, GOOD, known=None)  # a newcomer knows nothing of the release before
+    first = report_on(charter, GOOD, number=1, previous=None)
+    assert [each.outcome for each in first.verdict.findings] == [Outcome.PASS, Outcome.NOT_APPLICABLE]
+    _check(first, charter, GOOD, number=1, known=None)
+
+
+def test_what_is_signed_is_read_back_the_same(charter: Charter) -> None:
+    report = report_on(charter, GOOD, number=2, previous=BEFORE)
+    override = replace(
+        WANTED, rules={"r": "fail"}, reason="A reason that is long enough.", created="2026-11-22T12:00:00Z"
+    )
+    for each in (report, replace(report, override=override), replace(report, sums=None, previous=None)):
+        assert BiasReportFormat.model_validate(each.to_dict()).to_report() == each
+
+
+def test_sums_of_weighted_customers_are_brought_to_whole_ones(charter: Charter) -> None:
+    terms = replace(
+        charter.privacy,
+        privacy_unit=PrivacyUnit.PERSON,
+        weighting=Weighting.ONE_OVER_MOST,
+        shops_per_person=4,
+    )
+    whole, weighted = (released_sums(each, GOOD) for each in (charter, replace(charter, privacy=terms)))
+    assert whole is not None
+    assert weighted is not None
+    assert whole.values["history/much/all/customers"] == 300
+    assert weighted.values["history/much/all/customers"] == 1200
+    assert (whole.stddev, weighted.stddev) == (1.0, 4.0)
+    without = replace(charter, plan=default_plan(noise_multiplier=5.0))
+    assert released_sums(without, GOOD) is None
+    assert released_sums(charter, SharedState()) is None
+
+
+def test_a_release_that_breaks_a_rule_is_refused_without_an_override(charter: Charter) -> None:
+    report = report_on(charter, BAD, number=2, previous=BEFORE)
+    assert report.verdict.blocking == ("r",)
+    with pytest.raises(BiasGateError, match="does not keep the rules on bias: r"):
+        _check(report, charter, BAD)
+    undetermined = state_with(history(), stddev=20.0)
+    open_report = report_on(charter, undetermined, number=2, previous=BEFORE)
+    assert open_report.verdict.findings[0].outcome is Outcome.UNDETERMINED
+    with pytest.raises(BiasGateError, match="does not keep the rules on bias: r"):
+        _check(open_report, charter, undetermined)
+
+
+def test_an_override_lets_it_pass_and_only_a_real_one(charter: Charter) -> None:
+    report = report_on(charter, BAD, number=2, previous=BEFORE)
+    plain = replace(
+        WANTED, rules={"r": "fail"}, reason="A reason that is long enough.", created="2026-11-22T12:00:00Z"
+    )
+    signed = plain.signed_by("Ann", KEYS["Ann"]).signed_by("Ben", KEYS["Ben"])
+    _check(replace(report, override=signed), charter, BAD)
+    said = bias_in_words(replace(report, override=signed))
+    assert said == (
+        "of 2 rules on bias 1 are kept",
+        "OVERRIDDEN on 2026-11-22 by Ann and Ben: r (fail)",
+        "their reason: A reason that is long enough.",
+    )
+    for bad in (plain, replace(signed, model_sha256="dc" * 32), replace(signed, signatures=())):
+        with pytest.raises(OverrideError):
+            _check(replace(report, override=bad), charter, BAD)
+
+
+def test_a_rosier_verdict_or_other_figures_are_found_out(charter: Charter) -> None:
+    bad = report_on(charter, BAD, number=2, previous=BEFORE)
+    good = report_on(charter, GOOD, number=2, previous=BEFORE)
+    rosy = Verdict(findings=tuple(replace(each, outcome=Outcome.PASS) for each in bad.verdict.findings))
+    with pytest.raises(BiasGateError, match="verdict"):
+        _check(replace(bad, verdict=rosy), charter, BAD)
+    with pytest.raises(BiasGateError, match="verdict"):
+        _check(replace(bad, verdict=Verdict(findings=())), charter, BAD)
+    for lie in (good, replace(good, sums=None)):
+        with pytest.raises(BiasGateError, match="not those of its model"):
+            _check(lie, charter, BAD)
+
+
+def test_another_release_before_is_found_out(charter: Charter) -> None:
+    other = PreviousSums(number=1, sums=NoisySums(values=dict(BEFORE.sums.values), stddev=2.0))
+    report = report_on(charter, GOOD, number=2, previous=other)
+    with pytest.raises(BiasGateError, match="other figures of the one before"):
+        _check(report, charter, GOOD)
+    hidden = report_on(charter, GOOD, number=2, previous=None)
+    with pytest.raises(BiasGateError, match="other figures"):
+        _check(hidden, charter, GOOD)
+    with pytest.raises(BiasGateError, match="does not keep"):  # open without one, and no release is the first
+        _check(hidden, charter, GOOD, known=None)
+    older = replace(BEFORE, number=2)
+    wrong = report_on(charter, GOOD, number=4, previous=older)
+    with pytest.raises(BiasGateError, match="another one than the one before"):
+        _check(wrong, charter, GOOD, number=4, known=None)
+    # What is known of a release further back is no matter.
+    _check(report_on(charter, GOOD, number=3, previous=older), charter, GOOD, number=3, known=BEFORE)
+
+
+def test_a_release_that_says_nothing_is_refused_where_there_are_rules(
+    charter: Charter, charter_with: Callable[..., Charter]
+) -> None:
+    with pytest.raises(BiasGateError, match="says nothing"):
+        _check(None, charter, GOOD)
+    _check(None, charter_with(), SharedState())
+
+
+def test_without_rules_nothing_is_said() -> None:
+    assert bias_in_words(None) == ()
+    nothing = BiasReport(sums=None, previous=None, verdict=Verdict(findings=()))
+    assert bias_in_words(nothing) == ()
+    kept = replace(nothing, verdict=Verdict(findings=(Finding(rule="a", outcome=Outcome.PASS),)))
+    assert bias_in_words(kept) == ("of 1 rules on bias 1 are kept",)

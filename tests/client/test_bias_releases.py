@@ -1,0 +1,160 @@
+"""What the rules on bias keep back is not released; and if it is all the same, no store uses it."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from biased_coop import REASON, candidate, gated, measured, signed
+
+from highstreet.audit.bias_gate import Outcome, Verdict
+from highstreet.audit.bias_report import report_on
+from highstreet.audit.errors import OverrideError
+from highstreet.audit.limits import StoreLimits
+from highstreet.audit.signing import SignatureKind, SignedDocument
+from highstreet.client.errors import ReleaseRefusedError
+from highstreet.client.home import StoreHome
+from highstreet.client.join import join_coop
+from highstreet.client.membership import member_caller
+from highstreet.client.releases import accept_release, active_manifest, active_release, fetch_release
+from highstreet.client.store_status import store_status
+from highstreet.server.database import connect
+from highstreet.server.errors import ReleaseBlockedError
+from highstreet.server.releases import all_manifests, publish_release, release_named
+
+NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+LIMIT_BYTES = 8 << 20
+
+
+@pytest.fixture
+def coop(found: Any, run_coop: Any, charter_with: Any) -> Any:
+    return run_coop(found(charter=gated(charter_with())))
+
+
+@pytest.fixture
+def store(coop: Any, tmp_path: Path, limits: StoreLimits) -> StoreHome:
+    home = StoreHome(tmp_path / "store")
+    join_coop(
+        home, coop.invite("Corner Shop"), replace(limits, max_state_bytes=LIMIT_BYTES), now=datetime.now(UTC)
+    )
+    return home
+
+
+def _released(coop: Any) -> int:
+    with closing(connect(coop.home.database)) as connection:
+        return len(all_manifests(connection))
+
+
+def _fetch(store: StoreHome) -> int:
+    with member_caller(store) as caller:
+        release = fetch_release(store, caller, max_state_bytes=LIMIT_BYTES)
+    assert release is not None
+    return release.manifest.number
+
+
+def test_a_candidate_that_keeps_the_rule_is_released_and_used(coop: Any, store: StoreHome) -> None:
+    for number in (1, 2):
+        manifest = publish_release(coop.home, candidate(coop.home, number, little=0.38), now=NOW)
+        assert manifest.bias is not None
+        assert manifest.bias.verdict.is_pass
+        assert (manifest.bias.previous is None) == (number == 1)
+        assert _fetch(store) == number
+    assert active_release(store) is not None
+    assert store_status(store).bias == ("of 1 rules on bias 1 are kept",)
+
+
+@pytest.mark.parametrize(("little", "outcome"), [(0.1, "fail"), (0.3, "undetermined")])
+def test_a_candidate_that_breaks_it_or_leaves_it_open_is_not_released(
+    coop: Any, little: float, outcome: str
+) -> None:
+    with pytest.raises(ReleaseBlockedError, match=rf"history_alike \({outcome}\)") as caught:
+        publish_release(coop.home, candidate(coop.home, 1, little=little), now=NOW)
+    assert "override" in caught.value.for_user()
+    assert _released(coop) == 0
+    assert list(coop.home.releases.iterdir()) == []
+
+
+def test_two_people_let_it_out_and_every_shop_is_shown_it(coop: Any, store: StoreHome) -> None:
+    kept = candidate(coop.home, 1, little=0.1)
+    named = release_named(coop.home.charter(), kept)
+    for override in (
+        signed(named, rules={"history_alike": "fail"}, names=("Ann",)),
+        signed(named, rules={"history_alike": "undetermined"}),
+        signed(replace(named, model_sha256="00" * 32), rules={"history_alike": "fail"}),
+    ):
+        with pytest.raises(OverrideError):
+            publish_release(coop.home, kept, now=NOW, override=override)
+    assert _released(coop) == 0
+    override = signed(named, rules={"history_alike": "fail"})
+    manifest = publish_release(coop.home, kept, now=NOW, override=override)
+    assert manifest.bias is not None
+    assert manifest.bias.override == override
+    assert _fetch(store) == 1
+    shown = " ".join(store_status(store).bias)
+    assert "OVERRIDDEN on 2026-11-22 by Ann and Ben: history_alike (fail)" in shown
+    assert REASON in shown
+    assert active_manifest(store) == manifest
+
+
+def test_an_override_nobody_needs_is_not_in_the_manifest(coop: Any) -> None:
+    good = candidate(coop.home, 1, little=0.38)
+    override = signed(release_named(coop.home.charter(), good), rules={"history_alike": "fail"})
+    manifest = publish_release(coop.home, good, now=NOW, override=override)
+    assert manifest.bias is not None
+    assert manifest.bias.override is None
+
+
+def _forged(coop: Any, **changes: Any) -> tuple[SignedDocument, bytes]:
+    """A release that breaks the rule, signed by the coordinator all the same, with this said of bias."""
+    charter = coop.home.charter()
+    honest = publish_release(coop.home, candidate(coop.home, 1, little=0.38), now=NOW)
+    state = measured(charter, little=0.1)
+    report = report_on(charter, state, number=1, previous=None)
+    model = state.to_bytes()
+    manifest = replace(
+        honest, model_sha256=state.sha256(), model_bytes=len(model), bias=replace(report, **changes)
+    )
+    return SignedDocument.create(
+        SignatureKind.RELEASE, manifest.to_dict(), coop.home.coordinator_key()
+    ), model
+
+
+def test_a_coordinator_that_releases_it_all_the_same_is_refused_by_the_store(
+    coop: Any, store: StoreHome
+) -> None:
+    document, model = _forged(coop)
+    with pytest.raises(ReleaseRefusedError, match=r"of the rules on bias: .*history_alike"):
+        accept_release(store, document, model, max_state_bytes=LIMIT_BYTES)
+    assert active_release(store) is None
+
+
+def test_a_coordinator_that_lies_about_the_verdict_or_the_figures_is_refused(
+    coop: Any, store: StoreHome
+) -> None:
+    charter = coop.home.charter()
+    bad = report_on(charter, measured(charter, little=0.1), number=1, previous=None)
+    good = report_on(charter, measured(charter, little=0.38), number=1, previous=None)
+    rosy = Verdict(findings=tuple(replace(each, outcome=Outcome.PASS) for each in bad.verdict.findings))
+    for changes in ({"verdict": rosy}, {"sums": good.sums, "verdict": good.verdict}):
+        document, model = _forged(coop, **changes)
+        with pytest.raises(ReleaseRefusedError, match="of the rules on bias"):
+            accept_release(store, document, model, max_state_bytes=LIMIT_BYTES)
+
+
+def test_other_figures_of_the_release_before_are_refused(coop: Any, store: StoreHome) -> None:
+    publish_release(coop.home, candidate(coop.home, 1, little=0.38), now=NOW)
+    assert _fetch(store) == 1
+    second = publish_release(coop.home, candidate(coop.home, 2, little=0.38), now=NOW)
+    assert second.bias is not None
+    assert second.bias.previous is not None
+    other = replace(second.bias.previous, sums=replace(second.bias.previous.sums, stddev=9.0))
+    lying = replace(second, bias=replace(second.bias, previous=other))
+    document = SignedDocument.create(SignatureKind.RELEASE, lying.to_dict(), coop.home.coordinator_key())
+    model = candidate(coop.home, 2, little=0.38).state.to_bytes()
+    with pytest.raises(ReleaseRefusedError, match="other figures of the one before"):
+        accept_release(store, document, model, max_state_bytes=LIMIT_BYTES)
+    assert _fetch(store) == 2
