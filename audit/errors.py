@@ -10,11 +10,15 @@ __all__ = [
     "CharterExceedsLimitsError",
     "CharterNotRunnableError",
     "CodeFormError",
+    "ConsentLogRewoundError",
     "EpsilonClaimError",
+    "InconsistentConsentLogError",
     "InvalidInviteError",
     "ManifestError",
     "RosterError",
     "SignatureMismatchError",
+    "UnknownChannelError",
+    "UnknownPurposeError",
     "UnreadableDocumentError",
     "VouchingError",
 ]
@@ -70,6 +74,14 @@ class InvalidInviteError(AuditError):
 
 class InconsistentConsentLogError(AuditError):
     """The consent log has a gap or an entry nobody can read: nobody's consent can be relied on."""
+
+
+class ConsentLogRewoundError(InconsistentConsentLogError):
+    """The consent log is older than what was known of it, or another one: withdrawals may be lost."""
+
+
+class UnknownChannelError(AuditError):
+    """A channel that nobody defined."""
 
 
 class UnknownPurposeError(AuditError):

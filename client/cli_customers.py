@@ -32,8 +32,8 @@ def consent(
     Who takes back a yes to co-op learning or matching has no count of shops any more, and gets one at the
     next matching after saying yes to both.
     """
-    from highstreet.audit.consent import Answer, Purpose
-    from highstreet.client.consent import ConsentDesk
+    from highstreet.audit.consent import Act, Method, Purpose
+    from highstreet.client.consent import ConsentDesk, How
     from highstreet.client.matching_withdrawals import forget_withdrawn_at
     from highstreet.client.vault import Vault
 
@@ -48,8 +48,8 @@ def consent(
             desk.record(
                 customer,
                 chosen,
-                Answer.GRANT if said is _Said.YES else Answer.WITHDRAWAL,
-                source="store command",
+                Act.GIVEN if said is _Said.YES else Act.WITHDRAWN,
+                How(method=Method.SPOKEN, source="store command"),
             )
             typer.echo(f"Written down: {said.value} to {chosen.plain_words}. It counts from now on.")
             forget_withdrawn_at(place, vault)

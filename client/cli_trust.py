@@ -122,10 +122,11 @@ def _show_status(found: StoreStatus) -> None:
             f"({found.lines:,} lines){span}."
         )
     for consent in found.consents:
-        if consent.granted or consent.withdrawn:
+        if consent.granted or consent.withdrawn or consent.lapsed:
+            lapsed = f"{consent.lapsed:,} to be asked again, " if consent.lapsed else ""
             typer.echo(
                 f"  {consent.plain_words}: {consent.granted:,} yes, {consent.withdrawn:,} no, "
-                f"{consent.not_asked:,} not asked."
+                f"{lapsed}{consent.not_asked:,} not asked."
             )
     if found.coop_name:
         release = f"release {found.active_release} is in use" if found.active_release else "no release yet"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import tomllib
+from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from highstreet.audit.charter import COOP_LEARNING
 from highstreet.audit.limits import StoreLimits
@@ -12,7 +13,7 @@ from highstreet.client.errors import StoreConfigError
 from highstreet.client.home import StoreHome
 from highstreet.files import FileAccessError, read_limited, write_private
 
-__all__ = ["NodeConfig", "StoreConfig", "read_config", "write_default_config"]
+__all__ = ["ConsentConfig", "NodeConfig", "StoreConfig", "read_config", "write_default_config"]
 
 _LIMIT_BYTES = 64 << 10
 
@@ -51,10 +52,32 @@ class NodeConfig(_Strict):
     port: int = Field(default=0, ge=0, le=65535)
 
 
+class ConsentConfig(_Strict):
+    """How long customers' answers count, and are kept.
+
+    Attributes:
+        valid_days: a yes counts so long at most; 0: until it is taken back.
+        keep_days: after so long without a yes that counts, a customer's answers are emptied; 0: never.
+    """
+
+    valid_days: int = Field(default=0, ge=0, le=36_600)
+    keep_days: int = Field(default=0, ge=0, le=36_600)
+
+    @model_validator(mode="after")
+    def _an_old_file_brings_no_yes_back(self) -> Self:
+        if self.keep_days and not 0 < self.valid_days <= self.keep_days:
+            raise ValueError(
+                "keep_days needs a valid_days that is not longer: else an old file could bring back "
+                "a yes whose withdrawal is forgotten"
+            )
+        return self
+
+
 class StoreConfig(_Strict):
     """All settings of one store."""
 
     limits: LimitsConfig = LimitsConfig()
+    consent: ConsentConfig = ConsentConfig()
     node: NodeConfig = NodeConfig()
 
 
@@ -84,7 +107,7 @@ def write_default_config(home: StoreHome) -> None:
 
 def default_toml() -> str:
     """Return the defaults as a file for people; reading it gives `StoreConfig()`."""
-    limits, node = LimitsConfig(), NodeConfig()
+    limits, consent, node = LimitsConfig(), ConsentConfig(), NodeConfig()
     purposes = ", ".join(f'"{purpose}"' for purpose in limits.purposes)
     return f"""# This shop's own settings. Nothing that arrives from outside can change them.
 
@@ -111,6 +134,13 @@ purposes = [{purposes}]
 max_matching_delta = {limits.max_matching_delta}
 # true: only a co-op whose charter keeps its promise for a person over all shops, not for a customer of each.
 require_person_unit = {str(limits.require_person_unit).lower()}
+
+# How long a customer's yes counts at most, in days; 0: until it is taken back. And after how long without a
+# yes that counts a customer's answers are emptied; 0: never. The second needs the first, and is not shorter:
+# else an old file could bring back a yes whose withdrawal is forgotten.
+[consent]
+valid_days = {consent.valid_days}
+keep_days = {consent.keep_days}
 
 # The Flower node beside the store service. Port on this machine only; 0: any that is free.
 [node]

@@ -28,6 +28,7 @@ __all__ = [
     "NotAMemberError",
     "NotJoinedError",
     "NothingToEvaluateError",
+    "NoticeChangedError",
     "PersonCountsError",
     "PinnedKeyChangedError",
     "ReleaseRefusedError",
@@ -40,6 +41,7 @@ __all__ = [
     "StoreHomeError",
     "TooManyProblemsError",
     "UnknownCustomerError",
+    "UnknownNoticeError",
     "UntrustedCoordinatorError",
     "VaultBusyError",
     "VaultError",
@@ -88,8 +90,16 @@ class ClockSetBackError(ClientError):
     """The computer's clock is before an earlier answer of the same customer: a yes cannot be dated."""
 
 
+class UnknownNoticeError(ClientError):
+    """A notice that this shop never wrote down was named as what a customer was shown."""
+
+
+class NoticeChangedError(ClientError):
+    """Another text was given for a version and language of a notice that there is already."""
+
+
 class ForgedCohortError(ClientError):
-    """Something that the consent desk did not make was given as a cohort."""
+    """Something that the consent desk did not make was given as its word."""
 
 
 class CohortExpiredError(ClientError):

@@ -24,14 +24,14 @@ class Basis:
     Attributes:
         release: number of the release it starts from, 0 for none.
         imports: number of the last import.
-        consents: how many answers about the shop's own model there were.
+        agreed_sha256: of who agreed to the shop's own model, and to sensitive products in it.
         products_sha256: of the list of products.
         as_of: the day it was fitted for.
     """
 
     release: int
     imports: int
-    consents: int
+    agreed_sha256: str
     products_sha256: str
     as_of: str
 

@@ -15,11 +15,13 @@ import numpy as np
 
 from highstreet.audit.consent import Purpose
 from highstreet.client.consent import ConsentDesk
+from highstreet.client.consented_cohort import ConsentedCohort, sensitive_granted, still_granted
 from highstreet.client.home import StoreHome
 from highstreet.client.membership import is_joined, load_charter
 from highstreet.client.personal_file import Basis, keep_model, read_model
 from highstreet.client.releases import active_release
 from highstreet.client.shop_loader import load_shop
+from highstreet.client.shop_totals import last_order_day
 from highstreet.client.vault import Vault
 from highstreet.models.errors import ModelsError
 from highstreet.models.local import fit_local
@@ -48,9 +50,9 @@ def shop_plan(home: StoreHome) -> ModelPlan:
 def serving_day(vault: Vault) -> date:
     """Return the day suggestions are made for: the one after the latest order.
 
-    For use inside the shop only; see `Vault.last_order_day`.
+    For use inside the shop only: it depends on customers.
     """
-    last = vault.last_order_day()
+    last = last_order_day(vault, ConsentDesk(vault).totals())
     return datetime.now(UTC).date() if last is None else date(1970, 1, 1) + timedelta(days=last + 1)
 
 
@@ -58,11 +60,12 @@ def current_model(home: StoreHome, vault: Vault) -> KeptModel | None:
     """Return the shop's model, fitted anew when its basis has changed; None when nobody agreed to one."""
     release = active_release(home) if is_joined(home) else None
     number = release.manifest.number if release else 0
-    basis = _basis(vault, number)
+    cohort = ConsentDesk(vault).cohort(Purpose.SHOP_MODEL)
+    basis = _basis(vault, cohort, number)
     kept = _load(home, basis)
     if kept is not None:
         return KeptModel(model=kept, release=number)
-    return _fit(home, vault, basis, release.state if release else SharedState())
+    return _fit(home, vault, cohort, basis, release.state if release else SharedState())
 
 
 def refresh_model(home: StoreHome) -> int | None:
@@ -75,9 +78,10 @@ def refresh_model(home: StoreHome) -> int | None:
     return None if kept is None else kept.release
 
 
-def _fit(home: StoreHome, vault: Vault, basis: Basis, release: SharedState) -> KeptModel | None:
+def _fit(
+    home: StoreHome, vault: Vault, cohort: ConsentedCohort, basis: Basis, release: SharedState
+) -> KeptModel | None:
     plan = shop_plan(home)
-    cohort = ConsentDesk(vault).cohort(Purpose.SHOP_MODEL)
     shop = load_shop(vault, cohort, plan.schema, date.fromisoformat(basis.as_of))
     if not len(shop.purchases) or not len(shop.catalogue):
         return None
@@ -86,13 +90,14 @@ def _fit(home: StoreHome, vault: Vault, basis: Basis, release: SharedState) -> K
     return KeptModel(model=model, release=basis.release)
 
 
-def _basis(vault: Vault, release: int) -> Basis:
+def _basis(vault: Vault, cohort: ConsentedCohort, release: int) -> Basis:
     with vault.read() as connection:
+        agreed = (
+            still_granted(cohort, vault, connection),
+            sorted(sensitive_granted(cohort, vault, connection)),
+        )
         (imports,) = connection.execute(
             "SELECT ifnull(max(import), 0) FROM imports WHERE state = 'saved'"
-        ).fetchone()
-        (consents,) = connection.execute(
-            "SELECT count(*) FROM consents WHERE purpose = ?", (Purpose.SHOP_MODEL.value,)
         ).fetchone()
         digest = hashlib.sha256()
         # In the order of the catalogue's rows, which a kept model counts by: another order is another basis.
@@ -101,7 +106,7 @@ def _basis(vault: Vault, release: int) -> Basis:
     return Basis(
         release=release,
         imports=imports,
-        consents=consents,
+        agreed_sha256=hashlib.sha256(f"{vault.vault_id} {agreed}".encode()).hexdigest(),
         products_sha256=digest.hexdigest(),
         as_of=serving_day(vault).isoformat(),
     )

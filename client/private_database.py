@@ -139,6 +139,8 @@ class PrivateDatabase:
 
     def _migrate(self) -> None:
         """Bring the schema up to date, one transaction a step; another process may take one first."""
+        for name, function in self.kind.functions.items():
+            self.connection.create_function(name, -1, function)
         while (seen := self._version()) < len(self.kind.migrations):
             with self._transaction("BEGIN IMMEDIATE"):
                 if self._version() == seen:

@@ -8,7 +8,7 @@ from datetime import date
 
 import numpy as np
 
-from highstreet.client.consent import ConsentedCohort, still_granted
+from highstreet.client.consented_cohort import ConsentedCohort, still_granted
 from highstreet.client.vault import Vault
 from highstreet.models.schema import FeatureSchema
 from highstreet.models.shop import Catalogue, Product, Purchases, ShopData

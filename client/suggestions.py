@@ -12,6 +12,7 @@ from highstreet.client.home import StoreHome
 from highstreet.client.membership import is_joined
 from highstreet.client.personal_model import KeptModel, current_model, serving_day
 from highstreet.client.shop_loader import day_number, load_products, load_shop
+from highstreet.client.shop_totals import best_sellers
 from highstreet.client.vault import Vault
 from highstreet.models.serving import MINIMUM_PEOPLE, ReasonCode, Suggestion, recommend
 from highstreet.models.shop import ShopData
@@ -22,6 +23,7 @@ _POPULAR_DAYS = 90
 #: Below this many purchases a customer's taste is not known.
 _FEW_PURCHASES = 10
 _NOT_AGREED = "This customer {said} personal suggestions: these are the shop's best-sellers."
+_UNASKED = "was not asked about"
 _OFTEN, _RECENT_DAYS = 3, 60
 
 
@@ -104,7 +106,9 @@ def suggest(home: StoreHome, customer_id: str, *, k: int, novel_only: bool = Fal
         desk = ConsentDesk(vault)
         state = desk.state(customer, Purpose.SUGGESTIONS_HERE)
         if state is not ConsentState.GRANTED:
-            said = "said no to" if state is ConsentState.WITHDRAWN else "was not asked about"
+            said = (
+                "said no to" if state.is_no else "is to be asked again about" if state.is_lapsed else _UNASKED
+            )
             return _popular(vault, k, _NOT_AGREED.format(said=said))
         kept = current_model(home, vault)
         if kept is None:
@@ -152,15 +156,8 @@ def _notes(home: StoreHome, kept: KeptModel, purchases: int) -> tuple[str, ...]:
 
 def _popular(vault: Vault, k: int, note: str) -> SuggestionList:
     """The products most customers bought lately: a total over everybody."""
-    since = (day_number(serving_day(vault)) - _POPULAR_DAYS) * 86_400
-    with vault.read() as connection:
-        rows = connection.execute(
-            'SELECT p.product_id, p.title, count(DISTINCT ifnull(o.customer, -o."order")) AS people'
-            ' FROM lines AS l JOIN orders AS o ON o."order" = l."order" JOIN products AS p USING (product)'
-            " WHERE p.listed = 1 AND o.ordered_at >= ?"
-            " GROUP BY p.product ORDER BY people DESC, p.product LIMIT ?",
-            (since, k),
-        ).fetchall()
+    since = day_number(serving_day(vault)) - _POPULAR_DAYS
+    found = best_sellers(vault, ConsentDesk(vault).totals(), since_day=since)
     items = tuple(
         Suggested(
             product_id=product_id,
@@ -170,7 +167,7 @@ def _popular(vault: Vault, k: int, note: str) -> SuggestionList:
             certainty=Certainty.A_GUESS,
             score=float(people),
         )
-        for product_id, title, people in rows
+        for product_id, title, people in found[:k]
     )
     return SuggestionList(policy=Policy.POPULAR, release=0, notes=(note,), items=items)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC
 from functools import lru_cache
 
-from highstreet.audit.consent import Answer, Purpose
+from highstreet.audit.consent import Act, Channel, Method, Purpose
 from highstreet.client.importing.cells import CellReader
 from highstreet.client.importing.profile import Columns, Profile, RowReader, Subject
 from highstreet.client.importing.records import (
@@ -14,6 +14,7 @@ from highstreet.client.importing.records import (
     CustomerRecord,
     IdentifierRecord,
     LineRecord,
+    MinorRecord,
     Problem,
     ProductRecord,
     Record,
@@ -30,6 +31,7 @@ _ANSWERS = {
     "consent_coop_learning": Purpose.COOP_LEARNING,
     "consent_email": Purpose.EMAIL_MARKETING,
     "consent_matching": Purpose.MATCHING,
+    "consent_sensitive_categories": Purpose.SENSITIVE_CATEGORIES,
 }
 #: Columns of what a customer is matched by.
 _IDENTIFIERS = {"email": IdentifierKind.EMAIL, "loyalty_number": IdentifierKind.LOYALTY_NUMBER}
@@ -60,6 +62,7 @@ def _products(columns: Columns, cells: CellReader) -> RowReader:
 def _customers(columns: Columns, cells: CellReader) -> RowReader:
     customer_id = columns.cell("customer_id")
     recorded_at, source = columns.cell("consent_recorded_at"), columns.cell("consent_source")
+    minor = columns.cell("minor")
     answers = [(columns.cell(name), purpose) for name, purpose in _ANSWERS.items() if columns.has(name)]
     identifiers = [(columns.cell(name), kind) for name, kind in _IDENTIFIERS.items() if columns.has(name)]
     now = round(cells.now.astimezone(UTC).timestamp() * 1_000_000)
@@ -67,6 +70,7 @@ def _customers(columns: Columns, cells: CellReader) -> RowReader:
     def read(row: list[str]) -> Iterator[Record]:
         code = cells.code(customer_id(row), Problem.MISSING_CUSTOMER)
         yield CustomerRecord(code)
+        yield from _minor(code, cells.answer(minor(row)))
         odd: RowError | None = None
         for cell, kind in identifiers:
             try:
@@ -85,8 +89,9 @@ def _customers(columns: Columns, cells: CellReader) -> RowReader:
                 undated = error
         for purpose, is_yes in said:
             if is_yes is False or (is_yes and undated is None):
-                answer = Answer.GRANT if is_yes else Answer.WITHDRAWAL
-                yield AnswerRecord(code, purpose.value, answer.value, when, where)
+                # Whether a no is the first one, a file does not say.
+                act = Act.GIVEN if is_yes else Act.REFUSED
+                yield AnswerRecord(code, purpose, Channel.EVERYWHERE, act, when, Method.IMPORT, where)
         if undated is not None and any(is_yes for _, is_yes in said):
             # A no stands from today; a yes might be older than a withdrawal and is not taken.
             raise RowError(Problem.UNDATED_YES) from undated
@@ -94,6 +99,11 @@ def _customers(columns: Columns, cells: CellReader) -> RowReader:
             raise odd
 
     return read
+
+
+def _minor(code: str, is_minor: bool | None) -> Iterator[MinorRecord]:
+    if is_minor is not None:
+        yield MinorRecord(code, int(is_minor))
 
 
 def _orders(columns: Columns, cells: CellReader) -> RowReader:
@@ -131,7 +141,7 @@ PROFILES = (
         plain_words="a list of customers with their consent answers",
         subject=Subject.CUSTOMERS,
         required=frozenset({"customer_id", "consent_recorded_at"}),
-        optional=frozenset({"consent_source", *_ANSWERS, *_IDENTIFIERS}),
+        optional=frozenset({"consent_source", "minor", *_ANSWERS, *_IDENTIFIERS}),
         reader=_customers,
     ),
     Profile(

@@ -14,6 +14,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
 
+from highstreet.client.consent_log import ConsentLog
 from highstreet.client.errors import FileNotUnderstoodError, ImportBusyError, VaultError, VaultFullError
 from highstreet.client.importing.cells import CellReader
 from highstreet.client.importing.problems import Problems
@@ -192,13 +193,16 @@ class Importer:
                 return ImportResult(
                     file_name=file.path.name, outcome=FileOutcome.DECLINED, understanding=understood
                 )
+            log = ConsentLog(self._vault)
             with self._vault.write() as connection:
-                saved = save_staged(connection, now=round(self._now.timestamp() * 1_000_000))
+                saved = save_staged(connection, log, now=round(self._now.timestamp() * 1_000_000))
                 connection.execute(
                     "UPDATE imports SET state = 'saved', finished_at = ?, rows_read = ?, rows_saved = ?,"
                     " rows_left_out = ? WHERE import = ?",
                     (_now(), rows_read, max(rows_read - problems.left_out, 0), problems.left_out, number),
                 )
+            if saved.answers:
+                log.settle()
         return ImportResult(
             file_name=file.path.name, outcome=FileOutcome.SAVED, understanding=understood, saved=saved
         )

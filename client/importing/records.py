@@ -10,6 +10,7 @@ __all__ = [
     "CustomerRecord",
     "IdentifierRecord",
     "LineRecord",
+    "MinorRecord",
     "Problem",
     "ProductRecord",
     "Record",
@@ -49,16 +50,25 @@ class IdentifierRecord(NamedTuple):
 
 
 class AnswerRecord(NamedTuple):
-    """One answer to one purpose.
+    """What a customer said about one purpose on one channel; values of `audit.consent`.
 
-    `recorded_at` is in microseconds since 1970-01-01 UTC.
+    `at` is in microseconds since 1970-01-01 UTC.
     """
 
     customer_id: str
     purpose: str
-    answer: str
-    recorded_at: int
+    channel: str
+    act: str
+    at: int
+    method: str
     source: str
+
+
+class MinorRecord(NamedTuple):
+    """Whether a customer is a minor, 1 or 0."""
+
+    customer_id: str
+    is_minor: int
 
 
 class LineRecord(NamedTuple):
@@ -76,7 +86,7 @@ class LineRecord(NamedTuple):
     discount: int
 
 
-Record = ProductRecord | CustomerRecord | IdentifierRecord | AnswerRecord | LineRecord
+Record = ProductRecord | CustomerRecord | IdentifierRecord | AnswerRecord | MinorRecord | LineRecord
 
 
 class Problem(StrEnum):

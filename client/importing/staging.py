@@ -19,6 +19,7 @@ from highstreet.client.importing.records import (
     CustomerRecord,
     IdentifierRecord,
     LineRecord,
+    MinorRecord,
     Problem,
     ProductRecord,
     Record,
@@ -33,7 +34,8 @@ CREATE TABLE staging.products
     (line INTEGER PRIMARY KEY, product_id, title, category, product_type, brand, maker, size, price, gtin);
 CREATE TABLE staging.customers (line INTEGER PRIMARY KEY, customer_id);
 CREATE TABLE staging.identifiers (line, customer_id, kind, value);
-CREATE TABLE staging.answers (line, customer_id, purpose, answer, recorded_at, source);
+CREATE TABLE staging.answers (line, customer_id, purpose, channel, act, at, method, source);
+CREATE TABLE staging.minors (line, customer_id, is_minor);
 CREATE TABLE staging.order_lines
     (line INTEGER PRIMARY KEY, order_id, ordered_at, customer_id, product_id, quantity, unit_price, discount);
 """
@@ -41,7 +43,8 @@ _INSERTS: dict[type[Record], str] = {
     ProductRecord: "INSERT INTO staging.products VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     CustomerRecord: "INSERT INTO staging.customers VALUES (?, ?)",
     IdentifierRecord: "INSERT INTO staging.identifiers VALUES (?, ?, ?, ?)",
-    AnswerRecord: "INSERT INTO staging.answers VALUES (?, ?, ?, ?, ?, ?)",
+    AnswerRecord: "INSERT INTO staging.answers VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+    MinorRecord: "INSERT INTO staging.minors VALUES (?, ?, ?)",
     LineRecord: "INSERT INTO staging.order_lines VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
 }
 _INDEXES = (
