@@ -205,8 +205,8 @@ class ConsentDesk:
         """
         with self._vault.write() as connection:
             ends = [_end_for_everybody(each, at=self._clock(), source="copy put back") for each in Purpose]
-            self._log.accept_as_it_is(connection, ends)
-        self._log.settle()
+            self._log.add_unknown(connection, ends)
+        self._log.settle_unknown()
         return self.root()
 
     def erase(self, customer_id: str) -> int:

@@ -135,15 +135,11 @@ class ConsentLog:
         Raises: as `folded`; nothing is added then.
         """
         with self.folded(connection) as log:
-            position, count = log.tree.size, 0
             (is_kept,) = connection.execute("SELECT is_kept FROM consent_anchor").fetchone()
             if not is_kept:
                 # First the anchor: a vault that says it has one must never be without.
                 self._anchor.write(log.head)
-                connection.execute("UPDATE consent_anchor SET is_kept = 1")
-            for count, event in enumerate(events, start=1):
-                connection.execute(_ADD, (position + count, *_salted(event)))
-        return count
+            return _insert(connection, log.tree.size, events)
 
     def settle(self) -> None:
         """Keep the log's head outside the vault, durably.
@@ -158,18 +154,28 @@ class ConsentLog:
             if log.anchored != log.head:
                 self._anchor.write(log.head)
 
-    def accept_as_it_is(self, connection: sqlite3.Connection, events: Iterable[ConsentEvent]) -> None:
-        """Add events though the log is not the one that was known, and make it the one that is.
+    def add_unknown(self, connection: sqlite3.Connection, events: Iterable[ConsentEvent]) -> None:
+        """Add events though the log is not the one that was known; for the owner's word alone.
 
-        Under the write lock, for the owner's word alone.
+        It stays refused until `settle_unknown` comes, when they are committed: broken off between the two,
+        nothing was accepted.
 
         Raises:
             InconsistentConsentLogError: an entry does not fit its leaf: such a log can never be relied on.
         """
         with _LOCK:
             _FOLDS.pop(self._key, None)
+            _insert(connection, self._caught_up(connection).tree.size, events)
+
+    def settle_unknown(self) -> None:
+        """Keep the log's head outside the vault, whatever was kept there; after `add_unknown`.
+
+        Raises:
+            InconsistentConsentLogError: an entry does not fit its leaf.
+            FileAccessError: it cannot be written.
+        """
+        with self._vault.write() as connection, _LOCK:
             self._anchor.write(self._caught_up(connection).head)
-            self.add(connection, events)
 
     def _caught_up(self, connection: sqlite3.Connection) -> FoldedLog:
         log = _FOLDS.get(self._key)
@@ -212,6 +218,15 @@ def erase_events(connection: sqlite3.Connection, customer: int) -> int:
     leaves say nothing of anybody.
     """
     return connection.execute(_ERASE, (customer,)).rowcount
+
+
+def _insert(connection: sqlite3.Connection, position: int, events: Iterable[ConsentEvent]) -> int:
+    connection.execute("UPDATE consent_anchor SET is_kept = 1")
+    count = 0
+    for event in events:
+        count += 1
+        connection.execute(_ADD, (position + count, *_salted(event)))
+    return count
 
 
 def _is_still_there(connection: sqlite3.Connection, log: FoldedLog) -> bool:
