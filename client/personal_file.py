@@ -25,7 +25,7 @@ class Basis:
         release: number of the release it starts from, 0 for none.
         imports: number of the last import.
         agreed_sha256: of who agreed to the shop's own model, and to sensitive products in it.
-        products_sha256: of the list of products.
+        products_sha256: of the list of products, and of which are of a sensitive kind.
         as_of: the day it was fitted for.
     """
 

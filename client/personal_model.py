@@ -20,7 +20,7 @@ from highstreet.client.home import StoreHome
 from highstreet.client.membership import is_joined, load_charter
 from highstreet.client.personal_file import Basis, keep_model, read_model
 from highstreet.client.releases import active_release
-from highstreet.client.shop_loader import load_shop
+from highstreet.client.shop_loader import load_shop, special_products
 from highstreet.client.shop_totals import last_order_day
 from highstreet.client.vault import Vault
 from highstreet.models.errors import ModelsError
@@ -91,6 +91,7 @@ def _fit(
 
 
 def _basis(vault: Vault, cohort: ConsentedCohort, release: int) -> Basis:
+    special = sorted(special_products(vault))
     with vault.read() as connection:
         agreed = (
             still_granted(cohort, vault, connection),
@@ -99,7 +100,7 @@ def _basis(vault: Vault, cohort: ConsentedCohort, release: int) -> Basis:
         (imports,) = connection.execute(
             "SELECT ifnull(max(import), 0) FROM imports WHERE state = 'saved'"
         ).fetchone()
-        digest = hashlib.sha256()
+        digest = hashlib.sha256(repr(special).encode())
         # In the order of the catalogue's rows, which a kept model counts by: another order is another basis.
         for row in connection.execute("SELECT * FROM products WHERE listed = 1 ORDER BY product_id"):
             digest.update(repr(row).encode())

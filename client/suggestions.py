@@ -8,10 +8,11 @@ from enum import StrEnum
 
 from highstreet.audit.consent import ConsentState, Purpose
 from highstreet.client.consent import ConsentDesk
+from highstreet.client.consented_cohort import ConsentedCohort, sensitive_granted
 from highstreet.client.home import StoreHome
 from highstreet.client.membership import is_joined
 from highstreet.client.personal_model import KeptModel, current_model, serving_day
-from highstreet.client.shop_loader import day_number, load_products, load_shop
+from highstreet.client.shop_loader import day_number, load_products, load_shop, special_products
 from highstreet.client.shop_totals import best_sellers
 from highstreet.client.vault import Vault
 from highstreet.models.serving import MINIMUM_PEOPLE, ReasonCode, Suggestion, recommend
@@ -23,6 +24,7 @@ _POPULAR_DAYS = 90
 #: Below this many purchases a customer's taste is not known.
 _FEW_PURCHASES = 10
 _NOT_AGREED = "This customer {said} personal suggestions: these are the shop's best-sellers."
+_SET_APART = "This customer's data is used for nothing (a minor, or restricted): these are best-sellers."
 _UNASKED = "was not asked about"
 _OFTEN, _RECENT_DAYS = 3, 60
 
@@ -130,17 +132,27 @@ def _personal(
 ) -> SuggestionList:
     cohort = desk.cohort(Purpose.SUGGESTIONS_HERE)
     shop = load_shop(vault, cohort, kept.model.schema, serving_day(vault), only=frozenset({customer}))
-    if not shop.customer_ids:  # withdrawn while the model was made ready
-        return _popular(vault, k, _NOT_AGREED.format(said="said no to"))
+    if not shop.customer_ids:  # withdrawn while the model was made ready, or excluded whatever they said
+        set_apart = bool(desk.exclusions(customer))
+        return _popular(vault, k, _SET_APART if set_apart else _NOT_AGREED.format(said="said no to"))
+    hidden = _hidden(vault, cohort, customer)
     titles = _titles(vault)
     purchases = len(shop.purchases)
     items = tuple(
         _shown(item, shop, titles, purchases)
-        for item in recommend(kept.model, shop, 0, k, novel_only=novel_only)
-    )
+        for item in recommend(kept.model, shop, 0, k + len(hidden), novel_only=novel_only)
+        if shop.catalogue.product_ids[item.item] not in hidden
+    )[:k]
     return SuggestionList(
         policy=Policy.PERSONALISED, release=kept.release, notes=_notes(home, kept, purchases), items=items
     )
+
+
+def _hidden(vault: Vault, cohort: ConsentedCohort, customer: int) -> frozenset[str]:
+    """Return the products that are not suggested to a customer, who did not agree to that kind."""
+    with vault.read() as connection:
+        agreed = customer in sensitive_granted(cohort, vault, connection)
+    return frozenset() if agreed else special_products(vault)
 
 
 def _notes(home: StoreHome, kept: KeptModel, purchases: int) -> tuple[str, ...]:
@@ -157,7 +169,9 @@ def _notes(home: StoreHome, kept: KeptModel, purchases: int) -> tuple[str, ...]:
 def _popular(vault: Vault, k: int, note: str) -> SuggestionList:
     """The products most customers bought lately: a total over everybody."""
     since = day_number(serving_day(vault)) - _POPULAR_DAYS
-    found = best_sellers(vault, ConsentDesk(vault).totals(), since_day=since)
+    hidden = special_products(vault)
+    sold = best_sellers(vault, ConsentDesk(vault).totals(), since_day=since)
+    found = [each for each in sold if each.product_id not in hidden]
     items = tuple(
         Suggested(
             product_id=product_id,
