@@ -1,4 +1,4 @@
-"""Commitments: 32 bytes that bind to a value, and say nothing of it once their salt is destroyed."""
+"""Salted commitments: what the log says of a person, until the salt is destroyed."""
 
 from __future__ import annotations
 
@@ -7,28 +7,32 @@ import hashlib
 __all__ = ["SALT_BYTES", "commit"]
 
 SALT_BYTES = 32
+_DOMAIN_LIMIT = 255
+_PREFIX = b"highstreet/commitment/v1"
 
 
 def commit(salt: bytes, value: bytes, *, domain: str) -> bytes:
-    """Return the commitment to a value: 32 bytes that bind to it and hide it as long as the salt is secret.
+    """Return the 32-byte commitment to a value: SHA-256 over prefix, domain, salt and value.
 
-    SHA-256 over the lengths and bytes of the domain, the salt and the value, so that no two triples have one
-    spelling. Hiding rests on the salt: 32 bytes from the operating system, used once.
-
-    >>> commit(bytes(32), b"a", domain="x") == commit(bytes(32), b"a", domain="y")
-    False
+    Guarantee: who does not hold the salt learns nothing of the value, even of one that can be guessed, as
+    long as the salt is 32 bytes from the operating system, is used for one value and is kept secret. Who
+    destroys the salt makes the commitment say nothing for ever. Nobody can open one commitment as two values.
 
     Args:
         salt: 32 bytes.
-        value: what is committed to.
-        domain: what kind of thing it is; commitments of two domains never collide.
+        value: what is committed to, of any length.
+        domain: what it is used for, 1 to 255 ASCII characters; one domain's commitment never passes for
+            another's.
 
     Raises:
-        ValueError: a salt of another length.
+        ValueError: the salt or the domain is of another length, or the domain is not ASCII.
+
+    The bytes hashed: `highstreet/commitment/v1`, 0x00, one byte with the length of the domain, the domain,
+    the salt, the value. All before the value is of a length that is known, so no two inputs give one string.
     """
+    name = domain.encode("ascii") if domain.isascii() else b""
+    if not 0 < len(name) <= _DOMAIN_LIMIT:
+        raise ValueError("a commitment's domain has 1 to 255 ASCII characters")
     if len(salt) != SALT_BYTES:
-        raise ValueError(f"a salt has {SALT_BYTES} bytes, not {len(salt)}")
-    name = domain.encode()
-    digest = hashlib.sha256(b"highstreet commitment 1\0")
-    digest.update(len(name).to_bytes(8, "big") + name + salt + len(value).to_bytes(8, "big") + value)
-    return digest.digest()
+        raise ValueError("a commitment's salt has 32 bytes")
+    return hashlib.sha256(_PREFIX + b"\x00" + bytes([len(name)]) + name + salt + value).digest()

@@ -310,15 +310,33 @@ class ConsentDesk:
                 for purpose, customers in known.items()
                 for customer in customers - log.states.granted(purpose, Channel.EVERYWHERE, moment)
             }
-            for entry in self._log.entries_after(connection, since):
-                event = entry.event
-                if event is None or event.purpose not in known:
-                    continue
-                if event.customer == EVERYBODY:
-                    gone |= known[event.purpose]
-                elif event.act.is_no or event.act.is_lapse:
-                    gone.add(event.customer)
+            for purpose, customers in known.items():
+                gone |= self._ended_after(connection, since, purpose, everybody=customers)
         return frozenset(gone)
+
+    def said_no(self, purpose: Purpose, *, since: int) -> frozenset[int]:
+        """Return the customers (row keys) of whom an entry behind this one of the log ends a yes.
+
+        Raises:
+            InconsistentConsentLogError: the log cannot be relied on.
+        """
+        with self._log.reading() as (connection, log):
+            everybody = frozenset(log.states.customers(purpose))
+            return frozenset(self._ended_after(connection, since, purpose, everybody=everybody))
+
+    def _ended_after(
+        self, connection: sqlite3.Connection, since: int, purpose: Purpose, *, everybody: frozenset[int]
+    ) -> set[int]:
+        ended: set[int] = set()
+        for entry in self._log.entries_after(connection, since):
+            event = entry.event
+            if event is None or event.purpose is not purpose:
+                continue
+            if event.customer == EVERYBODY:
+                ended |= everybody
+            elif event.act.is_no or event.act.is_lapse:
+                ended.add(event.customer)
+        return ended
 
     def cohort(
         self, purpose: Purpose, *further: Purpose, channel: Channel = Channel.EVERYWHERE

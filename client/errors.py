@@ -39,6 +39,7 @@ __all__ = [
     "StoreConfigError",
     "StoreExistsError",
     "StoreHomeError",
+    "StoreStoppingError",
     "TooManyProblemsError",
     "UnknownCustomerError",
     "UnknownNoticeError",
@@ -60,6 +61,10 @@ class ClientError(HighstreetError):
 
 class StoreHomeError(ClientError):
     """The store's folder cannot be used for what is needed of it."""
+
+
+class StoreStoppingError(ClientError):
+    """The store stops; what was under way is asked for again."""
 
 
 class VaultError(ClientError):

@@ -10,6 +10,7 @@ from contextlib import ExitStack, closing, contextmanager
 
 from highstreet.audit.limits import refuse_over_limits, spending_limits
 from highstreet.client.config import StoreConfig, read_config
+from highstreet.client.departures import Departures
 from highstreet.client.errors import MatchingStateError
 from highstreet.client.home import StoreHome
 from highstreet.client.identity import load_identity, node_key_file
@@ -68,8 +69,10 @@ def run_store(
         ledger = stack.enter_context(closing(Ledger.open(home.ledger)))
         status = ServiceStatus(member_id=membership.member_id, coop_id=membership.coop_id)
         books = None if load_charter(home).matching is None else stack.enter_context(matching_books(home))
-        desk = _desk(home, membership, config, ledger, books)
-        stack.enter_context(serve(StoreService(noted(desk.answer, home), status), home.socket))
+        departures = Departures()
+        desk = _desk(home, membership, config, ledger, books, departures)
+        service = StoreService(noted(desk.answer, home), status, departures)
+        stack.enter_context(serve(service, home.socket))
         node = Node(_node_settings(home, membership))
         stack.callback(lambda: record(home.run / _CHILDREN, node.children))
         stack.callback(node.stop)
@@ -111,6 +114,7 @@ def _desk(
     config: StoreConfig,
     ledger: Ledger,
     books: MatchingBooks | None,
+    departures: Departures,
 ) -> RoundDesk:
     charter, limits = load_charter(home), config.limits.to_limits()
     refuse_over_limits(charter, limits)  # again: the owner may have tightened them, or updated the software
@@ -120,6 +124,7 @@ def _desk(
         plan=charter.plan,
         terms=charter.privacy,
         limits=spending_limits(limits, charter),
+        approach=departures.approach,
     )
     agreement = Agreement(
         member_id=membership.member_id,
