@@ -170,7 +170,7 @@ def _next_step(found: StoreStatus) -> str:
     if not agreed:
         return (
             "ask customers: until one says yes to learning together, this shop adds noise alone. Import "
-            f"their answers, or write one down: highstreet store consent CUSTOMER {COOP_LEARNING} yes"
+            f"their answers, or write one down: highstreet store consent record CUSTOMER {COOP_LEARNING} yes"
         )
     if not found.running:
         return "start it and leave it running: highstreet store run"
