@@ -113,6 +113,10 @@ class ConsentStates:
         """Yield everybody of whom the log says anything about a purpose."""
         return iter(self._tracks[purpose])
 
+    def everybody(self) -> frozenset[int]:
+        """Return everybody of whom the log says anything."""
+        return frozenset().union(*self._tracks.values())
+
     def latest(self, customer: int, purpose: Purpose) -> int | None:
         """Return the latest moment of a yes, a no or a lapse of one customer, on whatever channel."""
         moments = [

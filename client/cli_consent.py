@@ -204,13 +204,12 @@ def _show_count(store: StoreHome, vault: Vault, desk: ConsentDesk, key: int) -> 
 
 @consent_app.command("counts")
 def counts(ctx: typer.Context, home: HomeOption = None) -> None:
-    """Count customers by where they stand on each purpose; write down every yes that ran out."""
+    """Count customers by where they stand on each purpose."""
     from highstreet.client.consent import ConsentDesk
     from highstreet.client.vault import Vault
 
     with Vault.open(with_customers(store_home(ctx, home)).vault) as vault:
         desk = ConsentDesk(vault)
-        desk.note_expired()
         for purpose, count in desk.counts().items():
             typer.echo(
                 f"{purpose.plain_words}: {count.granted:,} yes, {count.withdrawn:,} no, "
@@ -218,6 +217,18 @@ def counts(ctx: typer.Context, home: HomeOption = None) -> None:
             )
         head = desk.root()
         typer.echo(f"The log has {head.position:,} entries, root {head.root.hex()}.")
+
+
+@consent_app.command("tidy")
+def tidy(ctx: typer.Context, home: HomeOption = None) -> None:
+    """Write down every yes that ran out, and empty answers that are kept no longer (store.toml)."""
+    from highstreet.client.consent import ConsentDesk
+    from highstreet.client.vault import Vault
+
+    with Vault.open(with_customers(store_home(ctx, home)).vault) as vault:
+        desk = ConsentDesk(vault)
+        ended, emptied = desk.note_expired(), desk.forget_old()
+    typer.echo(f"{ended:,} answers ran out; the answers of {emptied:,} customers were emptied.")
 
 
 @consent_app.command("notice")
@@ -322,6 +333,6 @@ def accept_restored(
         )
     head = accept_restored_log(store)
     typer.echo(
-        f"Accepted: the log goes on with entry {head.position:,}. Nobody agrees to anything until asked again; "
-        "what stood as a no stays one."
+        f"Accepted: the log goes on with entry {head.position:,}. Nobody agrees to anything until asked "
+        "again; what stood as a no stays one."
     )

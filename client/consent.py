@@ -9,12 +9,11 @@ person.
 
 from __future__ import annotations
 
-import secrets
 import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 from highstreet.audit.consent import (
@@ -27,8 +26,9 @@ from highstreet.audit.consent import (
     Purpose,
 )
 from highstreet.audit.consent_states import ConsentStates, ConsentTime
-from highstreet.client.config import read_config
+from highstreet.client.config import ConsentConfig, read_config
 from highstreet.client.consent_anchor import ConsentHead
+from highstreet.client.consent_intake import CLOCK_TOLERANCE_MICROSECONDS, event_number, fresh_events
 from highstreet.client.consent_log import ConsentLog, LoggedEvent, erase_events
 from highstreet.client.consented_cohort import (
     ConsentedCohort,
@@ -43,10 +43,8 @@ from highstreet.client.home import StoreHome
 from highstreet.client.notices import known_notice
 from highstreet.client.vault import Vault
 
-__all__ = ["ConsentCount", "ConsentDesk", "How", "event_number", "fresh_events"]
+__all__ = ["ConsentCount", "ConsentDesk", "How"]
 
-#: Clocks that are corrected over the network step back by less than this.
-_CLOCK_TOLERANCE_MICROSECONDS = 10_000_000
 _DAY_MICROSECONDS = 86_400_000_000
 
 
@@ -188,6 +186,30 @@ class ConsentDesk:
                 due = list(self._ran_out(log.states))  # again: another process may have been faster
             self._log.add(connection, due)
         self._log.settle()
+        return len(due)
+
+    def forget_old(self) -> int:
+        """Empty answers of customers who, for as long as the shop keeps them, had no yes that counts.
+
+        By this computer's clock, which must be right. No old file brings a yes of theirs back: what is older
+        than they are kept has run out (`client.config.ConsentConfig`).
+
+        Returns:
+            How many customers; 0 where the shop keeps all.
+
+        Raises:
+            InconsistentConsentLogError: the log cannot be relied on; nothing was emptied.
+        """
+        keep_days = self._config.keep_days
+        if not keep_days:
+            return 0
+        moment = self._moment()
+        oldest = moment.now - keep_days * _DAY_MICROSECONDS
+        with self._vault.write() as connection:
+            with self._log.folded(connection) as log:
+                due = [each for each in log.states.everybody() if _is_old(log.states, each, oldest, moment)]
+            for customer in due:
+                erase_events(connection, customer)
         return len(due)
 
     def accept_restored(self) -> ConsentHead:
@@ -359,15 +381,14 @@ class ConsentDesk:
         return mint_totals(self._vault, self._clocks)
 
     @cached_property
-    def _longest_validity(self) -> int | None:
-        days = read_config(StoreHome(self._vault.path.parent)).consent.valid_days
-        return days * _DAY_MICROSECONDS if days else None
+    def _config(self) -> ConsentConfig:
+        return read_config(StoreHome(self._vault.path.parent)).consent
 
     def _moment(self) -> ConsentTime:
         return ConsentTime(
             now=self._clock(),
-            tolerance=_CLOCK_TOLERANCE_MICROSECONDS,
-            longest_validity=self._longest_validity,
+            tolerance=CLOCK_TOLERANCE_MICROSECONDS,
+            longest_validity=self._config.valid_days * _DAY_MICROSECONDS or None,
         )
 
     def _dated(self, states: ConsentStates, customer: int, purpose: Purpose, act: Act) -> int:
@@ -382,7 +403,7 @@ class ConsentDesk:
         earlier = max(said if ended is None else [*said, ended], default=None)
         if earlier is None:
             return now
-        if now < earlier - _CLOCK_TOLERANCE_MICROSECONDS:
+        if now < earlier - CLOCK_TOLERANCE_MICROSECONDS:
             raise ClockSetBackError(
                 "This computer's clock is earlier than this customer's last answer; a yes cannot be dated.",
                 next_step="Set the clock right, then run the command again.",
@@ -406,47 +427,14 @@ class ConsentDesk:
                     )
 
 
-def event_number() -> str:
-    """Return what an event is called by, drawn at random."""
-    return secrets.token_hex(16)
-
-
-def fresh_events(
-    connection: sqlite3.Connection, events: Iterable[ConsentEvent], *, now: int
-) -> Iterator[ConsentEvent]:
-    """Yield what is not in the log yet, of events with dates of their own; each is added before the next.
-
-    A no that comes while a yes of that customer is dated later than now (the clock was ahead then) gets at
-    least its date. A yes from the future is not taken.
-
-    Args:
-        connection: of the vault, in a transaction that holds the write lock.
-        events: in the order to be added in.
-        now: microseconds since 1970-01-01 UTC.
-    """
-    for event in events:
-        about = (event.customer, event.purpose.value)
-        at = event.at
-        if event.act is Act.GIVEN and at > now + _CLOCK_TOLERANCE_MICROSECONDS:
-            continue
-        if event.act.is_no or event.act.is_lapse:
-            (ahead,) = connection.execute(
-                'SELECT max("at") FROM consents WHERE customer = ? AND purpose = ? AND "at" > ?'
-                " AND act = 'given'",
-                (*about, now),
-            ).fetchone()
-            at = at if ahead is None else max(at, int(ahead))
-        alike = connection.execute(
-            'SELECT channel, act FROM consents WHERE customer = ? AND purpose = ? AND "at" = ?', (*about, at)
-        )
-        if not any(channel == event.channel and _is_alike(Act(act), event.act) for channel, act in alike):
-            yield event if at == event.at else replace(event, at=at)
-
-
-def _is_alike(known: Act, act: Act) -> bool:
-    """Whether one says nothing that the other does not; files do not tell a first no from a later one."""
-    plain_noes = {Act.REFUSED, Act.WITHDRAWN}
-    return known is act or {known, act} <= plain_noes
+def _is_old(states: ConsentStates, customer: int, oldest: int, moment: ConsentTime) -> bool:
+    """Whether all that a customer said is older than that, and none of it is a yes that counts."""
+    said = [states.latest(customer, purpose) for purpose in Purpose]
+    return all(each is None or each < oldest for each in said) and not any(
+        states.state(customer, purpose, channel, moment) is ConsentState.GRANTED
+        for purpose in Purpose
+        for channel in Channel
+    )
 
 
 def _end_for_everybody(purpose: Purpose, *, at: int, source: str) -> ConsentEvent:

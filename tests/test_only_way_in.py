@@ -32,6 +32,7 @@ WITHOUT = {
     "client/vault.py": "finds the row key of a customer's number",
     "client/consent_log.py": "the consent log itself",
     "client/consent.py": "the desk",
+    "client/consent_intake.py": "what is in the consent log already",
     "client/consented_cohort.py": "the desk's word",
     "client/importing/saving.py": "writes what was imported",
     "client/importing/holdout.py": "compares a file with what was imported; its rows are the file's",

@@ -6,7 +6,7 @@ import sqlite3
 from dataclasses import dataclass
 
 from highstreet.audit.consent import Act, Channel, ConsentEvent, Method, Purpose
-from highstreet.client.consent import event_number, fresh_events
+from highstreet.client.consent_intake import event_number, fresh_events
 from highstreet.client.consent_log import ConsentLog
 from highstreet.client.consented_cohort import Exclusion
 

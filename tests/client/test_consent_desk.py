@@ -14,11 +14,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from highstreet.audit.consent import Act, ConsentState, Method, Purpose
-from highstreet.audit.errors import InconsistentConsentLogError, UnknownPurposeError
+from highstreet.audit.consent import Act, Channel, ConsentEvent, ConsentState, Method, Purpose
+from highstreet.audit.errors import InconsistentConsentLogError, UnknownChannelError, UnknownPurposeError
 from highstreet.client.consent import ConsentDesk, How
-from highstreet.client.consented_cohort import COHORT_LIFETIME_SECONDS, ConsentedCohort
-from highstreet.client.errors import ClockSetBackError, CohortExpiredError, ForgedCohortError
+from highstreet.client.consent_intake import event_number
+from highstreet.client.consented_cohort import COHORT_LIFETIME_SECONDS, ConsentedCohort, ShopTotals
+from highstreet.client.errors import (
+    ClockSetBackError,
+    CohortExpiredError,
+    ForgedCohortError,
+    StoreConfigError,
+)
 from highstreet.client.importing.importer import Importer
 from highstreet.client.shop_loader import day_number, load_shop
 from highstreet.client.shop_totals import best_sellers
@@ -356,3 +362,124 @@ def test_whatever_happens_no_customer_is_loaded_without_a_standing_grant(
                     agrees[who] = what == "grant"
             except ClockSetBackError:
                 continue
+
+
+def _settings(vault: Vault, text: str) -> None:
+    vault.path.with_name("store.toml").write_text(f"[consent]\n{text}\n")
+
+
+def test_the_shops_longest_validity_ends_a_yes_by_the_clock_and_it_stays_ended(
+    full_vault: Vault, clocks: Clocks
+) -> None:
+    ann = full_vault.customer_key("ann")
+    _settings(full_vault, "valid_days = 700")  # Ann said yes on 2 January 2025, 689 days ago
+    assert clocks.desk(full_vault).cohort(COOP).customers == (ann,)
+    clocks.now += 12 * DAY
+    desk = clocks.desk(full_vault)
+    assert desk.cohort(COOP).customers == ()
+    assert desk.state(ann, COOP) is ConsentState.EXPIRED
+    assert desk.counts()[COOP].lapsed == 1
+    # Noted, a clock set back does not bring it back; not noted, it would.
+    clocks.now -= 12 * DAY
+    assert desk.cohort(COOP).customers == (ann,)
+    clocks.now += 12 * DAY
+    assert desk.note_expired() == 4  # three of Ann's and one of Ben's
+    assert desk.note_expired() == 0
+    clocks.now -= 12 * DAY
+    assert desk.cohort(COOP).customers == ()
+    clocks.now += 13 * DAY
+    desk.record("ann", COOP, Act.GIVEN, SAID)
+    assert desk.cohort(COOP).customers == (ann,)
+
+
+def test_answers_without_a_yes_that_counts_are_kept_as_long_as_the_shop_says(
+    full_vault: Vault, clocks: Clocks, tmp_path: Path
+) -> None:
+    desk, root = clocks.desk(full_vault), clocks.desk(full_vault).root()
+    assert desk.forget_old() == 0  # all is kept unless the shop says so
+    _settings(full_vault, "valid_days = 690\nkeep_days = 700")
+    ben = full_vault.customer_key("ben")
+    desk = clocks.desk(full_vault)
+    clocks.now += 10 * DAY
+    assert desk.forget_old() == 0
+    desk.record("ann", COOP, Act.WITHDRAWN, SAID)
+    clocks.now += 10 * DAY
+    assert desk.forget_old() == 1  # Ben; Ann said something ten days ago
+    assert desk.history(ben) == ()
+    assert len(desk.history(full_vault.customer_key("ann"))) == 4
+    assert desk.position() == root.position + 1
+    # The old file again: what it says has run out.
+    (tmp_path / "c.csv").write_text(
+        "customer_id,consent_coop_learning,consent_recorded_at\nben,yes,2025-01-01T00:00:00Z\n"
+    )
+    list(Importer(full_vault, now=NOW).run([tmp_path / "c.csv"]))
+    assert desk.cohort(COOP).customers == ()
+
+
+@pytest.mark.parametrize("text", ["keep_days = 10", "valid_days = 20\nkeep_days = 10", "valid_days = -1"])
+def test_settings_that_would_let_an_old_yes_come_back_open_nothing(full_vault: Vault, text: str) -> None:
+    _settings(full_vault, text)
+    with pytest.raises(StoreConfigError):
+        ConsentDesk(full_vault).cohort(COOP)
+    # But a no is taken whatever the settings say.
+    ConsentDesk(full_vault).record("ann", COOP, Act.WITHDRAWN, SAID)
+
+
+def test_a_cohort_for_a_channel_holds_who_agreed_there(full_vault: Vault, desk: ConsentDesk) -> None:
+    ann = full_vault.customer_key("ann")
+    desk.record("ann", COOP, Act.WITHDRAWN, SAID, channel=Channel.WEB)
+    web, till = desk.cohort(COOP, channel=Channel.WEB), desk.cohort(COOP, channel=Channel.TILL)
+    assert (web.customers, till.customers, desk.cohort(COOP).customers) == ((), (ann,), ())
+    assert (web.channel, till.channel) == (Channel.WEB, Channel.TILL)
+    with pytest.raises(UnknownChannelError):
+        desk.cohort(COOP, channel="fax")  # type: ignore[arg-type]  # what a careless caller might pass
+
+
+def test_leave_for_totals_cannot_be_made_used_for_customers_or_kept(
+    full_vault: Vault, desk: ConsentDesk, clocks: Clocks
+) -> None:
+    totals = desk.totals()
+    assert best_sellers(full_vault, totals, since_day=0)
+    for forged in (None, object.__new__(ShopTotals), desk.cohort(COOP)):
+        with pytest.raises(ForgedCohortError):
+            best_sellers(full_vault, forged, since_day=0)  # type: ignore[arg-type]
+    with pytest.raises(ForgedCohortError):
+        _load(full_vault, totals)  # type: ignore[arg-type]  # leave to add up shows nobody
+    with pytest.raises(ForgedCohortError):
+        copy.copy(totals)
+    clocks.monotonic += COHORT_LIFETIME_SECONDS
+    with pytest.raises(CohortExpiredError):
+        best_sellers(full_vault, totals, since_day=0)
+
+
+def test_signals_are_taken_with_their_own_dates_once(
+    full_vault: Vault, desk: ConsentDesk, clocks: Clocks
+) -> None:
+    ben, cat = full_vault.customer_key("ben"), full_vault.customer_key("cat")
+
+    def signal(customer: int, act: Act, at: int) -> ConsentEvent:
+        return ConsentEvent(
+            event_id=event_number(),
+            customer=customer,
+            purpose=COOP,
+            channel=Channel.EVERYWHERE,
+            act=act,
+            at=at,
+            method=Method.SIGNAL,
+            source="test",
+        )
+
+    signals = [
+        signal(cat, Act.GIVEN, clocks.now - DAY),
+        signal(cat, Act.GIVEN, clocks.now - DAY),
+        signal(ben, Act.GIVEN, clocks.now + DAY),  # from the future: not taken
+    ]
+    assert desk.take(signals) == 1
+    assert desk.take(signals) == 0
+    assert cat in desk.cohort(COOP).customers
+    clocks.now += 2 * DAY
+    assert ben not in desk.cohort(COOP).customers
+    assert desk.take([signal(cat, Act.OBJECTED, 0)]) == 1  # out of order: an old no ends no later yes
+    assert cat in desk.cohort(COOP).customers
+    assert desk.take([signal(cat, Act.OBJECTED, clocks.now)]) == 1
+    assert desk.state(cat, COOP) is ConsentState.OBJECTED
