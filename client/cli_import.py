@@ -85,6 +85,7 @@ def _saved_in_words(saved: SavedCounts) -> str:
             ("products", saved.products),
             ("customers", saved.customers),
             ("or changed identifiers", saved.identifiers),
+            ("or changed minors", saved.minors),
             ("consent answers", saved.answers),
             ("orders", saved.orders),
             ("order lines", saved.lines),

@@ -210,6 +210,8 @@ class ConsentDesk:
                 due = [each for each in log.states.everybody() if _is_old(log.states, each, oldest, moment)]
             for customer in due:
                 erase_events(connection, customer)
+        if due:
+            self._log.settle()
         return len(due)
 
     def accept_restored(self) -> ConsentHead:
@@ -236,32 +238,41 @@ class ConsentDesk:
 
         Raises:
             UnknownCustomerError: no such customer.
+            InconsistentConsentLogError: the log cannot be relied on; nothing was emptied.
         """
         customer = self._vault.customer_key(customer_id)
-        with self._vault.write() as connection:
-            return erase_events(connection, customer)
+        with self._vault.write() as connection, self._log.folded(connection):
+            emptied = erase_events(connection, customer)
+        self._log.settle()
+        return emptied
 
     def exclude(self, customer_id: str, reason: Exclusion) -> None:
         """Keep a customer out of every cohort from now on, durably, whatever they agreed to.
 
         Raises:
             UnknownCustomerError: no such customer.
+            InconsistentConsentLogError: the log cannot be relied on; nobody's data is used anyway.
         """
         customer = self._vault.customer_key(customer_id)
-        with self._vault.write() as connection:
-            connection.execute("INSERT OR IGNORE INTO exclusions VALUES (?, ?)", (customer, reason.value))
+        with self._vault.write() as connection, self._log.folded(connection):
+            connection.execute(
+                "INSERT OR IGNORE INTO exclusions (customer, reason) VALUES (?, ?)", (customer, reason.value)
+            )
+        self._log.settle()
 
     def include(self, customer_id: str, reason: Exclusion) -> None:
         """Take an exclusion back.
 
         Raises:
             UnknownCustomerError: no such customer.
+            InconsistentConsentLogError: the log cannot be relied on; nothing was changed.
         """
         customer = self._vault.customer_key(customer_id)
-        with self._vault.write() as connection:
+        with self._vault.write() as connection, self._log.folded(connection):
             connection.execute(
                 "DELETE FROM exclusions WHERE customer = ? AND reason = ?", (customer, reason.value)
             )
+        self._log.settle()
 
     def exclusions(self, customer: int) -> frozenset[Exclusion]:
         """Return why a customer (row key) is in no cohort; empty for most."""

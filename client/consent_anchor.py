@@ -28,10 +28,13 @@ class ConsentHead:
     Attributes:
         position: of its last entry, 0 before the first.
         root: of the tree over its leaves (RFC 9162), 32 bytes.
+        changes: how often something changed that does not show in the root: somebody was emptied, excluded
+            or taken back in.
     """
 
     position: int
     root: bytes
+    changes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,8 @@ class ConsentAnchor:
             plain = json.loads(read_limited(self.path, limit_bytes=_LIMIT_BYTES))
             if plain["version"] != _VERSION or plain["vault_id"] != self.vault_id:
                 raise ValueError
-            head = ConsentHead(int(plain["position"]), bytes.fromhex(plain["root"]))
+            root = bytes.fromhex(plain["root"])
+            head = ConsentHead(int(plain["position"]), root, int(plain["changes"]))
         except (ValueError, KeyError, TypeError) as error:
             raise rewound(f"{self.path.name} is damaged or belongs to another vault") from error
         return head
@@ -80,6 +84,7 @@ class ConsentAnchor:
             "vault_id": self.vault_id,
             "position": head.position,
             "root": head.root.hex(),
+            "changes": head.changes,
         }
         write_private(self.path, json.dumps(plain).encode())
 

@@ -64,6 +64,7 @@ class FoldedLog:
         tree: over the leaves.
         last_leaf: of the last entry.
         erased: how many entries are empty.
+        changes: as of the head.
         anchored: the head outside that was last found in the log.
     """
 
@@ -71,12 +72,13 @@ class FoldedLog:
     tree: ConsentTree = field(default_factory=ConsentTree)
     last_leaf: bytes = b""
     erased: int = 0
+    changes: int = 0
     anchored: ConsentHead | None = None
 
     @property
     def head(self) -> ConsentHead:
         """The last entry's position and the root over all."""
-        return ConsentHead(self.tree.size, self.tree.root())
+        return ConsentHead(self.tree.size, self.tree.root(), self.changes)
 
 
 #: What this process read, by the vault's place and name. Only under `_LOCK`.
@@ -184,6 +186,7 @@ class ConsentLog:
         _FOLDS.pop(self._key, None)
         for row in connection.execute(f"{_READ} WHERE position > ? ORDER BY position", (log.tree.size,)):
             _take(log, _logged(row))
+        (log.changes,) = connection.execute("SELECT changes FROM consent_anchor").fetchone()
         _FOLDS[self._key] = log  # only as a whole: what could not be read is not kept
         while len(_FOLDS) > _KEPT_FOLDS:
             _FOLDS.popitem(last=False)
@@ -197,6 +200,8 @@ class ConsentLog:
             if is_kept:
                 raise rewound(f"{self._anchor.path.name} is gone")
             return
+        if log.changes < anchored.changes:
+            raise rewound("people who were emptied or excluded are as they were before")
         if anchored == log.anchored:
             return
         if anchored.position > log.tree.size:
@@ -214,8 +219,8 @@ class ConsentLog:
 def erase_events(connection: sqlite3.Connection, customer: int) -> int:
     """Empty every entry about a customer but for position and leaf; return how many.
 
-    In a transaction of the caller's. The root over the leaves stays what it was; with the salts gone, the
-    leaves say nothing of anybody.
+    In a transaction of the caller's; `ConsentLog.settle` comes after it. The root over the leaves stays what
+    it was; with the salts gone, the leaves say nothing of anybody.
     """
     return connection.execute(_ERASE, (customer,)).rowcount
 

@@ -201,7 +201,7 @@ class Importer:
                     " rows_left_out = ? WHERE import = ?",
                     (_now(), rows_read, max(rows_read - problems.left_out, 0), problems.left_out, number),
                 )
-            if saved.answers:
+            if saved.answers or saved.minors:
                 log.settle()
         return ImportResult(
             file_name=file.path.name, outcome=FileOutcome.SAVED, understanding=understood, saved=saved

@@ -45,6 +45,12 @@ _MINORS = """
     ) AS s JOIN customers AS c ON c.customer_id = s.customer_id
     WHERE s.nth = 1 AND s.is_minor = ?
 """
+_MARK_MINORS = f"""
+    INSERT OR IGNORE INTO exclusions (reason, customer) SELECT ?, customer FROM ({_MINORS})
+"""  # noqa: S608  # the question above
+_UNMARK_MINORS = f"""
+    DELETE FROM exclusions WHERE reason = ? AND customer IN ({_MINORS})
+"""  # noqa: S608  # the question above
 # The last word of a file on a customer's identifier; an empty one takes away what was known.
 _LAST_IDENTIFIERS = """
     SELECT c.customer, s.kind, s.value
@@ -95,12 +101,14 @@ _LINES = """
 class SavedCounts:
     """How many rows of each table are new. Products count when they were not listed before.
 
-    Identifiers count when they are new, other than before, or gone.
+    Identifiers count when they are new, other than before, or gone; minors when they are one from now on, or
+    no longer.
     """
 
     products: int
     customers: int
     identifiers: int
+    minors: int
     answers: int
     orders: int
     lines: int
@@ -123,12 +131,14 @@ def save_staged(connection: sqlite3.Connection, log: ConsentLog, *, now: int) ->
     connection.execute(_CUSTOMERS.format(source="staging.order_lines"))
     identifiers = sum(connection.execute(each).rowcount for each in (_IDENTIFIERS, _GONE_IDENTIFIERS))
     _add_answers(connection, log, now=now)
-    _mark_minors(connection)
+    minors = _mark_minors(connection)
     connection.execute(_UNLISTED_PRODUCTS)
     connection.execute(_ORDERS)
     connection.execute(_LINES)
     after = _sizes(connection)
-    return SavedCounts(identifiers=identifiers, **{name: after[name] - before[name] for name in before})
+    return SavedCounts(
+        identifiers=identifiers, minors=minors, **{name: after[name] - before[name] for name in before}
+    )
 
 
 def _add_answers(connection: sqlite3.Connection, log: ConsentLog, *, now: int) -> None:
@@ -151,13 +161,10 @@ def _add_answers(connection: sqlite3.Connection, log: ConsentLog, *, now: int) -
     log.add(connection, fresh_events(connection, events, now=now))
 
 
-def _mark_minors(connection: sqlite3.Connection) -> None:
-    reason = Exclusion.MINOR.value
-    connection.execute(f"INSERT OR IGNORE INTO exclusions SELECT customer, '{reason}' FROM ({_MINORS})", (1,))  # noqa: S608
-    connection.execute(
-        f"DELETE FROM exclusions WHERE reason = '{reason}' AND customer IN ({_MINORS})",  # noqa: S608
-        (0,),
-    )
+def _mark_minors(connection: sqlite3.Connection) -> int:
+    """Mark who the file says is a minor, and unmark who it says is none; return how many that changed."""
+    marked = connection.execute(_MARK_MINORS, (Exclusion.MINOR.value, 1)).rowcount
+    return marked + connection.execute(_UNMARK_MINORS, (Exclusion.MINOR.value, 0)).rowcount
 
 
 def _sizes(connection: sqlite3.Connection) -> dict[str, int]:

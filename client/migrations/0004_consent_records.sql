@@ -44,12 +44,18 @@ BEGIN
     SELECT raise(ABORT, 'consent events are never removed');
 END;
 
--- Whether the log's head was ever kept outside this file: from then on it must be there.
+-- Whether the log's head was ever kept outside this file: from then on it must be there. And how often something
+-- changed that does not show in the log's root: a person emptied, excluded or taken back in.
 CREATE TABLE consent_anchor (
     is_kept INTEGER NOT NULL CHECK (is_kept IN (0, 1)),
+    changes INTEGER NOT NULL,
     only_row INTEGER PRIMARY KEY CHECK (only_row = 1)
 ) STRICT;
-INSERT INTO consent_anchor VALUES (0, 1);
+INSERT INTO consent_anchor VALUES (0, 0, 1);
+CREATE TRIGGER consents_emptied_are_counted AFTER UPDATE ON consents
+BEGIN
+    UPDATE consent_anchor SET changes = changes + 1;
+END;
 
 -- The exact texts that customers were shown, each once.
 CREATE TABLE notices (
@@ -67,3 +73,11 @@ CREATE TABLE exclusions (
     reason TEXT NOT NULL CHECK (reason IN ('minor', 'restricted')),
     PRIMARY KEY (customer, reason)
 ) STRICT, WITHOUT ROWID;
+CREATE TRIGGER exclusions_are_counted AFTER INSERT ON exclusions
+BEGIN
+    UPDATE consent_anchor SET changes = changes + 1;
+END;
+CREATE TRIGGER inclusions_are_counted AFTER DELETE ON exclusions
+BEGIN
+    UPDATE consent_anchor SET changes = changes + 1;
+END;
