@@ -9,7 +9,7 @@ from highstreet.audit.consent import ConsentEvent
 
 __all__ = ["consent_leaf", "event_commitment"]
 
-_DOMAIN = "highstreet consent event 1"
+_DOMAIN = "highstreet/consent-event/v1"
 _LEAF = b"\x00"
 
 

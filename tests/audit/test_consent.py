@@ -136,7 +136,7 @@ def test_a_leaf_binds_to_every_field_and_to_the_salt(name: str) -> None:
 
 
 def test_a_leaf_is_what_the_document_says_it_is() -> None:
-    name, value = b"highstreet consent event 1", EVENT.canonical()
+    name, value = b"highstreet/consent-event/v1", EVENT.canonical()
     spelled = b"highstreet/commitment/v1\0" + bytes([len(name)]) + name + SALT + value
     commitment = hashlib.sha256(spelled).digest()
     assert event_commitment(EVENT, SALT) == commitment

@@ -23,6 +23,7 @@ from highstreet.client.home import StoreHome
 from highstreet.client.importing.importer import Importer
 from highstreet.client.matching_inputs import MATCHING_PURPOSES
 from highstreet.client.person_counts import PersonCounts
+from highstreet.client.restoration import restore_store
 from highstreet.client.shop_loader import load_shop
 from highstreet.client.shop_totals import best_sellers
 from highstreet.client.vault import Vault
@@ -326,6 +327,12 @@ def test_counts_of_matchings_go_with_the_log_that_they_were_taken_under(shop: Sh
     kept = counts.latest()
     assert kept is not None
     assert not kept.shops
+
+
+def test_a_shop_that_was_restored_as_a_whole_asks_everybody_again(shop: Shop) -> None:
+    restore_store(shop.home, today=NOW.date())
+    again = ConsentState.RECONSENT_NEEDED
+    assert [shop.state("ann", purpose) for purpose in list(Purpose)[:3]] == [again] * 3
 
 
 def test_files_without_answers_are_saved_whatever_became_of_the_log(shop: Shop) -> None:
