@@ -396,7 +396,7 @@ class TestIdentifiers:
 
 def _as_version_2_left_it(vault: Vault) -> None:
     """Take away what later versions know: identifiers, and of consents all but plain answers."""
-    for table in ("identifiers", "exclusions", "notices", "consent_anchor"):
+    for table in ("identifiers", "exclusions", "notices"):
         vault.connection.execute(f"DROP TABLE {table}")
     vault.connection.execute("ALTER TABLE consents RENAME TO later")
     vault.connection.execute(
@@ -407,7 +407,8 @@ def _as_version_2_left_it(vault: Vault) -> None:
         "INSERT INTO consents SELECT position, customer, purpose,"
         " CASE act WHEN 'given' THEN 'grant' ELSE 'withdrawal' END, \"at\", source FROM later"
     )
-    vault.connection.execute("DROP TABLE later")
+    for table in ("later", "consent_anchor"):
+        vault.connection.execute(f"DROP TABLE {table}")
     vault.connection.execute("PRAGMA user_version = 2")
     vault.path.with_name("consent.head").unlink()
 
