@@ -1,7 +1,7 @@
 """Paying for a round and computing it: ledger, consent desk and training, always in this order.
 
-The cohort is asked for at this moment. The ledger writes down who is exposed before anything is computed.
-What is computed uses those customers and nobody else, less those who have withdrawn meanwhile. The clipped
+The cohort is asked for at this moment. The ledger writes down who is exposed, by pseudonyms, before anything
+is computed. What is computed uses those customers and nobody else, less those who have withdrawn meanwhile. The clipped
 sum with this store's share of the noise is shared among the committee and sealed. Shortly before that leaves,
 consent is looked at once more (`consent_in_use`): if anybody in it has withdrawn, it is thrown away, unseen
 by anybody, and computed anew without them. Else it is written down, and from then on it counts as handed
@@ -33,6 +33,7 @@ from highstreet.client.home import StoreHome
 from highstreet.client.leaving_out import contribute_regardless
 from highstreet.client.ledger import AnsweredRound, Ledger, OpenedRound, RoundKey
 from highstreet.client.person_counts import PersonCounts
+from highstreet.client.pseudonyms import ledger_names
 from highstreet.client.round_terms import AskedRound
 from highstreet.client.shop_loader import load_shop
 from highstreet.client.vault import Vault
@@ -158,13 +159,15 @@ class StoreTill:
             with suppress(VaultBusyError):  # what ran out does not count, written down or not
                 desk.note_expired()
             cohort = desk.cohort(Purpose.COOP_LEARNING)
-            customers = tuple(str(customer) for customer in cohort.customers if customer not in without)
+            names = ledger_names(vault, [each for each in cohort.customers if each not in without])
             counted = self._counted(vault, asked.request)
-            opened = self._spend(key, asked, customers)
+            opened = self._spend(key, asked, tuple(names.values()))
             if isinstance(opened, AnsweredRound):
                 return opened
+            paid_for = frozenset(opened.customers)
+            customers = frozenset(str(customer) for customer, name in names.items() if name in paid_for)
             as_of = _EPOCH + timedelta(days=asked.request.as_of_day)
-            shop = _only(load_shop(vault, cohort, self.plan.schema, as_of), frozenset(opened.customers))
+            shop = _only(load_shop(vault, cohort, self.plan.schema, as_of), customers)
             weights = None if counted is None else counted.of_agreeing(vault)
             consent = ConsentInUse.of(vault, cohort, shop.customer_ids, weights)
         _LOG.info("phase %s: paid for, epsilon %.3g", asked.phase.name, opened.epsilon)
