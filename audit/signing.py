@@ -39,6 +39,7 @@ class SignatureKind(StrEnum):
     VOUCH = "vouch"
     MATCHING_REQUEST = "matching-request"
     WITHDRAWAL = "withdrawal"
+    ERASURE = "erasure"
 
 
 def sign(kind: SignatureKind, document: bytes, private_key: Ed25519PrivateKey) -> bytes:

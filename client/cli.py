@@ -9,6 +9,7 @@ from highstreet.client import (
     cli_import,
     cli_join,
     cli_members,
+    cli_rights,
     cli_suggest,
     cli_trust,
     cli_vouch,
@@ -58,3 +59,4 @@ store_app.command("status")(cli_trust.status)
 store_app.command("promise")(cli_trust.promise)
 store_app.command("budget")(cli_trust.budget)
 store_app.command("rounds")(cli_trust.rounds)
+store_app.add_typer(cli_rights.rights_app, name="rights")

@@ -13,7 +13,14 @@ from highstreet.client.errors import StoreConfigError
 from highstreet.client.home import StoreHome
 from highstreet.files import FileAccessError, read_limited, write_private
 
-__all__ = ["ConsentConfig", "NodeConfig", "StoreConfig", "read_config", "write_default_config"]
+__all__ = [
+    "ConsentConfig",
+    "NodeConfig",
+    "RightsConfig",
+    "StoreConfig",
+    "read_config",
+    "write_default_config",
+]
 
 _LIMIT_BYTES = 64 << 10
 
@@ -73,11 +80,23 @@ class ConsentConfig(_Strict):
         return self
 
 
+class RightsConfig(_Strict):
+    """What is kept so that an erasure stays one.
+
+    Attributes:
+        backup_days: for how long a copy of the shop's data from before an erasure may be around; so long a
+            digest of whoever was erased is kept. 0: no copies are made, and nothing is kept.
+    """
+
+    backup_days: int = Field(default=35, ge=0, le=3660)
+
+
 class StoreConfig(_Strict):
     """All settings of one store."""
 
     limits: LimitsConfig = LimitsConfig()
     consent: ConsentConfig = ConsentConfig()
+    rights: RightsConfig = RightsConfig()
     node: NodeConfig = NodeConfig()
 
 
@@ -107,7 +126,8 @@ def write_default_config(home: StoreHome) -> None:
 
 def default_toml() -> str:
     """Return the defaults as a file for people; reading it gives `StoreConfig()`."""
-    limits, consent, node = LimitsConfig(), ConsentConfig(), NodeConfig()
+    limits, consent, rights = LimitsConfig(), ConsentConfig(), RightsConfig()
+    node = NodeConfig()
     purposes = ", ".join(f'"{purpose}"' for purpose in limits.purposes)
     return f"""# This shop's own settings. Nothing that arrives from outside can change them.
 
@@ -141,6 +161,11 @@ require_person_unit = {str(limits.require_person_unit).lower()}
 [consent]
 valid_days = {consent.valid_days}
 keep_days = {consent.keep_days}
+
+# Customers' rights. For how many days a backup of this folder may be around: so long a digest of whoever was
+# erased is kept, so that neither a backup nor an old export brings them back. 0: no backups are made.
+[rights]
+backup_days = {rights.backup_days}
 
 # The Flower node beside the store service. Port on this machine only; 0: any that is free.
 [node]

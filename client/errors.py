@@ -12,6 +12,9 @@ __all__ = [
     "CohortExpiredError",
     "CoopRefusedError",
     "CoopUnreachableError",
+    "CorrectionRefusedError",
+    "ErasureIncompleteError",
+    "ErasureRegisterError",
     "FileNotUnderstoodError",
     "ForgedCohortError",
     "ImportBusyError",
@@ -47,9 +50,11 @@ __all__ = [
     "VaultBusyError",
     "VaultError",
     "VaultFullError",
+    "VaultRewoundError",
     "VaultTooNewError",
     "VaultUnreadableError",
     "VouchRefusedError",
+    "WebhookRefusedError",
     "WrongCodeError",
     "WrongPurposeError",
 ]
@@ -83,6 +88,10 @@ class VaultFullError(VaultError):
     """There is no room left on the disk; nothing was changed."""
 
 
+class VaultRewoundError(VaultError):
+    """The database is an older copy: persons who were erased are in it."""
+
+
 class VaultBusyError(VaultError):
     """Another process is writing to the database."""
 
@@ -113,6 +122,30 @@ class CohortExpiredError(ClientError):
 
 class WrongPurposeError(ClientError):
     """A cohort of customers who agreed to something else was given."""
+
+
+class CorrectionRefusedError(ClientError):
+    """A correction contradicts what is on record of others, or says nothing; nothing was changed."""
+
+
+class ErasureIncompleteError(ClientError):
+    """Something of a person who was erased may be left in the store's folder; no certificate was made."""
+
+
+class ErasureRegisterError(ClientError):
+    """The register of erasures cannot be relied on, so nobody knows who must not come back."""
+
+
+class WebhookRefusedError(ClientError):
+    """A call of a shop system was not signed with the shop's secret, or cannot be read; nothing was done.
+
+    Attributes:
+        status: what to answer the caller by, as in HTTP.
+    """
+
+    def __init__(self, what: str, *, status: int, next_step: str = "") -> None:
+        super().__init__(what, next_step=next_step)
+        self.status = status
 
 
 class FileNotUnderstoodError(ClientError):

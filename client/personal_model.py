@@ -8,6 +8,7 @@ reaches it.
 from __future__ import annotations
 
 import hashlib
+import sqlite3
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
@@ -20,6 +21,7 @@ from highstreet.client.home import StoreHome
 from highstreet.client.membership import is_joined, load_charter
 from highstreet.client.personal_file import Basis, keep_model, read_model
 from highstreet.client.releases import active_release
+from highstreet.client.rights_requests import last_change
 from highstreet.client.shop_loader import load_shop, special_products
 from highstreet.client.shop_totals import last_order_day
 from highstreet.client.vault import Vault
@@ -86,17 +88,19 @@ def _fit(
     if not len(shop.purchases) or not len(shop.catalogue):
         return None
     model = fit_local(plan, release, shop, generator=np.random.default_rng())
-    keep_model(home, model.to_bytes(), basis)
+    # Under the lock that an erasure holds: a model that somebody was in is not kept once they are gone.
+    now = ConsentDesk(vault).cohort(Purpose.SHOP_MODEL)
+    with vault.write() as connection:
+        agreed = _agreed(vault, now, connection)
+        if (agreed, last_change(connection)) == (basis.agreed_sha256, basis.rights):
+            keep_model(home, model.to_bytes(), basis)
     return KeptModel(model=model, release=basis.release)
 
 
 def _basis(vault: Vault, cohort: ConsentedCohort, release: int) -> Basis:
     special = sorted(special_products(vault))
     with vault.read() as connection:
-        agreed = (
-            still_granted(cohort, vault, connection),
-            sorted(sensitive_granted(cohort, vault, connection)),
-        )
+        agreed, rights = _agreed(vault, cohort, connection), last_change(connection)
         (imports,) = connection.execute(
             "SELECT ifnull(max(import), 0) FROM imports WHERE state = 'saved'"
         ).fetchone()
@@ -107,10 +111,20 @@ def _basis(vault: Vault, cohort: ConsentedCohort, release: int) -> Basis:
     return Basis(
         release=release,
         imports=imports,
-        agreed_sha256=hashlib.sha256(f"{vault.vault_id} {agreed}".encode()).hexdigest(),
+        agreed_sha256=agreed,
         products_sha256=digest.hexdigest(),
         as_of=serving_day(vault).isoformat(),
+        rights=rights,
     )
+
+
+def _agreed(vault: Vault, cohort: ConsentedCohort, connection: sqlite3.Connection) -> str:
+    """Return a hash over who may be in the model; the first thing in a transaction."""
+    agreed = (
+        still_granted(cohort, vault, connection),
+        sorted(sensitive_granted(cohort, vault, connection)),
+    )
+    return hashlib.sha256(f"{vault.vault_id} {agreed}".encode()).hexdigest()
 
 
 def _load(home: StoreHome, basis: Basis) -> PersonalModel | None:

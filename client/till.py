@@ -1,11 +1,11 @@
 """Paying for a round and computing it: ledger, consent desk and training, always in this order.
 
-The cohort is asked for at this moment. The ledger writes down who is exposed, by pseudonyms, before anything
-is computed. What is computed uses those customers and nobody else, less those who have withdrawn meanwhile. The clipped
-sum with this store's share of the noise is shared among the committee and sealed. Shortly before that leaves,
-consent is looked at once more (`consent_in_use`): if anybody in it has withdrawn, it is thrown away, unseen
-by anybody, and computed anew without them. Else it is written down, and from then on it counts as handed
-over: the same bytes leave whenever they are asked for.
+The cohort is asked for at this moment. The ledger writes down who is exposed, by pseudonyms, before
+anything is computed. What is computed uses those customers and nobody else, less those who have withdrawn
+meanwhile. The clipped sum with this store's share of the noise is shared among the committee and sealed.
+Shortly before that leaves, consent is looked at once more (`consent_in_use`): if anybody in it has
+withdrawn, it is thrown away, unseen by anybody, and computed anew without them. Else it is written down,
+and from then on it counts as handed over: the same bytes leave whenever they are asked for.
 
 A shop of nobody goes the same way as a shop of thousands: what it adds is then noise alone, of the same size.
 """

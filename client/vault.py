@@ -15,11 +15,13 @@ from typing import Self
 from highstreet.audit.consent import read_event
 from highstreet.audit.consent_leaf import consent_leaf
 from highstreet.client.database_kind import DatabaseKind, Fault
+from highstreet.client.erasure_register import read_register
 from highstreet.client.errors import (
     UnknownCustomerError,
     VaultBusyError,
     VaultError,
     VaultFullError,
+    VaultRewoundError,
     VaultTooNewError,
     VaultUnreadableError,
 )
@@ -95,10 +97,15 @@ class Vault:
         self.vault_id = vault_id
 
     @classmethod
-    def open(cls, path: Path) -> Self:
+    def open(cls, path: Path, *, to_erase_again: bool = False) -> Self:
         """Open the vault, making it when there is none, and bring its schema up to date.
 
+        Args:
+            path: of the file.
+            to_erase_again: a vault that is older than an erasure may be opened, to do it again.
+
         Raises:
+            VaultRewoundError: older than an erasure that was made: somebody who was erased is in it.
             VaultTooNewError: written by a newer version.
             VaultUnreadableError: damaged, or not a vault.
             VaultError: no right to read or write it.
@@ -107,6 +114,8 @@ class Vault:
         try:
             with database.explaining():
                 (vault_id,) = database.connection.execute("SELECT vault_id FROM identity").fetchone()
+                if not to_erase_again:
+                    _refuse_older_than_erasures(path, database.connection)
         except BaseException:
             database.close()
             raise
@@ -123,6 +132,10 @@ class Vault:
     def __exit__(self, *_: object) -> None:
         """Close the vault."""
         self.close()
+
+    def rewrite(self) -> None:
+        """Write the file anew, so that nothing is left in it of what was deleted: see `PrivateDatabase`."""
+        self._database.rewrite()
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
@@ -152,3 +165,15 @@ class Vault:
                 next_step="Write it as in the imported files, or import the file that names the customer.",
             )
         return int(found[0])
+
+
+def _refuse_older_than_erasures(path: Path, connection: sqlite3.Connection) -> None:
+    asked = {each.erasure_id for each in read_register(path.parent).erasures}
+    if not asked:
+        return
+    known = {found for (found,) in connection.execute("SELECT erasure_id FROM rights_requests")}
+    if not asked <= known:
+        raise VaultRewoundError(
+            f"{path} is older than an erasure that this shop made: somebody who was erased is in it again.",
+            next_step="Nobody's data is used until they are erased again: highstreet store rights again",
+        )

@@ -114,6 +114,7 @@ class Problem(StrEnum):
     CELL_COUNT = "more cells than the header has columns"
     CANCELLED = "a cancelled, voided or refunded order"
     DUPLICATE = "the same line again"
+    ERASED = "a customer who was erased since"
     CUSTOMER_NOT_REPEATED = "no customer, though another line of that order has one"
 
     @property
@@ -130,6 +131,7 @@ _TIDY = frozenset(
         Problem.ZERO_QUANTITY,
         Problem.ODD_IDENTIFIER,
         Problem.NO_EMAIL,
+        Problem.ERASED,
     }
 )
 

@@ -94,6 +94,41 @@ class Staging:
         if len(waiting) >= _BATCH_ROWS:
             self._flush(type(record))
 
+    def customer_ids(self) -> list[str]:
+        """Write what is still waiting; return all customers that the file names."""
+        for kind in self._waiting:
+            self._flush(kind)
+        rows = self._connection.execute(
+            "SELECT customer_id FROM staging.customers UNION SELECT customer_id FROM staging.order_lines"
+            " UNION SELECT customer_id FROM staging.answers UNION SELECT customer_id FROM staging.identifiers"
+        )
+        return [customer_id for (customer_id,) in rows if customer_id]
+
+    def leave_out_before(self, customer_id: str, *, ordered: int, answered: int) -> list[int]:
+        """Leave out a customer's orders and answers from before two moments; return the lines they came from.
+
+        Where nothing of later is left, whatever else the file says of the customer is left out too.
+        """
+        who: dict[str, str | int] = {"customer": customer_id, "ordered": ordered, "answered": answered}
+        lines = self._take("order_lines", "customer_id = :customer AND ordered_at < :ordered", who)
+        self._take("answers", "customer_id = :customer AND at <= :answered", who)
+        (is_back,) = self._connection.execute(
+            "SELECT EXISTS (SELECT 1 FROM staging.order_lines WHERE customer_id = :customer)"
+            " OR EXISTS (SELECT 1 FROM staging.answers WHERE customer_id = :customer)",
+            who,
+        ).fetchone()
+        if not is_back:
+            for table in ("identifiers", "minors"):
+                self._take(table, "customer_id = :customer", who)
+            lines |= self._take("customers", "customer_id = :customer", who)
+        return sorted(lines)
+
+    def _take(self, table: str, condition: str, values: dict[str, str | int]) -> set[int]:
+        where = f"staging.{table} WHERE {condition}"
+        lines = {line for (line,) in self._connection.execute(f"SELECT line FROM {where}", values)}  # noqa: S608
+        self._connection.execute(f"DELETE FROM {where}", values)  # noqa: S608 - from the callers above
+        return lines
+
     def finish(self, problems: Problems) -> None:
         """Write what is still waiting; leave out rows that contradict or repeat others, noting them."""
         for kind in self._waiting:
