@@ -154,7 +154,11 @@ def _to_json(register: ErasureRegister) -> bytes:
 
 def _from_json(data: bytes) -> ErasureRegister:
     plain = json.loads(data)
-    if plain.keys() != {"version", "key", "erasures"} or plain["version"] != _VERSION:
+    if (
+        not isinstance(plain, dict)
+        or plain.keys() != {"version", "key", "erasures"}
+        or plain["version"] != _VERSION
+    ):
         raise ValueError("other fields, or another version")
     key = bytes.fromhex(plain["key"])
     erasures = tuple(
