@@ -123,7 +123,7 @@ class ConsentedCohort(_Capability):
 
     @property
     def customers(self) -> tuple[int, ...]:
-        """Row keys, ascending: opaque numbers, the same ones the budget ledger counts by."""
+        """Row keys, ascending: opaque numbers that mean nothing outside the vault."""
         return _details(self).customers
 
     def __len__(self) -> int:

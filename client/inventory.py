@@ -233,6 +233,7 @@ PLACES: tuple[Place, ...] = (
     _place("logs/*", _N, "what the store did, in counts and numbers of rounds"),
     _place("run/**", _N, "locks, sockets, process numbers, and the Flower node's own folder"),
     _place("store.toml", _N, "the shop's settings"),
+    _place("special_products.toml", _N, "the shop's words for products of a sensitive kind"),
     _place("shopify.json", _N, "the shop's name at Shopify, and what Shopify signs its calls with"),
     _place("shopify.lock", _N, "empty; locked while a call is dealt with"),
 )

@@ -28,6 +28,8 @@ __all__ = ["PersonalRecord", "gather_record"]
 
 _MONEY_UNIT = 10_000
 _EPOCH = datetime(1970, 1, 1)
+#: Tables that other parts of the record show; of `customers` what is more than the number is shown apart.
+_SHOWN = frozenset({"identifiers", "orders", "consents", "exclusions", "rights_requests", "pseudonyms"})
 _IDENTIFIERS = "SELECT kind, value FROM identifiers WHERE customer = ? ORDER BY kind"
 _LINES = """
     SELECT o."order", o.order_id, o.ordered_at, p.product_id, p.title, l.quantity, l.unit_price, l.discount
@@ -70,7 +72,8 @@ class PersonalRecord:
         orders: as `to_dict` gives them.
         states: purpose -> where the customer stands.
         history: the customer's entries in the consent log.
-        is_restricted: whether the data is used for nothing at the customer's wish.
+        exclusions: why the customer is in no cohort, whatever they agreed to.
+        further: what any other table holds of the customer: table -> rows, column -> value.
         requests: under the customer's rights.
         shops_counted: at how many shops of the co-op, by the latest matching; None: not known.
         exposure: rounds the data was used in and what that tells at most.
@@ -84,7 +87,8 @@ class PersonalRecord:
     orders: Sequence[Mapping[str, object]] = field(repr=False)
     states: Mapping[Purpose, ConsentState] = field(repr=False)
     history: Sequence[ConsentEntry] = field(repr=False)
-    is_restricted: bool
+    exclusions: frozenset[Exclusion]
+    further: Mapping[str, Sequence[Mapping[str, object]]] = field(repr=False)
     requests: Sequence[Request]
     shops_counted: int | None
     exposure: Exposure
@@ -114,9 +118,16 @@ class PersonalRecord:
                 for purpose, state in self.states.items()
             ],
             "answers": [entry.to_dict() for entry in self.history],
-            "is_restricted": self.is_restricted,
+            "is_restricted": Exclusion.RESTRICTED in self.exclusions,
+            "is_kept_apart_as_minor": Exclusion.MINOR in self.exclusions,
+            "further": {table: [dict(row) for row in rows] for table, rows in self.further.items()},
             "requests": [
-                {"kind": each.kind.value, "at": _moment(each.made_at), "source": each.source}
+                {
+                    "kind": each.kind.value,
+                    "plain_words": each.kind.plain_words,
+                    "at": _moment(each.made_at),
+                    "source": each.source,
+                }
                 for each in self.requests
             ],
             "shops_counted": self.shops_counted,
@@ -178,7 +189,7 @@ def gather_record(home: StoreHome, vault: Vault, customer_id: str, *, now: datet
         ).fetchone()
         identifiers = dict(connection.execute(_IDENTIFIERS, (customer,)).fetchall())
         orders = _orders(connection, customer)
-        requests = requests_of(connection, customer)
+        requests, further = requests_of(connection, customer), _further(connection, customer)
     (exposure,) = exposures_of(home, vault, [customer], today=now.astimezone(UTC).date())
     return PersonalRecord(
         made_at=now,
@@ -188,7 +199,8 @@ def gather_record(home: StoreHome, vault: Vault, customer_id: str, *, now: datet
         orders=orders,
         states=states,
         history=consent_history(desk, customer),
-        is_restricted=Exclusion.RESTRICTED in desk.exclusions(customer),
+        exclusions=desk.exclusions(customer),
+        further=further,
         requests=requests,
         shops_counted=_shops_counted(home, vault, customer),
         exposure=exposure,
@@ -217,6 +229,35 @@ def _orders(connection: sqlite3.Connection, customer: int) -> list[dict[str, obj
                 }
             )
     return list(orders.values())
+
+
+def _further(connection: sqlite3.Connection, customer: int) -> dict[str, list[dict[str, object]]]:
+    """Return what any table holds of a customer that no other part of the record shows.
+
+    By the schema, so that a table or a column that is added later is in the record from its first day.
+    """
+    tables = [
+        table
+        for (table,) in connection.execute(
+            "SELECT m.name FROM sqlite_master AS m JOIN pragma_table_info(m.name) AS c"
+            " WHERE m.type = 'table' AND c.name = 'customer' ORDER BY m.name"
+        )
+        if table not in _SHOWN
+    ]
+    found = {}
+    for table in tables:
+        cursor = connection.execute(f'SELECT * FROM "{table}" WHERE customer = ?', (customer,))  # noqa: S608
+        columns = [description[0] for description in cursor.description]
+        rows = [
+            {
+                name: value.hex() if isinstance(value, bytes) else value
+                for name, value in zip(columns, row, strict=True)
+                if name not in {"customer", "customer_id"}
+            }
+            for row in cursor
+        ]
+        found[table] = [row for row in rows if row]
+    return {table: rows for table, rows in found.items() if rows}
 
 
 def _shop(home: StoreHome) -> dict[str, str]:

@@ -6,17 +6,21 @@ import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from highstreet.audit.consent import Purpose
 from highstreet.audit.erasure_certificate import person_commitment, read_certificate
 from highstreet.audit.limits import StoreLimits
 from highstreet.audit.signing import SignedDocument
 from highstreet.client import erasure as erasure_module
+from highstreet.client import leaving_out
 from highstreet.client.consent import ConsentDesk
 from highstreet.client.erasure import erase_again, erase_customers, erase_everybody, finish_erasures
 from highstreet.client.erasure_register import read_register
@@ -46,6 +50,7 @@ from tests.client.lived_in_store import (
     live,
     plant,
 )
+from tests.client.test_till import PLAN, _asked, _plainly, _till
 
 LATER = NOW + timedelta(days=1)
 BUDGET = Budget(epsilon=3.0, delta=1e-5, period_days=365)
@@ -197,6 +202,32 @@ def test_a_model_that_was_being_fitted_with_the_person_is_not_kept(
     monkeypatch.setattr(personal_model, "fit_local", slowly)
     suggest(home, PERSON, k=3)
     assert not list(home.personal.glob("*"))
+
+
+def test_a_contribution_computed_with_the_person_that_has_not_left_is_thrown_away(home: StoreHome) -> None:
+    """Erased between the computing and the sending: what leaves was computed without them."""
+    with Vault.open(home.vault) as vault:
+        key = str(vault.customer_key(PERSON))
+    computed_over: list[tuple[str, ...]] = []
+    left: list[bytes] = []
+
+    def compute(plan: object, phase: object, state: object, shop: Any, **_: object) -> NDArray[np.int64]:
+        computed_over.append(shop.customer_ids)
+        return np.full(PLAN.phases[0].dimension, len(computed_over), dtype=np.int64)
+
+    def approach() -> None:
+        if len(computed_over) == 1:
+            _erase(home)
+
+    with closing(Ledger.open(home.ledger)) as ledger, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(leaving_out, "contribute", compute)
+        till = replace(_till(home, ledger), approach=approach)
+        left.append(till.take(_asked(b"b", "p2"), _plainly))
+        assert ledger.spending(BUDGET, today=TODAY).rounds == 2  # paid for once
+    first, second = computed_over
+    assert key in first
+    assert set(second) == set(first) - {key}
+    assert left == [np.full(PLAN.phases[0].dimension, 2).astype("<i8").tobytes()]
 
 
 def test_somebody_unknown_is_not_erased_and_nothing_changes(home: StoreHome) -> None:

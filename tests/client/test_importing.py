@@ -396,7 +396,7 @@ class TestIdentifiers:
 
 def _as_version_2_left_it(vault: Vault) -> None:
     """Take away what later versions know: identifiers, and of consents all but plain answers."""
-    for table in ("identifiers", "exclusions", "notices"):
+    for table in ("identifiers", "exclusions", "notices", "pseudonyms", "rights_requests"):
         vault.connection.execute(f"DROP TABLE {table}")
     vault.connection.execute("ALTER TABLE consents RENAME TO later")
     vault.connection.execute(

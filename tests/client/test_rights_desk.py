@@ -111,6 +111,40 @@ def test_a_record_says_which_rounds_the_data_were_in_and_what_that_tells_at_most
     assert other["privacy_loss"]["most_anybody_lost_in_period"] == loss["epsilon"]
 
 
+def test_what_a_later_version_adds_is_in_the_record_and_goes_with_its_customer(
+    home: StoreHome,
+) -> None:
+    assert _record(home)["further"] == {}
+    with Vault.open(home.vault) as vault, vault.write() as connection:
+        connection.execute("ALTER TABLE customers ADD COLUMN age_band TEXT")
+        connection.execute(
+            "CREATE TABLE pets (customer INTEGER REFERENCES customers ON DELETE CASCADE, name)"
+        )
+        connection.execute("UPDATE customers SET age_band = '45-54' WHERE customer_id = ?", (PERSON,))
+        connection.execute("INSERT INTO pets SELECT customer, 'Rex-the-planted' FROM customers")
+    assert _record(home)["further"] == {
+        "customers": [{"age_band": "45-54"}],
+        "pets": [{"name": "Rex-the-planted"}],
+    }
+    erase_customers(home, [PERSON], source="test", now=NOW)
+    with Vault.open(home.vault) as vault, vault.read() as connection:
+        assert connection.execute("SELECT count(*) FROM pets").fetchone() == (24,)
+
+
+def test_no_table_names_customers_without_an_erasure_reaching_it(home: StoreHome) -> None:
+    """Whoever adds one lets its rows go with the customer, or takes them out in `erased_rows`."""
+    taken_out = {"orders", "consents"}
+    with Vault.open(home.vault) as vault, vault.read() as connection:
+        naming = connection.execute(
+            "SELECT m.name, (SELECT f.on_delete FROM pragma_foreign_key_list(m.name) AS f"
+            " WHERE f.\"from\" = 'customer')"
+            " FROM sqlite_master AS m JOIN pragma_table_info(m.name) AS c"
+            " WHERE m.type = 'table' AND c.name = 'customer' AND m.name <> 'customers'"
+        ).fetchall()
+    assert {table for table, _ in naming} > taken_out
+    assert {table for table, rule in naming if rule not in {"CASCADE", "SET NULL"}} == taken_out
+
+
 def test_a_record_is_of_one_customer_alone(home: StoreHome) -> None:
     text = json.dumps(_record(home, "c1"))
     assert "c1@example.org" in text
