@@ -54,6 +54,8 @@ _LOGIC = (
     "shop's customers buy, and, where there is a release of the co-op, what its customers buy. Each "
     "suggestion names its main reason. They decide nothing else: no price, no credit, no contract."
 )
+_CONSENT = "consent (GDPR, Article 6(1)(a))"
+_EXPLICIT = "explicit consent (GDPR, Article 9(2)(a))"
 _RIGHTS = (
     "You can have what is wrong put right, have your data kept and used for nothing, object, take back each "
     "answer at any time, and have everything erased. You can complain to your data protection authority."
@@ -77,6 +79,7 @@ class PersonalRecord:
         requests: under the customer's rights.
         shops_counted: at how many shops of the co-op, by the latest matching; None: not known.
         exposure: rounds the data was used in and what that tells at most.
+        ledgers_aside: ledgers put aside when the store was restored; their rounds are not shown.
         backup_days: for how long a copy of the shop's data may be around.
     """
 
@@ -92,6 +95,7 @@ class PersonalRecord:
     requests: Sequence[Request]
     shops_counted: int | None
     exposure: Exposure
+    ledgers_aside: int
     backup_days: int
 
     @property
@@ -112,7 +116,7 @@ class PersonalRecord:
                 {
                     "purpose": purpose.value,
                     "plain_words": purpose.plain_words,
-                    "legal_basis": "consent (GDPR, Article 6(1)(a))",
+                    "legal_basis": _EXPLICIT if purpose is Purpose.SENSITIVE_CATEGORIES else _CONSENT,
                     "state": state.value,
                 }
                 for purpose, state in self.states.items()
@@ -142,6 +146,7 @@ class PersonalRecord:
                 }
                 for each in self.exposure.rounds
             ],
+            "ledgers_put_aside": self.ledgers_aside,
             "privacy_loss": {
                 "epsilon": self.exposure.epsilon,
                 "epsilon_in_period": self.exposure.epsilon_in_period,
@@ -204,6 +209,7 @@ def gather_record(home: StoreHome, vault: Vault, customer_id: str, *, now: datet
         requests=requests,
         shops_counted=_shops_counted(home, vault, customer),
         exposure=exposure,
+        ledgers_aside=len(list(home.former.glob("*-ledger-*"))),
         backup_days=read_config(home).rights.backup_days,
     )
 
