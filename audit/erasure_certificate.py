@@ -20,7 +20,7 @@ from highstreet.audit.signing import DOCUMENT_LIMIT_BYTES, SignatureKind, Signed
 __all__ = ["ErasureCertificate", "guess_bound", "person_commitment", "read_certificate"]
 
 _FORMAT_VERSION = 1
-_DOMAIN = "erased customer"
+_DOMAIN = "highstreet/erased-customer/v1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,14 +11,17 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 from highstreet.audit.erasure_certificate import ErasureCertificate, person_commitment
+from highstreet.audit.errors import InconsistentConsentLogError
 from highstreet.audit.signing import SignatureKind, SignedDocument
 from highstreet.client.byte_search import Searched, search_folder, searchable
 from highstreet.client.config import read_config
+from highstreet.client.consent_log import ConsentLog
 from highstreet.client.erased_rows import erase_rows, known_by, not_known_otherwise
 from highstreet.client.erasure_register import note_erasure, read_register
 from highstreet.client.errors import ErasureIncompleteError
@@ -195,6 +198,8 @@ def _erase(
                 counted_epsilon=largest.counted_epsilon if largest else 0.0,
             ),
         )
+    with suppress(InconsistentConsentLogError):  # nobody's data is used then; that keeps nobody from going
+        ConsentLog(vault).settle()
     with vault.read() as connection:
         (pending,) = unfinished_erasures(connection)
     return _complete(home, vault, pending, values=values, person=customer_ids[:1], now=now)

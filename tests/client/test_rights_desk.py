@@ -91,7 +91,7 @@ def test_with_a_record_its_customer_can_show_which_leaf_of_the_log_is_theirs(hom
     assert len(entries) == 4
     for entry in entries:
         made = commit(
-            bytes.fromhex(entry["salt"]), entry["record"].encode(), domain="highstreet consent event 1"
+            bytes.fromhex(entry["salt"]), entry["record"].encode(), domain="highstreet/consent-event/v1"
         )
         assert hashlib.sha256(b"\x00" + made).digest() == leaves[entry["position"]]
 
