@@ -11,7 +11,9 @@ __all__ = [
     "CharterExceedsLimitsError",
     "CharterNotRunnableError",
     "CodeFormError",
+    "ConsentLogRewoundError",
     "EpsilonClaimError",
+    "InconsistentConsentLogError",
     "InvalidInviteError",
     "LogBusyError",
     "LogConflictError",
@@ -26,6 +28,8 @@ __all__ = [
     "RosterError",
     "SignatureMismatchError",
     "SignedNoteError",
+    "UnknownChannelError",
+    "UnknownPurposeError",
     "UnreadableDocumentError",
     "VouchingError",
     "WitnessConflictError",
@@ -91,6 +95,14 @@ class InvalidInviteError(AuditError):
 
 class InconsistentConsentLogError(AuditError):
     """The consent log has a gap or an entry nobody can read: nobody's consent can be relied on."""
+
+
+class ConsentLogRewoundError(InconsistentConsentLogError):
+    """The consent log is older than what was known of it, or another one: withdrawals may be lost."""
+
+
+class UnknownChannelError(AuditError):
+    """A channel that nobody defined."""
 
 
 class UnknownPurposeError(AuditError):

@@ -40,6 +40,7 @@ class SignatureKind(StrEnum):
     MATCHING_REQUEST = "matching-request"
     WITHDRAWAL = "withdrawal"
     OVERRIDE = "override"
+    ERASURE = "erasure"
 
 
 def sign(kind: SignatureKind, document: bytes, private_key: Ed25519PrivateKey) -> bytes:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import typer
 
 from highstreet.client import (
-    cli_customers,
+    cli_consent,
     cli_import,
     cli_join,
     cli_members,
+    cli_rights,
     cli_suggest,
     cli_trust,
     cli_vouch,
@@ -51,10 +52,11 @@ store_app.command("restored")(cli_join.restored)
 store_app.command("members")(cli_members.members)
 store_app.command("vouch")(cli_vouch.vouch)
 store_app.command("import")(cli_import.import_files)
-store_app.command("consent")(cli_customers.consent)
+store_app.add_typer(cli_consent.consent_app)
 store_app.command("suggest")(cli_suggest.suggest)
 store_app.command("evaluate")(cli_suggest.evaluate)
 store_app.command("status")(cli_trust.status)
 store_app.command("promise")(cli_trust.promise)
 store_app.command("budget")(cli_trust.budget)
 store_app.command("rounds")(cli_trust.rounds)
+store_app.add_typer(cli_rights.rights_app, name="rights")

@@ -122,10 +122,11 @@ def _show_status(found: StoreStatus) -> None:
             f"({found.lines:,} lines){span}."
         )
     for consent in found.consents:
-        if consent.granted or consent.withdrawn:
+        if consent.granted or consent.withdrawn or consent.lapsed:
+            lapsed = f"{consent.lapsed:,} to be asked again, " if consent.lapsed else ""
             typer.echo(
                 f"  {consent.plain_words}: {consent.granted:,} yes, {consent.withdrawn:,} no, "
-                f"{consent.not_asked:,} not asked."
+                f"{lapsed}{consent.not_asked:,} not asked."
             )
     if found.coop_name:
         release = f"release {found.active_release} is in use" if found.active_release else "no release yet"
@@ -172,7 +173,7 @@ def _next_step(found: StoreStatus) -> str:
     if not agreed:
         return (
             "ask customers: until one says yes to learning together, this shop adds noise alone. Import "
-            f"their answers, or write one down: highstreet store consent CUSTOMER {COOP_LEARNING} yes"
+            f"their answers, or write one down: highstreet store consent record CUSTOMER {COOP_LEARNING} yes"
         )
     if not found.running:
         return "start it and leave it running: highstreet store run"

@@ -14,7 +14,14 @@ from highstreet.client.home import StoreHome
 from highstreet.files import FileAccessError, read_limited, write_private
 from highstreet.models.reranking import Reranking
 
-__all__ = ["NodeConfig", "StoreConfig", "read_config", "write_default_config"]
+__all__ = [
+    "ConsentConfig",
+    "NodeConfig",
+    "RightsConfig",
+    "StoreConfig",
+    "read_config",
+    "write_default_config",
+]
 
 _LIMIT_BYTES = 64 << 10
 
@@ -70,10 +77,44 @@ class SuggestionsConfig(_Strict):
         return Reranking(**self.model_dump())
 
 
+class ConsentConfig(_Strict):
+    """How long customers' answers count, and are kept.
+
+    Attributes:
+        valid_days: a yes counts so long at most; 0: until it is taken back.
+        keep_days: after so long without a yes that counts, a customer's answers are emptied; 0: never.
+    """
+
+    valid_days: int = Field(default=0, ge=0, le=36_600)
+    keep_days: int = Field(default=0, ge=0, le=36_600)
+
+    @model_validator(mode="after")
+    def _an_old_file_brings_no_yes_back(self) -> Self:
+        if self.keep_days and not 0 < self.valid_days <= self.keep_days:
+            raise ValueError(
+                "keep_days needs a valid_days that is not longer: else an old file could bring back "
+                "a yes whose withdrawal is forgotten"
+            )
+        return self
+
+
+class RightsConfig(_Strict):
+    """What is kept so that an erasure stays one.
+
+    Attributes:
+        backup_days: for how long a copy of the shop's data from before an erasure may be around; so long a
+            digest of whoever was erased is kept. 0: no copies are made, and nothing is kept.
+    """
+
+    backup_days: int = Field(default=35, ge=0, le=3660)
+
+
 class StoreConfig(_Strict):
     """All settings of one store."""
 
     limits: LimitsConfig = LimitsConfig()
+    consent: ConsentConfig = ConsentConfig()
+    rights: RightsConfig = RightsConfig()
     node: NodeConfig = NodeConfig()
     suggestions: SuggestionsConfig = SuggestionsConfig()
 
@@ -104,7 +145,8 @@ def write_default_config(home: StoreHome) -> None:
 
 def default_toml() -> str:
     """Return the defaults as a file for people; reading it gives `StoreConfig()`."""
-    limits, node, suggestions = LimitsConfig(), NodeConfig(), SuggestionsConfig()
+    limits, consent, rights = LimitsConfig(), ConsentConfig(), RightsConfig()
+    node, suggestions = NodeConfig(), SuggestionsConfig()
     purposes = ", ".join(f'"{purpose}"' for purpose in limits.purposes)
     return f"""# This shop's own settings. Nothing that arrives from outside can change them.
 
@@ -131,6 +173,18 @@ purposes = [{purposes}]
 max_matching_delta = {limits.max_matching_delta}
 # true: only a co-op whose charter keeps its promise for a person over all shops, not for a customer of each.
 require_person_unit = {str(limits.require_person_unit).lower()}
+
+# How long a customer's yes counts at most, in days; 0: until it is taken back. And after how long without a
+# yes that counts a customer's answers are emptied; 0: never. The second needs the first, and is not shorter:
+# else an old file could bring back a yes whose withdrawal is forgotten.
+[consent]
+valid_days = {consent.valid_days}
+keep_days = {consent.keep_days}
+
+# Customers' rights. For how many days a backup of this folder may be around: so long a digest of whoever was
+# erased is kept, so that neither a backup nor an old export brings them back. 0: no backups are made.
+[rights]
+backup_days = {rights.backup_days}
 
 # The Flower node beside the store service. Port on this machine only; 0: any that is free.
 [node]

@@ -1,115 +1,100 @@
-"""The consent desk: records customers' answers, and vouches for the customers whose data may be used now.
+"""The consent desk: records what customers say, and vouches for those whose data may be used now.
 
-`ConsentedCohort` is the only key to customers' data: `shop_loader.load_shop` and the loader of identifiers,
-`matching_inputs`, take nothing else, and only the desk makes one. It is a handle without contents; what it
-stands for is kept in this module, so an object made in any other way opens nothing. It ends with the process
-and after a few minutes, and a withdrawal beats it at any time: who has withdrawn since it was made is left
-out when it is used.
-
-A grant dated later than this computer's clock is not relied on until the clock is there; a withdrawal always
-is. That is judged for each customer alone: whether the shop can answer a round tells nothing of one person.
+Every use of customers' data begins here: `cohort` for single customers, `totals` for sums over everybody
+(`consented_cohort`). Where anybody stands is derived from the log each time (`audit.consent_states`), never
+kept. A grant dated later than this computer's clock is not relied on until the clock is there; a withdrawal
+always is. That is judged for each customer alone: whether the shop can answer a round tells nothing of one
+person.
 """
 
 from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import NoReturn, final
-from weakref import WeakKeyDictionary
+from functools import cached_property
 
 from highstreet.audit.consent import (
-    Answer,
-    ConsentCount,
+    EVERYBODY,
+    Act,
+    Channel,
     ConsentEvent,
     ConsentState,
+    Method,
     Purpose,
-    consent_states,
-    read_log,
 )
-from highstreet.client.errors import ClockSetBackError, CohortExpiredError, ForgedCohortError
+from highstreet.audit.consent_states import ConsentStates, ConsentTime
+from highstreet.client.config import ConsentConfig, read_config
+from highstreet.client.consent_anchor import ConsentHead
+from highstreet.client.consent_intake import CLOCK_TOLERANCE_MICROSECONDS, event_number, fresh_events
+from highstreet.client.consent_log import ConsentLog, LoggedEvent, erase_events
+from highstreet.client.consented_cohort import (
+    ConsentedCohort,
+    DeskClocks,
+    Exclusion,
+    ShopTotals,
+    mint_cohort,
+    mint_totals,
+)
+from highstreet.client.errors import ClockSetBackError
+from highstreet.client.home import StoreHome
+from highstreet.client.notices import known_notice
 from highstreet.client.vault import Vault
 
-__all__ = ["COHORT_LIFETIME_SECONDS", "ConsentDesk", "ConsentedCohort", "still_granted"]
+__all__ = ["ConsentCount", "ConsentDesk", "How"]
 
-#: How long a cohort may be used after it was made.
-COHORT_LIFETIME_SECONDS = 600.0
-#: Clocks that are corrected over the network step back by less than this.
-_CLOCK_TOLERANCE_MICROSECONDS = 10_000_000
-_GRANTED = ConsentState.GRANTED
-_READ_LOG = "SELECT position, customer, purpose, answer, recorded_at FROM consents ORDER BY position"
+_DAY_MICROSECONDS = 86_400_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class How:
+    """How the shop came to know what a customer said.
+
+    Attributes:
+        method: spoken, by a form, ...
+        source: where: a place or a kind of file, never a person.
+        notice: version and language of the text the customer was shown, which the shop has written down.
+        valid_until: of a yes, the moment from which it counts no longer, microseconds since 1970-01-01 UTC.
+        evidence_sha256: of what shows it.
+    """
+
+    method: Method
+    source: str
+    notice: tuple[str, str] | None = None
+    valid_until: int | None = None
+    evidence_sha256: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsentCount:
+    """How many customers stand where, for one purpose.
+
+    Attributes:
+        granted: agree.
+        withdrawn: said no, at first or later, or objected.
+        lapsed: said yes, but that ran out or has to be asked for again.
+        not_asked: neither; those who were asked and have not answered are among them.
+    """
+
+    granted: int
+    withdrawn: int
+    lapsed: int
+    not_asked: int
 
 
 def _now_microseconds() -> int:
     return time.time_ns() // 1000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Minted:
-    purposes: frozenset[Purpose]
-    position: int
-    customers: tuple[int, ...]
-    expires_at: float
-    vault_id: str
-    desk: ConsentDesk
-
-
-@final
-class ConsentedCohort:
-    """Proof, here, that its customers agree to all of its purposes; only `ConsentDesk.cohort` makes one."""
-
-    __slots__ = ("__weakref__",)
-
-    def __init__(self) -> None:
-        raise _forged()
-
-    def __init_subclass__(cls) -> None:
-        """Refuse subclasses."""
-        raise _forged()
-
-    def __reduce__(self) -> NoReturn:
-        """Refuse copies and pickles."""
-        raise _forged()
-
-    def __repr__(self) -> str:
-        return "<ConsentedCohort>"
-
-    @property
-    def purposes(self) -> frozenset[Purpose]:
-        """What each of the customers agreed to, all of it."""
-        return _details(self).purposes
-
-    @property
-    def position(self) -> int:
-        """The last entry of the consent log that was known when it was made."""
-        return _details(self).position
-
-    @property
-    def customers(self) -> tuple[int, ...]:
-        """Row keys, ascending: opaque numbers, the same ones the budget ledger counts by."""
-        return _details(self).customers
-
-    @property
-    def is_expired(self) -> bool:
-        """Whether it is too old to be used."""
-        details = _details(self)
-        return details.desk.monotonic() >= details.expires_at
-
-    def __len__(self) -> int:
-        return len(_details(self).customers)
-
-
-_MINTED: WeakKeyDictionary[ConsentedCohort, _Minted] = WeakKeyDictionary()
-
-
 class ConsentDesk:
-    """Where answers are recorded, and where a cohort is asked for.
+    """Where answers are recorded, and where leave to use customers' data is asked for.
 
     Args:
-        vault: the shop's data.
+        vault: the shop's data; the shop's settings and the log's anchor are the files beside it.
         clock: microseconds since 1970-01-01 UTC.
-        monotonic: seconds of a clock that is never set; cohorts end by it.
+        monotonic: seconds of a clock that is never set; capabilities end by it.
     """
 
     def __init__(
@@ -120,178 +105,367 @@ class ConsentDesk:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._vault = vault
-        self.clock = clock
-        self.monotonic = monotonic
+        self._log = ConsentLog(vault)
+        self._clock = clock
+        self._clocks = DeskClocks(moment=self._moment, monotonic=monotonic)
 
-    def record(self, customer_id: str, purpose: Purpose, answer: Answer, *, source: str) -> None:
-        """Write one answer durably.
+    def record(
+        self,
+        customer_id: str,
+        purpose: Purpose,
+        act: Act,
+        how: How,
+        *,
+        channel: Channel = Channel.EVERYWHERE,
+    ) -> ConsentEvent:
+        """Write down durably what a customer said just now, and return the event.
 
-        A withdrawal always takes effect, even when the clock was set back: it is dated no earlier than what
-        it withdraws. A grant needs a clock that can be trusted.
+        A no always takes effect, even when the clock was set back: it is dated no earlier than what it ends.
+        A yes needs a clock that can be trusted.
 
         Raises:
             UnknownCustomerError: no such customer.
-            ClockSetBackError: a grant while the clock is before an answer this customer gave earlier.
+            UnknownNoticeError: the notice was never written down here.
+            ClockSetBackError: a yes while the clock is before an answer this customer gave earlier.
+            InconsistentConsentLogError: the log cannot be relied on; nothing was written.
         """
         customer = self._vault.customer_key(customer_id)
         with self._vault.write() as connection:
-            events = read_log(connection.execute(_READ_LOG))
-            recorded_at = self.clock()
-            earlier = [e.recorded_at for e in events if e.customer == customer and e.purpose is purpose]
-            if answer is Answer.GRANT:
-                _check_clock(earlier, recorded_at)
-                recorded_at = max([recorded_at, *(moment + 1 for moment in earlier)])
-            else:
-                recorded_at = max([recorded_at, *earlier])
-            connection.execute(
-                "INSERT INTO consents (position, customer, purpose, answer, recorded_at, source)"
-                " VALUES (?, ?, ?, ?, ?, ?)",
-                (len(events) + 1, customer, purpose.value, answer.value, recorded_at, source),
+            with self._log.folded(connection) as log:
+                at = self._dated(log.states, customer, purpose, act)
+            event = ConsentEvent(
+                event_id=event_number(),
+                customer=customer,
+                purpose=purpose,
+                channel=channel,
+                act=act,
+                at=at,
+                valid_until=how.valid_until,
+                method=how.method,
+                source=how.source,
+                notice=None if how.notice is None else known_notice(connection, *how.notice),
+                evidence_sha256=how.evidence_sha256,
             )
+            self._log.add(connection, [event])
+        self._log.settle()
+        return event
 
-    def state(self, customer: int, purpose: Purpose) -> ConsentState:
-        """Say where one customer (row key) stands on one purpose."""
+    def take(self, events: Iterable[ConsentEvent]) -> int:
+        """Add events that came with their own dates (signals); return how many were new.
+
+        Raises:
+            InconsistentConsentLogError: the log cannot be relied on; nothing was written.
+        """
+        with self._vault.write() as connection:
+            added = self._log.add(connection, fresh_events(connection, events, now=self._clock()))
+        self._log.settle()
+        return added
+
+    def ask_everybody_again(self, purpose: Purpose, *, source: str) -> None:
+        """End everybody's yes to a purpose that was said so far: the notice changed in what matters.
+
+        Raises:
+            InconsistentConsentLogError: the log cannot be relied on; nothing was written.
+        """
+        with self._vault.write() as connection:
+            self._log.add(connection, [_end_for_everybody(purpose, at=self._clock(), source=source)])
+        self._log.settle()
+
+    def note_expired(self) -> int:
+        """Write down every yes that ran out, so that no clock set back revives it; return how many.
+
+        Raises:
+            InconsistentConsentLogError: the log cannot be relied on; nothing was written.
+        """
+        with self._log.reading() as (_, log):
+            due = list(self._ran_out(log.states))
+        if not due:
+            return 0
+        with self._vault.write() as connection:
+            with self._log.folded(connection) as log:
+                due = list(self._ran_out(log.states))  # again: another process may have been faster
+            self._log.add(connection, due)
+        self._log.settle()
+        return len(due)
+
+    def forget_old(self) -> int:
+        """Empty answers of customers who, for as long as the shop keeps them, had no yes that counts.
+
+        By this computer's clock, which must be right. No old file brings a yes of theirs back: what is older
+        than they are kept has run out (`client.config.ConsentConfig`).
+
+        Returns:
+            How many customers; 0 where the shop keeps all.
+
+        Raises:
+            InconsistentConsentLogError: the log cannot be relied on; nothing was emptied.
+        """
+        keep_days = self._config.keep_days
+        if not keep_days:
+            return 0
+        moment = self._moment()
+        oldest = moment.now - keep_days * _DAY_MICROSECONDS
+        with self._vault.write() as connection:
+            with self._log.folded(connection) as log:
+                due = [each for each in log.states.everybody() if _is_old(log.states, each, oldest, moment)]
+            for customer in due:
+                erase_events(connection, customer)
+        if due:
+            self._log.settle()
+        return len(due)
+
+    def accept_restored(self) -> ConsentHead:
+        """Rely on the log as it is from now on, and count everybody's yes for nothing until asked again.
+
+        For the owner alone, when an older copy was put back. What was lost cannot be known, so it could be
+        anybody's withdrawal of anything: every yes that was said until now ends, for every purpose. What
+        stands as a no stays one.
+
+        Returns:
+            The log's head from now on.
+
+        Raises:
+            InconsistentConsentLogError: an entry does not fit its leaf; such a log can never be accepted.
+        """
+        with self._vault.write() as connection:
+            ends = [_end_for_everybody(each, at=self._clock(), source="copy put back") for each in Purpose]
+            self._log.add_unknown(connection, ends)
+        self._log.settle_unknown()
+        return self.root()
+
+    def erase(self, customer_id: str) -> int:
+        """Empty every entry about a customer but for its leaf, durably; return how many.
+
+        Raises:
+            UnknownCustomerError: no such customer.
+            InconsistentConsentLogError: the log cannot be relied on; nothing was emptied.
+        """
+        customer = self._vault.customer_key(customer_id)
+        with self._vault.write() as connection, self._log.folded(connection):
+            emptied = erase_events(connection, customer)
+        self._log.settle()
+        return emptied
+
+    def exclude(self, customer_id: str, reason: Exclusion) -> None:
+        """Keep a customer out of every cohort from now on, durably, whatever they agreed to.
+
+        Raises:
+            UnknownCustomerError: no such customer.
+            InconsistentConsentLogError: the log cannot be relied on; nobody's data is used anyway.
+        """
+        customer = self._vault.customer_key(customer_id)
+        with self._vault.write() as connection, self._log.folded(connection):
+            connection.execute(
+                "INSERT OR IGNORE INTO exclusions (customer, reason) VALUES (?, ?)", (customer, reason.value)
+            )
+        self._log.settle()
+
+    def include(self, customer_id: str, reason: Exclusion) -> None:
+        """Take an exclusion back.
+
+        Raises:
+            UnknownCustomerError: no such customer.
+            InconsistentConsentLogError: the log cannot be relied on; nothing was changed.
+        """
+        customer = self._vault.customer_key(customer_id)
+        with self._vault.write() as connection, self._log.folded(connection):
+            connection.execute(
+                "DELETE FROM exclusions WHERE customer = ? AND reason = ?", (customer, reason.value)
+            )
+        self._log.settle()
+
+    def exclusions(self, customer: int) -> frozenset[Exclusion]:
+        """Return why a customer (row key) is in no cohort; empty for most."""
         with self._vault.read() as connection:
-            events = read_log(connection.execute(_READ_LOG))
-        return self._states(events, purpose).get(customer, ConsentState.NOT_ASKED)
+            rows = connection.execute("SELECT reason FROM exclusions WHERE customer = ?", (customer,))
+            return frozenset(Exclusion(reason) for (reason,) in rows)
+
+    def state(self, customer: int, purpose: Purpose, channel: Channel = Channel.EVERYWHERE) -> ConsentState:
+        """Say where one customer (row key) stands on one purpose."""
+        with self._log.reading() as (_, log):
+            return log.states.state(customer, purpose, channel, self._moment())
+
+    def history(self, customer: int) -> tuple[LoggedEvent, ...]:
+        """Return everything the log holds of one customer (row key), with the salts, in its order."""
+        with self._log.reading() as (connection, _):
+            return self._log.entries(connection, customer)
 
     def counts(self) -> dict[Purpose, ConsentCount]:
         """Count customers by where they stand, for every purpose. For the shop's own eyes."""
-        with self._vault.read() as connection:
-            events = read_log(connection.execute(_READ_LOG))
+        with self._log.reading() as (connection, log):
             (total,) = connection.execute("SELECT count(*) FROM customers").fetchone()
-        counts = {}
-        for purpose in Purpose:
-            states = list(self._states(events, purpose).values())
-            granted = states.count(ConsentState.GRANTED)
-            withdrawn = len(states) - granted
-            counts[purpose] = ConsentCount(
-                granted=granted, withdrawn=withdrawn, not_asked=int(total) - len(states)
-            )
-        return counts
+            moment, states = self._moment(), log.states
+            return {
+                purpose: _count(
+                    (
+                        states.state(each, purpose, Channel.EVERYWHERE, moment)
+                        for each in states.customers(purpose)
+                    ),
+                    total=int(total),
+                )
+                for purpose in Purpose
+            }
 
     def position(self) -> int:
-        """Return the last entry of the consent log.
+        """Return the number of the consent log's last entry.
 
         Raises:
-            InconsistentConsentLogError: the log has a gap or an unreadable entry.
+            InconsistentConsentLogError: the log cannot be relied on.
         """
-        with self._vault.read() as connection:
-            return len(read_log(connection.execute(_READ_LOG)))
+        return self.root().position
+
+    def root(self) -> ConsentHead:
+        """Return the number of the last entry and the root of the tree over all (RFC 9162).
+
+        Raises:
+            InconsistentConsentLogError: the log cannot be relied on.
+        """
+        with self._log.reading() as (_, log):
+            return log.head
 
     def withdrawn(self, *purposes: Purpose, since: int) -> frozenset[int]:
-        """Return the customers (row keys) who have withdrawn from one of these purposes and not agreed again.
+        """Return the customers (row keys) whose yes to one of these purposes does not stand.
 
-        Whoever has withdrawn behind an entry of the log is among them, agreed again or not.
+        Whoever has said no behind an entry of the log is among them, agreed again or not.
 
         Args:
             purposes: of the charter.
             since: that entry.
 
         Raises:
-            InconsistentConsentLogError: the log has a gap or an unreadable entry.
+            InconsistentConsentLogError: the log cannot be relied on.
         """
-        with self._vault.read() as connection:
-            events = read_log(connection.execute(_READ_LOG))
-        stand = {
-            customer
-            for purpose in purposes
-            for customer, state in self._states(events, purpose).items()
-            if state is ConsentState.WITHDRAWN
-        }
-        return frozenset(stand).union(
-            event.customer
-            for event in events[since:]
-            if event.purpose in purposes and event.answer is Answer.WITHDRAWAL
-        )
+        moment = self._moment()
+        with self._log.reading() as (connection, log):
+            known = {purpose: frozenset(log.states.customers(purpose)) for purpose in purposes}
+            gone = {
+                customer
+                for purpose, customers in known.items()
+                for customer in customers - log.states.granted(purpose, Channel.EVERYWHERE, moment)
+            }
+            for purpose, customers in known.items():
+                gone |= self._ended_after(connection, since, purpose, everybody=customers)
+        return frozenset(gone)
 
-    def cohort(self, purpose: Purpose, *further: Purpose) -> ConsentedCohort:
+    def said_no(self, purpose: Purpose, *, since: int) -> frozenset[int]:
+        """Return the customers (row keys) of whom an entry behind this one of the log ends a yes.
+
+        Raises:
+            InconsistentConsentLogError: the log cannot be relied on.
+        """
+        with self._log.reading() as (connection, log):
+            everybody = frozenset(log.states.customers(purpose))
+            return frozenset(self._ended_after(connection, since, purpose, everybody=everybody))
+
+    def _ended_after(
+        self, connection: sqlite3.Connection, since: int, purpose: Purpose, *, everybody: frozenset[int]
+    ) -> set[int]:
+        ended: set[int] = set()
+        for entry in self._log.entries_after(connection, since):
+            event = entry.event
+            if event is None or event.purpose is not purpose:
+                continue
+            if event.customer == EVERYBODY:
+                ended |= everybody
+            elif event.act.is_no or event.act.is_lapse:
+                ended.add(event.customer)
+        return ended
+
+    def cohort(
+        self, purpose: Purpose, *further: Purpose, channel: Channel = Channel.EVERYWHERE
+    ) -> ConsentedCohort:
         """Make the cohort of all customers whose grants for every named purpose stand at this moment.
 
         Raises:
             UnknownPurposeError: not a purpose.
-            InconsistentConsentLogError: the log has a gap or an unreadable entry.
+            InconsistentConsentLogError: the log cannot be relied on.
         """
         purposes = frozenset(Purpose.parse(str(each)) for each in (purpose, *further))
-        with self._vault.read() as connection:
-            events = read_log(connection.execute(_READ_LOG))
-        cohort = object.__new__(ConsentedCohort)
-        _MINTED[cohort] = _Minted(
-            purposes=purposes,
-            position=len(events),
-            customers=_granted(events, purposes, now=self.clock()),
-            expires_at=self.monotonic() + COHORT_LIFETIME_SECONDS,
-            vault_id=self._vault.vault_id,
-            desk=self,
-        )
-        return cohort
+        return mint_cohort(self._vault, self._clocks, purposes, Channel.parse(str(channel)))
 
-    def _states(self, events: tuple[ConsentEvent, ...], purpose: Purpose) -> dict[int, ConsentState]:
-        return consent_states(_relied_on(events, self.clock()), purpose=purpose)
+    def totals(self) -> ShopTotals:
+        """Give leave to add up over everybody but who objected or is restricted, inside the shop.
 
+        Raises:
+            InconsistentConsentLogError: the log cannot be relied on.
+        """
+        return mint_totals(self._vault, self._clocks)
 
-def still_granted(cohort: ConsentedCohort, vault: Vault, connection: sqlite3.Connection) -> tuple[int, ...]:
-    """Return the customers of a cohort whose grants stand in the vault's state seen by an open transaction.
+    @cached_property
+    def _config(self) -> ConsentConfig:
+        return read_config(StoreHome(self._vault.path.parent)).consent
 
-    Customers who agreed after the cohort was made are not added: the cohort is also what was counted and
-    spent for.
-
-    Raises:
-        ForgedCohortError: not made by a consent desk, or made from another vault.
-        CohortExpiredError: made too long ago.
-        InconsistentConsentLogError: the log cannot be relied on.
-    """
-    details = _details(cohort)
-    if details.vault_id != vault.vault_id:
-        raise _forged()
-    if cohort.is_expired:
-        raise CohortExpiredError(
-            "The list of customers who agreed is too old to be used.",
-            next_step="Ask the consent desk for it again.",
-        )
-    events = read_log(connection.execute(_READ_LOG))
-    if len(events) < details.position:
-        raise ForgedCohortError(
-            "The consent log is shorter than when the customers were asked for.",
-            next_step="Put the shop's data back from a good copy.",
-        )
-    now_granted = set(_granted(events, details.purposes, now=details.desk.clock()))
-    return tuple(customer for customer in details.customers if customer in now_granted)
-
-
-def _granted(events: tuple[ConsentEvent, ...], purposes: frozenset[Purpose], *, now: int) -> tuple[int, ...]:
-    """Return who agreed to every one of at least one purpose, ascending."""
-    relied_on = _relied_on(events, now)
-    agreed = [
-        {key for key, state in consent_states(relied_on, purpose=purpose).items() if state is _GRANTED}
-        for purpose in purposes
-    ]
-    return tuple(sorted(set.intersection(*agreed)))
-
-
-def _relied_on(events: tuple[ConsentEvent, ...], now: int) -> list[ConsentEvent]:
-    """Leave out grants of later than now: leaving out a grant never adds a customer."""
-    latest = now + _CLOCK_TOLERANCE_MICROSECONDS
-    return [event for event in events if event.answer is Answer.WITHDRAWAL or event.recorded_at <= latest]
-
-
-def _check_clock(earlier: list[int], now: int) -> None:
-    if now < max(earlier, default=now) - _CLOCK_TOLERANCE_MICROSECONDS:
-        raise ClockSetBackError(
-            "This computer's clock is earlier than this customer's last answer; a yes cannot be dated.",
-            next_step="Set the clock right, then run the command again.",
+    def _moment(self) -> ConsentTime:
+        return ConsentTime(
+            now=self._clock(),
+            tolerance=CLOCK_TOLERANCE_MICROSECONDS,
+            longest_validity=self._config.valid_days * _DAY_MICROSECONDS or None,
         )
 
+    def _dated(self, states: ConsentStates, customer: int, purpose: Purpose, act: Act) -> int:
+        """Return when something said just now was said."""
+        now = self._clock()
+        if act is Act.ASKED:
+            return now
+        said = [moment for moment in (states.latest(customer, purpose),) if moment is not None]
+        if act is not Act.GIVEN:
+            return max([now, *said])
+        ended = states.latest_end(purpose)
+        earlier = max(said if ended is None else [*said, ended], default=None)
+        if earlier is None:
+            return now
+        if now < earlier - CLOCK_TOLERANCE_MICROSECONDS:
+            raise ClockSetBackError(
+                "This computer's clock is earlier than this customer's last answer; a yes cannot be dated.",
+                next_step="Set the clock right, then run the command again.",
+            )
+        return max(now, earlier + 1)
 
-def _details(cohort: ConsentedCohort) -> _Minted:
-    details = _MINTED.get(cohort) if type(cohort) is ConsentedCohort else None
-    if details is None:
-        raise _forged()
-    return details
+    def _ran_out(self, states: ConsentStates) -> Iterator[ConsentEvent]:
+        moment = self._moment()
+        for purpose in Purpose:
+            for customer in states.customers(purpose):
+                for channel in states.unwritten_ends(customer, purpose, moment):
+                    yield ConsentEvent(
+                        event_id=event_number(),
+                        customer=customer,
+                        purpose=purpose,
+                        channel=channel,
+                        act=Act.EXPIRED,
+                        at=moment.now,
+                        method=Method.RULE,
+                        source="ran out",
+                    )
 
 
-def _forged() -> ForgedCohortError:
-    return ForgedCohortError(
-        "Customers' data was asked for without the consent desk's word.",
-        next_step="Only ConsentDesk.cohort makes a cohort.",
+def _is_old(states: ConsentStates, customer: int, oldest: int, moment: ConsentTime) -> bool:
+    """Whether all that a customer said is older than that, and none of it is a yes that counts."""
+    said = [states.latest(customer, purpose) for purpose in Purpose]
+    return all(each is None or each < oldest for each in said) and not any(
+        states.state(customer, purpose, channel, moment) is ConsentState.GRANTED
+        for purpose in Purpose
+        for channel in Channel
+    )
+
+
+def _end_for_everybody(purpose: Purpose, *, at: int, source: str) -> ConsentEvent:
+    return ConsentEvent(
+        event_id=event_number(),
+        customer=EVERYBODY,
+        purpose=purpose,
+        channel=Channel.EVERYWHERE,
+        act=Act.RECONSENT_NEEDED,
+        at=at,
+        method=Method.RULE,
+        source=source,
+    )
+
+
+def _count(states: Iterable[ConsentState], *, total: int) -> ConsentCount:
+    found = Counter(states)
+    granted = found[ConsentState.GRANTED]
+    withdrawn = sum(count for state, count in found.items() if state.is_no)
+    lapsed = sum(count for state, count in found.items() if state.is_lapsed)
+    return ConsentCount(
+        granted=granted, withdrawn=withdrawn, lapsed=lapsed, not_asked=total - granted - withdrawn - lapsed
     )

@@ -12,7 +12,8 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from highstreet.client.consent import ConsentDesk, ConsentedCohort, still_granted
+from highstreet.client.consent import ConsentDesk
+from highstreet.client.consented_cohort import ConsentedCohort, still_granted
 from highstreet.client.matching_inputs import MATCHING_PURPOSES, present_inputs
 from highstreet.client.matching_withdrawals import forget_withdrawn
 from highstreet.client.person_counts import PersonCounts

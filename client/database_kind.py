@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import sqlite3
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
@@ -77,6 +77,7 @@ class DatabaseKind:
         repair: what to do with a damaged one.
         application_id: four ASCII letters that mark the file, so that another program's is not taken for one.
         migrations: scripts, one a schema version, only ever added to.
+        functions: what scripts may call beside SQL's own, by name.
         identity: makes what a new one is told apart by, the single row of its table `identity`; None without
             such a table.
         has_write_ahead_log: readers and a writer do not wait for each other, but a log beside the file holds
@@ -93,6 +94,7 @@ class DatabaseKind:
     repair: str
     application_id: int
     migrations: tuple[str, ...]
+    functions: Mapping[str, Callable[..., bytes]] = field(default_factory=dict)
     identity: Callable[[], bytes | str] | None = None
     has_write_ahead_log: bool
     forgets: bool

@@ -12,6 +12,9 @@ __all__ = [
     "CohortExpiredError",
     "CoopRefusedError",
     "CoopUnreachableError",
+    "CorrectionRefusedError",
+    "ErasureIncompleteError",
+    "ErasureRegisterError",
     "FileNotUnderstoodError",
     "ForgedCohortError",
     "ImportBusyError",
@@ -28,6 +31,7 @@ __all__ = [
     "NotAMemberError",
     "NotJoinedError",
     "NothingToEvaluateError",
+    "NoticeChangedError",
     "PersonCountsError",
     "PinnedKeyChangedError",
     "ReleaseRefusedError",
@@ -38,15 +42,19 @@ __all__ = [
     "StoreConfigError",
     "StoreExistsError",
     "StoreHomeError",
+    "StoreStoppingError",
     "TooManyProblemsError",
     "UnknownCustomerError",
+    "UnknownNoticeError",
     "UntrustedCoordinatorError",
     "VaultBusyError",
     "VaultError",
     "VaultFullError",
+    "VaultRewoundError",
     "VaultTooNewError",
     "VaultUnreadableError",
     "VouchRefusedError",
+    "WebhookRefusedError",
     "WrongCodeError",
     "WrongPurposeError",
 ]
@@ -58,6 +66,10 @@ class ClientError(HighstreetError):
 
 class StoreHomeError(ClientError):
     """The store's folder cannot be used for what is needed of it."""
+
+
+class StoreStoppingError(ClientError):
+    """The store stops; what was under way is asked for again."""
 
 
 class VaultError(ClientError):
@@ -76,6 +88,10 @@ class VaultFullError(VaultError):
     """There is no room left on the disk; nothing was changed."""
 
 
+class VaultRewoundError(VaultError):
+    """The database is an older copy: persons who were erased are in it."""
+
+
 class VaultBusyError(VaultError):
     """Another process is writing to the database."""
 
@@ -88,8 +104,16 @@ class ClockSetBackError(ClientError):
     """The computer's clock is before an earlier answer of the same customer: a yes cannot be dated."""
 
 
+class UnknownNoticeError(ClientError):
+    """A notice that this shop never wrote down was named as what a customer was shown."""
+
+
+class NoticeChangedError(ClientError):
+    """Another text was given for a version and language of a notice that there is already."""
+
+
 class ForgedCohortError(ClientError):
-    """Something that the consent desk did not make was given as a cohort."""
+    """Something that the consent desk did not make was given as its word."""
 
 
 class CohortExpiredError(ClientError):
@@ -98,6 +122,30 @@ class CohortExpiredError(ClientError):
 
 class WrongPurposeError(ClientError):
     """A cohort of customers who agreed to something else was given."""
+
+
+class CorrectionRefusedError(ClientError):
+    """A correction contradicts what is on record of others, or says nothing; nothing was changed."""
+
+
+class ErasureIncompleteError(ClientError):
+    """Something of a person who was erased may be left in the store's folder; no certificate was made."""
+
+
+class ErasureRegisterError(ClientError):
+    """The register of erasures cannot be relied on, so nobody knows who must not come back."""
+
+
+class WebhookRefusedError(ClientError):
+    """A call of a shop system was not signed with the shop's secret, or cannot be read; nothing was done.
+
+    Attributes:
+        status: what to answer the caller by, as in HTTP.
+    """
+
+    def __init__(self, what: str, *, status: int, next_step: str = "") -> None:
+        super().__init__(what, next_step=next_step)
+        self.status = status
 
 
 class FileNotUnderstoodError(ClientError):

@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from highstreet.client.erasure_register import erasure_register_file
 from highstreet.files import make_private_folder
 
 __all__ = ["HOME_VARIABLE", "StoreHome"]
@@ -95,6 +96,21 @@ class StoreHome:
     def personal(self) -> Path:
         """Models trained on this shop's own customers; they never leave it."""
         return self.root / "personal"
+
+    @property
+    def erasures(self) -> Path:
+        """Who was erased, as keyed digests, for as long as a backup may bring them back."""
+        return erasure_register_file(self.root)
+
+    @property
+    def rights(self) -> Path:
+        """What was made for customers who asked for their data, and certificates of erasures."""
+        return self.root / "rights"
+
+    @property
+    def shopify_secret(self) -> Path:
+        """What Shopify signs its calls with, and the shop's name there."""
+        return self.root / "shopify.json"
 
     @property
     def logs(self) -> Path:

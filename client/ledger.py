@@ -18,16 +18,24 @@ from __future__ import annotations
 import hashlib
 import hmac
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 
 from highstreet.client.errors import LedgerError, LedgerRewoundError, RestoredError, RoundRepeatedError
-from highstreet.client.ledger_entries import AnsweredRound, LedgerEvent, OpenedRound, RoundKey, Spending
+from highstreet.client.ledger_entries import (
+    AnsweredRound,
+    Exposure,
+    LedgerEvent,
+    OpenedRound,
+    RoundKey,
+    Spending,
+)
 from highstreet.client.ledger_file import Event, last_event, open_ledger, refuse_stray_exposures, settle
 from highstreet.client.ledger_rows import (
     History,
     agreed_set,
+    all_rounds,
     events_after,
     exposed_in,
     find_round,
@@ -49,18 +57,21 @@ from highstreet.privacy.budget import Budget, Fit, SpendingLimits, check_release
 from highstreet.privacy.errors import BudgetExhaustedError
 from highstreet.privacy.releases import GaussianRelease
 
-__all__ = ["AnsweredRound", "Ledger", "OpenedRound", "RoundKey", "Spending"]
+__all__ = ["AnsweredRound", "Exposure", "Ledger", "OpenedRound", "RoundKey", "Spending"]
 
 _CUSTOMER_BYTES = 16
 _REPLY_LIMIT_BYTES = 64 << 20
 _EPOCH = date(1970, 1, 1)
+_FIRST_DAY = 0
 
 
 class Ledger:
     """The durable ledger of one store, for all programmes; safe to share between threads.
 
-    Customers are kept as keyed digests, so that an erased customer leaves no id here, and one who comes back
-    under the same id finds what was spent.
+    Customers are kept as keyed digests of the random names that the vault has for them
+    (`client.pseudonyms`). Nothing is ever taken out of the ledger: when a customer is erased the name is
+    destroyed there, and what was spent stays counted here without being anybody's. One who comes back has a
+    new name; what the budget is held against, the loss of somebody who took part in everything, covers both.
     """
 
     def __init__(self, database: PrivateDatabase, accountant: Accountant) -> None:
@@ -266,6 +277,49 @@ class Ledger:
             programmes=frozenset(name for name, latest in spends.items() if latest >= start),
             counted_epsilon=losses[every],
         )
+
+    def exposures_of(
+        self, customers: Sequence[Collection[str]], budget: Budget, *, today: date
+    ) -> list[Exposure]:
+        """Return what each of some customers was exposed to, for those customers and the shop.
+
+        Args:
+            customers: of each, all names that the ledger may know them by.
+            budget: whose delta and period are asked about.
+            today: by the store's clock.
+
+        Raises:
+            LedgerError: the ledger cannot be trusted or read.
+        """
+        with self._lock, self._database.writing():
+            start = window_start(self._day(today), budget.period_days)
+            ever = releases_since(self._connection, _FIRST_DAY)
+            past = list(releases_since(self._connection, start))
+            rounds = all_rounds(self._connection)
+            histories = histories_since(self._connection, _FIRST_DAY)
+        exposed = [
+            sorted({number for name in names for number in histories.get(self._commit_to(name), ())})
+            for names in customers
+        ]
+        losses: dict[History, float] = {}
+
+        def loss(history: Iterable[int]) -> float:
+            numbers = tuple(history)
+            if numbers not in losses:
+                losses[numbers] = self._fit(numbers, ever, (), budget).epsilon
+            return losses[numbers]
+
+        return [
+            Exposure(
+                rounds=tuple(rounds[number] for number in numbers),
+                epsilon=loss(numbers),
+                epsilon_in_period=loss(number for number in numbers if number in past),
+                counted_epsilon=loss(past),
+                delta=budget.delta,
+                period_days=budget.period_days,
+            )
+            for numbers in exposed
+        ]
 
     def programmes(self, *, period_days: int, today: date) -> dict[str, bool]:
         """Return every programme ever paid for, and whether a spend on it is of the period ending today."""

@@ -6,7 +6,15 @@ from dataclasses import dataclass
 
 from highstreet.privacy.releases import GaussianRelease
 
-__all__ = ["AnsweredRound", "LedgerEvent", "OpenedRound", "RoundKey", "Spending"]
+__all__ = [
+    "AnsweredRound",
+    "ExposedRound",
+    "Exposure",
+    "LedgerEvent",
+    "OpenedRound",
+    "RoundKey",
+    "Spending",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,3 +104,43 @@ class Spending:
     releases: tuple[GaussianRelease, ...]
     programmes: frozenset[str]
     counted_epsilon: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExposedRound:
+    """A round that one customer was charged for, drawn in its sample or not.
+
+    Attributes:
+        programme_id, phase: which round of which training.
+        day: on which it was paid for, in days since 1970-01-01.
+        noise_multiplier, sampling_rate: of the sum.
+        is_answered: whether the shop's reply was given out.
+    """
+
+    programme_id: str
+    phase: int
+    day: int
+    noise_multiplier: float
+    sampling_rate: float
+    is_answered: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exposure:
+    """What one customer was exposed to, by the ledger.
+
+    Attributes:
+        rounds: all there ever were, oldest first.
+        epsilon: the loss of all of them together, at the budget's delta.
+        epsilon_in_period: of those in the period that ends today.
+        counted_epsilon: what the next round is judged by, whoever takes part: nobody lost more in the period.
+        delta: of all three.
+        period_days: of the budget.
+    """
+
+    rounds: tuple[ExposedRound, ...]
+    epsilon: float
+    epsilon_in_period: float
+    counted_epsilon: float
+    delta: float
+    period_days: int

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Collection
 
 from highstreet.client.errors import RoundRepeatedError
-from highstreet.client.ledger_entries import LedgerEvent, RoundKey
+from highstreet.client.ledger_entries import ExposedRound, LedgerEvent, RoundKey
 from highstreet.client.ledger_file import (
     Event,
     agreement_digest,
@@ -22,6 +22,7 @@ from highstreet.privacy.releases import GaussianRelease, customer_release
 __all__ = [
     "History",
     "agreed_set",
+    "all_rounds",
     "events_after",
     "exposed_in",
     "find_round",
@@ -137,6 +138,25 @@ def histories_since(connection: sqlite3.Connection, start: int) -> dict[bytes, H
     for customer, sequence in rows:
         found[customer].append(sequence)
     return {customer: tuple(sequences) for customer, sequences in found.items()}
+
+
+def all_rounds(connection: sqlite3.Connection) -> dict[int, ExposedRound]:
+    """Return every round ever paid for, by its number in the ledger."""
+    rows = connection.execute(
+        "SELECT sequence, programme_id, phase, day, noise_multiplier, sampling_rate,"
+        " EXISTS (SELECT 1 FROM replies WHERE round = rounds.sequence) FROM rounds ORDER BY sequence"
+    )
+    return {
+        sequence: ExposedRound(
+            programme_id=programme_id,
+            phase=phase,
+            day=day,
+            noise_multiplier=noise_multiplier,
+            sampling_rate=sampling_rate,
+            is_answered=bool(is_answered),
+        )
+        for sequence, programme_id, phase, day, noise_multiplier, sampling_rate, is_answered in rows
+    }
 
 
 def replies_since(connection: sqlite3.Connection, start: int) -> int:

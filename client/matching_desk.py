@@ -215,6 +215,9 @@ class MatchingDesk:
         keys = HolderKeys.collect(matching.context, asked.keys)
         self._begin(matching)
         secrets = self._books.secrets
+        # Nobody needs the list any more then, and with a customer erased since it would be another one.
+        given = secrets.table_request(matching.context) is not None
+        require(not given, REFUSAL_MATCHING, "its table was given already")
         store = secrets.store(matching.context, self._member_id)
         if store is None:
             position = self._books.consent_position()  # first: what comes while inputs are read is behind it

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from highstreet.audit.consent import Purpose
-from highstreet.client.consent import ConsentedCohort, still_granted
+from highstreet.client.consented_cohort import ConsentedCohort, still_granted
 from highstreet.client.errors import WrongPurposeError
 from highstreet.client.vault import Vault
 from highstreet.privacy.matching import IdentifierKind, identifier_input

@@ -8,6 +8,7 @@ that is shown again later finds nothing to answer with, and nothing new is drawn
 from __future__ import annotations
 
 import os
+import secrets
 import threading
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -50,6 +51,12 @@ from highstreet.privacy.matching.errors import InvalidMatchingError
 __all__ = ["MatchingState"]
 
 _SECRETS = ("answers", "holders", "customers", "stores")
+_ERASED_BYTES = 32
+
+
+def _nobody() -> str:
+    """Return a name in the place of an erased customer's: of nobody, and no other's."""
+    return f"erased {secrets.token_hex(16)}"
 
 
 class MatchingState:
@@ -363,6 +370,42 @@ class MatchingState:
                 "UPDATE matchings SET is_destroyed = 1 WHERE request_sha256 = ? AND is_destroyed = 0",
                 (request_sha256,),
             )
+
+    def erase(self, customers: Collection[str]) -> int:
+        """Take customers who are erased out of every matching; return in how many they were.
+
+        A list has to be the same whenever it is sent again, and cannot be without what was hashed. So where
+        the table was not given yet, the whole list is overwritten, and this shop's customers are counted at
+        the next matching; what the store holds as a key holder stays, for the others. Where it was given,
+        the list is never sent again (`matching_desk`): random bytes take the place of what was hashed, no
+        tag is left, and everybody else is counted as before.
+        """
+        with self._transaction():
+            places = [
+                (request, table, customer)
+                for request, table, customer in self._connection.execute(
+                    "SELECT request_sha256, table_request_sha256, customer"
+                    " FROM customers JOIN matchings USING (request_sha256)"
+                ).fetchall()
+                if customer in customers
+            ]
+            unmatched = {request for request, table, _ in places if table is None}
+            for request in unmatched:
+                for table in ("customers", "stores"):
+                    self._connection.execute(
+                        f"DELETE FROM {table} WHERE request_sha256 = ?",  # noqa: S608 - from the line above
+                        (request,),
+                    )
+            self._connection.executemany(
+                "UPDATE customers SET customer = ?, input = ?, tag = NULL, is_left_out = 1"
+                " WHERE request_sha256 = ? AND customer = ?",
+                [
+                    (_nobody(), os.urandom(_ERASED_BYTES), request, customer)
+                    for request, _, customer in places
+                    if request not in unmatched
+                ],
+            )
+        return len({request for request, _, _ in places})
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

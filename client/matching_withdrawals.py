@@ -11,7 +11,7 @@ from highstreet.client.vault import Vault
 if TYPE_CHECKING:
     from highstreet.client.person_counts import PersonCounts
 
-__all__ = ["forget_withdrawn", "forget_withdrawn_at"]
+__all__ = ["forget_everybody_at", "forget_withdrawn", "forget_withdrawn_at"]
 
 
 def forget_withdrawn_at(home: StoreHome, vault: Vault) -> None:
@@ -26,6 +26,23 @@ def forget_withdrawn_at(home: StoreHome, vault: Vault) -> None:
     from highstreet.client.person_counts import PersonCounts
 
     forget_withdrawn(vault, PersonCounts(home.person_counts, vault_id=vault.vault_id))
+
+
+def forget_everybody_at(home: StoreHome, vault: Vault) -> None:
+    """Take everybody out of the counts: which withdrawals there were is not known any more.
+
+    Raises:
+        PersonCountsError, FileAccessError: as `forget_withdrawn`.
+    """
+    if not home.person_counts.exists():
+        return
+    # Imported here: it brings a library that is unpacked on the disk.
+    from highstreet.client.person_counts import PersonCounts
+
+    counts = PersonCounts(home.person_counts, vault_id=vault.vault_id)
+    kept = counts.latest()
+    if kept is not None and kept.shops:
+        counts.forget(kept.shops.keys())
 
 
 def forget_withdrawn(vault: Vault, counts: PersonCounts) -> None:

@@ -210,6 +210,24 @@ class PersonCounts:
             digests = {customer: kept.digests[customer] for customer in left}
             self._write(replace(kept, shops=left, digests=digests))
 
+    def erase(self, customers: Collection[str]) -> None:
+        """Take customers out as `forget` does, and whatever a killed process left half written.
+
+        A file that cannot be read, or is of another vault, is removed: nobody has a weight by it, and nobody
+        can say who is in it.
+
+        Raises:
+            FileAccessError: it cannot be written.
+        """
+        with self._held():
+            try:
+                kept = self.latest()
+            except PersonCountsError:
+                kept = None
+            if kept is None:
+                self._path.unlink(missing_ok=True)
+        self.forget(customers)
+
     def _keep(self, new: KeptCounts) -> None:
         if not _is_sound(new):
             raise _odd()

@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from highstreet.client.home import StoreHome
-from highstreet.files import make_private_folder, read_limited, write_private
+from highstreet.files import make_private_folder, read_limited, remove_leftovers, write_private
 
-__all__ = ["Basis", "fitted_release", "keep_model", "read_model"]
+__all__ = ["Basis", "fitted_release", "forget_model", "keep_model", "read_model"]
 
 _MODEL_LIMIT_BYTES = 256 << 20
 _POINTER_LIMIT_BYTES = 4096
@@ -24,16 +24,18 @@ class Basis:
     Attributes:
         release: number of the release it starts from, 0 for none.
         imports: number of the last import.
-        consents: how many answers about the shop's own model there were.
-        products_sha256: of the list of products.
+        agreed_sha256: of who agreed to the shop's own model, and to sensitive products in it.
+        products_sha256: of the list of products, and of which are of a sensitive kind.
         as_of: the day it was fitted for.
+        rights: number of the last request under somebody's rights that changed whose data may be used.
     """
 
     release: int
     imports: int
-    consents: int
+    agreed_sha256: str
     products_sha256: str
     as_of: str
+    rights: int
 
 
 def keep_model(home: StoreHome, data: bytes, basis: Basis) -> None:
@@ -46,6 +48,18 @@ def keep_model(home: StoreHome, data: bytes, basis: Basis) -> None:
     for other in home.personal.glob("*.safetensors"):
         if other.name != name:
             other.unlink(missing_ok=True)
+
+
+def forget_model(home: StoreHome) -> int:
+    """Remove the model, whatever is left of another one, and the pointer; return how many files there were.
+
+    The caller holds the vault's write lock, as whoever keeps a model does.
+    """
+    if not home.personal.is_dir():
+        return 0
+    remove_leftovers(home.personal)
+    models = [*home.personal.glob("*.safetensors"), _pointer_file(home)]
+    return sum(_removed(path) for path in models)
 
 
 def read_model(home: StoreHome, basis: Basis) -> bytes | None:
@@ -63,6 +77,12 @@ def fitted_release(home: StoreHome) -> int:
     basis = _pointer(home).get("basis")
     number = basis.get("release") if isinstance(basis, dict) else 0
     return number if isinstance(number, int) else 0
+
+
+def _removed(path: Path) -> bool:
+    is_there = path.exists()
+    path.unlink(missing_ok=True)
+    return is_there
 
 
 def _name(data: bytes) -> str:

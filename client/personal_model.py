@@ -8,6 +8,7 @@ reaches it.
 from __future__ import annotations
 
 import hashlib
+import sqlite3
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
@@ -15,11 +16,14 @@ import numpy as np
 
 from highstreet.audit.consent import Purpose
 from highstreet.client.consent import ConsentDesk
+from highstreet.client.consented_cohort import ConsentedCohort, sensitive_granted, still_granted
 from highstreet.client.home import StoreHome
 from highstreet.client.membership import is_joined, load_charter
 from highstreet.client.personal_file import Basis, keep_model, read_model
 from highstreet.client.releases import active_release
-from highstreet.client.shop_loader import load_shop
+from highstreet.client.rights_requests import last_change
+from highstreet.client.shop_loader import load_shop, special_products
+from highstreet.client.shop_totals import last_order_day
 from highstreet.client.vault import Vault
 from highstreet.models.errors import ModelsError
 from highstreet.models.local import fit_local
@@ -48,9 +52,9 @@ def shop_plan(home: StoreHome) -> ModelPlan:
 def serving_day(vault: Vault) -> date:
     """Return the day suggestions are made for: the one after the latest order.
 
-    For use inside the shop only; see `Vault.last_order_day`.
+    For use inside the shop only: it depends on customers.
     """
-    last = vault.last_order_day()
+    last = last_order_day(vault, ConsentDesk(vault).totals())
     return datetime.now(UTC).date() if last is None else date(1970, 1, 1) + timedelta(days=last + 1)
 
 
@@ -58,11 +62,12 @@ def current_model(home: StoreHome, vault: Vault) -> KeptModel | None:
     """Return the shop's model, fitted anew when its basis has changed; None when nobody agreed to one."""
     release = active_release(home) if is_joined(home) else None
     number = release.manifest.number if release else 0
-    basis = _basis(vault, number)
+    cohort = ConsentDesk(vault).cohort(Purpose.SHOP_MODEL)
+    basis = _basis(vault, cohort, number)
     kept = _load(home, basis)
     if kept is not None:
         return KeptModel(model=kept, release=number)
-    return _fit(home, vault, basis, release.state if release else SharedState())
+    return _fit(home, vault, cohort, basis, release.state if release else SharedState())
 
 
 def refresh_model(home: StoreHome) -> int | None:
@@ -75,36 +80,51 @@ def refresh_model(home: StoreHome) -> int | None:
     return None if kept is None else kept.release
 
 
-def _fit(home: StoreHome, vault: Vault, basis: Basis, release: SharedState) -> KeptModel | None:
+def _fit(
+    home: StoreHome, vault: Vault, cohort: ConsentedCohort, basis: Basis, release: SharedState
+) -> KeptModel | None:
     plan = shop_plan(home)
-    cohort = ConsentDesk(vault).cohort(Purpose.SHOP_MODEL)
     shop = load_shop(vault, cohort, plan.schema, date.fromisoformat(basis.as_of))
     if not len(shop.purchases) or not len(shop.catalogue):
         return None
     model = fit_local(plan, release, shop, generator=np.random.default_rng())
-    keep_model(home, model.to_bytes(), basis)
+    # Under the lock that an erasure holds: a model that somebody was in is not kept once they are gone.
+    now = ConsentDesk(vault).cohort(Purpose.SHOP_MODEL)
+    with vault.write() as connection:
+        agreed = _agreed(vault, now, connection)
+        if (agreed, last_change(connection)) == (basis.agreed_sha256, basis.rights):
+            keep_model(home, model.to_bytes(), basis)
     return KeptModel(model=model, release=basis.release)
 
 
-def _basis(vault: Vault, release: int) -> Basis:
+def _basis(vault: Vault, cohort: ConsentedCohort, release: int) -> Basis:
+    special = sorted(special_products(vault))
     with vault.read() as connection:
+        agreed, rights = _agreed(vault, cohort, connection), last_change(connection)
         (imports,) = connection.execute(
             "SELECT ifnull(max(import), 0) FROM imports WHERE state = 'saved'"
         ).fetchone()
-        (consents,) = connection.execute(
-            "SELECT count(*) FROM consents WHERE purpose = ?", (Purpose.SHOP_MODEL.value,)
-        ).fetchone()
-        digest = hashlib.sha256()
+        digest = hashlib.sha256(repr(special).encode())
         # In the order of the catalogue's rows, which a kept model counts by: another order is another basis.
         for row in connection.execute("SELECT * FROM products WHERE listed = 1 ORDER BY product_id"):
             digest.update(repr(row).encode())
     return Basis(
         release=release,
         imports=imports,
-        consents=consents,
+        agreed_sha256=agreed,
         products_sha256=digest.hexdigest(),
         as_of=serving_day(vault).isoformat(),
+        rights=rights,
     )
+
+
+def _agreed(vault: Vault, cohort: ConsentedCohort, connection: sqlite3.Connection) -> str:
+    """Return a hash over who may be in the model; the first thing in a transaction."""
+    agreed = (
+        still_granted(cohort, vault, connection),
+        sorted(sensitive_granted(cohort, vault, connection)),
+    )
+    return hashlib.sha256(f"{vault.vault_id} {agreed}".encode()).hexdigest()
 
 
 def _load(home: StoreHome, basis: Basis) -> PersonalModel | None:

@@ -84,6 +84,23 @@ class PrivateDatabase:
             yield self.connection
         self._forget()
 
+    def rewrite(self) -> None:
+        """Write the whole file anew and empty its log, so that nothing is left in it of what was deleted.
+
+        What is deleted is overwritten in its place; but pages that were moved or taken apart before may hold
+        older copies in what they do not use. Here every page is new, and the old file's end is cut off.
+
+        Raises:
+            ClientError: of the kind: somebody else reads or writes it, or there is no room; say it again.
+        """
+        with self.explaining():
+            self.connection.execute("PRAGMA temp_store = MEMORY")  # no copy in a folder of the system's
+            self.connection.execute("VACUUM")
+            if self.kind.has_write_ahead_log:
+                (busy, _, _) = self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                if busy:
+                    raise self._fault(Fault.BUSY)
+
     @contextmanager
     def explaining(self) -> Iterator[None]:
         """Turn SQLite's and the disk's errors into the kind's."""
@@ -139,6 +156,8 @@ class PrivateDatabase:
 
     def _migrate(self) -> None:
         """Bring the schema up to date, one transaction a step; another process may take one first."""
+        for name, function in self.kind.functions.items():
+            self.connection.create_function(name, -1, function)
         while (seen := self._version()) < len(self.kind.migrations):
             with self._transaction("BEGIN IMMEDIATE"):
                 if self._version() == seen:

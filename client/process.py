@@ -10,6 +10,7 @@ from contextlib import ExitStack, closing, contextmanager
 
 from highstreet.audit.limits import refuse_over_limits, spending_limits
 from highstreet.client.config import StoreConfig, read_config
+from highstreet.client.departures import Departures
 from highstreet.client.errors import MatchingStateError
 from highstreet.client.home import StoreHome
 from highstreet.client.identity import load_identity, node_key_file
@@ -74,9 +75,10 @@ def run_store(
         books = None if load_charter(home).matching is None else stack.enter_context(matching_books(home))
         log = StoreLog(home)
         log.settle(ledger)
-        desk = _desk(home, membership, config, ledger, books, log)
+        departures = Departures()
+        desk = _desk(home, membership, config, ledger, books, log, departures)
         answer = log.answering(noted(desk.answer, home), ledger)
-        stack.enter_context(serve(StoreService(answer, status), home.socket))
+        stack.enter_context(serve(StoreService(answer, status, departures), home.socket))
         node = Node(_node_settings(home, membership))
         stack.callback(lambda: record(home.run / _CHILDREN, node.children))
         stack.callback(node.stop)
@@ -120,6 +122,7 @@ def _desk(
     ledger: Ledger,
     books: MatchingBooks | None,
     log: StoreLog,
+    departures: Departures,
 ) -> RoundDesk:
     charter, limits = load_charter(home), config.limits.to_limits()
     refuse_over_limits(charter, limits)  # again: the owner may have tightened them, or updated the software
@@ -129,6 +132,7 @@ def _desk(
         plan=charter.plan,
         terms=charter.privacy,
         limits=spending_limits(limits, charter),
+        approach=departures.approach,
     )
     agreement = Agreement(
         member_id=membership.member_id,

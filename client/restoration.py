@@ -1,5 +1,7 @@
 """Restoration: the owner says that the folder was put back or its ledger lost; the shop stays out a while.
 
+Withdrawals may be lost with it: nobody's yes of before counts any longer (`consent_restoration`).
+
 What a backup does not know of cannot be reckoned with: spends, which count against the budget until the
 period is over, and agreements on committees, which bind the keys they were signed with. So the shop leaves
 the co-op, which deletes those keys, and a new ledger begins with the restoration: it opens no round while a
@@ -17,6 +19,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from highstreet.client.config import read_config
+from highstreet.client.consent_restoration import accept_restored_log
 from highstreet.client.departure import leave_coop
 from highstreet.client.home import StoreHome
 from highstreet.client.ledger import Ledger
@@ -59,6 +62,7 @@ def restore_store(home: StoreHome, *, today: date, alone: bool = False) -> Resto
         AlreadyRunningError: `highstreet store run` is running.
         CoopUnreachableError: the coordinator does not answer; nothing was changed.
         FileAccessError: a file could not be moved.
+        InconsistentConsentLogError: the consent log is not only older, but damaged.
         StoreConfigError: the shop's limits cannot be read.
     """
     limits = read_config(home).limits.to_limits()
@@ -70,6 +74,8 @@ def restore_store(home: StoreHome, *, today: date, alone: bool = False) -> Resto
         try:
             aside = _put_aside(home)
             out_until = _begin_anew(home, budget, today=today)
+            if home.vault.exists():
+                accept_restored_log(home)
         except OSError as error:
             raise access_error(home.root, error) from error
     return Restoration(out_until=out_until, aside=aside, has_left=joined)

@@ -15,7 +15,7 @@ from pathlib import Path
 import grpc
 
 from highstreet import __version__
-from highstreet.client.departure_times import next_departure
+from highstreet.client.departures import Departures
 from highstreet.client.errors import StoreHomeError
 from highstreet.client.round_answers import RoundAnswer, Step
 from highstreet.files import make_private_folder
@@ -58,32 +58,26 @@ class StoreService(StoreServicer):
     """Passes one message at a time to the round desk.
 
     What is computed from customers, or whatever became of it, leaves at a public time after it was begun
-    (`departure_times`): a contribution, and a matching's blinded list, table and word on counts. Until then
+    (`departures`): a contribution, and a matching's blinded list, table and word on counts. Until then
     no other message is looked at either: when that is answered would tell the same. What else the store does
-    goes on. What the answer hangs on is on the disk before it waits; one that is dropped because the store
-    stops is asked for again, and is the same.
+    goes on. One that is dropped because the store stops is asked for again.
 
     Args:
         answer: the round desk: round message in, signed answer out; it never raises for reasons of data.
         status: shared with the rest of the store process.
-        clock: seconds, for how long an answer took.
-        wait: waits so many seconds, less when the service stops; the service's own by default.
+        departures: when answers leave; shared with what looks at them once more before.
     """
 
     def __init__(
         self,
         answer: Callable[[bytes], RoundAnswer],
         status: ServiceStatus,
-        *,
-        clock: Callable[[], float] = time.monotonic,
-        wait: Callable[[float], object] | None = None,
+        departures: Departures | None = None,
     ) -> None:
         self._answer = answer
         self._status = status
         self._one_at_a_time = threading.Lock()
-        self._clock = clock
-        self._stopping = threading.Event()
-        self._wait = wait or self._stopping.wait
+        self._departures = departures or Departures()
 
     def Answer(  # noqa: N802 - the name in store.proto
         self, request: AnswerRequest, context: grpc.ServicerContext
@@ -92,16 +86,16 @@ class StoreService(StoreServicer):
         if request.format_version != _FORMAT_VERSION:
             context.abort(grpc.StatusCode.UNIMPLEMENTED, "format version")
         with self._one_at_a_time:
-            began, given = self._clock(), None
+            given = None
+            self._departures.begin()
             try:
                 given = self._answer(request.message)
             except Exception as error:  # noqa: BLE001 - the program's top
                 # The kind only: a message or a traceback could quote data.
                 _LOG.error("a round message could not be answered: %s", type(error).__name__)
             if given is None or given.step in _OF_CUSTOMERS:
-                took = self._clock() - began
-                self._wait(next_departure(took) - took)
-            if given is None or self._stopping.is_set():
+                self._departures.leave()
+            if given is None or self._departures.is_stopping:
                 context.abort(grpc.StatusCode.UNAVAILABLE, "unavailable")
             self._count(given)
         return AnswerReply(format_version=_FORMAT_VERSION, answer=given.body)
@@ -125,7 +119,7 @@ class StoreService(StoreServicer):
 
     def stop(self) -> None:
         """Let go of what waits for its departure: it is not sent, and will be asked for again."""
-        self._stopping.set()
+        self._departures.stop()
 
     def _count(self, given: RoundAnswer) -> None:
         if given.is_refused:

@@ -9,7 +9,7 @@ intervals and baselines are those of the lab.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Literal
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from highstreet.audit.consent import Purpose
 from highstreet.client.consent import ConsentDesk
+from highstreet.client.consented_cohort import ConsentedCohort, sensitive_granted
 from highstreet.client.errors import NothingToEvaluateError
 from highstreet.client.home import StoreHome
 from highstreet.client.importing.holdout import Holdout, read_holdout
@@ -26,7 +27,7 @@ from highstreet.client.membership import is_joined
 from highstreet.client.personal_model import shop_plan
 from highstreet.client.releases import active_release
 from highstreet.client.shop_groups import GroupRow, customer_cells, group_rows
-from highstreet.client.shop_loader import load_shop
+from highstreet.client.shop_loader import load_shop, special_products
 from highstreet.client.vault import Vault
 from highstreet.models.baselines import (
     bought,
@@ -179,6 +180,7 @@ def evaluate_shop(
         later = read_holdout(vault, holdout, now=datetime.now(UTC))
         cohort = ConsentDesk(vault).cohort(Purpose.SHOP_MODEL)
         shop = load_shop(vault, cohort, plan.schema, _day(later.first_day), attributes=DECLARED)
+        later = _without_special(vault, cohort, later)
     rows, wanted = _targets(shop, later)
     judge = _Judge(shop=shop, rows=rows, wanted=wanted, known=bought(shop)[rows].toarray() > 0)
     methods = [
@@ -252,6 +254,15 @@ def _baselines(shop: ShopData, rows: NDArray[np.int64]) -> Iterator[tuple[str, s
     if len(shop.customer_ids) <= _MOST_CUSTOMERS_FOR_EASE:
         ease = ease_scores_dual(history, ridge=_EASE_RIDGE)
         yield "ease-store", "bought together", lambda r: ease[r]
+
+
+def _without_special(vault: Vault, cohort: ConsentedCohort, later: Holdout) -> Holdout:
+    """Leave out later purchases of a sensitive kind by customers who did not agree to those."""
+    hidden = special_products(vault)
+    with vault.read() as connection:
+        agreed = sensitive_granted(cohort, vault, connection)
+    kept = tuple(pair for pair in later.bought if pair[1] not in hidden or pair[0] in agreed)
+    return replace(later, bought=kept)
 
 
 def _targets(shop: ShopData, later: Holdout) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:

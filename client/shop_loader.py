@@ -9,13 +9,14 @@ from datetime import date
 
 import numpy as np
 
-from highstreet.client.consent import ConsentedCohort, still_granted
+from highstreet.client.consented_cohort import ConsentedCohort, sensitive_granted, still_granted
 from highstreet.client.customer_attributes import groups_of
+from highstreet.client.special_products import read_special_products
 from highstreet.client.vault import Vault
 from highstreet.models.schema import FeatureSchema
 from highstreet.models.shop import Catalogue, Product, Purchases, ShopData
 
-__all__ = ["MONEY_UNIT", "day_number", "load_products", "load_shop"]
+__all__ = ["MONEY_UNIT", "day_number", "load_products", "load_shop", "special_products"]
 
 #: Steps of stored money in one unit of currency.
 MONEY_UNIT = 10_000
@@ -64,6 +65,18 @@ def load_products(connection: sqlite3.Connection) -> tuple[list[int], list[Produ
     return keys, products
 
 
+def special_products(vault: Vault) -> frozenset[str]:
+    """Return the shop's own ids of the listed products of a sensitive kind.
+
+    Raises:
+        StoreConfigError: the shop's list of them cannot be read.
+    """
+    special = read_special_products(vault.path.parent)
+    with vault.read() as connection:
+        _, products = load_products(connection)
+    return frozenset(product.product_id for product in products if special.kind_of(product) is not None)
+
+
 def load_shop(
     vault: Vault,
     cohort: ConsentedCohort,
@@ -78,7 +91,8 @@ def load_shop(
     Every customer of the cohort who has not withdrawn is there, with or without purchases, and nobody else. A
     customer is named by the vault's row key in decimal digits (`ShopData.customer_ids`), never by the
     shop's name for them. Products that no file of products lists are left out, so that the catalogue says
-    nothing about purchases.
+    nothing about purchases. Purchases of special products are there only for customers who agreed to that
+    too; the catalogue is the same for all.
 
     Args:
         vault: the shop's data.
@@ -91,11 +105,13 @@ def load_shop(
             and nothing more.
 
     Raises:
-        ForgedCohortError, CohortExpiredError, InconsistentConsentLogError: nothing is
-        loaded.
+        ForgedCohortError, CohortExpiredError, InconsistentConsentLogError: nothing is loaded.
+        StoreConfigError: the shop's list of special products cannot be read; nothing is loaded.
     """
+    special = read_special_products(vault.path.parent)
     with vault.read() as connection:
         granted = still_granted(cohort, vault, connection)
+        sensitive = sensitive_granted(cohort, vault, connection)
         wanted = granted if only is None else [customer for customer in granted if customer in only]
         customers = np.array(wanted, dtype=np.int64)
         keys, products = load_products(connection)
@@ -103,13 +119,23 @@ def load_shop(
         rows = connection.execute(
             _PURCHASES, (json.dumps(customers.tolist()), day_number(as_of) * _SECONDS_A_DAY)
         ).fetchall()
+    hidden = {
+        key for key, product in zip(keys, products, strict=True) if special.kind_of(product) is not None
+    }
     return ShopData(
         catalogue=Catalogue.build(schema, products),
-        purchases=_purchases(rows, customers, np.array(keys, dtype=np.int64)),
+        purchases=_purchases(_usable(rows, hidden, sensitive), customers, np.array(keys, dtype=np.int64)),
         customer_ids=tuple(str(key) for key in customers.tolist()),
         as_of=day_number(as_of),
         groups=groups,
     )
+
+
+def _usable(
+    rows: list[tuple[int, int, int, float]], hidden: set[int], sensitive: frozenset[int]
+) -> list[tuple[int, int, int, float]]:
+    """Leave out purchases of a sensitive kind by customers who did not agree to those."""
+    return [row for row in rows if row[1] not in hidden or row[0] in sensitive]
 
 
 def _purchases(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from highstreet.audit.bias_words import bias_in_words
 from highstreet.audit.charter import Charter
@@ -21,6 +21,7 @@ from highstreet.client.personal_file import fitted_release
 from highstreet.client.programme_days import remembered_programmes
 from highstreet.client.releases import active_manifest
 from highstreet.client.service import ask_status
+from highstreet.client.shop_totals import ShopSizes, shop_sizes
 from highstreet.client.vault import Vault
 from highstreet.privacy.claims import two_claims
 from highstreet.privacy.releases import GaussianRelease, NoisePlacement, Weighting
@@ -39,6 +40,7 @@ class ConsentStatus:
     plain_words: str
     granted: int
     withdrawn: int
+    lapsed: int
     not_asked: int
 
 
@@ -143,19 +145,13 @@ class StoreStatus:
         return asdict(self)
 
 
-class _Counts(NamedTuple):
-    customers: int = 0
-    products: int = 0
-    orders: int = 0
-    lines: int = 0
-    first: int | None = None
-    last: int | None = None
+_EMPTY = ShopSizes(customers=0, products=0, orders=0, lines=0, first_day=None, last_day=None)
 
 
 def store_status(home: StoreHome) -> StoreStatus:
     """Look at everything; change nothing. A store without data or without a co-op is a normal state."""
     has_data = home.vault.is_file()
-    counts, consents = _data(home) if has_data else (_Counts(), ())
+    counts, consents = _data(home) if has_data else (_EMPTY, ())
     membership = load_membership(home) if is_joined(home) else None
     service = ask_status(home.socket)
     matched, matching = _matched(home) if membership and has_data else ("", None)
@@ -166,8 +162,8 @@ def store_status(home: StoreHome) -> StoreStatus:
         products=counts.products,
         orders=counts.orders,
         lines=counts.lines,
-        first_order=_day(counts.first),
-        last_order=_day(counts.last),
+        first_order=_day(counts.first_day),
+        last_order=_day(counts.last_day),
         consents=consents,
         coop_name=membership.coop_name if membership else "",
         coop_id=membership.coop_id if membership else "",
@@ -289,28 +285,22 @@ def _weighting(home: StoreHome, charter: Charter | None, programmes: frozenset[s
     return charter.privacy.weighting
 
 
-def _data(home: StoreHome) -> tuple[_Counts, tuple[ConsentStatus, ...]]:
+def _data(home: StoreHome) -> tuple[ShopSizes, tuple[ConsentStatus, ...]]:
     with Vault.open(home.vault) as vault:
-        with vault.read() as connection:
-            counts = _Counts(
-                *connection.execute(
-                    "SELECT (SELECT count(*) FROM customers),"
-                    " (SELECT count(*) FROM products WHERE listed = 1),"
-                    " (SELECT count(*) FROM orders), (SELECT count(*) FROM lines),"
-                    " (SELECT min(ordered_at) FROM orders), (SELECT max(ordered_at) FROM orders)"
-                ).fetchone()
-            )
+        desk = ConsentDesk(vault)
+        sizes = shop_sizes(vault, desk.totals())
         consents = tuple(
             ConsentStatus(
                 purpose=purpose.value,
                 plain_words=purpose.plain_words,
                 granted=count.granted,
                 withdrawn=count.withdrawn,
+                lapsed=count.lapsed,
                 not_asked=count.not_asked,
             )
-            for purpose, count in ConsentDesk(vault).counts().items()
+            for purpose, count in desk.counts().items()
         )
-    return counts, consents
+    return sizes, consents
 
 
 def _matching(home: StoreHome) -> MatchingStatus | None:
@@ -324,5 +314,5 @@ def _matching(home: StoreHome) -> MatchingStatus | None:
         return matching_status(home, charter.matching, vault)
 
 
-def _day(seconds: int | None) -> str:
-    return "" if seconds is None else (date(1970, 1, 1) + timedelta(days=seconds // 86_400)).isoformat()
+def _day(day: int | None) -> str:
+    return "" if day is None else (date(1970, 1, 1) + timedelta(days=day)).isoformat()

@@ -9,10 +9,12 @@ from enum import StrEnum
 from highstreet.audit.consent import ConsentState, Purpose
 from highstreet.client.config import read_config
 from highstreet.client.consent import ConsentDesk
+from highstreet.client.consented_cohort import ConsentedCohort, sensitive_granted
 from highstreet.client.home import StoreHome
 from highstreet.client.membership import is_joined
 from highstreet.client.personal_model import KeptModel, current_model, serving_day
-from highstreet.client.shop_loader import day_number, load_products, load_shop
+from highstreet.client.shop_loader import day_number, load_products, load_shop, special_products
+from highstreet.client.shop_totals import best_sellers
 from highstreet.client.vault import Vault
 from highstreet.models.reranking import Reranking
 from highstreet.models.serving import MINIMUM_PEOPLE, ReasonCode, Suggestion, recommend
@@ -24,6 +26,8 @@ _POPULAR_DAYS = 90
 #: Below this many purchases a customer's taste is not known.
 _FEW_PURCHASES = 10
 _NOT_AGREED = "This customer {said} personal suggestions: these are the shop's best-sellers."
+_SET_APART = "This customer's data is used for nothing (a minor, or restricted): these are best-sellers."
+_UNASKED = "was not asked about"
 _OFTEN, _RECENT_DAYS = 3, 60
 
 
@@ -106,7 +110,9 @@ def suggest(home: StoreHome, customer_id: str, *, k: int, novel_only: bool = Fal
         desk = ConsentDesk(vault)
         state = desk.state(customer, Purpose.SUGGESTIONS_HERE)
         if state is not ConsentState.GRANTED:
-            said = "said no to" if state is ConsentState.WITHDRAWN else "was not asked about"
+            said = (
+                "said no to" if state.is_no else "is to be asked again about" if state.is_lapsed else _UNASKED
+            )
             return _popular(vault, k, _NOT_AGREED.format(said=said))
         kept = current_model(home, vault)
         if kept is None:
@@ -128,21 +134,33 @@ def _personal(
 ) -> SuggestionList:
     cohort = desk.cohort(Purpose.SUGGESTIONS_HERE)
     shop = load_shop(vault, cohort, kept.model.schema, serving_day(vault), only=frozenset({customer}))
-    if not shop.customer_ids:  # withdrawn while the model was made ready
-        return _popular(vault, k, _NOT_AGREED.format(said="said no to"))
+    if not shop.customer_ids:  # withdrawn while the model was made ready, or excluded whatever they said
+        set_apart = bool(desk.exclusions(customer))
+        return _popular(vault, k, _SET_APART if set_apart else _NOT_AGREED.format(said="said no to"))
+    hidden = _hidden(vault, cohort, customer)
     titles = _titles(vault)
     purchases = len(shop.purchases)
     reranking = read_config(home).suggestions.to_reranking()
     items = tuple(
         _shown(item, shop, titles, purchases)
-        for item in recommend(kept.model, shop, 0, k, novel_only=novel_only, reranking=reranking)
-    )
+        for item in recommend(
+            kept.model, shop, 0, k + len(hidden), novel_only=novel_only, reranking=reranking
+        )
+        if shop.catalogue.product_ids[item.item] not in hidden
+    )[:k]
     return SuggestionList(
         policy=Policy.PERSONALISED,
         release=kept.release,
         notes=_notes(home, kept, purchases, reranking),
         items=items,
     )
+
+
+def _hidden(vault: Vault, cohort: ConsentedCohort, customer: int) -> frozenset[str]:
+    """Return the products that are not suggested to a customer, who did not agree to that kind."""
+    with vault.read() as connection:
+        agreed = customer in sensitive_granted(cohort, vault, connection)
+    return frozenset() if agreed else special_products(vault)
 
 
 def _notes(home: StoreHome, kept: KeptModel, purchases: int, reranking: Reranking) -> tuple[str, ...]:
@@ -160,15 +178,10 @@ def _notes(home: StoreHome, kept: KeptModel, purchases: int, reranking: Rerankin
 
 def _popular(vault: Vault, k: int, note: str) -> SuggestionList:
     """The products most customers bought lately: a total over everybody."""
-    since = (day_number(serving_day(vault)) - _POPULAR_DAYS) * 86_400
-    with vault.read() as connection:
-        rows = connection.execute(
-            'SELECT p.product_id, p.title, count(DISTINCT ifnull(o.customer, -o."order")) AS people'
-            ' FROM lines AS l JOIN orders AS o ON o."order" = l."order" JOIN products AS p USING (product)'
-            " WHERE p.listed = 1 AND o.ordered_at >= ?"
-            " GROUP BY p.product ORDER BY people DESC, p.product LIMIT ?",
-            (since, k),
-        ).fetchall()
+    since = day_number(serving_day(vault)) - _POPULAR_DAYS
+    hidden = special_products(vault)
+    sold = best_sellers(vault, ConsentDesk(vault).totals(), since_day=since)
+    found = [each for each in sold if each.product_id not in hidden]
     items = tuple(
         Suggested(
             product_id=product_id,
@@ -178,7 +191,7 @@ def _popular(vault: Vault, k: int, note: str) -> SuggestionList:
             certainty=Certainty.A_GUESS,
             score=float(people),
         )
-        for product_id, title, people in rows
+        for product_id, title, people in found[:k]
     )
     return SuggestionList(policy=Policy.POPULAR, release=0, notes=(note,), items=items)
 

@@ -1,9 +1,11 @@
 """Paying for a round and computing it: ledger, consent desk and training, always in this order.
 
-The cohort is asked for at this moment. The ledger writes down who is exposed before anything is computed.
-What is computed uses those customers and nobody else, less those who have withdrawn meanwhile. The clipped
-sum with this store's share of the noise is shared among the committee and sealed; that reply is written down
-before it leaves.
+The cohort is asked for at this moment. The ledger writes down who is exposed, by pseudonyms, before
+anything is computed. What is computed uses those customers and nobody else, less those who have withdrawn
+meanwhile. The clipped sum with this store's share of the noise is shared among the committee and sealed.
+Shortly before that leaves, consent is looked at once more (`consent_in_use`): if anybody in it has
+withdrawn, it is thrown away, unseen by anybody, and computed anew without them. Else it is written down,
+and from then on it counts as handed over: the same bytes leave whenever they are asked for.
 
 A shop of nobody goes the same way as a shop of thousands: what it adds is then noise alone, of the same size.
 """
@@ -12,7 +14,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
@@ -22,14 +24,16 @@ from numpy.typing import NDArray
 from highstreet.audit.charter import PrivacyTerms
 from highstreet.audit.consent import Purpose
 from highstreet.client.consent import ConsentDesk
+from highstreet.client.consent_in_use import ConsentInUse
 from highstreet.client.contribution import phase_release
 from highstreet.client.counted_customers import CountedCustomers
 from highstreet.client.customer_weights import weighted_for_sums
-from highstreet.client.errors import RestoredError, RoundRefusedError, RoundRepeatedError
+from highstreet.client.errors import RestoredError, RoundRefusedError, RoundRepeatedError, VaultBusyError
 from highstreet.client.home import StoreHome
 from highstreet.client.leaving_out import contribute_regardless
 from highstreet.client.ledger import AnsweredRound, Ledger, OpenedRound, RoundKey
 from highstreet.client.person_counts import PersonCounts
+from highstreet.client.pseudonyms import ledger_names
 from highstreet.client.round_terms import AskedRound
 from highstreet.client.shop_loader import load_shop
 from highstreet.client.vault import Vault
@@ -53,6 +57,14 @@ _EPOCH = date(1970, 1, 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Made:
+    """A reply that nobody has seen yet, and what it was computed under."""
+
+    reply: bytes
+    consent: ConsentInUse
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoreTill:
     """The till of one store, with what it agreed to on committees; used by one thread at a time.
 
@@ -64,6 +76,7 @@ class StoreTill:
             charged for a whole contribution, which bounds a part of one.
         limits: the store's own and what its charter promises, for the ledger.
         today: by the store's clock.
+        approach: waits until shortly before what was computed may leave (`departures`).
     """
 
     home: StoreHome
@@ -72,6 +85,7 @@ class StoreTill:
     terms: PrivacyTerms
     limits: SpendingLimits
     today: Callable[[], date] = lambda: datetime.now(UTC).date()
+    approach: Callable[[], None] = lambda: None
 
     def given(self, request: RoundRequest, sha256: bytes) -> bytes | None:
         """Return the reply given to this very request before, None when there is none.
@@ -104,9 +118,12 @@ class StoreTill:
     def take(self, asked: AskedRound, seal: Callable[[NDArray[np.int64]], bytes]) -> bytes:
         """Spend durably, compute the noised integers, seal them, keep the reply durably, return it.
 
-        Guarantee: whether it refuses depends on the request, the store's limits and the releases it opened
-        before. Every other error comes from this computer (a disk, a clock set back, a damaged file). Counts
-        that cannot be read are such an error, and nothing was spent then; counts that are not there are none.
+        Guarantee: nobody is in the reply who had said no when consent was last looked at, just before the
+        reply was kept. What was computed before and thrown away was never kept or sent, so what leaves is one
+        noised sum, distributed as if only it had been computed; it is paid for once. Whether it refuses
+        depends on the request, the store's limits and the releases it opened before. Every other error comes
+        from this computer (a disk, a clock set back, a damaged file). Counts that cannot be read are such an
+        error, and nothing was spent then; counts that are not there are none.
 
         Args:
             asked: found in order.
@@ -116,22 +133,50 @@ class StoreTill:
             RoundRefusedError: the budget or the store's own limits do not allow it.
         """
         key = _key(asked.request, asked.sha256)
+        gone: frozenset[int] = frozenset()
+        while True:
+            made = self._made(key, asked, seal, without=gone)
+            if isinstance(made, AnsweredRound):
+                return made.reply
+            self.approach()
+            with Vault.open(self.home.vault) as vault:
+                ended = made.consent.ended(vault)
+            if not ended:
+                return self.ledger.store_reply(key, made.reply)
+            gone |= ended  # not brought back into this round, whatever they say next: so it ends
+            _LOG.info("phase %s: computed anew, what it was computed under changed", asked.phase.name)
+
+    def _made(
+        self,
+        key: RoundKey,
+        asked: AskedRound,
+        seal: Callable[[NDArray[np.int64]], bytes],
+        *,
+        without: frozenset[int],
+    ) -> _Made | AnsweredRound:
+        """Pay, unless that was done, and compute a reply that nobody has seen yet."""
         with Vault.open(self.home.vault) as vault:
-            cohort = ConsentDesk(vault).cohort(Purpose.COOP_LEARNING)
-            customers = tuple(str(customer) for customer in cohort.customers)
+            desk = ConsentDesk(vault)
+            with suppress(VaultBusyError):  # what ran out does not count, written down or not
+                desk.note_expired()
+            cohort = desk.cohort(Purpose.COOP_LEARNING)
+            names = ledger_names(vault, [each for each in cohort.customers if each not in without])
             counted = self._counted(vault, asked.request)
-            opened = self._spend(key, asked, customers)
+            opened = self._spend(key, asked, tuple(names.values()))
             if isinstance(opened, AnsweredRound):
-                return opened.reply
+                return opened
+            paid_for = frozenset(opened.customers)
+            customers = frozenset(str(customer) for customer, name in names.items() if name in paid_for)
             as_of = _EPOCH + timedelta(days=asked.request.as_of_day)
             attributes = needed_attributes(asked.phase)
             shop = load_shop(vault, cohort, self.plan.schema, as_of, attributes=attributes)
-            shop = _only(shop, frozenset(opened.customers))
+            shop = _only(shop, customers)
             weights = None if counted is None else counted.of_agreeing(vault)
+            consent = ConsentInUse.of(vault, cohort, shop.customer_ids, weights)
         _LOG.info("phase %s: paid for, epsilon %.3g", asked.phase.name, opened.epsilon)
         shop = weighted_for_sums(shop, self.terms, weights)
         integers = contribute_regardless(self.plan, asked.phase, asked.state, shop, mechanism=asked.mechanism)
-        return self.ledger.store_reply(key, seal(integers))
+        return _Made(reply=seal(integers), consent=consent)
 
     def paid_for(self) -> dict[str, bool]:
         """Return every programme ever paid for, and whether what was spent on it still counts."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import uuid
 from collections.abc import Iterator
@@ -11,12 +12,16 @@ from importlib import resources
 from pathlib import Path
 from typing import Self
 
+from highstreet.audit.consent import read_event
+from highstreet.audit.consent_leaf import consent_leaf
 from highstreet.client.database_kind import DatabaseKind, Fault
+from highstreet.client.erasure_register import read_register
 from highstreet.client.errors import (
     UnknownCustomerError,
     VaultBusyError,
     VaultError,
     VaultFullError,
+    VaultRewoundError,
     VaultTooNewError,
     VaultUnreadableError,
 )
@@ -36,6 +41,7 @@ def vault_kind() -> DatabaseKind:
         repair="Put back the last good copy of that file; do not delete it, it may be repairable.",
         application_id=0x48535654,  # "HSVT" in ASCII
         migrations=tuple(scripts[name].read_text(encoding="utf-8") for name in sorted(scripts)),
+        functions={"secure_bytes": os.urandom, "consent_leaf_1": _carried_over_leaf},
         identity=lambda: uuid.uuid4().hex,
         has_write_ahead_log=True,
         forgets=True,
@@ -52,6 +58,31 @@ def vault_kind() -> DatabaseKind:
     )
 
 
+def _carried_over_leaf(
+    salt: bytes, event_id: str, customer: int, purpose: str, act: str, at: int, source: str
+) -> bytes:
+    """Return the leaf of an answer from before there were channels and notices; an odd one has none."""
+    plain = (
+        event_id,
+        customer,
+        purpose,
+        "everywhere",
+        act,
+        at,
+        None,
+        "import",
+        source,
+        None,
+        None,
+        None,
+        None,
+    )
+    try:
+        return consent_leaf(read_event(plain), salt)
+    except ValueError:
+        return bytes(32)  # refused whenever the log is read
+
+
 class Vault:
     """An open vault. Use as a context manager; one per thread.
 
@@ -66,10 +97,15 @@ class Vault:
         self.vault_id = vault_id
 
     @classmethod
-    def open(cls, path: Path) -> Self:
+    def open(cls, path: Path, *, to_erase_again: bool = False) -> Self:
         """Open the vault, making it when there is none, and bring its schema up to date.
 
+        Args:
+            path: of the file.
+            to_erase_again: a vault that is older than an erasure may be opened, to do it again.
+
         Raises:
+            VaultRewoundError: older than an erasure that was made: somebody who was erased is in it.
             VaultTooNewError: written by a newer version.
             VaultUnreadableError: damaged, or not a vault.
             VaultError: no right to read or write it.
@@ -78,6 +114,8 @@ class Vault:
         try:
             with database.explaining():
                 (vault_id,) = database.connection.execute("SELECT vault_id FROM identity").fetchone()
+                if not to_erase_again:
+                    _refuse_older_than_erasures(path, database.connection)
         except BaseException:
             database.close()
             raise
@@ -94,6 +132,10 @@ class Vault:
     def __exit__(self, *_: object) -> None:
         """Close the vault."""
         self.close()
+
+    def rewrite(self) -> None:
+        """Write the file anew, so that nothing is left in it of what was deleted: see `PrivateDatabase`."""
+        self._database.rewrite()
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
@@ -124,12 +166,14 @@ class Vault:
             )
         return int(found[0])
 
-    def last_order_day(self) -> int | None:
-        """Return the day of the latest order (days since 1970-01-01), None without orders.
 
-        For serving inside the shop only: it depends on customers, so nothing that leaves may be computed
-        from it.
-        """
-        with self.read() as connection:
-            (latest,) = connection.execute("SELECT max(ordered_at) FROM orders").fetchone()
-        return None if latest is None else int(latest) // 86_400
+def _refuse_older_than_erasures(path: Path, connection: sqlite3.Connection) -> None:
+    asked = {each.erasure_id for each in read_register(path.parent).erasures}
+    if not asked:
+        return
+    known = {found for (found,) in connection.execute("SELECT erasure_id FROM rights_requests")}
+    if not asked <= known:
+        raise VaultRewoundError(
+            f"{path} is older than an erasure that this shop made: somebody who was erased is in it again.",
+            next_step="Nobody's data is used until they are erased again: highstreet store rights again",
+        )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC
 from functools import lru_cache
 
-from highstreet.audit.consent import Answer, Purpose
+from highstreet.audit.consent import Act, Channel, Method, Purpose
 from highstreet.client.importing.cells import CellReader
 from highstreet.client.importing.profile import Columns, Profile, RowReader, Subject
 from highstreet.client.importing.records import (
@@ -15,6 +15,7 @@ from highstreet.client.importing.records import (
     CustomerRecord,
     IdentifierRecord,
     LineRecord,
+    MinorRecord,
     Problem,
     ProductRecord,
     Record,
@@ -32,6 +33,7 @@ _ANSWERS = {
     "consent_coop_learning": Purpose.COOP_LEARNING,
     "consent_email": Purpose.EMAIL_MARKETING,
     "consent_matching": Purpose.MATCHING,
+    "consent_sensitive_categories": Purpose.SENSITIVE_CATEGORIES,
 }
 #: Columns of what a customer is matched by.
 _IDENTIFIERS = {"email": IdentifierKind.EMAIL, "loyalty_number": IdentifierKind.LOYALTY_NUMBER}
@@ -62,6 +64,7 @@ def _products(columns: Columns, cells: CellReader) -> RowReader:
 def _customers(columns: Columns, cells: CellReader) -> RowReader:
     customer_id = columns.cell("customer_id")
     recorded_at, source = columns.cell("consent_recorded_at"), columns.cell("consent_source")
+    minor = columns.cell("minor")
     answers = [(columns.cell(name), purpose) for name, purpose in _ANSWERS.items() if columns.has(name)]
     known = _known(columns, cells)
     now = round(cells.now.astimezone(UTC).timestamp() * 1_000_000)
@@ -69,6 +72,7 @@ def _customers(columns: Columns, cells: CellReader) -> RowReader:
     def read(row: list[str]) -> Iterator[Record]:
         code = cells.code(customer_id(row), Problem.MISSING_CUSTOMER)
         yield CustomerRecord(code)
+        yield from _minor(code, cells.answer(minor(row)))
         facts, odd = known(code, row)
         yield from facts
         said = [(purpose, cells.answer(cell(row))) for cell, purpose in answers]
@@ -81,8 +85,9 @@ def _customers(columns: Columns, cells: CellReader) -> RowReader:
                 undated = error
         for purpose, is_yes in said:
             if is_yes is False or (is_yes and undated is None):
-                answer = Answer.GRANT if is_yes else Answer.WITHDRAWAL
-                yield AnswerRecord(code, purpose.value, answer.value, when, where)
+                # Whether a no is the first one, a file does not say.
+                act = Act.GIVEN if is_yes else Act.REFUSED
+                yield AnswerRecord(code, purpose, Channel.EVERYWHERE, act, when, Method.IMPORT, where)
         if undated is not None and any(is_yes for _, is_yes in said):
             # A no stands from today; a yes might be older than a withdrawal and is not taken.
             raise RowError(Problem.UNDATED_YES) from undated
@@ -121,6 +126,11 @@ def _known(columns: Columns, cells: CellReader) -> Callable[[str, list[str]], _F
     return read
 
 
+def _minor(code: str, is_minor: bool | None) -> Iterator[MinorRecord]:
+    if is_minor is not None:
+        yield MinorRecord(code, int(is_minor))
+
+
 def _orders(columns: Columns, cells: CellReader) -> RowReader:
     order_id, ordered_at = columns.cell("order_id"), columns.cell("ordered_at")
     customer_id, product_id = columns.cell("customer_id"), columns.cell("product_id")
@@ -156,7 +166,7 @@ PROFILES = (
         plain_words="a list of customers with their consent answers",
         subject=Subject.CUSTOMERS,
         required=frozenset({"customer_id", "consent_recorded_at"}),
-        optional=frozenset({"consent_source", *_ANSWERS, *_IDENTIFIERS, *DECLARED}),
+        optional=frozenset({"consent_source", "minor", *_ANSWERS, *_IDENTIFIERS, *DECLARED}),
         reader=_customers,
     ),
     Profile(

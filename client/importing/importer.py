@@ -14,8 +14,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
 
+from highstreet.client.consent_log import ConsentLog
+from highstreet.client.erasure_register import read_register
 from highstreet.client.errors import FileNotUnderstoodError, ImportBusyError, VaultError, VaultFullError
 from highstreet.client.importing.cells import CellReader
+from highstreet.client.importing.erased import leave_out_erased
 from highstreet.client.importing.problems import Problems
 from highstreet.client.importing.profile import Columns
 from highstreet.client.importing.recognise import RecognisedFile, recognise
@@ -27,7 +30,7 @@ from highstreet.client.importing.table import open_rows
 from highstreet.client.importing.understanding import Understanding, understand
 from highstreet.client.vault import Vault
 
-__all__ = ["FileOutcome", "ImportResult", "Importer", "find_files"]
+__all__ = ["FileOutcome", "ImportResult", "Importer", "find_files", "one_at_a_time"]
 
 #: Free disk per byte of the file: staged rows, saved rows, and the log of the one transaction.
 _ROOM_PER_BYTE = 4
@@ -116,7 +119,7 @@ class Importer:
 
     def interrupted_files(self) -> list[str]:
         """Return names of files whose import was cut off before it was saved; each is told once."""
-        with _one_at_a_time(self._vault), self._vault.write() as connection:
+        with one_at_a_time(self._vault), self._vault.write() as connection:
             names = [
                 name
                 for (name,) in connection.execute(
@@ -134,7 +137,7 @@ class Importer:
             VaultError: no room, no right, damaged; the file under way was not saved.
             ImportBusyError: another import is under way.
         """
-        with _one_at_a_time(self._vault):
+        with one_at_a_time(self._vault):
             discard_leftovers(self._vault)
             files = [self._recognise(path) for path in find_files(paths)]
             for file in sorted(files, key=lambda file: file.profile.subject):
@@ -145,7 +148,7 @@ class Importer:
 
         Raises: as `run`.
         """
-        with _one_at_a_time(self._vault):
+        with one_at_a_time(self._vault):
             discard_leftovers(self._vault)
             file, problems = self._recognise(path), Problems()
             with open_staging(self._vault) as staging:
@@ -192,13 +195,16 @@ class Importer:
                 return ImportResult(
                     file_name=file.path.name, outcome=FileOutcome.DECLINED, understanding=understood
                 )
+            log = ConsentLog(self._vault)
             with self._vault.write() as connection:
-                saved = save_staged(connection, now=round(self._now.timestamp() * 1_000_000))
+                saved = save_staged(connection, log, now=round(self._now.timestamp() * 1_000_000))
                 connection.execute(
                     "UPDATE imports SET state = 'saved', finished_at = ?, rows_read = ?, rows_saved = ?,"
                     " rows_left_out = ? WHERE import = ?",
                     (_now(), rows_read, max(rows_read - problems.left_out, 0), problems.left_out, number),
                 )
+            if saved.answers or saved.minors:
+                log.settle()
         return ImportResult(
             file_name=file.path.name, outcome=FileOutcome.SAVED, understanding=understood, saved=saved
         )
@@ -226,6 +232,7 @@ class Importer:
             raise FileNotUnderstoodError(
                 f"{name} has column names but no rows.", next_step="Export the data again with its rows."
             )
+        leave_out_erased(staging, read_register(self._vault.path.parent), problems)
         staging.finish(problems)
         self._progress(name, size, size)
         return rows_read
@@ -257,7 +264,12 @@ class Importer:
 
 
 @contextmanager
-def _one_at_a_time(vault: Vault) -> Iterator[None]:
+def one_at_a_time(vault: Vault) -> Iterator[None]:
+    """Hold the lock of imports while the block runs: nothing is staged then, and nobody else brings data in.
+
+    Raises:
+        ImportBusyError: an import, or an erasure, is under way.
+    """
     lock = os.open(vault.path.with_name("import.lock"), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

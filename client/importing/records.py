@@ -11,6 +11,7 @@ __all__ = [
     "CustomerRecord",
     "IdentifierRecord",
     "LineRecord",
+    "MinorRecord",
     "Problem",
     "ProductRecord",
     "Record",
@@ -61,16 +62,25 @@ class AttributeRecord(NamedTuple):
 
 
 class AnswerRecord(NamedTuple):
-    """One answer to one purpose.
+    """What a customer said about one purpose on one channel; values of `audit.consent`.
 
-    `recorded_at` is in microseconds since 1970-01-01 UTC.
+    `at` is in microseconds since 1970-01-01 UTC.
     """
 
     customer_id: str
     purpose: str
-    answer: str
-    recorded_at: int
+    channel: str
+    act: str
+    at: int
+    method: str
     source: str
+
+
+class MinorRecord(NamedTuple):
+    """Whether a customer is a minor, 1 or 0."""
+
+    customer_id: str
+    is_minor: int
 
 
 class LineRecord(NamedTuple):
@@ -88,7 +98,15 @@ class LineRecord(NamedTuple):
     discount: int
 
 
-Record = ProductRecord | CustomerRecord | IdentifierRecord | AttributeRecord | AnswerRecord | LineRecord
+Record = (
+    ProductRecord
+    | CustomerRecord
+    | IdentifierRecord
+    | AttributeRecord
+    | AnswerRecord
+    | MinorRecord
+    | LineRecord
+)
 
 
 class Problem(StrEnum):
@@ -117,6 +135,7 @@ class Problem(StrEnum):
     CELL_COUNT = "more cells than the header has columns"
     CANCELLED = "a cancelled, voided or refunded order"
     DUPLICATE = "the same line again"
+    ERASED = "a customer who was erased since"
     CUSTOMER_NOT_REPEATED = "no customer, though another line of that order has one"
 
     @property
@@ -134,6 +153,7 @@ _TIDY = frozenset(
         Problem.ODD_IDENTIFIER,
         Problem.ODD_ATTRIBUTE,
         Problem.NO_EMAIL,
+        Problem.ERASED,
     }
 )
 

@@ -5,6 +5,11 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import dataclass
 
+from highstreet.audit.consent import Act, Channel, ConsentEvent, Method, Purpose
+from highstreet.client.consent_intake import event_number, fresh_events
+from highstreet.client.consent_log import ConsentLog
+from highstreet.client.consented_cohort import Exclusion
+
 __all__ = ["SavedCounts", "save_staged"]
 
 _TEXTS = ("title", "category", "product_type", "brand", "maker", "size", "gtin")
@@ -25,29 +30,27 @@ _CUSTOMERS = """
         AND NOT EXISTS (SELECT 1 FROM customers AS c WHERE c.customer_id = s.customer_id)
     GROUP BY customer_id ORDER BY min(line)
 """
-# Positions go on without gaps; an answer already in the log is not written again. A withdrawal that comes
-# while a grant of that customer is dated later than now (the clock was ahead then) gets at least its date.
+# In the order to be added in; the same words twice in one file are one event.
 _ANSWERS = """
-    INSERT INTO consents (position, customer, purpose, answer, recorded_at, source)
-    SELECT
-        (SELECT count(*) FROM consents) + row_number() OVER (ORDER BY recorded_at, customer, purpose, answer),
-        customer, purpose, answer, recorded_at, source
-    FROM (
-        SELECT s.customer, s.purpose, s.answer, s.recorded_at, min(s.source) AS source
-        FROM (
-            SELECT c.customer, a.purpose, a.answer, a.source, max(a.recorded_at, ifnull((
-                SELECT max(ahead.recorded_at) FROM consents AS ahead
-                WHERE a.answer = 'withdrawal' AND ahead.answer = 'grant' AND ahead.recorded_at > :now
-                    AND ahead.customer = c.customer AND ahead.purpose = a.purpose
-            ), a.recorded_at)) AS recorded_at
-            FROM staging.answers AS a JOIN customers AS c ON c.customer_id = a.customer_id
-        ) AS s
-        WHERE NOT EXISTS (
-            SELECT 1 FROM consents AS known WHERE known.customer = s.customer AND known.purpose = s.purpose
-                AND known.answer = s.answer AND known.recorded_at = s.recorded_at)
-        GROUP BY s.customer, s.purpose, s.answer, s.recorded_at
-    )
+    SELECT c.customer, a.purpose, a.channel, a.act, a.at, min(a.method), min(a.source)
+    FROM staging.answers AS a JOIN customers AS c ON c.customer_id = a.customer_id
+    GROUP BY a.at, c.customer, a.purpose, a.channel, a.act
+    ORDER BY a.at, c.customer, a.purpose, a.channel, a.act
 """
+# The last word of a file on whether a customer is a minor.
+_MINORS = """
+    SELECT c.customer FROM (
+        SELECT customer_id, is_minor, row_number() OVER (PARTITION BY customer_id ORDER BY line DESC) AS nth
+        FROM staging.minors
+    ) AS s JOIN customers AS c ON c.customer_id = s.customer_id
+    WHERE s.nth = 1 AND s.is_minor = ?
+"""
+_MARK_MINORS = f"""
+    INSERT OR IGNORE INTO exclusions (reason, customer) SELECT ?, customer FROM ({_MINORS})
+"""  # noqa: S608  # the question above
+_UNMARK_MINORS = f"""
+    DELETE FROM exclusions WHERE reason = ? AND customer IN ({_MINORS})
+"""  # noqa: S608  # the question above
 # The last word of a file on a customer's identifier; an empty one takes away what was known.
 _LAST_IDENTIFIERS = """
     SELECT c.customer, s.kind, s.value
@@ -116,19 +119,21 @@ _LINES = """
 class SavedCounts:
     """How many rows of each table are new. Products count when they were not listed before.
 
-    Identifiers and attributes count when they are new, other than before, or gone.
+    Identifiers and attributes count when they are new, other than before, or gone; minors when they are one
+    from now on, or no longer.
     """
 
     products: int
     customers: int
     identifiers: int
     attributes: int
+    minors: int
     answers: int
     orders: int
     lines: int
 
 
-def save_staged(connection: sqlite3.Connection, *, now: int) -> SavedCounts:
+def save_staged(connection: sqlite3.Connection, log: ConsentLog, *, now: int) -> SavedCounts:
     """Move everything staged into the vault; what is there stays, but for identifiers and attributes.
 
     Saving the same rows again, or in pieces that overlap, gives the same vault. Of identifiers
@@ -136,6 +141,7 @@ def save_staged(connection: sqlite3.Connection, *, now: int) -> SavedCounts:
 
     Args:
         connection: of the vault, in a transaction, with the staging area attached.
+        log: the vault's, for what customers said; it is settled when the transaction is committed.
         now: microseconds since 1970-01-01 UTC, by the clock that the rows were read by.
     """
     before = _sizes(connection)
@@ -144,13 +150,40 @@ def save_staged(connection: sqlite3.Connection, *, now: int) -> SavedCounts:
     connection.execute(_CUSTOMERS.format(source="staging.order_lines"))
     identifiers = sum(connection.execute(each).rowcount for each in (_IDENTIFIERS, _GONE_IDENTIFIERS))
     attributes = sum(connection.execute(each).rowcount for each in (_ATTRIBUTES, _GONE_ATTRIBUTES))
-    connection.execute(_ANSWERS, {"now": now})
+    _add_answers(connection, log, now=now)
+    minors = _mark_minors(connection)
     connection.execute(_UNLISTED_PRODUCTS)
     connection.execute(_ORDERS)
     connection.execute(_LINES)
     after = _sizes(connection)
     new = {name: after[name] - before[name] for name in before}
-    return SavedCounts(identifiers=identifiers, attributes=attributes, **new)
+    return SavedCounts(identifiers=identifiers, attributes=attributes, minors=minors, **new)
+
+
+def _add_answers(connection: sqlite3.Connection, log: ConsentLog, *, now: int) -> None:
+    rows = connection.execute(_ANSWERS).fetchall()
+    if not rows:
+        return  # a file without answers is saved whatever becomes of the log
+    events = (
+        ConsentEvent(
+            event_id=event_number(),
+            customer=customer,
+            purpose=Purpose(purpose),
+            channel=Channel(channel),
+            act=Act(act),
+            at=at,
+            method=Method(method),
+            source=source,
+        )
+        for customer, purpose, channel, act, at, method, source in rows
+    )
+    log.add(connection, fresh_events(connection, events, now=now))
+
+
+def _mark_minors(connection: sqlite3.Connection) -> int:
+    """Mark who the file says is a minor, and unmark who it says is none; return how many that changed."""
+    marked = connection.execute(_MARK_MINORS, (Exclusion.MINOR.value, 1)).rowcount
+    return marked + connection.execute(_UNMARK_MINORS, (Exclusion.MINOR.value, 0)).rowcount
 
 
 def _sizes(connection: sqlite3.Connection) -> dict[str, int]:

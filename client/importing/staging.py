@@ -20,6 +20,7 @@ from highstreet.client.importing.records import (
     CustomerRecord,
     IdentifierRecord,
     LineRecord,
+    MinorRecord,
     Problem,
     ProductRecord,
     Record,
@@ -35,7 +36,8 @@ CREATE TABLE staging.products
 CREATE TABLE staging.customers (line INTEGER PRIMARY KEY, customer_id);
 CREATE TABLE staging.identifiers (line, customer_id, kind, value);
 CREATE TABLE staging.attributes (line, customer_id, attribute, cell);
-CREATE TABLE staging.answers (line, customer_id, purpose, answer, recorded_at, source);
+CREATE TABLE staging.answers (line, customer_id, purpose, channel, act, at, method, source);
+CREATE TABLE staging.minors (line, customer_id, is_minor);
 CREATE TABLE staging.order_lines
     (line INTEGER PRIMARY KEY, order_id, ordered_at, customer_id, product_id, quantity, unit_price, discount);
 """
@@ -44,7 +46,8 @@ _INSERTS: dict[type[Record], str] = {
     CustomerRecord: "INSERT INTO staging.customers VALUES (?, ?)",
     IdentifierRecord: "INSERT INTO staging.identifiers VALUES (?, ?, ?, ?)",
     AttributeRecord: "INSERT INTO staging.attributes VALUES (?, ?, ?, ?)",
-    AnswerRecord: "INSERT INTO staging.answers VALUES (?, ?, ?, ?, ?, ?)",
+    AnswerRecord: "INSERT INTO staging.answers VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+    MinorRecord: "INSERT INTO staging.minors VALUES (?, ?, ?)",
     LineRecord: "INSERT INTO staging.order_lines VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
 }
 _INDEXES = (
@@ -93,6 +96,41 @@ class Staging:
         waiting.append((line, *record))
         if len(waiting) >= _BATCH_ROWS:
             self._flush(type(record))
+
+    def customer_ids(self) -> list[str]:
+        """Write what is still waiting; return all customers that the file names."""
+        for kind in self._waiting:
+            self._flush(kind)
+        rows = self._connection.execute(
+            "SELECT customer_id FROM staging.customers UNION SELECT customer_id FROM staging.order_lines"
+            " UNION SELECT customer_id FROM staging.answers UNION SELECT customer_id FROM staging.identifiers"
+        )
+        return [customer_id for (customer_id,) in rows if customer_id]
+
+    def leave_out_before(self, customer_id: str, *, ordered: int, answered: int) -> list[int]:
+        """Leave out a customer's orders and answers from before two moments; return the lines they came from.
+
+        Where nothing of later is left, whatever else the file says of the customer is left out too.
+        """
+        who: dict[str, str | int] = {"customer": customer_id, "ordered": ordered, "answered": answered}
+        lines = self._take("order_lines", "customer_id = :customer AND ordered_at < :ordered", who)
+        self._take("answers", "customer_id = :customer AND at <= :answered", who)
+        (is_back,) = self._connection.execute(
+            "SELECT EXISTS (SELECT 1 FROM staging.order_lines WHERE customer_id = :customer)"
+            " OR EXISTS (SELECT 1 FROM staging.answers WHERE customer_id = :customer)",
+            who,
+        ).fetchone()
+        if not is_back:
+            for table in ("identifiers", "minors"):
+                self._take(table, "customer_id = :customer", who)
+            lines |= self._take("customers", "customer_id = :customer", who)
+        return sorted(lines)
+
+    def _take(self, table: str, condition: str, values: dict[str, str | int]) -> set[int]:
+        where = f"staging.{table} WHERE {condition}"
+        lines = {line for (line,) in self._connection.execute(f"SELECT line FROM {where}", values)}  # noqa: S608
+        self._connection.execute(f"DELETE FROM {where}", values)  # noqa: S608 - from the callers above
+        return lines
 
     def finish(self, problems: Problems) -> None:
         """Write what is still waiting; leave out rows that contradict or repeat others, noting them."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from highstreet.audit.consent import Answer, Purpose
+from highstreet.audit.consent import Act, Purpose
 from highstreet.client.importing.problems import ProblemCount
 from highstreet.client.importing.profile import Subject
 from highstreet.client.importing.recognise import RecognisedFile
@@ -90,9 +90,9 @@ def _customers(staging: Staging) -> list[str]:
     before = len(facts)
     for purpose in Purpose:
         asked, granted = staging.one(
-            "SELECT count(DISTINCT customer_id), count(DISTINCT CASE WHEN answer = ? THEN customer_id END)"
+            "SELECT count(DISTINCT customer_id), count(DISTINCT CASE WHEN act = ? THEN customer_id END)"
             " FROM staging.answers WHERE purpose = ?",
-            Answer.GRANT.value,
+            Act.GIVEN.value,
             purpose.value,
         )
         if asked:

@@ -106,7 +106,7 @@ def _store(shop: Shop, findings: Findings) -> StoreRecord:
                 words=text(each, "plain_words"),
                 yes=count(each, "granted"),
                 no=count(each, "withdrawn"),
-                unanswered=count(each, "not_asked"),
+                unanswered=count(each, "not_asked") + count(each, "lapsed"),
             )
             for each in rows(status, "consents")
         ),

@@ -72,7 +72,9 @@ def _withdrawn_learning(scene: Scene) -> Check:
     def trial() -> tuple[bool, str]:
         before = willing()
         customer = customer_who_said(shop.files / "customers.csv", "consent_coop_learning", "yes")
-        scene.commands.run("store", "consent", customer, "coop_learning", "no", "--home", str(shop.home))
+        scene.commands.run(
+            "store", "consent", "record", customer, "coop_learning", "no", "--home", str(shop.home)
+        )
         after = willing()
         return after == before - 1, f"{before} customers could be used for learning together, now {after}"
 
@@ -84,7 +86,9 @@ def _withdrawn_suggestions(scene: Scene) -> Check:
 
     def trial() -> tuple[bool, str]:
         customer = customer_who_said(shop.files / "customers.csv", "consent_suggestions", "yes")
-        scene.commands.run("store", "consent", customer, "suggestions_here", "no", "--home", str(shop.home))
+        scene.commands.run(
+            "store", "consent", "record", customer, "suggestions_here", "no", "--home", str(shop.home)
+        )
         answer = table(
             scene.commands.json("store", "suggest", customer, "-k", "5", "--json", "--home", str(shop.home))
         )

@@ -1,118 +1,195 @@
-"""Consent decisions: off by default, apart, the latest answer counts, a withdrawal beats a grant."""
+"""Consent events: closed words, one spelling, and a leaf that binds to all of it."""
 
 from __future__ import annotations
 
+import hashlib
 import itertools
+import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from highstreet.audit.charter import COOP_LEARNING, MATCHING
+from highstreet.audit.commitments import commit
 from highstreet.audit.consent import (
-    Answer,
+    EVERYBODY,
+    Act,
+    Channel,
     ConsentEvent,
-    ConsentState,
+    Method,
+    NoticeName,
     Purpose,
-    consent_states,
-    read_log,
+    read_event,
 )
-from highstreet.audit.errors import InconsistentConsentLogError, UnknownPurposeError
+from highstreet.audit.consent_leaf import consent_leaf, event_commitment
+from highstreet.audit.consent_tree import ConsentTree, consent_root
+from highstreet.audit.errors import UnknownChannelError, UnknownPurposeError
 
-GRANT, WITHDRAWAL = Answer.GRANT, Answer.WITHDRAWAL
-COOP, HERE = Purpose.COOP_LEARNING, Purpose.SUGGESTIONS_HERE
-
-
-def _log(*said: tuple[int, Purpose, Answer, int]) -> list[ConsentEvent]:
-    return [
-        ConsentEvent(position=place, customer=who, purpose=purpose, answer=answer, recorded_at=when)
-        for place, (who, purpose, answer, when) in enumerate(said, start=1)
-    ]
-
-
-events = st.lists(
-    st.tuples(st.integers(1, 4), st.sampled_from(Purpose), st.sampled_from(Answer), st.integers(-5, 5)),
-    max_size=12,
-).map(lambda said: _log(*said))
-
-
-def test_nobody_has_agreed_before_being_asked() -> None:
-    assert consent_states([], purpose=COOP) == {}
-
-
-def test_a_yes_to_one_purpose_says_nothing_about_another() -> None:
-    log = _log((1, COOP, GRANT, 10))
-    assert consent_states(log, purpose=COOP) == {1: ConsentState.GRANTED}
-    assert consent_states(log, purpose=HERE) == {}
+SALT = bytes(range(32))
+EVENT = ConsentEvent(
+    event_id="0123456789abcdef" * 2,
+    customer=7,
+    purpose=Purpose.COOP_LEARNING,
+    channel=Channel.WEB,
+    act=Act.GIVEN,
+    at=1_795_348_800_000_000,
+    valid_until=1_895_348_800_000_000,
+    method=Method.FORM,
+    source="till 2",
+    notice=NoticeName(version="2026-11", language="de-AT", sha256=b"n" * 32),
+    evidence_sha256=b"e" * 32,
+)
+RAW = (
+    EVENT.event_id, 7, "coop_learning", "web", "given", EVENT.at, EVENT.valid_until, "form", "till 2",
+    "2026-11", "de-AT", b"n" * 32, b"e" * 32,
+)  # fmt: skip
 
 
-def test_an_old_yes_imported_late_does_not_undo_a_newer_withdrawal() -> None:
-    log = _log((1, COOP, WITHDRAWAL, 20), (1, COOP, GRANT, 10))
-    assert consent_states(log, purpose=COOP) == {1: ConsentState.WITHDRAWN}
-
-
-def test_a_later_yes_counts_again() -> None:
-    log = _log((1, COOP, WITHDRAWAL, 20), (1, COOP, GRANT, 21))
-    assert consent_states(log, purpose=COOP) == {1: ConsentState.GRANTED}
-
-
-@given(log=events, purpose=st.sampled_from(Purpose))
-def test_granted_means_a_grant_later_than_every_withdrawal(log: list[ConsentEvent], purpose: Purpose) -> None:
-    states = consent_states(log, purpose=purpose)
-    for customer in range(1, 5):
-        mine = [e for e in log if e.customer == customer and e.purpose is purpose]
-        grants = [e.recorded_at for e in mine if e.answer is GRANT]
-        withdrawals = [e.recorded_at for e in mine if e.answer is WITHDRAWAL]
-        stands = bool(grants) and max(grants) > max(withdrawals, default=-(10**9))
-        assert (states.get(customer) is ConsentState.GRANTED) == stands
-
-
-@given(log=events, purpose=st.sampled_from(Purpose), data=st.data())
-def test_the_order_in_the_log_does_not_matter(
-    log: list[ConsentEvent], purpose: Purpose, data: st.DataObject
-) -> None:
-    shuffled = data.draw(st.permutations(log))
-    assert consent_states(shuffled, purpose=purpose) == consent_states(log, purpose=purpose)
-
-
-@given(log=events, customer=st.integers(1, 4))
-def test_a_withdrawal_at_the_latest_moment_always_wins(log: list[ConsentEvent], customer: int) -> None:
-    latest = max((e.recorded_at for e in log), default=0)
-    last = ConsentEvent(
-        position=len(log) + 1, customer=customer, purpose=COOP, answer=WITHDRAWAL, recorded_at=latest
+def test_an_event_is_read_back_from_its_values() -> None:
+    assert read_event(RAW) == EVENT
+    everybody = (
+        RAW[0],
+        None,
+        "matching",
+        "everywhere",
+        "reconsent_needed",
+        5,
+        None,
+        "rule",
+        "",
+        *(None,) * 4,
     )
-    assert consent_states([*log, last], purpose=COOP)[customer] is ConsentState.WITHDRAWN
-
-
-def test_a_whole_log_is_read_in_order() -> None:
-    log = read_log([(1, 7, "coop_learning", "grant", 5), (2, 7, "coop_learning", "withdrawal", 6)])
-    assert log == tuple(_log((7, COOP, GRANT, 5), (7, COOP, WITHDRAWAL, 6)))
+    assert read_event(everybody).customer == EVERYBODY
 
 
 @pytest.mark.parametrize(
-    "second",
+    ("place", "value"),
     [
-        (3, 7, "coop_learning", "grant", 5),
-        (1, 7, "coop_learning", "grant", 5),
-        (2, 7, "anything", "grant", 5),
-        (2, 7, "coop_learning", "maybe", 5),
-        (2, 7, "coop_learning", "grant", "yesterday"),
-        (2, None, "coop_learning", "grant", 5),
-        (2, True, "coop_learning", "grant", 5),
-        (2, 7, "coop_learning", "grant"),
+        (0, "0123"),
+        (0, "G" * 32),
+        (1, None),  # nobody says yes for everybody
+        (1, -1),
+        (1, True),
+        (1, "7"),
+        (2, "anything"),
+        (3, "telepathy"),
+        (4, "maybe"),
+        (5, "yesterday"),
+        (5, None),
+        (6, 1.5),
+        (7, "guessed"),
+        (8, None),
+        (9, None),
+        (11, b"short"),
+        (11, "n" * 32),
+        (12, b""),
     ],
 )
-def test_a_log_with_a_gap_or_an_unreadable_entry_is_refused(second: tuple[object, ...]) -> None:
-    with pytest.raises(InconsistentConsentLogError, match="entry 2"):
-        read_log([(1, 7, "coop_learning", "grant", 5), second])
+def test_an_event_with_a_value_that_has_no_meaning_is_refused(place: int, value: object) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - whichever it is: the log says which entry
+        read_event([*RAW[:place], value, *RAW[place + 1 :]])
+    with pytest.raises(ValueError):  # noqa: PT011
+        read_event(RAW[:-1])
+
+
+def test_the_spelling_of_an_event_is_canonical_json_of_all_its_fields() -> None:
+    assert json.loads(EVENT.canonical()) == {
+        "act": "given",
+        "at": 1_795_348_800_000_000,
+        "channel": "web",
+        "customer": 7,
+        "event_id": "0123456789abcdef" * 2,
+        "evidence_sha256": "65" * 32,
+        "format_version": 1,
+        "language": "de-AT",
+        "method": "form",
+        "notice_sha256": "6e" * 32,
+        "notice_version": "2026-11",
+        "purpose": "coop_learning",
+        "source": "till 2",
+        "valid_until": 1_895_348_800_000_000,
+    }
+
+
+OTHER: dict[str, object] = {
+    "event_id": "f" * 32,
+    "customer": 8,
+    "purpose": Purpose.MATCHING,
+    "channel": Channel.TILL,
+    "act": Act.WITHDRAWN,
+    "at": 5,
+    "valid_until": None,
+    "method": Method.CLICK,
+    "source": "till 3",
+    "notice": None,
+    "evidence_sha256": None,
+}
+
+
+@pytest.mark.parametrize("name", OTHER)
+def test_a_leaf_binds_to_every_field_and_to_the_salt(name: str) -> None:
+    changed = replace(EVENT, **{name: OTHER[name]})  # type: ignore[arg-type]  # of the field's own type
+    assert consent_leaf(changed, SALT) != consent_leaf(EVENT, SALT)
+    assert consent_leaf(EVENT, b"\xff" * 32) != consent_leaf(EVENT, SALT)
+
+
+def test_a_leaf_is_what_the_document_says_it_is() -> None:
+    name, value = b"highstreet/consent-event/v1", EVENT.canonical()
+    spelled = b"highstreet/commitment/v1\0" + bytes([len(name)]) + name + SALT + value
+    commitment = hashlib.sha256(spelled).digest()
+    assert event_commitment(EVENT, SALT) == commitment
+    assert consent_leaf(EVENT, SALT) == hashlib.sha256(b"\x00" + commitment).digest()
+
+
+def test_a_salt_has_32_bytes() -> None:
+    for salt in (b"", b"x" * 31, b"x" * 33):
+        with pytest.raises(ValueError, match="32"):
+            commit(salt, b"value", domain="test")
+
+
+def test_commitments_of_two_domains_or_values_are_apart_however_they_are_cut() -> None:
+    made = [commit(SALT, value, domain=domain) for domain, value in (("a", b"bc"), ("ab", b"c"), ("a", b"b"))]
+    assert all(a != b for a, b in itertools.combinations(made, 2))
+
+
+def _plain_root(leaves: list[bytes]) -> bytes:
+    """RFC 9162, section 2.1.1, as it is written there."""
+    if not leaves:
+        return hashlib.sha256().digest()
+    if len(leaves) == 1:
+        return leaves[0]
+    split = 1
+    while split * 2 < len(leaves):
+        split *= 2
+    return hashlib.sha256(b"\x01" + _plain_root(leaves[:split]) + _plain_root(leaves[split:])).digest()
+
+
+@given(st.integers(0, 70))
+def test_the_root_is_that_of_the_standard_at_every_size(size: int) -> None:
+    leaves = [hashlib.sha256(bytes([number])).digest() for number in range(size)]
+    assert consent_root(leaves) == _plain_root(leaves)
+    tree = ConsentTree()
+    for leaf in leaves:
+        tree.add(leaf)
+    assert (tree.size, tree.root()) == (size, _plain_root(leaves))
 
 
 def test_purposes_are_read_by_name_and_nothing_else_is() -> None:
-    assert Purpose.parse(" Coop-Learning ") is COOP
+    assert Purpose.parse(" Coop-Learning ") is Purpose.COOP_LEARNING
     for text in ("", "everything", "coop"):
         with pytest.raises(UnknownPurposeError) as caught:
             Purpose.parse(text)
         assert "coop_learning" in caught.value.for_user()
+
+
+def test_channels_are_read_by_name_and_nothing_else_is() -> None:
+    assert Channel.parse(" Web ") is Channel.WEB
+    for text in ("", "fax"):
+        with pytest.raises(UnknownChannelError) as caught:
+            Channel.parse(text)
+        assert "everywhere" in caught.value.for_user()
 
 
 def test_the_purposes_that_a_charter_can_name_are_ones_that_customers_can_agree_to() -> None:

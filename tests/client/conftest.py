@@ -79,7 +79,7 @@ def contents(vault: Vault) -> dict[str, list[tuple[object, ...]]]:
         "orders": "SELECT order_id, customer_id, ordered_at FROM orders LEFT JOIN customers USING (customer)",
         "lines": "SELECT order_id, product_id, quantity, unit_price, discount FROM lines"
         ' JOIN orders USING ("order") JOIN products USING (product)',
-        "consents": "SELECT customer_id, purpose, answer, recorded_at, source FROM consents"
+        "consents": 'SELECT customer_id, purpose, act, "at", source FROM consents'
         " JOIN customers USING (customer)",
         "identifiers": "SELECT customer_id, kind, value FROM identifiers JOIN customers USING (customer)",
         "imports": "SELECT file_name, state FROM imports",

@@ -79,8 +79,8 @@ def test_consent_is_written_down_and_shown(
 ) -> None:
     home = ("--home", tmp_path / "store")
     Typed(capsys, "import", shop_files, *home)
-    assert "Written down: no" in Typed(capsys, "consent", "ann", "coop_learning", "no", *home).out
-    shown = Typed(capsys, "consent", "ann", *home).out
+    assert "Written down: no" in Typed(capsys, "consent", "record", "ann", "coop_learning", "no", *home).out
+    shown = Typed(capsys, "consent", "show", "ann", *home).out
     assert "learning together with the co-op: withdrawn" in shown
     assert "offers by e-mail: not asked" in shown
 
@@ -103,19 +103,25 @@ def test_a_no_takes_the_customers_count_off_the_disk(
         assert kept is not None
         return kept.shops
 
-    Typed(capsys, "consent", "ann", "email_marketing", "no", "--home", home.root)
+    Typed(capsys, "consent", "record", "ann", "email_marketing", "no", "--home", home.root)
     assert shops() == {ann: 3, cat: 2}
-    Typed(capsys, "consent", "ann", purpose, "no", "--home", home.root)
+    Typed(capsys, "consent", "record", "ann", purpose, "no", "--home", home.root)
     assert shops() == {cat: 2}
 
 
 @pytest.mark.parametrize(
     ("words", "status", "told"),
     [
-        (("ann", "everything", "yes"), 1, "Purposes are: suggestions_here"),
-        (("nobody@example.com",), 1, "no customer of that number"),
-        (("ann", "coop_learning"), 2, "Give both"),
-        (("ann", "coop_learning", "maybe"), 2, "maybe"),
+        (("record", "ann", "everything", "yes"), 1, "Purposes are: suggestions_here"),
+        (("record", "ann", "matching", "yes", "--channel", "fax"), 1, "Channels are: everywhere"),
+        (("record", "ann", "matching", "yes", "--notice", "7:en"), 1, "no notice 7 (en)"),
+        (("record", "ann", "matching", "yes", "--notice", "7"), 2, "VERSION:LANGUAGE"),
+        (("record", "ann", "matching", "no", "--valid-days", "7"), 2, "Only a yes"),
+        (("show", "nobody@example.com"), 1, "no customer of that number"),
+        (("record", "ann", "coop_learning"), 2, "SAID"),
+        (("record", "ann", "coop_learning", "maybe"), 2, "maybe"),
+        (("minor", "ann", "perhaps"), 2, "perhaps"),
+        (("ask-again", "everything", "-y"), 1, "Purposes are"),
     ],
 )
 def test_consent_that_makes_no_sense_is_told(
@@ -134,7 +140,7 @@ def test_consent_that_makes_no_sense_is_told(
 
 
 @pytest.mark.parametrize(
-    "words", [("suggest", "ann"), ("consent", "ann"), ("evaluate", "--holdout", "x.csv")]
+    "words", [("suggest", "ann"), ("consent", "show", "ann"), ("evaluate", "--holdout", "x.csv")]
 )
 def test_commands_that_need_data_say_so_and_make_nothing(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, words: tuple[str, ...]

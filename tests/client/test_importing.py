@@ -60,7 +60,7 @@ def test_what_the_files_say_is_what_the_vault_holds(full_vault: Vault) -> None:
     assert ("1", "rye", 2.0, 32_000, 2_000) in held["lines"]
     assert ("4", None, 1_781_078_400) in held["orders"]  # 2026-06-10 08:00, a guest
     assert held["customers"] == [("ann",), ("ben",), ("cat",)]
-    assert ("ben", "coop_learning", "withdrawal", 1_735_812_000_000_000, "form") in held["consents"]
+    assert ("ben", "coop_learning", "refused", 1_735_812_000_000_000, "form") in held["consents"]
     assert len(held["consents"]) == 6  # nobody asked cat
 
 
@@ -291,8 +291,8 @@ class TestIdentifiers:
         header = "customer_id,consent_matching,consent_recorded_at\n"
         load(self._file(tmp_path / "c.csv", "ann,yes,2025-01-01", "ben,no,2025-01-01", header=header))
         assert [row[:3] for row in contents(vault)["consents"]] == [
-            ("ann", "matching", "grant"),
-            ("ben", "matching", "withdrawal"),
+            ("ann", "matching", "given"),
+            ("ben", "matching", "refused"),
         ]
 
     def test_the_latest_file_replaces_and_an_empty_cell_takes_away(
@@ -334,7 +334,7 @@ class TestIdentifiers:
         assert odd not in problem.in_words() or odd == "-"
         held = contents(vault)
         assert held["identifiers"] == [("ann", "loyalty-number", "1")]  # the old address is not hers any more
-        assert [row[:3] for row in held["consents"]] == [("ann", "coop_learning", "grant")]
+        assert [row[:3] for row in held["consents"]] == [("ann", "coop_learning", "given")]
 
     def test_many_odd_ones_do_not_refuse_the_file(self, load: Load, tmp_path: Path, vault: Vault) -> None:
         load(self._file(tmp_path / "c.csv", *(f"c{n},,,unknown,{n}" for n in range(20))))
@@ -367,10 +367,7 @@ class TestIdentifiers:
         file = self._file(tmp_path / "c.csv", "ann,yes,2025-01-01,ann@a.org,1")
         load(file)
         before = contents(vault)
-        # As version 2 of the schema left it: it knew no identifiers.
-        vault.connection.execute("DROP TABLE identifiers")
-        vault.connection.execute("DROP TABLE customer_attributes")
-        vault.connection.execute("PRAGMA user_version = 2")
+        _as_version_2_left_it(vault)
         with Vault.open(vault.path) as again:
             assert contents(again)["identifiers"] == []
             (result,) = Importer(again, now=NOW).run([file])
@@ -395,6 +392,32 @@ class TestIdentifiers:
         for _, kind, value in held["identifiers"]:
             assert normalise(str(value)) == value
             assert identifier_input(IdentifierKind(str(kind)), str(value))
+
+
+def _as_version_2_left_it(vault: Vault) -> None:
+    """Take away what later versions know: identifiers, and of consents all but plain answers."""
+    for table in (
+        "identifiers",
+        "customer_attributes",
+        "exclusions",
+        "notices",
+        "pseudonyms",
+        "rights_requests",
+    ):
+        vault.connection.execute(f"DROP TABLE {table}")
+    vault.connection.execute("ALTER TABLE consents RENAME TO later")
+    vault.connection.execute(
+        "CREATE TABLE consents (position INTEGER PRIMARY KEY, customer INTEGER NOT NULL,"
+        " purpose TEXT NOT NULL, answer TEXT NOT NULL, recorded_at INTEGER NOT NULL, source TEXT NOT NULL)"
+    )
+    vault.connection.execute(
+        "INSERT INTO consents SELECT position, customer, purpose,"
+        " CASE act WHEN 'given' THEN 'grant' ELSE 'withdrawal' END, \"at\", source FROM later"
+    )
+    for table in ("later", "consent_anchor"):
+        vault.connection.execute(f"DROP TABLE {table}")
+    vault.connection.execute("PRAGMA user_version = 2")
+    vault.path.with_name("consent.head").unlink()
 
 
 class TestRowsLeftOut:
@@ -475,7 +498,7 @@ class TestRowsLeftOut:
             "a yes without a usable date (taken as not asked)"
         ]
         said = [row[1:3] for row in contents(vault)["consents"] if row[0] == "ann"]
-        assert said == [("suggestions_here", "withdrawal")]
+        assert said == [("suggestions_here", "refused")]
 
 
 BAD_FILES: dict[str, tuple[str, bytes, str]] = {
@@ -519,6 +542,7 @@ def test_a_bad_file_gets_one_sentence_and_a_next_step_and_changes_nothing(
         "vault.db-wal",
         "vault.db-shm",
         "import.lock",
+        "consent.head",
     }
 
 

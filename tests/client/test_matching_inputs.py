@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from highstreet.audit.consent import Answer, Purpose
-from highstreet.client.consent import COHORT_LIFETIME_SECONDS, ConsentDesk, ConsentedCohort
+from highstreet.audit.consent import Act, Method, Purpose
+from highstreet.client.consent import ConsentDesk, How
+from highstreet.client.consented_cohort import COHORT_LIFETIME_SECONDS, ConsentedCohort
 from highstreet.client.errors import CohortExpiredError, ForgedCohortError, WrongPurposeError
 from highstreet.client.matching_inputs import MATCHING_PURPOSES, matching_inputs
 from highstreet.client.vault import Vault
@@ -59,14 +60,14 @@ def test_a_cohort_for_less_opens_no_identifier(shop: Vault, purposes: tuple[Purp
 def test_either_withdrawal_beats_a_cohort_already_made(shop: Vault, purpose: Purpose) -> None:
     desk = ConsentDesk(shop)
     cohort = desk.cohort(*MATCHING_PURPOSES)
-    desk.record("ann", purpose, Answer.WITHDRAWAL, source="test")
+    desk.record("ann", purpose, Act.WITHDRAWN, How(method=Method.SPOKEN, source="test"))
     assert matching_inputs(shop, cohort, EMAIL) == {}
 
 
 def test_who_agrees_later_is_not_slipped_into_an_older_cohort(shop: Vault) -> None:
     desk = ConsentDesk(shop)
     cohort = desk.cohort(*MATCHING_PURPOSES)
-    desk.record("eve", Purpose.MATCHING, Answer.GRANT, source="test")
+    desk.record("eve", Purpose.MATCHING, Act.GIVEN, How(method=Method.SPOKEN, source="test"))
     assert _key(shop, "eve") not in matching_inputs(shop, cohort, EMAIL)
     assert _key(shop, "eve") in matching_inputs(shop, desk.cohort(*MATCHING_PURPOSES), EMAIL)
 

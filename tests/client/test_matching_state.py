@@ -431,3 +431,42 @@ def test_after_eighty_kills_nothing_let_out_contradicts_anything_else(tmp_path: 
 def test_what_is_let_out_before_it_is_kept_would_be_seen(tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match="answer to"):
         _check_after_kills(tmp_path, 400, 5, "careless")
+
+
+def test_before_the_table_was_given_an_erasure_overwrites_the_list_and_leaves_the_holders_key(
+    state: MatchingState, path: Path
+) -> None:
+    _begin(state)
+    key = state.draw_holder(CONTEXT, OWN).secret_key
+    seed = state.draw_store(CONTEXT, OWN, INPUTS, consent_position=7).seed
+    assert state.erase({"nobody"}) == 0
+    assert state.store(CONTEXT, OWN) is not None
+    assert state.erase({"2"}) == 1
+    assert state.store(CONTEXT, OWN) is None
+    assert state.under_way() == (REQUEST,)
+    kept = state.holder(CONTEXT, OWN)
+    assert kept is not None
+    assert kept.secret_key == key
+    held = path.read_bytes()
+    assert not [value for value in (seed, *INPUTS.values()) if value in held]
+
+
+def test_after_the_table_was_given_an_erasure_takes_one_person_and_counts_the_others(
+    state: MatchingState, path: Path
+) -> None:
+    _begin(state)
+    matched = _match(state)
+    state.give_table(CONTEXT, TABLE)
+    assert state.erase({"2"}) == 1
+    after, listed = state.matched(CONTEXT), state.store(CONTEXT, OWN)
+    assert after is not None
+    assert listed is not None
+    assert after.tags == {name: matched.tags[name] for name in matched.tags if name != "2"}
+    assert len(listed.customers) == len(INPUTS)
+    assert "2" not in listed.customers
+    counts = after.counts(matched.table(), contributors=1)
+    assert set(counts.shops) <= {"1", "3"}
+    held = path.read_bytes()
+    assert INPUTS["2"] not in held
+    assert matched.tags["2"] not in held
+    assert state.erase({"2"}) == 0

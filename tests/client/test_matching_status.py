@@ -144,9 +144,9 @@ def test_after_it_the_owner_sees_how_many_shop_at_how_many_shops(
     assert (found["agreed"], found["nameless"], found["unknown"]) == (5, 1, 1)
     assert found["by_shops"] == {"1": 1, "3": 2}
     assert "example.org" not in json.dumps(found)
-    shown = _said(capsys, store, "consent", "bob")
+    shown = _said(capsys, store, "consent", "show", "bob")
     assert "shops of the co-op, by the latest matching: 3" in shown
-    assert "by the latest matching: not counted" in _said(capsys, store, "consent", "dan")
+    assert "by the latest matching: not counted" in _said(capsys, store, "consent", "show", "dan")
 
 
 def test_who_has_another_address_than_was_counted_is_in_no_total(
@@ -160,7 +160,7 @@ def test_who_has_another_address_than_was_counted_is_in_no_total(
     said = _said(capsys, store, "status")
     assert "By the matching of 2026-11-22: 1 shop here alone." in said
     assert "2 who agreed are not counted" in said  # bob and dan; cat cannot be counted
-    assert "by the latest matching: not counted" in _said(capsys, store, "consent", "bob")
+    assert "by the latest matching: not counted" in _said(capsys, store, "consent", "show", "bob")
 
 
 def test_a_sum_that_was_not_to_be_used_is_said(capsys: pytest.CaptureFixture[str], store: StoreHome) -> None:
@@ -188,7 +188,7 @@ def test_a_shop_of_a_co_op_that_matches_nobody_sees_nothing_of_it(
     assert main(["store", "import", str(tmp_path / "customers.csv"), "--home", str(home.root)]) == 0
     join_coop(home, coop.invite("Plain"), limits, now=datetime.now(UTC))
     assert "Matching:" not in _said(capsys, home, "status")
-    assert "by the latest matching" not in _said(capsys, home, "consent", "ann")
+    assert "by the latest matching" not in _said(capsys, home, "consent", "show", "ann")
 
 
 @pytest.mark.parametrize("purpose", ["coop_learning", "matching"])
@@ -196,13 +196,13 @@ def test_who_takes_back_a_yes_has_no_count_any_more_also_after_another_yes(
     capsys: pytest.CaptureFixture[str], store: StoreHome, purpose: str
 ) -> None:
     _match(store, ann=1, bob=3, cat=3)
-    _said(capsys, store, "consent", "fay", purpose, "no")
-    _said(capsys, store, "consent", "bob", "suggestions_here", "no")
+    _said(capsys, store, "consent", "record", "fay", purpose, "no")
+    _said(capsys, store, "consent", "record", "bob", "suggestions_here", "no")
     kept = _counts(store).latest()
     assert kept is not None
     assert kept.shops == dict(zip(_keys(store, "ann", "bob", "cat"), (1, 3, 3), strict=True))
-    _said(capsys, store, "consent", "bob", purpose, "no")
-    _said(capsys, store, "consent", "bob", purpose, "yes")
+    _said(capsys, store, "consent", "record", "bob", purpose, "no")
+    _said(capsys, store, "consent", "record", "bob", purpose, "yes")
     kept = _counts(store).latest()
     assert kept is not None
     assert kept.shops == dict(zip(_keys(store, "ann", "cat"), (1, 3), strict=True))

@@ -14,6 +14,7 @@ import pytest
 from flwr.app import ConfigRecord, Context, Message, RecordDict
 
 from highstreet.client.app import SOCKET_VARIABLE, answer_through, app, unavailable
+from highstreet.client.departures import Departures
 from highstreet.client.errors import StoreHomeError
 from highstreet.client.round_answers import RoundAnswer, Step
 from highstreet.client.service import ServiceStatus, StoreService, ask_status, serve
@@ -68,7 +69,7 @@ def desk() -> Desk:
 @pytest.fixture
 def socket(tmp_path: Path, desk: Desk) -> Iterator[Path]:
     status = ServiceStatus(member_id="m1", coop_id="c1")
-    service = StoreService(desk.answer, status, wait=lambda seconds: None)
+    service = StoreService(desk.answer, status, Departures(wait=lambda seconds: None))
     with serve(service, tmp_path / "run" / "store.sock"):
         yield tmp_path / "run" / "store.sock"
 
@@ -85,7 +86,7 @@ def test_a_socket_left_by_a_crash_is_replaced(tmp_path: Path, desk: Desk) -> Non
     path = tmp_path / "run" / "store.sock"
     path.parent.mkdir()
     path.touch()
-    with serve(StoreService(desk.answer, ServiceStatus(), wait=lambda seconds: None), path):
+    with serve(StoreService(desk.answer, ServiceStatus(), Departures(wait=lambda seconds: None)), path):
         assert answer_through(path, b"body") == desk.answer_with.body
 
 
@@ -141,7 +142,7 @@ def test_when_a_contribution_leaves_does_not_depend_on_how_long_it_took(
 
     desk.fail = ends == "fails"
     desk.answer_with = replace(SENT, refusal=REFUSAL_UNAVAILABLE) if ends == "refused" else SENT
-    service = StoreService(answer, ServiceStatus(), clock=time, wait=time.wait)
+    service = StoreService(answer, ServiceStatus(), Departures(clock=time, wait=time.wait))
     with serve(service, tmp_path / "store.sock"):
         for time.takes in takes:
             began = time.now
@@ -153,7 +154,7 @@ def test_when_a_contribution_leaves_does_not_depend_on_how_long_it_took(
 
 def test_what_is_not_of_this_shops_customers_does_not_wait(tmp_path: Path, desk: Desk) -> None:
     time = Time()
-    service = StoreService(desk.answer, ServiceStatus(), clock=time, wait=time.wait)
+    service = StoreService(desk.answer, ServiceStatus(), Departures(clock=time, wait=time.wait))
     with serve(service, tmp_path / "store.sock"):
         for step in (*(set(Step) - OF_CUSTOMERS), None):
             desk.answer_with = replace(SENT, step=step)
@@ -168,7 +169,10 @@ def test_what_is_computed_from_customers_leaves_at_a_public_time(
     """A blinded list has the same length for every shop, but not the same work in it; nor has a table."""
     time = Time()
     desk.answer_with = replace(SENT, step=step)
-    with serve(StoreService(desk.answer, ServiceStatus(), clock=time, wait=time.wait), tmp_path / "s.sock"):
+    with serve(
+        StoreService(desk.answer, ServiceStatus(), Departures(clock=time, wait=time.wait)),
+        tmp_path / "s.sock",
+    ):
         answer_through(tmp_path / "s.sock", b"x")
     assert time.now == 101.0
 
@@ -188,7 +192,7 @@ def test_another_message_cannot_tell_when_the_computing_was_over(tmp_path: Path,
         order.append("probe")
 
     path = tmp_path / "store.sock"
-    with serve(StoreService(desk.answer, ServiceStatus(), wait=wait), path):
+    with serve(StoreService(desk.answer, ServiceStatus(), Departures(wait=wait)), path):
         first = threading.Thread(target=answer_through, args=(path, b"x"))
         first.start()
         assert waiting.wait(20)
@@ -218,7 +222,7 @@ def test_a_store_that_stops_holds_nobody_up_and_sends_nothing_early(tmp_path: Pa
         except grpc.RpcError as error:
             seen.append(error.code())
 
-    service = StoreService(answer, ServiceStatus(), clock=lambda: next(times))
+    service = StoreService(answer, ServiceStatus(), Departures(clock=lambda: next(times)))
     with serve(service, path):
         thread = threading.Thread(target=ask)
         thread.start()

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from highstreet.audit.consent import Answer, Purpose
+from highstreet.audit.consent import Act, Method, Purpose
 from highstreet.client import shop_evaluation
-from highstreet.client.consent import ConsentDesk
+from highstreet.client.consent import ConsentDesk, How
 from highstreet.client.errors import FileNotUnderstoodError, NothingToEvaluateError
 from highstreet.client.home import StoreHome
 from highstreet.client.importing.importer import Importer
@@ -99,7 +99,7 @@ def test_who_did_not_agree_is_neither_learnt_from_nor_judged(
     with Vault.open(shop_home.vault) as vault:
         desk = ConsentDesk(vault)
         for n in range(12):
-            desk.record(f"c{n}", Purpose.SHOP_MODEL, Answer.WITHDRAWAL, source="test")
+            desk.record(f"c{n}", Purpose.SHOP_MODEL, Act.WITHDRAWN, How(method=Method.SPOKEN, source="test"))
     result = evaluate_shop(shop_home, shop_holdout)
     assert (result.shop_customers, result.judged(novel=False)) == (10, 10)
 
@@ -126,7 +126,7 @@ def test_without_consent_there_is_nothing_to_measure_by(shop_home: StoreHome, sh
     with Vault.open(shop_home.vault) as vault:
         desk = ConsentDesk(vault)
         for n in range(22):
-            desk.record(f"c{n}", Purpose.SHOP_MODEL, Answer.WITHDRAWAL, source="test")
+            desk.record(f"c{n}", Purpose.SHOP_MODEL, Act.WITHDRAWN, How(method=Method.SPOKEN, source="test"))
     with pytest.raises(NothingToEvaluateError):
         evaluate_shop(shop_home, shop_holdout)
 

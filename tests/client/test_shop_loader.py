@@ -172,7 +172,7 @@ def test_a_shop_model_kept_in_another_order_of_products_is_fitted_anew(
         in_key_order = [row[0] for row in _rows(vault, "product")]
         assert in_key_order != sorted(in_key_order)
         kept = current_model(home, vault)
-        basis = personal_model._basis(vault, 0)
+        basis = personal_model._basis(vault, ConsentDesk(vault).cohort(Purpose.SHOP_MODEL), 0)
         assert basis.products_sha256 == _digest(_rows(vault, "product_id"))
         assert basis.products_sha256 != _digest(_rows(vault, "product"))
     assert kept is not None

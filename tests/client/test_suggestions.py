@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from highstreet.audit.consent import Answer, Purpose
+from highstreet.audit.consent import Act, Method, Purpose
 from highstreet.client import personal_model
-from highstreet.client.consent import ConsentDesk
+from highstreet.client.consent import ConsentDesk, How
 from highstreet.client.errors import UnknownCustomerError
 from highstreet.client.home import StoreHome
 from highstreet.client.personal_file import fitted_release
@@ -99,7 +99,9 @@ def test_a_customer_who_said_no_gets_best_sellers_and_the_list_says_so(
 def test_a_withdrawal_counts_for_the_next_suggestion(shop_home: StoreHome) -> None:
     assert suggest(shop_home, "c1", k=3).policy is Policy.PERSONALISED
     with Vault.open(shop_home.vault) as vault:
-        ConsentDesk(vault).record("c1", Purpose.SUGGESTIONS_HERE, Answer.WITHDRAWAL, source="test")
+        ConsentDesk(vault).record(
+            "c1", Purpose.SUGGESTIONS_HERE, Act.WITHDRAWN, How(method=Method.SPOKEN, source="test")
+        )
     assert suggest(shop_home, "c1", k=3).policy is Policy.POPULAR
 
 
@@ -110,7 +112,9 @@ def test_a_withdrawal_while_the_model_is_fitted_still_counts(
 
     def withdraw_meanwhile(*args: object, **kwargs: object) -> object:
         with Vault.open(shop_home.vault) as vault:
-            ConsentDesk(vault).record("c1", Purpose.SUGGESTIONS_HERE, Answer.WITHDRAWAL, source="test")
+            ConsentDesk(vault).record(
+                "c1", Purpose.SUGGESTIONS_HERE, Act.WITHDRAWN, How(method=Method.SPOKEN, source="test")
+            )
         return fit(*args, **kwargs)  # type: ignore[arg-type]  # passed on as they came
 
     monkeypatch.setattr(personal_model, "fit_local", withdraw_meanwhile)
@@ -136,7 +140,9 @@ def test_the_model_is_kept_and_fitted_anew_only_when_its_basis_changes(
     assert len(fits) == 1
     assert fitted_release(shop_home) == 0
     with Vault.open(shop_home.vault) as vault:
-        ConsentDesk(vault).record("c1", Purpose.SHOP_MODEL, Answer.WITHDRAWAL, source="test")
+        ConsentDesk(vault).record(
+            "c1", Purpose.SHOP_MODEL, Act.WITHDRAWN, How(method=Method.SPOKEN, source="test")
+        )
     refresh_model(shop_home)
     assert len(fits) == 2
     with Vault.open(shop_home.vault) as vault, vault.write() as connection:
@@ -150,7 +156,7 @@ def test_a_customer_who_withdrew_from_the_shops_model_leaves_it(shop_home: Store
         before = current_model(shop_home, vault)
         desk = ConsentDesk(vault)
         for name in ("c0", "c4", "c8", "c12", "c16", "c20"):  # all who love the first category
-            desk.record(name, Purpose.SHOP_MODEL, Answer.WITHDRAWAL, source="test")
+            desk.record(name, Purpose.SHOP_MODEL, Act.WITHDRAWN, How(method=Method.SPOKEN, source="test"))
         after = current_model(shop_home, vault)
     assert before is not None
     assert after is not None
@@ -175,7 +181,7 @@ def test_without_anybody_who_agreed_there_are_best_sellers(shop_home: StoreHome)
     with Vault.open(shop_home.vault) as vault:
         desk = ConsentDesk(vault)
         for n in range(22):
-            desk.record(f"c{n}", Purpose.SHOP_MODEL, Answer.WITHDRAWAL, source="test")
+            desk.record(f"c{n}", Purpose.SHOP_MODEL, Act.WITHDRAWN, How(method=Method.SPOKEN, source="test"))
         assert current_model(shop_home, vault) is None
     found = suggest(shop_home, "c0", k=3)
     assert found.policy is Policy.POPULAR

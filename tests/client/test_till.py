@@ -14,10 +14,10 @@ import pytest
 from numpy.typing import NDArray
 
 from highstreet.audit.charter import PrivacyTerms
-from highstreet.audit.consent import Answer, Purpose
+from highstreet.audit.consent import Act, Method, Purpose
 from highstreet.audit.requests import mechanism_of
 from highstreet.client import leaving_out
-from highstreet.client.consent import ConsentDesk
+from highstreet.client.consent import ConsentDesk, How
 from highstreet.client.contribution import sum_over
 from highstreet.client.errors import PersonCountsError, RoundRefusedError
 from highstreet.client.home import StoreHome
@@ -164,7 +164,9 @@ def test_who_withdraws_between_spending_and_computing_anew_is_left_out(
     with pytest.raises(KeyboardInterrupt):
         till.take(_asked(), crash)
     computed.shops.clear()
-    ConsentDesk(full_vault).record("ann", Purpose.COOP_LEARNING, Answer.WITHDRAWAL, source="test")
+    ConsentDesk(full_vault).record(
+        "ann", Purpose.COOP_LEARNING, Act.WITHDRAWN, How(method=Method.SPOKEN, source="test")
+    )
     till.take(_asked(), _plainly)
     assert computed.shops[0].customer_ids == ()
 
@@ -310,7 +312,9 @@ COUNTED_TERMS = by_counts(charter_of(PLAN), shops=K).privacy
 @pytest.fixture
 def counted(home: StoreHome, full_vault: Vault) -> PersonCounts:
     """Ann, who agreed to be matched too, shops in two shops; so does Ben, who never agreed to learning."""
-    ConsentDesk(full_vault).record("ann", Purpose.MATCHING, Answer.GRANT, source="test")
+    ConsentDesk(full_vault).record(
+        "ann", Purpose.MATCHING, Act.GIVEN, How(method=Method.SPOKEN, source="test")
+    )
     _named(full_vault, ann="ann@example.org", ben="ben@example.org")
     keys = {name: str(full_vault.customer_key(name)) for name in ("ann", "ben")}
     counts = PersonCounts(home.person_counts, vault_id=full_vault.vault_id)
@@ -455,7 +459,7 @@ def test_who_withdraws_from_matching_weighs_nothing_and_the_count_is_erased(
 ) -> None:
     desk, ann = ConsentDesk(full_vault), str(full_vault.customer_key("ann"))
     till = _till(home, ledger, terms=COUNTED_TERMS)
-    desk.record("ann", Purpose.MATCHING, Answer.WITHDRAWAL, source="test")
+    desk.record("ann", Purpose.MATCHING, Act.WITHDRAWN, How(method=Method.SPOKEN, source="test"))
     till.take(_naming(TABLE), _plainly)
     assert _weights(computed) == [0.0]
     kept = counted.latest()
@@ -463,7 +467,7 @@ def test_who_withdraws_from_matching_weighs_nothing_and_the_count_is_erased(
     assert kept.shops is not None
     assert ann not in kept.shops
     # A new yes is one to the next matching.
-    desk.record("ann", Purpose.MATCHING, Answer.GRANT, source="test")
+    desk.record("ann", Purpose.MATCHING, Act.GIVEN, How(method=Method.SPOKEN, source="test"))
     till.take(_naming(TABLE, b"b", "p2"), _plainly)
     assert _weights(computed) == [0.0]
 
@@ -479,12 +483,12 @@ def test_who_takes_back_a_yes_and_gives_it_again_before_anybody_looks_has_no_cou
 ) -> None:
     desk, till = ConsentDesk(full_vault), _till(home, ledger, terms=COUNTED_TERMS)
     # The twin: another purpose's answers, and another yes, take nothing.
-    desk.record("ann", Purpose.EMAIL_MARKETING, Answer.WITHDRAWAL, source="test")
-    desk.record("ann", purpose, Answer.GRANT, source="test")
+    desk.record("ann", Purpose.EMAIL_MARKETING, Act.WITHDRAWN, How(method=Method.SPOKEN, source="test"))
+    desk.record("ann", purpose, Act.GIVEN, How(method=Method.SPOKEN, source="test"))
     till.take(_naming(TABLE), _plainly)
     assert _weights(computed) == [0.5]
-    desk.record("ann", purpose, Answer.WITHDRAWAL, source="one file")
-    desk.record("ann", purpose, Answer.GRANT, source="the next")
+    desk.record("ann", purpose, Act.WITHDRAWN, How(method=Method.SPOKEN, source="one file"))
+    desk.record("ann", purpose, Act.GIVEN, How(method=Method.SPOKEN, source="the next"))
     till.take(_naming(TABLE, b"b", "p2"), _plainly)
     assert _weights(computed) == [0.0]
     kept = counted.latest()
@@ -533,7 +537,9 @@ def test_who_withdraws_while_a_round_is_paid_for_adds_nothing_to_it(
     pay = Ledger.open_round
 
     def withdraws_then(self: Ledger, *arguments: object, **named: object) -> object:
-        ConsentDesk(full_vault).record("ann", purpose, Answer.WITHDRAWAL, source="test")
+        ConsentDesk(full_vault).record(
+            "ann", purpose, Act.WITHDRAWN, How(method=Method.SPOKEN, source="test")
+        )
         return pay(self, *arguments, **named)  # type: ignore[arg-type]  # passed on
 
     monkeypatch.setattr(Ledger, "open_round", withdraws_then)

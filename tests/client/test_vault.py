@@ -81,12 +81,6 @@ def test_an_unknown_customer_is_refused_without_repeating_the_name(vault: Vault)
 
 
 def test_consent_events_can_be_neither_changed_nor_removed(full_vault: Vault) -> None:
-    for statement in ("UPDATE consents SET answer = 'grant'", "DELETE FROM consents"):
+    for statement in ("UPDATE consents SET act = 'given'", "DELETE FROM consents"):
         with pytest.raises(VaultError), full_vault.write() as connection:
             connection.execute(statement)
-
-
-def test_the_last_order_day_is_that_of_the_latest_order(full_vault: Vault, tmp_path: Path) -> None:
-    assert full_vault.last_order_day() == 20614  # 2026-06-10
-    with Vault.open(tmp_path / "empty" / "vault.db") as empty:
-        assert empty.last_order_day() is None

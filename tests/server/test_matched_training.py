@@ -13,9 +13,9 @@ from played_coop import CrashError
 from trained_coop import NOW, VaultShop, counting_charter, train
 
 from highstreet.audit.charter import Charter
-from highstreet.audit.consent import Answer, Purpose
+from highstreet.audit.consent import Act, Method, Purpose
 from highstreet.audit.requests import mechanism_of
-from highstreet.client.consent import ConsentDesk
+from highstreet.client.consent import ConsentDesk, How
 from highstreet.client.contribution import sum_over
 from highstreet.client.counted_customers import CountedCustomers
 from highstreet.client.customer_weights import weighted_for_sums
@@ -245,7 +245,9 @@ def test_who_withdraws_from_matching_after_it_is_in_no_training(
     weights = _one_over(_matched(coop), most=4)
     shop = _stores(coop)[0]
     with Vault.open(shop.home.vault) as vault:
-        ConsentDesk(vault).record("cara", Purpose.MATCHING, Answer.WITHDRAWAL, source="test")
+        ConsentDesk(vault).record(
+            "cara", Purpose.MATCHING, Act.WITHDRAWN, How(method=Method.SPOKEN, source="test")
+        )
     train(coop)
     coop.run()
     (opened,) = sums
@@ -265,8 +267,10 @@ def test_who_takes_back_a_yes_and_gives_it_again_during_the_matching_has_no_coun
         if step == at and asked is shop:
             with Vault.open(shop.home.vault) as vault:
                 desk = ConsentDesk(vault)
-                desk.record("cara", Purpose.MATCHING, Answer.WITHDRAWAL, source="one file")
-                desk.record("cara", Purpose.MATCHING, Answer.GRANT, source="the next")
+                desk.record(
+                    "cara", Purpose.MATCHING, Act.WITHDRAWN, How(method=Method.SPOKEN, source="one file")
+                )
+                desk.record("cara", Purpose.MATCHING, Act.GIVEN, How(method=Method.SPOKEN, source="the next"))
         return body
 
     coop.bent = change

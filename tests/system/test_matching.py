@@ -248,7 +248,16 @@ def test_shops_count_their_customers_shops_and_the_coordinator_holds_nothing_of_
     with matching(customers, deadline_seconds=120) as coop:
         withdrawn = coop.shops[0].customers[0].customer_id
         del true[0][withdrawn]
-        said = ["store", "consent", withdrawn, "matching", "no", "--home", str(coop.shops[0].home.root)]
+        said = [
+            "store",
+            "consent",
+            "record",
+            withdrawn,
+            "matching",
+            "no",
+            "--home",
+            str(coop.shops[0].home.root),
+        ]
         assert main(said) == 0
         watch = _Watch(coop.coop.home.root, coop.shops)
         with watch.looking():

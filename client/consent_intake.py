@@ -1,0 +1,58 @@
+"""Intake of consent events that came with dates of their own: from files and signals, once each."""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from highstreet.audit.consent import Act, ConsentEvent
+
+__all__ = ["CLOCK_TOLERANCE_MICROSECONDS", "event_number", "fresh_events"]
+
+#: Clocks that are corrected over the network step back by less than this.
+CLOCK_TOLERANCE_MICROSECONDS = 10_000_000
+
+
+def event_number() -> str:
+    """Return what an event is called by, drawn at random."""
+    return secrets.token_hex(16)
+
+
+def fresh_events(
+    connection: sqlite3.Connection, events: Iterable[ConsentEvent], *, now: int
+) -> Iterator[ConsentEvent]:
+    """Yield what is not in the log yet, of events with dates of their own; each is added before the next.
+
+    A no that comes while a yes of that customer is dated later than now (the clock was ahead then) gets at
+    least its date. A yes from the future is not taken.
+
+    Args:
+        connection: of the vault, in a transaction that holds the write lock.
+        events: in the order to be added in.
+        now: microseconds since 1970-01-01 UTC.
+    """
+    for event in events:
+        about = (event.customer, event.purpose.value)
+        at = event.at
+        if event.act is Act.GIVEN and at > now + CLOCK_TOLERANCE_MICROSECONDS:
+            continue
+        if event.act.is_no or event.act.is_lapse:
+            (ahead,) = connection.execute(
+                'SELECT max("at") FROM consents WHERE customer = ? AND purpose = ? AND "at" > ?'
+                " AND act = 'given'",
+                (*about, now),
+            ).fetchone()
+            at = at if ahead is None else max(at, int(ahead))
+        alike = connection.execute(
+            'SELECT channel, act FROM consents WHERE customer = ? AND purpose = ? AND "at" = ?', (*about, at)
+        )
+        if not any(channel == event.channel and _is_alike(Act(act), event.act) for channel, act in alike):
+            yield event if at == event.at else replace(event, at=at)
+
+
+def _is_alike(known: Act, act: Act) -> bool:
+    """Whether one says nothing that the other does not; files do not tell a first no from a later one."""
+    plain_noes = {Act.REFUSED, Act.WITHDRAWN}
+    return known is act or {known, act} <= plain_noes

@@ -1,0 +1,76 @@
+"""What is made for customers who use their rights: copies of their data and certificates, kept in private."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import shutil
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+
+from highstreet.client.home import StoreHome
+from highstreet.client.rights_requests import folders_before
+from highstreet.client.vault import Vault
+from highstreet.files import access_error, make_private_folder, write_private
+
+__all__ = [
+    "KEPT_DAYS",
+    "certificates_folder",
+    "keep_record",
+    "new_folder_name",
+    "remove_expired",
+    "remove_folders",
+]
+
+#: For how long a copy that was made for a customer stays here; it was handed over long before.
+KEPT_DAYS = 30
+_NAME = re.compile(r"[0-9a-f]{16}")
+_SECONDS_A_DAY = 86_400
+
+
+def certificates_folder(home: StoreHome) -> Path:
+    """Return the folder of certificates, made when there is none."""
+    folder = home.rights / "certificates"
+    for each in (home.rights, folder):
+        make_private_folder(each)
+    return folder
+
+
+def new_folder_name() -> str:
+    """Return a name for a folder that says nothing of whom it is for."""
+    return secrets.token_hex(8)
+
+
+def keep_record(home: StoreHome, name: str, *, for_programs: bytes, for_people: bytes) -> Path:
+    """Write both forms of a record into a folder of their own and return it."""
+    folder = home.rights / name
+    for each in (home.rights, folder):
+        make_private_folder(each)
+    write_private(folder / "record.json", for_programs)
+    write_private(folder / "record.html", for_people)
+    return folder
+
+
+def remove_folders(home: StoreHome, names: Iterable[str]) -> None:
+    """Remove folders with copies; those that are gone already change nothing.
+
+    Raises:
+        FileAccessError: one could not be removed.
+    """
+    for name in names:
+        folder = home.rights / name
+        if _NAME.fullmatch(name) and folder.is_dir():
+            try:
+                shutil.rmtree(folder)
+            except OSError as error:
+                raise access_error(folder, error) from error
+
+
+def remove_expired(home: StoreHome, vault: Vault, *, now: datetime) -> None:
+    """Remove copies that were made more than KEPT_DAYS ago, and what is in no journal."""
+    with vault.read() as connection:
+        old = set(folders_before(connection, int(now.timestamp()) - KEPT_DAYS * _SECONDS_A_DAY))
+        known = set(folders_before(connection, 1 << 62))
+    there = {each.name for each in home.rights.iterdir()} if home.rights.is_dir() else set()
+    remove_folders(home, old | {name for name in there if name not in known})

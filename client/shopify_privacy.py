@@ -1,0 +1,249 @@
+"""Shopify's three privacy calls: checked against the shop's secret, and turned into rights that are acted on.
+
+`customers/data_request` makes the customer's record, `customers/redact` erases the customer, `shop/redact`
+everybody. A call counts only if it is signed with the secret that Shopify and the shop share, over the very
+bytes that came, and is for this shop. What is asked twice is done once: who is gone stays gone, and a request
+for data has a number.
+
+Source: Shopify's documentation of mandatory compliance webhooks and of verifying webhooks (the base64 of the
+HMAC-SHA256 of the raw body).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from hashlib import sha256
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from highstreet.client.erasure import erase_customers, erase_everybody, finish_erasures
+from highstreet.client.errors import StoreConfigError, WebhookRefusedError
+from highstreet.client.home import StoreHome
+from highstreet.client.locking import held
+from highstreet.client.rights_desk import make_record
+from highstreet.client.vault import Vault
+from highstreet.files import read_limited, write_private
+from highstreet.privacy.matching.errors import InvalidIdentifierError
+from highstreet.privacy.matching.identifiers import normalise
+
+__all__ = ["PrivacyAnswer", "PrivacyTopic", "answer_privacy_call", "check_signature", "keep_secret"]
+
+#: Shopify's own calls are a few kilobytes; one with every order of a long-standing customer a few hundred.
+BODY_LIMIT_BYTES = 1 << 20
+_FILE_LIMIT_BYTES = 16 << 10
+_DIGEST_BYTES = 32
+_SHORTEST_SECRET = 16
+
+
+class PrivacyTopic(StrEnum):
+    """What is asked for, as the header `X-Shopify-Topic` names it."""
+
+    DATA_REQUEST = "customers/data_request"
+    REDACT_CUSTOMER = "customers/redact"
+    REDACT_SHOP = "shop/redact"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrivacyAnswer:
+    """What was done.
+
+    Attributes:
+        status: to answer the call by, as in HTTP: 200.
+        customers: how many customers' rows the call was about; nobody here is an answer like any other.
+        files: what was made: the record's folder, or the certificate.
+    """
+
+    status: int
+    customers: int
+    files: tuple[Path, ...]
+
+
+class _Call(BaseModel):
+    """Fields that other versions of the calls may add are passed over; those here are held to their form."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    shop_domain: str = Field(min_length=1, max_length=255)
+
+
+class _Customer(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    id: int = Field(ge=0, lt=1 << 63)
+    email: str | None = Field(default=None, max_length=1024)
+
+
+class _DataRequest(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    id: int = Field(ge=0, lt=1 << 63)
+
+
+class _AboutCustomer(_Call):
+    customer: _Customer
+
+
+class _AskedForData(_AboutCustomer):
+    data_request: _DataRequest
+
+
+C = TypeVar("C", bound=_Call)
+
+
+class _Kept(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    shop_domain: str = Field(min_length=1, max_length=255)
+    secret: str = Field(min_length=_SHORTEST_SECRET, max_length=255)
+
+
+def keep_secret(home: StoreHome, shop_domain: str, secret: str) -> None:
+    """Keep the shop's name at Shopify and the secret its calls are signed with, for the owner alone to read.
+
+    Raises:
+        StoreConfigError: they cannot be that.
+    """
+    try:
+        kept = _Kept(shop_domain=shop_domain.strip().casefold(), secret=secret.strip())
+    except ValidationError as error:
+        raise StoreConfigError(
+            "That is no shop's name and secret of Shopify.",
+            next_step="Give the name as in your-shop.myshopify.com, and the app's client secret.",
+        ) from error
+    home.ensure()
+    write_private(home.shopify_secret, json.dumps(kept.model_dump()).encode())
+
+
+def check_signature(body: bytes, signature: str, secret: str) -> None:
+    """Return only when a body was signed with a secret, compared in constant time.
+
+    Args:
+        body: the very bytes that came.
+        signature: the header `X-Shopify-Hmac-SHA256`, base64.
+        secret: the app's client secret.
+
+    Raises:
+        WebhookRefusedError: 401, anything else.
+    """
+    try:
+        given = base64.b64decode(signature, validate=True)
+    except (binascii.Error, ValueError):
+        given = b""
+    expected = hmac.digest(secret.encode(), body, sha256)
+    if len(given) != _DIGEST_BYTES or not hmac.compare_digest(given, expected):
+        raise WebhookRefusedError("The call is not signed with this shop's secret.", status=401)
+
+
+def answer_privacy_call(
+    home: StoreHome, *, topic: str, signature: str, body: bytes, now: datetime
+) -> PrivacyAnswer:
+    """Check a call and do what it asks for; what a server has to call, with the headers and the raw body.
+
+    Args:
+        home: the store's folder.
+        topic: the header `X-Shopify-Topic`.
+        signature: the header `X-Shopify-Hmac-SHA256`.
+        body: the very bytes that came, before anything read them.
+        now: the present moment, aware.
+
+    Raises:
+        WebhookRefusedError: 413 too large, 401 not signed, 404 another topic, 400 unreadable or another
+            shop's; nothing was done, and which of the shop's customers exist plays no part in it.
+        StoreConfigError: no secret is kept here.
+        ClientError: it could not be done now; Shopify calls again.
+    """
+    if len(body) > BODY_LIMIT_BYTES:
+        raise WebhookRefusedError("The call is larger than any of Shopify's.", status=413)
+    kept = _read_secret(home)
+    check_signature(body, signature, kept.secret)
+    try:
+        asked = PrivacyTopic(topic)
+    except ValueError as error:
+        raise WebhookRefusedError("The call is none of the three privacy calls.", status=404) from error
+    with held(home.shopify_secret.with_suffix(".lock")):
+        if not home.vault.exists():
+            return PrivacyAnswer(status=200, customers=0, files=())
+        finish_erasures(home, now=now)
+        return _answer(home, asked, body, kept.shop_domain, now=now)
+
+
+def _answer(
+    home: StoreHome, topic: PrivacyTopic, body: bytes, shop_domain: str, *, now: datetime
+) -> PrivacyAnswer:
+    if topic is PrivacyTopic.REDACT_SHOP:
+        _parsed(_Call, body, shop_domain)
+        done = erase_everybody(home, source="shopify", now=now)
+        return PrivacyAnswer(status=200, customers=0, files=(done.file,))
+    if topic is PrivacyTopic.REDACT_CUSTOMER:
+        redacted = _parsed(_AboutCustomer, body, shop_domain)
+        known = _known_as(home, redacted.customer)
+        files = (erase_customers(home, known, source="shopify", now=now).file,) if known else ()
+        return PrivacyAnswer(status=200, customers=len(known), files=files)
+    requested = _parsed(_AskedForData, body, shop_domain)
+    source, known = f"shopify request {requested.data_request.id}", _known_as(home, requested.customer)
+    new = known if not _is_done(home, source) else []
+    folders = tuple(make_record(home, each, source=source, now=now).folder for each in new)
+    return PrivacyAnswer(status=200, customers=len(known), files=folders)
+
+
+def _parsed(kind: type[C], body: bytes, shop_domain: str) -> C:
+    try:
+        call = kind.model_validate_json(body)
+    except (ValidationError, ValueError, RecursionError) as error:
+        raise WebhookRefusedError("The call cannot be read.", status=400) from error
+    if call.shop_domain.strip().casefold() != shop_domain:
+        raise WebhookRefusedError("The call is about another shop.", status=400)
+    return call
+
+
+def _known_as(home: StoreHome, customer: _Customer) -> list[str]:
+    """Return the numbers that this shop has for a customer of Shopify's: by number, and by e-mail address."""
+    names = {str(customer.id)}
+    email = (customer.email or "").strip()
+    if email:
+        names |= {email.casefold(), _spelt(email)}
+    with Vault.open(home.vault) as vault, vault.read() as connection:
+        found = connection.execute(
+            "SELECT customer_id FROM customers WHERE customer_id IN (SELECT value FROM json_each(:names))"
+            " UNION SELECT customer_id FROM customers JOIN identifiers USING (customer)"
+            " WHERE kind = 'email' AND value IN (SELECT value FROM json_each(:names))",
+            {"names": json.dumps(sorted(names))},
+        ).fetchall()
+    return sorted(customer_id for (customer_id,) in found)
+
+
+def _spelt(email: str) -> str:
+    try:
+        return normalise(email)
+    except InvalidIdentifierError:
+        return email.casefold()
+
+
+def _is_done(home: StoreHome, source: str) -> bool:
+    with Vault.open(home.vault) as vault, vault.read() as connection:
+        found = connection.execute("SELECT 1 FROM rights_requests WHERE source = ?", (source,)).fetchone()
+    return found is not None
+
+
+def _read_secret(home: StoreHome) -> _Kept:
+    if not home.shopify_secret.exists():
+        raise StoreConfigError(
+            "No secret of Shopify's is kept here, so no call can be believed.",
+            next_step="Keep it: highstreet store rights shopify-secret SHOP.myshopify.com",
+        )
+    try:
+        data = read_limited(home.shopify_secret, limit_bytes=_FILE_LIMIT_BYTES)
+        return _Kept.model_validate_json(data)
+    except (ValidationError, ValueError) as error:
+        raise StoreConfigError(
+            f"{home.shopify_secret} is damaged.",
+            next_step="Keep the secret again: highstreet store rights shopify-secret SHOP.myshopify.com",
+        ) from error
