@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from highstreet.audit import cli_receipt
 from highstreet.audit.checkpoints import log_key, witness_key
 from highstreet.audit.errors import LogDownloadError, LogEntryError
 from highstreet.audit.log_download import LogAddress, download_log, read_log_folder
@@ -25,12 +26,17 @@ _KEYS_LIMIT_BYTES = 1 << 20
 _WITNESS_LIMIT_BYTES = 1 << 30
 _PEM_LIMIT_BYTES = 64 << 10
 
-audit_app = command_group("audit", "For auditors and members: check the log of a store or a coordinator.")
+audit_app = command_group(
+    "audit", "For whoever checks: logs of stores and coordinators, receipts of consent."
+)
 
 
 @audit_app.callback()
 def _audit() -> None:
-    """Keep `audit` a group, also while it has one command."""
+    """Keep the commands below a group of their own."""
+
+
+audit_app.command("receipt")(cli_receipt.receipt)
 
 
 @audit_app.command("verify")

@@ -25,7 +25,9 @@ __all__ = [
     "ManifestError",
     "MerkleProofError",
     "OverrideError",
+    "ReceiptError",
     "RosterError",
+    "SignalError",
     "SignatureMismatchError",
     "SignedNoteError",
     "UnknownChannelError",
@@ -151,3 +153,11 @@ class WitnessRecordError(AuditError):
 
 class WitnessConflictError(AuditError):
     """A checkpoint contradicts one that a witness has seen: the log was rewound or forked."""
+
+
+class ReceiptError(AuditError):
+    """A document is not a receipt, or a receipt says what none can say."""
+
+
+class SignalError(AuditError):
+    """A consent signal says what no signal can say."""

@@ -41,6 +41,7 @@ class SignatureKind(StrEnum):
     WITHDRAWAL = "withdrawal"
     OVERRIDE = "override"
     ERASURE = "erasure"
+    RECEIPT = "consent-receipt"
 
 
 def sign(kind: SignatureKind, document: bytes, private_key: Ed25519PrivateKey) -> bytes:

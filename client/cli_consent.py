@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from highstreet.client import cli_consent_papers
 from highstreet.client.cli_options import HomeOption, JsonOption, store_home, with_customers
 from highstreet.command_groups import command_group
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["consent_app"]
 
 consent_app = command_group("consent", "What customers agree to: write it down, show it, ask again.")
+consent_app.command("import")(cli_consent_papers.import_signals)
+consent_app.command("receipt")(cli_consent_papers.receipt)
 _NOTICE_LIMIT_BYTES = 1 << 20
 _DAY_MICROSECONDS = 86_400_000_000
 

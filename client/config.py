@@ -18,6 +18,7 @@ __all__ = [
     "ConsentConfig",
     "NodeConfig",
     "RightsConfig",
+    "ShopConfig",
     "StoreConfig",
     "read_config",
     "write_default_config",
@@ -109,9 +110,26 @@ class RightsConfig(_Strict):
     backup_days: int = Field(default=35, ge=0, le=3660)
 
 
+class ShopConfig(_Strict):
+    """The shop as its customers know it; receipts of consent say it.
+
+    Attributes:
+        name: of the shop.
+        contact: where customers withdraw and ask: a postal or e-mail address, a telephone number.
+        country: two capital letters (ISO 3166-1), or empty.
+        language: of pages for customers where they do not wish for another.
+    """
+
+    name: str = Field(default="", max_length=200)
+    contact: str = Field(default="", max_length=300)
+    country: str = Field(default="", pattern=r"^([A-Z]{2})?$")
+    language: str = Field(default="en", pattern=r"^[a-z]{2}(-[A-Za-z]{2})?$")
+
+
 class StoreConfig(_Strict):
     """All settings of one store."""
 
+    shop: ShopConfig = ShopConfig()
     limits: LimitsConfig = LimitsConfig()
     consent: ConsentConfig = ConsentConfig()
     rights: RightsConfig = RightsConfig()
@@ -145,10 +163,18 @@ def write_default_config(home: StoreHome) -> None:
 
 def default_toml() -> str:
     """Return the defaults as a file for people; reading it gives `StoreConfig()`."""
-    limits, consent, rights = LimitsConfig(), ConsentConfig(), RightsConfig()
+    shop, limits, consent, rights = ShopConfig(), LimitsConfig(), ConsentConfig(), RightsConfig()
     node, suggestions = NodeConfig(), SuggestionsConfig()
     purposes = ", ".join(f'"{purpose}"' for purpose in limits.purposes)
     return f"""# This shop's own settings. Nothing that arrives from outside can change them.
+
+# The shop as its customers know it, for receipts of their consents: its name, where to ask and to withdraw
+# (an address, a telephone number), its country as two capital letters, the language of pages (en, de or fr).
+[shop]
+name = "{shop.name}"
+contact = "{shop.contact}"
+country = "{shop.country}"
+language = "{shop.language}"
 
 # What the shop takes part in at most. A co-op whose charter asks for more is not joined, and a round that
 # asks for more is refused before anything is computed.

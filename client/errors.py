@@ -45,6 +45,7 @@ __all__ = [
     "StoreStoppingError",
     "TooManyProblemsError",
     "UnknownCustomerError",
+    "UnknownLanguageError",
     "UnknownNoticeError",
     "UntrustedCoordinatorError",
     "VaultBusyError",
@@ -98,6 +99,10 @@ class VaultBusyError(VaultError):
 
 class UnknownCustomerError(ClientError):
     """No customer has the given name or number."""
+
+
+class UnknownLanguageError(ClientError):
+    """There are no words of a language."""
 
 
 class ClockSetBackError(ClientError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from highstreet.client.consent_signals.signal_file import is_signal_table
 from highstreet.client.errors import FileNotUnderstoodError
 from highstreet.client.importing import generic, shopify
 from highstreet.client.importing.profile import Profile
@@ -53,6 +54,11 @@ def recognise(source: TextSource) -> RecognisedFile:
 
 
 def _unknown(source: TextSource, names: frozenset[str]) -> FileNotUnderstoodError:
+    if is_signal_table(source.path.name, names):
+        return FileNotUnderstoodError(
+            f"{source.path.name} holds what people agreed to in another tool, not this shop's data.",
+            next_step="Give it to `highstreet store consent import`, which says what it means here.",
+        )
     nearest = max(PROFILES, key=lambda profile: len(profile.required & names) / len(profile.required))
     missing = sorted(nearest.required - names)
     if len(missing) == len(nearest.required):

@@ -27,7 +27,11 @@ _GROUPS: Mapping[str, tuple[str, str, str]] = {
         "coop_app",
         "The coordinator: make a co-op, invite, train, release.",
     ),
-    "audit": ("highstreet.audit.cli", "audit_app", "For auditors: verify a log."),
+    "audit": (
+        "highstreet.audit.cli",
+        "audit_app",
+        "For whoever checks: logs of stores and coordinators, receipts of consent.",
+    ),
     "sample": (
         "highstreet.simulations.cli",
         "sample_app",
