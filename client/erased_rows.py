@@ -32,6 +32,7 @@ _ROWS = {
     "products that only they bought": "DELETE FROM products WHERE listed = 0"
     " AND NOT EXISTS (SELECT 1 FROM lines WHERE lines.product = products.product)",
     "identifiers": "DELETE FROM identifiers WHERE customer IN (SELECT value FROM json_each(:keys))",
+    "attributes": "DELETE FROM customer_attributes WHERE customer IN (SELECT value FROM json_each(:keys))",
     "restrictions": "DELETE FROM exclusions WHERE customer IN (SELECT value FROM json_each(:keys))",
     "names in the ledger": "DELETE FROM pseudonyms WHERE customer IN (SELECT value FROM json_each(:keys))",
 }

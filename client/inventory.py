@@ -74,6 +74,12 @@ PLACES: tuple[Place, ...] = (
         "e-mail address and loyalty number that a customer is matched by",
         _REMOVED,
     ),
+    _place(
+        "vault.db:customer_attributes",
+        _P,
+        "coarse groups of age, household, income, language and place that a customer is in",
+        _REMOVED,
+    ),
     _place("vault.db:orders", _P, "order numbers and times of a customer", _REMOVED),
     _place("vault.db:lines", _P, "what was bought, how much of it and at what price", _REMOVED),
     _place(
@@ -221,6 +227,12 @@ PLACES: tuple[Place, ...] = (
     _place("releases_seen.json", _N, "the newest release of each co-op"),
     _place("coop/*", _N, "charter, roster, certificates, vouches and codes of other shops, programmes' days"),
     _place("coop/rosters/*", _N, "rosters from before"),
+    _place(
+        "coop/log/*",
+        _N,
+        "the store's log: rounds, spends, releases in use, heads of the consent log; hashes and numbers",
+    ),
+    _place("coop/witness/*", _N, "checkpoints of the coordinator's log that this store has seen"),
     _place(
         "former/*-ledger-*/*",
         _D,

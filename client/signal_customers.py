@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from highstreet.audit.consent import Act, ConsentEvent
 from highstreet.audit.consent_signals import Signal
-from highstreet.client.consent import event_number
+from highstreet.client.consent_intake import event_number
 from highstreet.client.vault import Vault
 from highstreet.privacy.matching.errors import InvalidIdentifierError
 from highstreet.privacy.matching.identifiers import normalise

@@ -20,7 +20,17 @@ pytestmark = pytest.mark.checkout
 
 ROOT = Path(__file__).resolve().parent.parent
 #: Tables of the vault with rows about single customers.
-PERSONAL = ("customers", "orders", "lines", "identifiers", "consents", "exclusions")
+PERSONAL = (
+    "customers",
+    "orders",
+    "lines",
+    "identifiers",
+    "customer_attributes",
+    "consents",
+    "exclusions",
+    "pseudonyms",
+    "rights_requests",
+)
 #: Modules that hand customers' data on, to whoever has the desk's word: the capability, and what looks at it.
 WITH_A_CAPABILITY = {
     "client/shop_loader.py": ("ConsentedCohort", "still_granted"),
@@ -34,6 +44,15 @@ WITHOUT = {
     "client/consent.py": "the desk",
     "client/consent_intake.py": "what is in the consent log already",
     "client/consented_cohort.py": "the desk's word",
+    "client/customer_attributes.py": "for the loader of shops, which has the desk's word",
+    "client/signal_customers.py": "finds whose a consent signal is, for the desk",
+    "client/pseudonyms.py": "what the ledger knows customers by",
+    "client/rights_requests.py": "what customers asked for",
+    "client/personal_record.py": "a customer's own copy of what is held of them",
+    "client/rectification.py": "corrects what is held of a customer",
+    "client/erased_rows.py": "erases a customer",
+    "client/erasure.py": "erases a customer",
+    "client/shopify_privacy.py": "finds whom Shopify's privacy calls are about, for their rights",
     "client/importing/saving.py": "writes what was imported",
     "client/importing/holdout.py": "compares a file with what was imported; its rows are the file's",
     "client/importing/staging.py": "the rows of one file, not saved yet, in a database of their own",
