@@ -30,6 +30,7 @@ __all__ = [
     "SignalError",
     "SignatureMismatchError",
     "SignedNoteError",
+    "StatementError",
     "UnknownChannelError",
     "UnknownPurposeError",
     "UnreadableDocumentError",
@@ -161,3 +162,7 @@ class ReceiptError(AuditError):
 
 class SignalError(AuditError):
     """A consent signal says what no signal can say."""
+
+
+class StatementError(AuditError):
+    """A statement about a release, or what it is made from, cannot be read or contradicts itself."""

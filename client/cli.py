@@ -9,6 +9,7 @@ from highstreet.client import (
     cli_import,
     cli_join,
     cli_members,
+    cli_reports,
     cli_rights,
     cli_suggest,
     cli_trust,
@@ -60,3 +61,4 @@ store_app.command("promise")(cli_trust.promise)
 store_app.command("budget")(cli_trust.budget)
 store_app.command("rounds")(cli_trust.rounds)
 store_app.add_typer(cli_rights.rights_app, name="rights")
+store_app.command("statement")(cli_reports.statement)

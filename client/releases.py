@@ -39,6 +39,7 @@ __all__ = [
     "accept_release",
     "active_manifest",
     "active_release",
+    "active_signed",
     "fetch_release",
     "roll_back",
 ]
@@ -161,6 +162,16 @@ def active_manifest(home: StoreHome) -> Manifest | None:
         return _kept_manifest(home, number)
     except (AuditError, FileAccessError) as error:
         raise _refused(number, "its files on this computer are damaged") from error
+
+
+def active_signed(home: StoreHome) -> SignedDocument | None:
+    """Return the manifest of the release in use as the coordinator signed it; None when there is none.
+
+    Raises:
+        ReleaseRefusedError: manifest or model are not what was accepted.
+    """
+    release = active_release(home)
+    return None if release is None else _kept_signed(home, release.manifest.number)
 
 
 def roll_back(home: StoreHome) -> int:
@@ -290,10 +301,14 @@ def _sums_of(home: StoreHome, number: int) -> PreviousSums | None:
 
 def _kept_manifest(home: StoreHome, number: int) -> Manifest:
     """Read the manifest of a release kept here and check its signature."""
+    return Manifest.from_document(_kept_signed(home, number).document)
+
+
+def _kept_signed(home: StoreHome, number: int) -> SignedDocument:
     data = read_limited(_folder(home, number) / "manifest.json", limit_bytes=_MANIFEST_LIMIT_BYTES)
     signed = SignedDocument.from_file_bytes(data)
     signed.verify(SignatureKind.RELEASE, load_membership(home).coordinator_key)
-    return Manifest.from_document(signed.document)
+    return signed
 
 
 def _collect(chunks: Iterable[coop_pb2.ReleaseChunk], *, limit_bytes: int) -> bytes:

@@ -11,6 +11,7 @@ from highstreet.server import (
     cli_matching,
     cli_members,
     cli_override,
+    cli_reports,
     cli_training,
 )
 from highstreet.server.cli_options import HomeOption, open_home
@@ -60,3 +61,4 @@ coop_app.command("train")(cli_training.train)
 coop_app.command("match")(cli_matching.match)
 coop_app.command("status")(cli_training.status)
 coop_app.command("releases")(cli_training.releases)
+coop_app.command("statement")(cli_reports.statement)

@@ -11,6 +11,7 @@ __all__ = [
     "JoinRefusedError",
     "MembershipError",
     "NoCoopError",
+    "NoReleaseError",
     "OddReplyError",
     "PortBusyError",
     "ProgrammeFailedError",
@@ -30,6 +31,10 @@ class ServerError(HighstreetError):
 
 class NoCoopError(ServerError):
     """The folder holds no co-op, or an unfinished one."""
+
+
+class NoReleaseError(ServerError):
+    """There is no release, or none of that number."""
 
 
 class CoopExistsError(ServerError):

@@ -19,7 +19,7 @@ from highstreet.audit.signing import SignatureKind, SignedDocument
 from highstreet.files import write_private
 from highstreet.models.state import SharedState
 from highstreet.server.database import connect, transaction
-from highstreet.server.errors import PublishError, ReleaseBlockedError
+from highstreet.server.errors import NoReleaseError, PublishError, ReleaseBlockedError
 from highstreet.server.home import CoopHome
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "publish_release",
     "release_file",
     "release_named",
+    "signed_manifest",
 ]
 
 _NO_PREVIOUS = "0" * 64
@@ -192,6 +193,25 @@ def all_manifests(connection: sqlite3.Connection) -> list[Manifest]:
     """Return every release's manifest, oldest first."""
     rows = connection.execute("SELECT manifest FROM releases ORDER BY number")
     return [Manifest.from_document(row["manifest"]) for row in rows]
+
+
+def signed_manifest(connection: sqlite3.Connection, number: int | None) -> SignedDocument:
+    """Return a release's manifest as it was signed, of the newest one when no number is given.
+
+    Raises:
+        NoReleaseError: there is none.
+    """
+    row = connection.execute(
+        "SELECT manifest, signature FROM releases"
+        " WHERE number = coalesce(?, (SELECT max(number) FROM releases))",
+        (number,),
+    ).fetchone()
+    if row is None:
+        raise NoReleaseError(
+            "There is no release yet." if number is None else f"There is no release {number}.",
+            next_step="See which there are: highstreet coop releases.",
+        )
+    return _signed(row)
 
 
 def _signed(row: sqlite3.Row) -> SignedDocument:

@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass
 from html import escape
 from pathlib import Path
 
+from highstreet.audit.report_pages.svg import Drawing, Scale, ticks
 from highstreet.models.comparison import Estimate
 from highstreet.simulations.replay_tables import Table, tables_of_summary
-from highstreet.simulations.report.svg import Drawing, Scale, ticks
 from highstreet.simulations.summary import Row, Summary
 
 __all__ = ["RunFacts", "machine", "write_reports"]

@@ -6,6 +6,7 @@ from highstreet.server.tls import require_tls_1_3
 
 require_tls_1_3()  # before anything imports gRPC, as `highstreet coop run` does
 
+import sys  # noqa: E402
 import time  # noqa: E402
 from collections.abc import Callable, Iterator  # noqa: E402
 from dataclasses import dataclass, field, replace  # noqa: E402
@@ -19,6 +20,8 @@ from highstreet.audit.charter import COOP_LEARNING, Charter, CoopIdentity, Priva
 from highstreet.audit.limits import StoreLimits  # noqa: E402
 from highstreet.models.programme import default_plan  # noqa: E402
 from highstreet.server.home import CoopHome, Ports, ServerConfig  # noqa: E402
+
+sys.path.insert(0, str(Path(__file__).parent))  # what tests of all rooms share lies beside them
 
 
 def make_charter(**changes: object) -> Charter:

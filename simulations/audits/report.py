@@ -10,12 +10,12 @@ from dataclasses import asdict, dataclass
 from html import escape
 from pathlib import Path
 
+from highstreet.audit.report_pages.svg import Drawing, Scale, ticks
 from highstreet.simulations.audits.bench import alpha_of_one
 from highstreet.simulations.audits.findings import Bound, Noise, Reading
 from highstreet.simulations.audits.sizes import CLAIMS, CONFIDENCE
 from highstreet.simulations.conditions import DELTA
 from highstreet.simulations.replay_tables import Table
-from highstreet.simulations.report.svg import Drawing, Scale, ticks
 
 __all__ = ["AuditFacts", "write_audit_report"]
 

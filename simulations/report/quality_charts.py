@@ -7,8 +7,8 @@ from typing import Literal
 
 from markupsafe import Markup
 
+from highstreet.audit.report_pages.svg import Drawing, Scale, ticks
 from highstreet.simulations.report.record import Estimate, Evaluation, Method, StoreRecord
-from highstreet.simulations.report.svg import Drawing, Scale, ticks
 
 __all__ = ["Subset", "estimate_of", "gain_by_size", "quality_by_store"]
 

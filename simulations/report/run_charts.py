@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
+from highstreet.audit.report_pages.svg import Drawing, Scale, ticks
 from highstreet.simulations.report.record import Claim, Contribution, Step, StoreRecord
-from highstreet.simulations.report.svg import Drawing, Scale, ticks
 
 __all__ = ["budget_bars", "bytes_by_store", "consent_bars", "contribution_picture", "timeline"]
 

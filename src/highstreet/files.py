@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from highstreet.errors import HighstreetError
@@ -19,6 +20,7 @@ __all__ = [
     "remove_leftovers",
     "sync_folder",
     "write_private",
+    "write_private_files",
 ]
 
 #: The numbers of errors that say a disk, or a user's part of it, is full.
@@ -67,6 +69,19 @@ def write_private(path: Path, data: bytes) -> None:
                 temporary.unlink()
     except OSError as error:
         raise access_error(path, error) from error
+
+
+def write_private_files(folder: Path, files: Mapping[str, bytes]) -> list[Path]:
+    """Write files into a folder, which is made private where it does not exist; return where they are.
+
+    Raises:
+        DiskFullError, FileAccessError: as `write_private`.
+    """
+    if not folder.exists():
+        make_private_folder(folder)
+    for name, data in files.items():
+        write_private(folder / name, data)
+    return [folder / name for name in files]
 
 
 def remove_leftovers(folder: Path, name: str = "*") -> None:

@@ -7,9 +7,9 @@ from html.parser import HTMLParser
 import pytest
 from made_up_runs import CLAIM, made_up_run
 
+from highstreet.audit.report_pages.svg import Drawing, Scale, ticks
 from highstreet.simulations.report import render
 from highstreet.simulations.report.record import Estimate, RunRecord
-from highstreet.simulations.report.svg import Drawing, Scale, ticks
 from highstreet.simulations.report.verdict import direction, verdict
 
 _HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(1)>'

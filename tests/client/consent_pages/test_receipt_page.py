@@ -3,10 +3,10 @@ from __future__ import annotations
 import re
 import string
 from datetime import UTC, timedelta, timezone
-from html.parser import HTMLParser
 from importlib import resources
 
 import pytest
+from page_outline import PageOutline
 
 from highstreet.audit.consent import Act, Channel, ConsentEvent, Method, NoticeName, Purpose
 from highstreet.audit.receipt_context import PROCESSES, STATES
@@ -63,33 +63,9 @@ def page(receipt: Receipt, language: str = "en") -> str:
     return receipt_page(receipt, language=language, zone=UTC, receipt_file="receipt.json")
 
 
-class _Outline(HTMLParser):
-    """Elements and attributes of a page; complains of what is not closed."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag not in ("meta", "br"):
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if "style" not in self.open:
-            self.text += data
-
-
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_page_is_sound_in_every_language_and_says_what_the_receipt_says(language: str) -> None:
-    outline = _Outline(page(made(older=7), language))
+    outline = PageOutline(page(made(older=7), language))
     said = words(language).text
     assert outline.open == []
     assert ("html", {"lang": language}) in outline.tags
@@ -112,7 +88,7 @@ def test_the_page_is_sound_in_every_language_and_says_what_the_receipt_says(lang
 
 def test_nothing_on_the_page_is_run_or_loaded() -> None:
     text = page(made(HOSTILE))
-    outline = _Outline(text)
+    outline = PageOutline(text)
     assert {tag for tag, _ in outline.tags} & {
         "script",
         "img",
@@ -172,7 +148,7 @@ def test_a_language_is_found_by_its_first_part_or_refused() -> None:
 
 
 def test_the_keyboard_reaches_the_content_first_and_whatever_scrolls() -> None:
-    outline = _Outline(page(made()))
+    outline = PageOutline(page(made()))
     reached = [
         attributes.get("class")
         for tag, attributes in outline.tags

@@ -1,0 +1,1 @@
+"""Pages of reports for a file on data protection: plain HTML with drawings in it, without scripts."""
