@@ -1,4 +1,4 @@
-"""`highstreet coop statement`: what a co-op hands to whoever keeps a file on data protection."""
+"""`highstreet coop statement` and `records-of-processing`: for a file on data protection."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import typer
 
 from highstreet.server.cli_options import HomeOption, open_home
 
-__all__ = ["OutOption", "statement"]
+__all__ = ["records_of_processing", "statement"]
 
-OutOption = Annotated[
+_OutOption = Annotated[
     Path, typer.Option("--out", help="Folder to put it into; made, private to you, where it does not exist.")
 ]
 
@@ -20,7 +20,7 @@ OutOption = Annotated[
 def statement(
     ctx: typer.Context,
     number: Annotated[int | None, typer.Argument(help="Of the release [default: the newest].")] = None,
-    out: OutOption = Path(),
+    out: _OutOption = Path(),
     audit: Annotated[
         Path | None, typer.Option("--audit", help="audit.json of `highstreet lab audit`, to be shown in it.")
     ] = None,
@@ -41,3 +41,23 @@ def statement(
     signed, page = write_private_files(out, files)
     typer.echo(f"To read: {page}")
     typer.echo(f"To check: highstreet audit statement {signed}")
+
+
+def records_of_processing(
+    ctx: typer.Context,
+    out: _OutOption = Path(),
+    home: HomeOption = None,
+) -> None:
+    """Make the coordinator's records of processing (GDPR, Article 30) from what is really set and found here.
+
+    What only you can know is marked as a blank.
+    """
+    from highstreet.audit.report_pages.records_page import records_files
+    from highstreet.files import write_private_files
+    from highstreet.server.processing_records import gather_records
+
+    records = gather_records(open_home(ctx, home), now=datetime.now(UTC))
+    plain, page = write_private_files(out, records_files(records))
+    typer.echo(f"To read: {page}")
+    typer.echo(f"For programs: {plain}")
+    typer.echo(f"{len(records.blanks)} things in it are for you to say; they are marked as blanks.")

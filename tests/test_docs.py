@@ -18,7 +18,7 @@ _GROUPS = "store|coop|audit|sample|lab"
 
 
 def _named_commands(text: str) -> set[tuple[str, str]]:
-    return set(re.findall(rf"highstreet ({_GROUPS}) ([a-z]+)\b", text))
+    return set(re.findall(rf"highstreet ({_GROUPS}) ([a-z][a-z-]*)\b", text))
 
 
 def _typed_commands(text: str) -> list[list[str]]:

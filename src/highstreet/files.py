@@ -15,6 +15,7 @@ __all__ = [
     "DiskFullError",
     "FileAccessError",
     "access_error",
+    "is_private_folder",
     "make_private_folder",
     "read_limited",
     "remove_leftovers",
@@ -82,6 +83,18 @@ def write_private_files(folder: Path, files: Mapping[str, bytes]) -> list[Path]:
     for name, data in files.items():
         write_private(folder / name, data)
     return [folder / name for name in files]
+
+
+def is_private_folder(folder: Path) -> bool:
+    """Say whether a folder lets nobody in but its owner; what lies in it is out of others' reach then.
+
+    Raises:
+        FileAccessError: it is not there, or cannot be looked at.
+    """
+    try:
+        return folder.is_dir() and not folder.stat().st_mode & 0o077
+    except OSError as error:
+        raise access_error(folder, error) from error
 
 
 def remove_leftovers(folder: Path, name: str = "*") -> None:
