@@ -5,6 +5,7 @@ from __future__ import annotations
 from highstreet.errors import HighstreetError
 
 __all__ = [
+    "AttestationError",
     "AuditError",
     "BiasGateError",
     "CharterError",
@@ -161,3 +162,7 @@ class ReceiptError(AuditError):
 
 class SignalError(AuditError):
     """A consent signal says what no signal can say."""
+
+
+class AttestationError(AuditError):
+    """An attestation, its opening or a proof from it is not what it has to be."""

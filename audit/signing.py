@@ -42,6 +42,7 @@ class SignatureKind(StrEnum):
     OVERRIDE = "override"
     ERASURE = "erasure"
     RECEIPT = "consent-receipt"
+    ATTESTATION = "attestation"
 
 
 def sign(kind: SignatureKind, document: bytes, private_key: Ed25519PrivateKey) -> bytes:
