@@ -308,8 +308,8 @@ def test_the_watch_exchanges_and_ends(coop: Any, store: StoreHome, log: StoreLog
 
 
 def test_the_roots_of_the_stores_log_are_those_of_its_entries(log: StoreLog, store: StoreHome) -> None:
-    log.note_consent_root(position=3, root=bytes(32), occasion="round/ab/0")
-    log.note_consent_root(position=3, root=bytes(32), occasion="round/ab/0")
+    log.note_consent_root(position=3, root=bytes(32), changes=0, occasion="round/ab/0")
+    log.note_consent_root(position=3, root=bytes(32), changes=0, occasion="round/ab/0")
     lines = (store.log / "entries.jsonl").read_bytes().splitlines()
     assert MerkleTree(map(leaf_hash, lines)).root() == log.book.root(2)
     assert load_membership(store).member_id in log.book.origin
