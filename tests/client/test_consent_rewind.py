@@ -412,10 +412,22 @@ def test_what_one_process_adds_another_sees_at_once(shop: Shop) -> None:
         assert here.root() == there.root()
 
 
+#: What versions after the third made.
+_LATER_TABLES = (
+    "rights_requests",
+    "pseudonyms",
+    "customer_attributes",
+    "exclusions",
+    "notices",
+    "consent_anchor",
+    "consents",
+)
+
+
 def test_older_answers_are_carried_over_with_leaves_of_their_own(tmp_path: Path) -> None:
     path = tmp_path / "vault.db"
     with Vault.open(path) as vault:
-        for table in ("exclusions", "notices", "consent_anchor", "consents"):
+        for table in _LATER_TABLES:
             vault.connection.execute(f"DROP TABLE {table}")
         vault.connection.execute(
             "CREATE TABLE consents (position INTEGER PRIMARY KEY, customer INTEGER NOT NULL, purpose TEXT,"
@@ -446,7 +458,7 @@ def test_older_answers_are_carried_over_with_leaves_of_their_own(tmp_path: Path)
 def test_an_older_answer_of_no_meaning_still_refuses_the_whole_log(tmp_path: Path) -> None:
     path = tmp_path / "vault.db"
     with Vault.open(path) as vault:
-        for table in ("exclusions", "notices", "consent_anchor", "consents"):
+        for table in _LATER_TABLES:
             vault.connection.execute(f"DROP TABLE {table}")
         vault.connection.execute(
             "CREATE TABLE consents (position INTEGER PRIMARY KEY, customer INTEGER NOT NULL, purpose TEXT,"

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from highstreet.audit.consent import Answer, Purpose
-from highstreet.client.consent import ConsentDesk
+from highstreet.audit.consent import Act, Method, Purpose
+from highstreet.client.consent import ConsentDesk, How
 from highstreet.client.importing.importer import Importer, ImportResult
 from highstreet.client.shop_loader import load_shop
 from highstreet.client.vault import Vault
@@ -73,7 +73,8 @@ def test_only_what_is_asked_for_is_loaded_and_only_of_those_who_agree(vault: Vau
     shop = _load(vault, "age_band")
     assert list(shop.groups) == ["age_band"]
     assert len(shop.customer_ids) == 3  # cat said no
-    ConsentDesk(vault).record("ann", Purpose.COOP_LEARNING, Answer.WITHDRAWAL, source="form")
+    said = How(method=Method.FORM, source="form")
+    ConsentDesk(vault).record("ann", Purpose.COOP_LEARNING, Act.WITHDRAWN, said)
     assert _cells(_load(vault, "age_band"), "age_band") == ["65_plus", "unknown"]
     nobody = vault.connection.execute("SELECT count(*) FROM customers").fetchone()
     assert nobody == (4,)

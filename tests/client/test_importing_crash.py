@@ -93,7 +93,7 @@ def test_an_import_killed_at_any_statement_is_whole_or_nothing(tmp_path: Path, o
             again = contents(vault)
             again["imports"] = [note for note in again["imports"] if note[1] == "saved"]
             assert again == after
-        assert {file.name for file in path.parent.iterdir()} == {"vault.db", "import.lock"}
+        assert {file.name for file in path.parent.iterdir()} == {"vault.db", "consent.head", "import.lock"}
     # Points lie before the note that reading began, between it and the end of saving, and after that.
     assert outcomes == {
         (FileOutcome.SAVED, False),

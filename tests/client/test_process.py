@@ -12,6 +12,7 @@ import pytest
 
 from highstreet.audit.limits import StoreLimits
 from highstreet.client.config import read_config
+from highstreet.client.departures import Departures
 from highstreet.client.errors import RoundRefusedError
 from highstreet.client.home import StoreHome
 from highstreet.client.join import join_coop
@@ -37,7 +38,7 @@ def test_a_running_store_looks_into_its_ledger_before_it_takes_a_day_for_a_progr
             today=datetime.now(UTC).date(),
         )
         agreement = _desk(
-            home, load_membership(home), read_config(home), ledger, None, StoreLog(home)
+            home, load_membership(home), read_config(home), ledger, None, StoreLog(home), Departures()
         )._agreement
         assert agreement.holds_to_day("ff" * 8, 20_000)
         with pytest.raises(RoundRefusedError, match="not known any more"):

@@ -190,7 +190,7 @@ def _rows(vault: Vault, order: str) -> list[tuple[object, ...]]:
 
 
 def _digest(rows: list[tuple[object, ...]]) -> str:
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(b"[]")  # no product is of a sensitive kind here
     for row in rows:
         digest.update(repr(row[1:]).encode())
     return digest.hexdigest()

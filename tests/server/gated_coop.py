@@ -19,10 +19,10 @@ from played_coop import PlayedCoop, PlayedStore
 from highstreet.audit.bias_override import key_of
 from highstreet.audit.bias_rules import BiasLimits, BiasRule, Comparison, Direction, Metric, Overrider
 from highstreet.audit.charter import Charter, PrivacyTerms
-from highstreet.audit.consent import Answer, Purpose
+from highstreet.audit.consent import Act, Method, Purpose
 from highstreet.audit.limits import StoreLimits
 from highstreet.audit.requests import open_request
-from highstreet.client.consent import ConsentDesk
+from highstreet.client.consent import ConsentDesk, How
 from highstreet.client.home import StoreHome
 from highstreet.client.importing.importer import Importer
 from highstreet.client.ledger import Ledger
@@ -114,7 +114,12 @@ class GatedShop(PlayedStore):
         with Vault.open(self.home.vault) as vault:
             desk = ConsentDesk(vault)
             for customer in range(OF_AN_AGE):
-                desk.record(f"young-{customer}", Purpose.COOP_LEARNING, Answer.GRANT, source="till")
+                desk.record(
+                    f"young-{customer}",
+                    Purpose.COOP_LEARNING,
+                    Act.GIVEN,
+                    How(method=Method.SPOKEN, source="till"),
+                )
 
     def _desk(self, coop: PlayedCoop, ledger: Ledger) -> RoundDesk:
         counted = frozenset(store.member_id for store in coop.stores.values())
