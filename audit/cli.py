@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from highstreet.audit import cli_receipt, cli_statement
+from highstreet.audit import cli_attestation, cli_receipt, cli_statement
 from highstreet.audit.checkpoints import log_key, witness_key
 from highstreet.audit.errors import LogDownloadError, LogEntryError
 from highstreet.audit.log_download import LogAddress, download_log, read_log_folder
@@ -27,7 +27,7 @@ _WITNESS_LIMIT_BYTES = 1 << 30
 _PEM_LIMIT_BYTES = 64 << 10
 
 audit_app = command_group(
-    "audit", "For whoever checks: logs of stores and coordinators, receipts of consent, statements."
+    "audit", "For whoever checks: logs, receipts of consent, attestations of rounds, statements of releases."
 )
 
 
@@ -38,6 +38,7 @@ def _audit() -> None:
 
 audit_app.command("receipt")(cli_receipt.receipt)
 audit_app.command("statement")(cli_statement.statement)
+audit_app.command("attestation")(cli_attestation.attestation)
 
 
 @audit_app.command("verify")

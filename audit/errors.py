@@ -5,6 +5,7 @@ from __future__ import annotations
 from highstreet.errors import HighstreetError
 
 __all__ = [
+    "AttestationError",
     "AuditError",
     "BiasGateError",
     "CharterError",
@@ -166,3 +167,7 @@ class SignalError(AuditError):
 
 class StatementError(AuditError):
     """A statement about a release, or what it is made from, cannot be read or contradicts itself."""
+
+
+class AttestationError(AuditError):
+    """An attestation, its opening or a proof from it is not what it has to be."""

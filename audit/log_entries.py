@@ -189,6 +189,7 @@ class _Spend(_Strict):
 class _ConsentRoot(_Strict):
     position: _Count
     root: _Sha256
+    changes: _Count | None = None
 
 
 class _Attestation(_Strict):

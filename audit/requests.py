@@ -8,9 +8,10 @@ import re
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from google.protobuf.message import DecodeError
 
+from highstreet.audit.attestation import AttestedRound
 from highstreet.audit.charter import Charter, RoundTerms
 from highstreet.audit.errors import UnreadableDocumentError
-from highstreet.audit.signing import SignatureKind, sign, verify
+from highstreet.audit.signing import SignatureKind, SignedDocument, sign, verify
 from highstreet.audit.weights import rounding_shops
 from highstreet.models.plan import PhasePlan
 from highstreet.privacy.shared_noise import DistributedMechanism
@@ -20,6 +21,8 @@ __all__ = [
     "FORMAT_VERSION",
     "MECHANISM",
     "MESSAGE_LIMIT_BYTES",
+    "attestation_in",
+    "attested_round",
     "mechanism_of",
     "mechanism_under",
     "open_reply",
@@ -184,3 +187,36 @@ def open_reply(body: bytes, *, member_public_key: bytes) -> RoundReply:
         return RoundReply.FromString(signed.reply)
     except DecodeError as error:
         raise UnreadableDocumentError("A reply cannot be read.") from error
+
+
+def attested_round(
+    request: RoundRequest, sha256: bytes, *, member_id: str, contribution_sha256: bytes
+) -> AttestedRound:
+    """Return what a member's attestation of its contribution to a round must be about.
+
+    Args:
+        request: of the round.
+        sha256: names it.
+        member_id: of the contributor.
+        contribution_sha256: of the contribution's signed header.
+    """
+    return AttestedRound(
+        coop_id=request.coop_id,
+        member_id=member_id,
+        programme_id=request.programme_id,
+        round=request.round,
+        request_sha256=sha256,
+        model_sha256=request.state_sha256,
+        cohort_floor=request.cohort_floor,
+        contribution_sha256=contribution_sha256,
+    )
+
+
+def attestation_in(reply: RoundReply) -> SignedDocument | None:
+    """Return the attestation that a reply carries, not checked; None when it carries none."""
+    if not reply.HasField("attestation"):
+        return None
+    carried = reply.attestation
+    return SignedDocument(
+        kind=SignatureKind.ATTESTATION, document=carried.attestation, signature=carried.signature
+    )

@@ -43,6 +43,7 @@ class SignatureKind(StrEnum):
     ERASURE = "erasure"
     RECEIPT = "consent-receipt"
     STATEMENT = "statement"
+    ATTESTATION = "attestation"
 
 
 def sign(kind: SignatureKind, document: bytes, private_key: Ed25519PrivateKey) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from highstreet.client import (
+    cli_attestation,
     cli_consent,
     cli_import,
     cli_join,
@@ -60,6 +61,7 @@ store_app.command("status")(cli_trust.status)
 store_app.command("promise")(cli_trust.promise)
 store_app.command("budget")(cli_trust.budget)
 store_app.command("rounds")(cli_trust.rounds)
+store_app.add_typer(cli_attestation.attestation_app)
 store_app.add_typer(cli_rights.rights_app, name="rights")
 store_app.command("statement")(cli_reports.statement)
 store_app.command("records-of-processing")(cli_reports.records_of_processing)

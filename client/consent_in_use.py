@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from highstreet.audit.attestation import ConsentBasis
 from highstreet.audit.consent import Purpose
 from highstreet.client.consent import ConsentDesk
-from highstreet.client.consented_cohort import ConsentedCohort, sensitive_granted
+from highstreet.client.consented_cohort import ConsentedCohort, basis_now, sensitive_granted
 from highstreet.client.matching_inputs import MATCHING_PURPOSES
 from highstreet.client.vault import Vault
 
@@ -23,12 +24,14 @@ class ConsentInUse:
         customers: row keys of those in it.
         sensitive: of these, those whose purchases of a sensitive kind are in it.
         counted: of these, those who weigh something by a matching; empty where the charter takes no counts.
+        basis: the log and the moment by which all of that was judged, for the attestation.
     """
 
     position: int
     customers: frozenset[int]
     sensitive: frozenset[int]
     counted: frozenset[int]
+    basis: ConsentBasis
 
     @classmethod
     def of(
@@ -41,13 +44,20 @@ class ConsentInUse:
         """Note what is used of a cohort's customers, who are named as in `load_shop`."""
         with vault.read() as connection:
             sensitive = sensitive_granted(cohort, vault, connection)
+            basis = basis_now(cohort, vault, connection)
         customers = frozenset(int(customer) for customer in customer_ids)
         return cls(
             position=cohort.position,
             customers=customers,
             sensitive=sensitive & customers,
             counted=customers.intersection(int(customer) for customer in weights or ()),
+            basis=basis,
         )
+
+    def purposes(self, customer: int) -> frozenset[Purpose]:
+        """Return what the data of one of them is used for."""
+        also = ((Purpose.SENSITIVE_CATEGORIES, self.sensitive), (Purpose.MATCHING, self.counted))
+        return frozenset({Purpose.COOP_LEARNING, *(each for each, those in also if customer in those)})
 
     def ended(self, vault: Vault) -> frozenset[int]:
         """Return who of them has said no since, or does not stand as they did when it was computed.

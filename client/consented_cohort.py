@@ -17,6 +17,7 @@ from enum import StrEnum
 from typing import NoReturn, final
 from weakref import WeakKeyDictionary
 
+from highstreet.audit.attestation import ConsentBasis
 from highstreet.audit.consent import Channel, ConsentState, Purpose
 from highstreet.audit.consent_states import ConsentStates, ConsentTime
 from highstreet.client.consent_log import ConsentLog
@@ -29,6 +30,7 @@ __all__ = [
     "DeskClocks",
     "Exclusion",
     "ShopTotals",
+    "basis_now",
     "excluded",
     "left_out_of_totals",
     "mint_cohort",
@@ -213,6 +215,17 @@ def sensitive_granted(
     with ConsentLog(vault).folded(connection) as log:
         granted = _granted(log.states, wanted, details.channel, details.clocks.moment())
     return granted.intersection(details.customers) - excluded(connection)
+
+
+def basis_now(cohort: ConsentedCohort, vault: Vault, connection: sqlite3.Connection) -> ConsentBasis:
+    """Return the consent log's head in an open transaction, and the moment a cohort is judged at there.
+
+    Raises: as `still_granted`.
+    """
+    details = _usable(cohort, ConsentedCohort, vault)
+    with ConsentLog(vault).folded(connection) as log:
+        position, root, changes = log.head.position, log.head.root, log.head.changes
+    return ConsentBasis(position=position, root=root, changes=changes, time=details.clocks.moment())
 
 
 def left_out_of_totals(totals: ShopTotals, vault: Vault, connection: sqlite3.Connection) -> tuple[int, ...]:

@@ -7,6 +7,7 @@ from highstreet.protos.rounds_pb2 import RefusalCode
 
 __all__ = [
     "AlreadyJoinedError",
+    "AttestationRecordError",
     "ClientError",
     "ClockSetBackError",
     "CohortExpiredError",
@@ -289,3 +290,7 @@ class PersonCountsError(ClientError):
 
 class NothingToEvaluateError(ClientError):
     """The weeks held back hold nothing to measure suggestions by."""
+
+
+class AttestationRecordError(ClientError):
+    """What opens an attestation is not there, cannot be read, or does not hold the person asked about."""

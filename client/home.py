@@ -78,6 +78,11 @@ class StoreHome:
         return self.keys / "log.mark"
 
     @property
+    def attestations(self) -> Path:
+        """What opens the attestations of rounds; it goes with the membership."""
+        return self.coop / "attestations"
+
+    @property
     def witness(self) -> Path:
         """The checkpoints of the coordinator's log that this store cosigned."""
         return self.coop / "witness"

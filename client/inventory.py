@@ -232,6 +232,18 @@ PLACES: tuple[Place, ...] = (
         _N,
         "the store's log: rounds, spends, releases in use, heads of the consent log; hashes and numbers",
     ),
+    _place(
+        "coop/attestations/*",
+        _D,
+        "what opens the store's attestations of rounds: a salted hash for each customer used",
+        "stays; the salts follow from the pseudonym, so no hash can be opened any more",
+    ),
+    _place(
+        "former/*/*/attestations/*",
+        _D,
+        "the same, of former memberships",
+        "stays; see there",
+    ),
     _place("coop/witness/*", _N, "checkpoints of the coordinator's log that this store has seen"),
     _place(
         "former/*-ledger-*/*",

@@ -321,6 +321,21 @@ class Ledger:
             for numbers in exposed
         ]
 
+    def programme_epsilon(self, programme_id: str, *, budget: Budget) -> float:
+        """Return the loss of somebody who took part in everything of a programme that was paid for here.
+
+        From the releases alone: the same whoever the customers are.
+
+        Raises:
+            LedgerError: the ledger cannot be trusted or read.
+        """
+        with self._lock, self._database.writing():
+            self._latest()
+            rounds = all_rounds(self._connection)
+            releases = releases_since(self._connection, _FIRST_DAY)
+        history = tuple(number for number, each in rounds.items() if each.programme_id == programme_id)
+        return self._fit(history, releases, (), budget).epsilon
+
     def programmes(self, *, period_days: int, today: date) -> dict[str, bool]:
         """Return every programme ever paid for, and whether a spend on it is of the period ending today."""
         with self._lock, self._database.writing():

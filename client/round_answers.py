@@ -34,6 +34,7 @@ class RoundAnswer:
         step: what was asked for; None when the message could not be read.
         programme_id, round, phase: which round; empty, 0 and empty when the request was not in order.
         refusal: why the store takes no part; None when it does, or refused as a committee member.
+        attestation_sha256: of what the store signed of its contribution; None of everything else.
         sum_refusal: why it refused as a member of the round's committee; None when it did not.
     """
 
@@ -43,6 +44,7 @@ class RoundAnswer:
     round: int = 0
     phase: str = ""
     refusal: RefusalCode | None = None
+    attestation_sha256: bytes | None = None
     sum_refusal: SumRefusal | None = None
 
     @property

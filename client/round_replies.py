@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from highstreet.audit.requests import FORMAT_VERSION, seal_reply
+from highstreet.audit.signing import SignedDocument
 from highstreet.privacy.secure_sum import MemberKeys
-from highstreet.protos.rounds_pb2 import MatchReply, RefusalCode, RoundReply
+from highstreet.protos.rounds_pb2 import MatchReply, RefusalCode, RoundReply, SignedAttestation
 
 __all__ = ["ReplySeal"]
 
@@ -24,9 +25,21 @@ class ReplySeal:
     member_id: str
     keys: MemberKeys
 
-    def contribution(self, body: bytes, *, sha256: bytes, programme_id: str, round_number: int) -> bytes:
-        """Return a reply with a contribution of the secure sum."""
-        return self._sealed(RoundReply(contribution=body), sha256, programme_id, round_number)
+    def contribution(
+        self,
+        body: bytes,
+        *,
+        sha256: bytes,
+        programme_id: str,
+        round_number: int,
+        attestation: SignedDocument | None = None,
+    ) -> bytes:
+        """Return a reply with a contribution of the secure sum; to a training with its attestation."""
+        reply = RoundReply(contribution=body)
+        if attestation is not None:
+            signed = SignedAttestation(attestation=attestation.document, signature=attestation.signature)
+            reply.attestation.CopyFrom(signed)
+        return self._sealed(reply, sha256, programme_id, round_number)
 
     def match(self, said: MatchReply, *, sha256: bytes, matching_id: str) -> bytes:
         """Return a reply to a step of a matching."""

@@ -17,7 +17,8 @@ import numpy as np
 from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
-from highstreet.audit.requests import MESSAGE_LIMIT_BYTES, request_sha256
+from highstreet.audit.attestation import Attestation, AttestedUse, sign_attestation
+from highstreet.audit.requests import MESSAGE_LIMIT_BYTES, attestation_in, attested_round, request_sha256
 from highstreet.client.errors import RoundRefusedError
 from highstreet.client.matching_desk import MatchingDesk
 from highstreet.client.matching_records import MatchingBooks
@@ -41,7 +42,9 @@ from highstreet.protos.rounds_pb2 import (
     MatchStep,
     RefusalCode,
     RoundMessage,
+    RoundReply,
     RoundRequest,
+    SignedReply,
     SignedRequest,
 )
 
@@ -53,7 +56,7 @@ _LOG = logging.getLogger("highstreet.rounds")
 class Till(SumRecords, Protocol):
     """Where a round is paid for and computed: ledger, consent desk and training, in this order."""
 
-    def take(self, asked: AskedRound, seal: Callable[[NDArray[np.int64]], bytes]) -> bytes:
+    def take(self, asked: AskedRound, seal: Callable[[NDArray[np.int64], AttestedUse], bytes]) -> bytes:
         """Spend durably, compute the noised integers, share and seal them, keep and return the reply.
 
         Raises:
@@ -131,7 +134,7 @@ class RoundDesk:
             received = replace(received, request=request)
             if received.step is Step.CONTRIBUTION:
                 reply = self._contribution(request, received)
-                return self._answer(received, reply)
+                return self._answer(received, reply, attestation=_attested(reply))
             return self._sum_step(request, received)
         except RoundRefusedError as error:
             code = error.code
@@ -149,19 +152,26 @@ class RoundDesk:
         settled = self._till.agreed_set(request, sha256) is not None
         require(not settled, REFUSAL_DEADLINE, "its set of contributors is settled, without this store")
         asked = examine_contribution(request, sha256, received.content, self._agreement, now=self._clock())
-        reply = self._till.take(asked, lambda integers: self._shared_and_sealed(asked, integers))
+        reply = self._till.take(asked, lambda integers, use: self._shared_and_sealed(asked, integers, use))
         _LOG.info("round %s (%s) was contributed to", request.round, request.phase)
         return reply
 
-    def _shared_and_sealed(self, asked: AskedRound, integers: NDArray[np.int64]) -> bytes:
+    def _shared_and_sealed(self, asked: AskedRound, integers: NDArray[np.int64], use: AttestedUse) -> bytes:
         made = contribute(
             asked.context,
             integers,
             member_id=self._agreement.member_id,
             signing_key=self._keys.signing,
         )
+        about = attested_round(
+            asked.request,
+            asked.sha256,
+            member_id=self._agreement.member_id,
+            contribution_sha256=made.header_sha256,
+        )
         return self._seal.contribution(
             made.body,
+            attestation=sign_attestation(Attestation(round=about, use=use), self._keys.signing),
             sha256=asked.sha256,
             programme_id=asked.request.programme_id,
             round_number=asked.request.round,
@@ -188,7 +198,14 @@ class RoundDesk:
             code, sha256=sha256, programme_id=request.programme_id, round_number=request.round
         )
 
-    def _answer(self, received: _Received, body: bytes, *, refusal: RefusalCode | None = None) -> RoundAnswer:
+    def _answer(
+        self,
+        received: _Received,
+        body: bytes,
+        *,
+        refusal: RefusalCode | None = None,
+        attestation: bytes | None = None,
+    ) -> RoundAnswer:
         if received.request is None:
             return RoundAnswer(body=body, step=received.step, refusal=refusal)
         return RoundAnswer(
@@ -198,7 +215,14 @@ class RoundDesk:
             round=received.request.round,
             phase=received.request.phase,
             refusal=refusal,
+            attestation_sha256=attestation,
         )
+
+
+def _attested(sealed: bytes) -> bytes | None:
+    """Return the hash of the attestation in a reply of this store's own; None where it has none."""
+    signed = attestation_in(RoundReply.FromString(SignedReply.FromString(sealed).reply))
+    return None if signed is None else signed.sha256()
 
 
 def _parse(body: bytes) -> _Received:

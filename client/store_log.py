@@ -10,19 +10,25 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from highstreet.audit.canonical import Json
 from highstreet.audit.checkpoints import store_origin
+from highstreet.audit.errors import InconsistentConsentLogError
 from highstreet.audit.log_book import LogBook, LogOwner
 from highstreet.audit.log_entries import EntryDraft, EntryKind
 from highstreet.audit.witness_book import WitnessBook
+from highstreet.client.attestation_book import AttestationBook
+from highstreet.client.consent import ConsentDesk
+from highstreet.client.errors import ClientError
 from highstreet.client.home import StoreHome
 from highstreet.client.identity import load_identity
 from highstreet.client.ledger import Ledger
 from highstreet.client.ledger_entries import LedgerEvent
 from highstreet.client.membership import load_membership
 from highstreet.client.releases import Release
-from highstreet.client.round_answers import RoundAnswer
+from highstreet.client.round_answers import RoundAnswer, Step
+from highstreet.client.vault import Vault
 from highstreet.protos.rounds_pb2 import RefusalCode
 
 __all__ = ["StoreLog"]
@@ -49,6 +55,7 @@ class StoreLog:
         owner = LogOwner(
             origin=origin, role="store", coop_id=membership.coop_id, member_id=membership.member_id
         )
+        self._home = home
         self._clock = clock
         self.book = LogBook(home.log, owner=owner, private_key=key, mark=home.log_mark, clock=clock)
         self.witness = WitnessBook(home.witness, name=origin, private_key=key, clock=clock)
@@ -66,6 +73,8 @@ class StoreLog:
         def answer_and_log(body: bytes) -> RoundAnswer:
             given = answer(body)
             self.settle(ledger)
+            if given.step is Step.CONTRIBUTION and given.programme_id:
+                self._note_consent(given)
             self._note_answer(given)
             return given
 
@@ -110,17 +119,51 @@ class StoreLog:
         key = f"release/{manifest.number}/{manifest.sha256()[:16]}/in-use"
         self.book.append(EntryKind.RELEASE, key, body)
 
-    def note_consent_root(self, *, position: int, root: bytes, occasion: str) -> None:
+    def note_consent_root(self, *, position: int, root: bytes, changes: int, occasion: str) -> None:
         """Write the head of the consent log as of now.
 
         Args:
             position: number of its events.
             root: its Merkle root, 32 bytes.
+            changes: how often something changed that does not show in the root.
             occasion: names what it is written for, such as a round: written once for each. Never a person's
                 act: when the coordinator sees this log grow must not tell of one.
         """
-        body: dict[str, Json] = {"position": position, "root": root.hex()}
+        body: dict[str, Json] = {"position": position, "root": root.hex(), "changes": changes}
         self.book.append(EntryKind.CONSENT_ROOT, f"consent/{occasion}", body)
+
+    def _note_consent(self, given: RoundAnswer) -> None:
+        """Write the consent log's head once for every round, and of a contribution what was attested.
+
+        Of a refused round the head is that of now; none where the consent log cannot be relied on, when
+        every round is refused.
+        """
+        name = f"{given.programme_id}/{given.round}"
+        if given.is_refused:
+            key = f"round/{name}/refused"
+            if self.book.missing([f"consent/{key}"]):
+                with (
+                    suppress(InconsistentConsentLogError, ClientError),
+                    Vault.open(self._home.vault) as vault,
+                ):
+                    head = ConsentDesk(vault).root()
+                    self.note_consent_root(
+                        position=head.position, root=head.root, changes=head.changes, occasion=key
+                    )
+            return
+        attested = given.attestation_sha256
+        if attested is None or not self.book.missing([f"attestation/{name}"]):
+            return
+        basis = AttestationBook(self._home).find(given.programme_id, given.round).basis
+        self.note_consent_root(
+            position=basis.position, root=basis.root, changes=basis.changes, occasion=f"round/{name}"
+        )
+        body: dict[str, Json] = {
+            "programme_id": given.programme_id,
+            "round": given.round,
+            "attestation_sha256": attested.hex(),
+        }
+        self.book.append(EntryKind.ATTESTATION, f"attestation/{name}", body)
 
     def _note_answer(self, given: RoundAnswer) -> None:
         """Write what leaves; of refusals the first of a kind in a day: they hold nothing but their reason."""

@@ -13,7 +13,7 @@ A shop of nobody goes the same way as a shop of thousands: what it adds is then 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -21,8 +21,11 @@ from datetime import UTC, date, datetime, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
+from highstreet.audit.attestation import AttestedUse
 from highstreet.audit.charter import PrivacyTerms
 from highstreet.audit.consent import Purpose
+from highstreet.client.attestation_book import AttestationBook
+from highstreet.client.attested_use import CommittedRound, commit_to_round
 from highstreet.client.consent import ConsentDesk
 from highstreet.client.consent_in_use import ConsentInUse
 from highstreet.client.contribution import phase_release
@@ -36,11 +39,12 @@ from highstreet.client.person_counts import PersonCounts
 from highstreet.client.pseudonyms import ledger_names
 from highstreet.client.round_terms import AskedRound
 from highstreet.client.shop_loader import load_shop
+from highstreet.client.store_policy import store_policy
 from highstreet.client.vault import Vault
 from highstreet.models.plan import ModelPlan
 from highstreet.models.programme import needed_attributes
 from highstreet.models.shop import ShopData
-from highstreet.privacy.budget import SpendingLimits
+from highstreet.privacy.budget import Budget, SpendingLimits
 from highstreet.privacy.errors import BudgetExhaustedError, ReleaseRefusedError
 from highstreet.privacy.releases import Weighting
 from highstreet.protos.rounds_pb2 import (
@@ -62,6 +66,7 @@ class _Made:
 
     reply: bytes
     consent: ConsentInUse
+    committed: CommittedRound
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,8 +120,10 @@ class StoreTill:
         with _refusing_another_request():
             self.ledger.agree(_key(request, sha256), set_sha256)
 
-    def take(self, asked: AskedRound, seal: Callable[[NDArray[np.int64]], bytes]) -> bytes:
+    def take(self, asked: AskedRound, seal: Callable[[NDArray[np.int64], AttestedUse], bytes]) -> bytes:
         """Spend durably, compute the noised integers, seal them, keep the reply durably, return it.
+
+        What opens the reply's attestation is kept before the reply is: there is none without.
 
         Guarantee: nobody is in the reply who had said no when consent was last looked at, just before the
         reply was kept. What was computed before and thrown away was never kept or sent, so what leaves is one
@@ -127,7 +134,7 @@ class StoreTill:
 
         Args:
             asked: found in order.
-            seal: shares the integers among the round's committee and seals what is sent.
+            seal: shares the integers among the round's committee, attests to their use and seals both.
 
         Raises:
             RoundRefusedError: the budget or the store's own limits do not allow it.
@@ -142,6 +149,7 @@ class StoreTill:
             with Vault.open(self.home.vault) as vault:
                 ended = made.consent.ended(vault)
             if not ended:
+                AttestationBook(self.home).keep(made.committed)
                 return self.ledger.store_reply(key, made.reply)
             gone |= ended  # not brought back into this round, whatever they say next: so it ends
             _LOG.info("phase %s: computed anew, what it was computed under changed", asked.phase.name)
@@ -150,7 +158,7 @@ class StoreTill:
         self,
         key: RoundKey,
         asked: AskedRound,
-        seal: Callable[[NDArray[np.int64]], bytes],
+        seal: Callable[[NDArray[np.int64], AttestedUse], bytes],
         *,
         without: frozenset[int],
     ) -> _Made | AnsweredRound:
@@ -176,7 +184,25 @@ class StoreTill:
         _LOG.info("phase %s: paid for, epsilon %.3g", asked.phase.name, opened.epsilon)
         shop = weighted_for_sums(shop, self.terms, weights)
         integers = contribute_regardless(self.plan, asked.phase, asked.state, shop, mechanism=asked.mechanism)
-        return _Made(reply=seal(integers), consent=consent)
+        committed = self._committed(asked, consent, names)
+        return _Made(reply=seal(integers, committed.use), consent=consent, committed=committed)
+
+    def _committed(
+        self, asked: AskedRound, consent: ConsentInUse, names: Mapping[int, str]
+    ) -> CommittedRound:
+        period = self.limits.budget.period_days  # of no weight: a programme's loss is of all its days
+        budget = Budget(epsilon=self.terms.epsilon, delta=self.terms.delta, period_days=period)
+        programme_id = asked.request.programme_id
+        return commit_to_round(
+            consent,
+            names,
+            programme_id=programme_id,
+            round_number=asked.request.round,
+            request_sha256=asked.sha256,
+            policy=store_policy(self.home),
+            epsilon=self.ledger.programme_epsilon(programme_id, budget=budget),
+            delta=self.terms.delta,
+        )
 
     def paid_for(self) -> dict[str, bool]:
         """Return every programme ever paid for, and whether what was spent on it still counts."""

@@ -202,7 +202,7 @@ class SumStep(_message.Message):
     def __init__(self, request: _Optional[_Union[SignedRequest, _Mapping]] = ..., message: _Optional[bytes] = ...) -> None: ...
 
 class RoundReply(_message.Message):
-    __slots__ = ("format_version", "coop_id", "programme_id", "round", "request_sha256", "member_id", "contribution", "refusal", "match")
+    __slots__ = ("format_version", "coop_id", "programme_id", "round", "request_sha256", "member_id", "contribution", "refusal", "match", "attestation")
     FORMAT_VERSION_FIELD_NUMBER: _ClassVar[int]
     COOP_ID_FIELD_NUMBER: _ClassVar[int]
     PROGRAMME_ID_FIELD_NUMBER: _ClassVar[int]
@@ -212,6 +212,7 @@ class RoundReply(_message.Message):
     CONTRIBUTION_FIELD_NUMBER: _ClassVar[int]
     REFUSAL_FIELD_NUMBER: _ClassVar[int]
     MATCH_FIELD_NUMBER: _ClassVar[int]
+    ATTESTATION_FIELD_NUMBER: _ClassVar[int]
     format_version: int
     coop_id: str
     programme_id: str
@@ -221,7 +222,16 @@ class RoundReply(_message.Message):
     contribution: bytes
     refusal: RefusalCode
     match: bytes
-    def __init__(self, format_version: _Optional[int] = ..., coop_id: _Optional[str] = ..., programme_id: _Optional[str] = ..., round: _Optional[int] = ..., request_sha256: _Optional[bytes] = ..., member_id: _Optional[str] = ..., contribution: _Optional[bytes] = ..., refusal: _Optional[_Union[RefusalCode, str]] = ..., match: _Optional[bytes] = ...) -> None: ...
+    attestation: SignedAttestation
+    def __init__(self, format_version: _Optional[int] = ..., coop_id: _Optional[str] = ..., programme_id: _Optional[str] = ..., round: _Optional[int] = ..., request_sha256: _Optional[bytes] = ..., member_id: _Optional[str] = ..., contribution: _Optional[bytes] = ..., refusal: _Optional[_Union[RefusalCode, str]] = ..., match: _Optional[bytes] = ..., attestation: _Optional[_Union[SignedAttestation, _Mapping]] = ...) -> None: ...
+
+class SignedAttestation(_message.Message):
+    __slots__ = ("attestation", "signature")
+    ATTESTATION_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    attestation: bytes
+    signature: bytes
+    def __init__(self, attestation: _Optional[bytes] = ..., signature: _Optional[bytes] = ...) -> None: ...
 
 class MatchReply(_message.Message):
     __slots__ = ("key", "list", "evaluated", "done")

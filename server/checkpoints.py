@@ -6,6 +6,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 
+from highstreet.audit.signing import SignedDocument
 from highstreet.models.state import SharedState
 from highstreet.server.checkpoint_entries import (
     Announced,
@@ -165,6 +166,14 @@ class Checkpoints:
             "INSERT OR IGNORE INTO replies (programme_id, round, member_id, reply, refusal, received_at)"
             " VALUES (?, ?, ?, ?, ?, ?)",
             (opened.programme_id, opened.round, member_id, reply, refusal, int(self._clock())),
+        )
+
+    def save_attestation(self, opened: OpenRound, member_id: str, attestation: SignedDocument) -> None:
+        """Keep the attestation of a contribution that was accepted, for good; the first one stands."""
+        self._connection.execute(
+            "INSERT OR IGNORE INTO attestations (programme_id, round, member_id, document, signature)"
+            " VALUES (?, ?, ?, ?, ?)",
+            (opened.programme_id, opened.round, member_id, attestation.document, attestation.signature),
         )
 
     def replies(self, opened: OpenRound) -> Sequence[StoredReply]:

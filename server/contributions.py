@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Callable
 
+from highstreet.audit.attestation import open_attestation
+from highstreet.audit.errors import AttestationError
+from highstreet.audit.requests import attested_round
 from highstreet.privacy.secure_sum import SumRefusedError, open_contribution
 from highstreet.server.asked_round import AskedRound
 from highstreet.server.checkpoints import Announced, Checkpoints
@@ -46,6 +50,8 @@ class _Judge:
             if not answer.is_final:
                 return False
         if save:
+            if isinstance(answer, Contributed) and answer.attestation is not None:
+                self._book.save_attestation(self._asked.opened, member.member_id, answer.attestation)
             self._book.save_reply(self._asked.opened, member.member_id, reply=body, refusal=refusal)
         self._count(member.member_id, answer)
         return True
@@ -58,6 +64,22 @@ class _Judge:
             raise OddReplyError(f"contribution: {error.code.name.lower()}") from error
         if opened.header.contributor_id != member.member_id:
             raise OddReplyError("contribution: another store's")
+        self._refuse_unattested(answer, member, hashlib.sha256(opened.header_bytes).digest())
+
+    def _refuse_unattested(self, answer: Contributed, member: Member, header_sha256: bytes) -> None:
+        """Take no contribution to a training without its store's word on how it was made."""
+        request, signed = self._asked.request, answer.attestation
+        if request.HasField("table") or signed is None:
+            if request.HasField("table") != (signed is None):
+                raise OddReplyError("attestation: none where one belongs, or one where none does")
+            return
+        about = attested_round(
+            request, self._asked.sha256, member_id=member.member_id, contribution_sha256=header_sha256
+        )
+        try:
+            open_attestation(signed, public_key=member.signing_public_key, about=about)
+        except AttestationError as error:
+            raise OddReplyError("attestation: not of this round, contribution and store") from error
 
     def _count(self, member_id: str, answer: Contributed | Refusal) -> None:
         if isinstance(answer, Refusal):

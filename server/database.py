@@ -188,6 +188,18 @@ _MIGRATIONS = (
     """
     ALTER TABLE programmes ADD COLUMN counts_from TEXT REFERENCES programmes (programme_id);
     """,
+    # What contributors signed of how their contributions were made; stays when those are dropped.
+    """
+    CREATE TABLE attestations (
+        programme_id TEXT NOT NULL,
+        round        INTEGER NOT NULL,
+        member_id    TEXT NOT NULL REFERENCES members (member_id),
+        document     BLOB NOT NULL,
+        signature    BLOB NOT NULL,
+        PRIMARY KEY (programme_id, round, member_id),
+        FOREIGN KEY (programme_id, round) REFERENCES rounds (programme_id, round)
+    ) STRICT;
+    """,
 )
 
 

@@ -43,6 +43,7 @@ def events(connection: sqlite3.Connection) -> Iterator[Event]:
     yield from _runs_begun(connection)
     yield from _matchings(connection)
     yield from _rounds(connection)
+    yield from _attestations(connection)
     yield from _releases(connection)
     yield from _runs_ended(connection)
     yield from _departures(connection)
@@ -133,6 +134,18 @@ def _rounds(connection: sqlite3.Connection) -> Iterator[Event]:
                 return _draft(key, EntryKind.ROUND, _round(connection, programme_id, number, step))
 
             yield _later(f"round/{programme_id}/{number}/{step}/{at}", draft)
+
+
+def _attestations(connection: sqlite3.Connection) -> Iterator[Event]:
+    """Hashes of what contributors attested, once their set is announced, in an order that tells nothing."""
+    rows = connection.execute(
+        "SELECT programme_id, round, document FROM attestations JOIN rounds USING (programme_id, round)"
+        " WHERE announced_at IS NOT NULL ORDER BY opened_at, round"
+    )
+    found = [(programme_id, number, _sha256(document)) for programme_id, number, document in rows]
+    for programme_id, number, sha256 in sorted(found):
+        body: dict[str, Json] = {"programme_id": programme_id, "round": number, "attestation_sha256": sha256}
+        yield _event(f"attestation/{programme_id}/{number}/{sha256[:32]}", EntryKind.ATTESTATION, body)
 
 
 def _round(connection: sqlite3.Connection, programme_id: str, number: int, step: str) -> dict[str, Json]:

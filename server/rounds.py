@@ -10,7 +10,8 @@ from enum import StrEnum
 
 from highstreet.audit.charter import Charter, RoundTerms
 from highstreet.audit.errors import AuditError
-from highstreet.audit.requests import FORMAT_VERSION, open_reply, release_spec
+from highstreet.audit.requests import FORMAT_VERSION, attestation_in, open_reply, release_spec
+from highstreet.audit.signing import SignedDocument
 from highstreet.models.plan import PhasePlan
 from highstreet.protos.rounds_pb2 import REFUSAL_UNAVAILABLE, RefusalCode, RoundRequest
 from highstreet.server.errors import OddReplyError
@@ -38,9 +39,11 @@ class Contributed:
 
     Attributes:
         contribution: of the secure sum, not checked yet.
+        attestation: that came with it, not checked yet; None: there was none.
     """
 
     contribution: bytes = field(repr=False)
+    attestation: SignedDocument | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,4 +215,4 @@ def read_reply(
         raise OddReplyError("another round")
     if reply.WhichOneof("outcome") != "contribution":
         raise OddReplyError("no outcome")
-    return Contributed(contribution=reply.contribution)
+    return Contributed(contribution=reply.contribution, attestation=attestation_in(reply))

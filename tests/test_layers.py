@@ -29,6 +29,7 @@ SHELL_ONLY = {"highstreet.files", "highstreet.logs", "highstreet.processes"}
 AUDIT_SHELLS = {
     "audit/append_only.py",
     "audit/cli.py",
+    "audit/cli_attestation.py",
     "audit/log_book.py",
     "audit/log_download.py",
     "audit/log_files.py",

@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
+from highstreet.audit.attestation import ConsentBasis
 from highstreet.audit.checkpoints import Checkpoint, witness_key
+from highstreet.audit.consent_states import ConsentTime
 from highstreet.audit.errors import LogRewoundError, WitnessConflictError
 from highstreet.audit.log_download import read_log_folder
 from highstreet.audit.log_entries import EntryKind, LogEntry
@@ -19,7 +21,10 @@ from highstreet.audit.matchings import TABLE_PHASE
 from highstreet.audit.merkle import MerkleTree, leaf_hash
 from highstreet.audit.verifier import verify_log
 from highstreet.audit.witness_book import read_witness_file
-from highstreet.client.errors import CoopRefusedError
+from highstreet.client.attestation_book import AttestationBook
+from highstreet.client.attested_use import commit_to_round
+from highstreet.client.consent_in_use import ConsentInUse
+from highstreet.client.errors import AttestationRecordError, CoopRefusedError
 from highstreet.client.home import StoreHome
 from highstreet.client.identity import load_identity
 from highstreet.client.join import join_coop
@@ -308,9 +313,74 @@ def test_the_watch_exchanges_and_ends(coop: Any, store: StoreHome, log: StoreLog
 
 
 def test_the_roots_of_the_stores_log_are_those_of_its_entries(log: StoreLog, store: StoreHome) -> None:
-    log.note_consent_root(position=3, root=bytes(32), occasion="round/ab/0")
-    log.note_consent_root(position=3, root=bytes(32), occasion="round/ab/0")
+    log.note_consent_root(position=3, root=bytes(32), changes=0, occasion="round/ab/0")
+    log.note_consent_root(position=3, root=bytes(32), changes=0, occasion="round/ab/0")
     lines = (store.log / "entries.jsonl").read_bytes().splitlines()
     assert MerkleTree(map(leaf_hash, lines)).root() == log.book.root(2)
     assert load_membership(store).member_id in log.book.origin
     assert load_identity(store).signing_public_key == log.book._key.public_key
+
+
+def _contributed(number: int, *, refusal: int | None = None) -> RoundAnswer:
+    return RoundAnswer(
+        body=b"sealed %d" % number,
+        step=Step.CONTRIBUTION,
+        programme_id="ab" * 8,
+        round=number,
+        phase="popularity",
+        refusal=refusal,  # type: ignore[arg-type]  # a code of the closed list
+        attestation_sha256=None if refusal is not None else b"a" * 32,
+    )
+
+
+def _keep_attested(store: StoreHome, number: int, basis: ConsentBasis) -> None:
+    consent = ConsentInUse(
+        position=basis.position,
+        customers=frozenset(),
+        sensitive=frozenset(),
+        counted=frozenset(),
+        basis=basis,
+    )
+    AttestationBook(store).keep(
+        commit_to_round(
+            consent,
+            {},
+            programme_id="ab" * 8,
+            round_number=number,
+            request_sha256=bytes(32),
+            policy={},
+            epsilon=0.5,
+            delta=1e-5,
+        )
+    )
+
+
+def test_a_rounds_attestation_and_consent_head_are_written_once_before_it_leaves(
+    log: StoreLog, ledger: Ledger, store: StoreHome
+) -> None:
+    basis = ConsentBasis(position=7, root=b"r" * 32, changes=2, time=ConsentTime(now=1))
+    _keep_attested(store, 0, basis)
+    answer = log.answering(lambda _: _contributed(0), ledger)
+    assert answer(b"request") == answer(b"request")
+    entries = [LogEntry.from_document(line).draft for line in log.book.entries(1, 9)]
+    assert [entry.kind.value for entry in entries] == ["consent_root", "attestation", "round"]
+    assert entries[0].body == {"position": 7, "root": (b"r" * 32).hex(), "changes": 2}
+    assert entries[1].body["attestation_sha256"] == (b"a" * 32).hex()
+
+
+def test_without_what_opens_its_attestation_a_contribution_does_not_leave(
+    log: StoreLog, ledger: Ledger
+) -> None:
+    with pytest.raises(AttestationRecordError):
+        log.answering(lambda _: _contributed(1), ledger)(b"request")
+
+
+def test_a_refused_round_writes_the_consent_head_too_once(
+    log: StoreLog, ledger: Ledger, store: StoreHome
+) -> None:
+    answer = log.answering(lambda _: _contributed(2, refusal=REFUSAL_BUDGET), ledger)
+    answer(b"request")
+    answer(b"request")
+    kinds = [kind for kind, _ in _steps(log)]
+    assert kinds.count("consent_root") == 1
+    assert "attestation" not in kinds

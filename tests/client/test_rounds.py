@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from highstreet.audit.attestation import AttestedUse
 from highstreet.audit.charter import Charter
 from highstreet.audit.limits import StoreLimits
 from highstreet.audit.matchings import TABLE_PHASE, table_floor, table_release
@@ -73,6 +74,7 @@ from tests.client.made_up_coop import (
 
 #: A day that the store has not first seen for the programme.
 ANOTHER_DAY = NOW // 86_400 - 7
+USE = AttestedUse(cohort=b"h" * 32, consent=b"k" * 32, policy_sha256=b"p" * 32, epsilon=0.5, delta=1e-5)
 VALUES = np.arange(PLAN.phases[0].dimension, dtype=np.int64)
 
 
@@ -96,11 +98,11 @@ class Till:
     def agree(self, request: RoundRequest, sha256: bytes, set_sha256: bytes) -> None:
         self.sets[sha256] = set_sha256
 
-    def take(self, asked: AskedRound, seal: Callable[[NDArray[np.int64]], bytes]) -> bytes:
+    def take(self, asked: AskedRound, seal: Callable[[NDArray[np.int64], AttestedUse], bytes]) -> bytes:
         if self.refuse_with is not None:
             raise self.refuse_with
         self.taken.append(asked)
-        self.replies[asked.sha256] = seal(np.resize(VALUES, asked.phase.dimension))
+        self.replies[asked.sha256] = seal(np.resize(VALUES, asked.phase.dimension), USE)
         return self.replies[asked.sha256]
 
 

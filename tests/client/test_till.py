@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from highstreet.audit.attestation import AttestedUse
 from highstreet.audit.charter import PrivacyTerms
 from highstreet.audit.consent import Act, Method, Purpose
 from highstreet.audit.requests import mechanism_of
@@ -88,7 +89,7 @@ def _asked(mark: bytes = b"a", programme: str = "p1", plan: ModelPlan = PLAN) ->
     )
 
 
-def _plainly(integers: NDArray[np.int64]) -> bytes:
+def _plainly(integers: NDArray[np.int64], use: AttestedUse | None = None) -> bytes:
     """In the place of sharing and sealing: so that the test can read what would be shared."""
     return integers.astype("<i8").tobytes()
 
@@ -121,7 +122,7 @@ def test_it_is_spent_before_it_is_computed_and_only_with_those_who_agreed(
 ) -> None:
     till = _till(home, ledger)
     values = np.full(PLAN.phases[0].dimension, 1, dtype="<i8").tobytes()
-    assert till.take(_asked(), lambda integers: b"sealed " + _plainly(integers)) == b"sealed " + values
+    assert till.take(_asked(), lambda *made: b"sealed " + _plainly(*made)) == b"sealed " + values
     (shop,) = computed.shops
     assert shop.customer_ids == (str(full_vault.customer_key("ann")),)
     assert shop.as_of == (TODAY - date(1970, 1, 1)).days
@@ -133,7 +134,7 @@ def test_the_same_request_gets_the_stored_reply_and_is_not_computed_again(
     till = _till(home, ledger)
     first = till.take(_asked(), _plainly)
     assert till.given(_asked().request, _asked().sha256) == first
-    assert till.take(_asked(), lambda _: b"another seal") == first
+    assert till.take(_asked(), lambda *_: b"another seal") == first
     assert len(computed.shops) == 1
 
 
@@ -142,14 +143,14 @@ def test_a_crash_before_the_reply_is_computed_anew_without_spending_again(
 ) -> None:
     till = _till(home, ledger)
 
-    def crash(_: object) -> bytes:
+    def crash(*_: object) -> bytes:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         till.take(_asked(), crash)
     assert till.given(_asked().request, _asked().sha256) is None
     computed.shops.clear()
-    assert till.take(_asked(), lambda _: b"sealed") == b"sealed"
+    assert till.take(_asked(), lambda *_: b"sealed") == b"sealed"
     assert ledger.spending(till.limits.budget, today=TODAY).rounds == 1
 
 
@@ -158,7 +159,7 @@ def test_who_withdraws_between_spending_and_computing_anew_is_left_out(
 ) -> None:
     till = _till(home, ledger)
 
-    def crash(_: object) -> bytes:
+    def crash(*_: object) -> bytes:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -242,7 +243,7 @@ class Refusing:
     def __init__(self, till: StoreTill) -> None:
         self.till = till
 
-    def take(self, asked: AskedRound, seal: Callable[[NDArray[np.int64]], bytes]) -> bytes:
+    def take(self, asked: AskedRound, seal: Callable[[NDArray[np.int64], AttestedUse], bytes]) -> bytes:
         with Vault.open(self.till.home.vault) as vault:
             if not len(ConsentDesk(vault).cohort(Purpose.COOP_LEARNING)):
                 raise RoundRefusedError(REFUSAL_BUDGET, "nobody")
@@ -448,7 +449,7 @@ def test_the_reply_stays_as_it_is_whatever_becomes_of_the_counts(
     till = _till(home, ledger, terms=COUNTED_TERMS)
     first = till.take(_naming(TABLE), _plainly)
     counted.save(ANOTHER, Counts({}), {}, consent_position=0)
-    assert till.take(_naming(TABLE), lambda _: b"another") == first
+    assert till.take(_naming(TABLE), lambda *_: b"another") == first
     home.person_counts.write_bytes(b"{}")
     assert till.given(_naming(TABLE).request, _naming(TABLE).sha256) == first
     assert len(computed.shops) == 1

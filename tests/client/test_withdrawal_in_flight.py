@@ -114,7 +114,7 @@ def test_without_the_last_look_the_withdrawn_would_be_in_it(
 def test_what_was_thrown_away_is_kept_nowhere(played: Round) -> None:
     played.meanwhile = [lambda: played.says("ann", Act.WITHDRAWN)]
     made = iter([b"first-made-" * 9, b"second-made-" * 9])
-    assert played.till().take(_asked(), lambda _: next(made)) == b"second-made-" * 9
+    assert played.till().take(_asked(), lambda *_: next(made)) == b"second-made-" * 9
     found = [
         file.name
         for file in played.home.root.rglob("*")
@@ -208,7 +208,7 @@ def test_what_was_handed_over_stays_the_same_bytes_whoever_withdraws(played: Rou
     for name in ("ann", "ben"):
         played.says(name, Act.WITHDRAWN)
     assert played.till().given(_asked().request, _asked().sha256) == first
-    assert played.till().take(_asked(), lambda _: b"another") == first
+    assert played.till().take(_asked(), lambda *_: b"another") == first
     assert len(played.shops) == 1
 
 

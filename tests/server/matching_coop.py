@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from played_coop import PROGRAMME, Clock, CrashError, PlayedCarrier, PlayedCoop, PlayedStore, made_charter
 
+from highstreet.audit.attestation import AttestedUse
 from highstreet.audit.charter import MATCHING, Charter, MatchingTerms
 from highstreet.audit.limits import StoreLimits
 from highstreet.client.errors import (
@@ -239,7 +240,7 @@ class MemoryTill:
         if self.sets.setdefault(key, (sha256, set_sha256)) != (sha256, set_sha256):
             raise RoundRefusedError(REFUSAL_REPEATED, "another set")
 
-    def take(self, asked: AskedRound, seal: Callable[[NDArray[np.int64]], bytes]) -> bytes:
+    def take(self, asked: AskedRound, seal: Callable[[NDArray[np.int64], AttestedUse], bytes]) -> bytes:
         raise AssertionError("no training is asked for")
 
 

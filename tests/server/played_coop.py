@@ -6,7 +6,9 @@ what it is told at each step, one word per message, the last one again and again
 - `ok`: what a sound store does. `late`: the same, a minute later. `leaves`: the same, then it is offline.
 - `lost`: nothing comes back. `error`: the carrier gives up. `vanishes`: it is offline from here on.
 - `garbage`: bytes that are none. `unavailable`, `refuses`: a signed no, for now and for good.
-- contributions: `foreign`: another store's. `replayed`: to another request. `damaged`: a box is altered.
+- contributions: `unattested`: without its attestation. `misattested`: with that of other bytes.
+  `selfmade`: with one that another key signed. `foreign`: another store's. `replayed`: to another request.
+  `damaged`: a box is altered.
   `spoilt2`: its boxes for the first two seats do not open, though their digests are signed.
 - looking through: `slanders2`: it complains of stores 1 and 2, other than itself, whatever they sent.
 - the committee: `busy`: the secure sum's own no for now. `declines`: a round reply's no for good.
@@ -27,10 +29,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from numpy.typing import NDArray
 
+from highstreet.audit.attestation import Attestation, AttestedUse, sign_attestation
 from highstreet.audit.canonical import canonical_json
 from highstreet.audit.charter import COOP_LEARNING, Charter, CoopIdentity, PrivacyTerms, RoundTerms
-from highstreet.audit.requests import mechanism_of, open_request, request_sha256, seal_reply
+from highstreet.audit.requests import attested_round, mechanism_of, open_request, request_sha256, seal_reply
 from highstreet.audit.roster import Roster, read_roster
+from highstreet.audit.signing import SignedDocument
 from highstreet.audit.sums import round_context
 from highstreet.audit.vouches import sign_vouch
 from highstreet.audit.withdrawals import sign_withdrawal
@@ -216,6 +220,8 @@ class PlayedStore:
         if word.startswith("spoilt"):
             contribution = self._spoilt(contribution, int(word.removeprefix("spoilt")))
         self._headers[sha256] = hashlib.sha256(Contribution.FromString(contribution).header).digest()
+        if word in {"unattested", "misattested", "selfmade"}:
+            return self._seal(request, sha256, contribution, word)
         return self._replies.setdefault(sha256, self._seal(request, sha256, contribution))
 
     def _contribution(self, context: RoundContext) -> bytes:
@@ -314,10 +320,29 @@ class PlayedStore:
             values=bytes([values[0] ^ 1]) + values[1:],
         )
 
-    def _seal(self, request: RoundRequest, sha256: bytes, contribution: bytes) -> bytes:
+    def _seal(self, request: RoundRequest, sha256: bytes, contribution: bytes, word: str = "ok") -> bytes:
         reply = _reply(request, sha256, self.member_id)
         reply.contribution = contribution
+        if not request.HasField("table") and word != "unattested":
+            signed = self._attestation(request, sha256, contribution, word)
+            reply.attestation.attestation, reply.attestation.signature = signed.document, signed.signature
         return seal_reply(reply, self.signing)
+
+    def _attestation(
+        self, request: RoundRequest, sha256: bytes, contribution: bytes, word: str
+    ) -> SignedDocument:
+        """What a store attests; of its cohort and consents the coordinator sees hashes alone."""
+        header = Contribution.FromString(contribution).header + (b"x" if word == "misattested" else b"")
+        about = attested_round(
+            request,
+            sha256,
+            member_id=self.member_id,
+            contribution_sha256=hashlib.sha256(header).digest(),
+        )
+        own = hashlib.sha256(sha256 + b"attested %d" % self.number).digest()
+        use = AttestedUse(cohort=own, consent=own[::-1], policy_sha256=bytes(32), epsilon=0.5, delta=1e-5)
+        key = Ed25519PrivateKey.from_private_bytes(bytes(32)) if word == "selfmade" else self.signing
+        return sign_attestation(Attestation(round=about, use=use), key)
 
     def _no(self, request: RoundRequest, signed: SignedRequest, code: RefusalCode) -> bytes:
         reply = _reply(request, request_sha256(signed), self.member_id)

@@ -87,7 +87,7 @@ def _run(coop: PlayedCoop, folder: Path, *, calls: int = 10**9) -> PlayedCarrier
 
 def _story(folder: Path) -> list[str]:
     keys = [re.sub(r"/[0-9]+$", "", entry.draft.key) for entry in _entries(folder)]
-    return [key for key in keys if not key.startswith(("member/", "vouched/", "opening"))]
+    return [key for key in keys if not key.startswith(("member/", "vouched/", "opening", "attestation/"))]
 
 
 _WHOLE = [

@@ -1,0 +1,51 @@
+"""`highstreet audit attestation` says what holds, and names who was used without consent."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from typer.testing import CliRunner
+
+from highstreet.audit.attestation_papers import MembershipProof
+from highstreet.audit.cli import audit_app
+from highstreet.audit.cohort_commitment import CohortTree, customer_leaf
+from highstreet.audit.consent import Act
+from tests.audit.made_up_attestation import DAY, LEARNING, PUBLIC, event, opening_of
+
+ONLY = frozenset({LEARNING})
+GIVEN = [event(1, 1, Act.GIVEN, DAY), event(2, 2, Act.GIVEN, DAY)]
+
+
+def _run(tmp_path: Path, data: bytes, *more: str) -> tuple[int, str]:
+    (tmp_path / "paper.json").write_bytes(data)
+    done = CliRunner().invoke(audit_app, ["attestation", str(tmp_path / "paper.json"), *more])
+    return done.exit_code, done.output
+
+
+def test_an_opening_that_holds_and_one_that_does_not(tmp_path: Path) -> None:
+    holds = opening_of(GIVEN, [(1, ONLY), (2, ONLY)])
+    code, output = _run(tmp_path, holds.to_file_bytes(), "--key", PUBLIC.hex())
+    assert code == 0
+    assert "2 customers checked; 0 erased" in output
+    assert "Every customer who could be checked had standing consent." in output
+    withdrawn = opening_of([*GIVEN, event(3, 2, Act.WITHDRAWN, 2 * DAY)], [(1, ONLY), (2, ONLY)])
+    code, output = _run(tmp_path, withdrawn.to_file_bytes())
+    assert code == 1
+    assert "Customer 2 " in output
+    assert "withdrawn" in output
+    assert PUBLIC.hex() in output
+
+
+def test_a_persons_proof_and_a_wrong_key(tmp_path: Path) -> None:
+    opening = opening_of(GIVEN, [(1, ONLY), (2, ONLY)])
+    leaves = {each.slot: customer_leaf(each.salt, each.customer, each.purposes) for each in opening.cohort}
+    entry = opening.cohort[0]
+    path = CohortTree(opening.pad_key, leaves).proof(entry.slot)
+    proof = MembershipProof(signed=opening.signed, public_key=PUBLIC, entry=entry, path=path)
+    code, output = _run(tmp_path, proof.to_file_bytes(), "--key", PUBLIC.hex())
+    assert code == 0
+    assert f"Customer {entry.customer}, " in output
+    assert _run(tmp_path, proof.to_file_bytes(), "--key", "ab" * 32)[0] != 0
+    wrong = replace(proof, entry=replace(entry, customer=9))
+    assert _run(tmp_path, wrong.to_file_bytes())[0] != 0
