@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from highstreet.audit.consent import Purpose
 from highstreet.client.consent import ConsentDesk
-from highstreet.client.consented_cohort import ConsentedCohort, sensitive_granted
+from highstreet.client.consented_cohort import ConsentedCohort
 from highstreet.client.matching_inputs import MATCHING_PURPOSES
 from highstreet.client.vault import Vault
 
@@ -33,14 +33,20 @@ class ConsentInUse:
     @classmethod
     def of(
         cls,
-        vault: Vault,
         cohort: ConsentedCohort,
         customer_ids: tuple[str, ...],
+        *,
+        sensitive: frozenset[int],
         weights: Mapping[str, float] | None,
     ) -> ConsentInUse:
-        """Note what is used of a cohort's customers, who are named as in `load_shop`."""
-        with vault.read() as connection:
-            sensitive = sensitive_granted(cohort, vault, connection)
+        """Note what is used of a cohort's customers, who are named as in `load_shop`.
+
+        Args:
+            cohort: as it was asked for before anything was loaded.
+            customer_ids: who is in what was computed.
+            sensitive: as the loading transaction saw it (`LoadedShop.sensitive`), never asked for later.
+            weights: as they were used.
+        """
         customers = frozenset(int(customer) for customer in customer_ids)
         return cls(
             position=cohort.position,
