@@ -191,6 +191,9 @@ class ConsentDesk:
     def forget_old(self) -> int:
         """Empty answers of customers who, for as long as the shop keeps them, had no yes that counts.
 
+        An objection that stands is never emptied while its customer is here: it is what keeps them out of
+        totals, which need no yes, so that forgetting it would undo it.
+
         By this computer's clock, which must be right. No old file brings a yes of theirs back: what is older
         than they are kept has run out (`client.config.ConsentConfig`).
 
@@ -439,10 +442,10 @@ class ConsentDesk:
 
 
 def _is_old(states: ConsentStates, customer: int, oldest: int, moment: ConsentTime) -> bool:
-    """Whether all that a customer said is older than that, and none of it is a yes that counts."""
+    """Whether all that a customer said is older than that, and none of it a yes or objection that counts."""
     said = [states.latest(customer, purpose) for purpose in Purpose]
     return all(each is None or each < oldest for each in said) and not any(
-        states.state(customer, purpose, channel, moment) is ConsentState.GRANTED
+        states.state(customer, purpose, channel, moment) in {ConsentState.GRANTED, ConsentState.OBJECTED}
         for purpose in Purpose
         for channel in Channel
     )
