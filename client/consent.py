@@ -127,6 +127,7 @@ class ConsentDesk:
             UnknownCustomerError: no such customer.
             UnknownNoticeError: the notice was never written down here.
             ClockSetBackError: a yes while the clock is before an answer this customer gave earlier.
+            AnswerRefusedError: no receipt could show it.
             InconsistentConsentLogError: the log cannot be relied on; nothing was written.
         """
         customer = self._vault.customer_key(customer_id)

@@ -26,6 +26,7 @@ from highstreet.audit.consent_leaf import consent_leaf
 from highstreet.audit.consent_states import ConsentStates
 from highstreet.audit.consent_tree import ConsentTree, consent_root
 from highstreet.client.consent_anchor import ConsentAnchor, ConsentHead, rewound
+from highstreet.client.consent_intake import check_showable
 from highstreet.client.vault import Vault
 
 __all__ = ["ConsentLog", "FoldedLog", "LoggedEvent", "erase_events"]
@@ -134,7 +135,9 @@ class ConsentLog:
 
         `settle` comes when it is committed.
 
-        Raises: as `folded`; nothing is added then.
+        Raises:
+            InconsistentConsentLogError, ConsentLogRewoundError: as `folded`; nothing is added then.
+            AnswerRefusedError: of an event that no receipt could show; the transaction is to be given up.
         """
         with self.folded(connection) as log:
             (is_kept,) = connection.execute("SELECT is_kept FROM consent_anchor").fetchone()
@@ -229,6 +232,7 @@ def _insert(connection: sqlite3.Connection, position: int, events: Iterable[Cons
     connection.execute("UPDATE consent_anchor SET is_kept = 1")
     count = 0
     for event in events:
+        check_showable(event)
         count += 1
         connection.execute(_ADD, (position + count, *_salted(event)))
     return count
