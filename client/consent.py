@@ -29,7 +29,7 @@ from highstreet.audit.consent_states import ConsentStates, ConsentTime
 from highstreet.client.config import ConsentConfig, read_config
 from highstreet.client.consent_anchor import ConsentHead
 from highstreet.client.consent_intake import CLOCK_TOLERANCE_MICROSECONDS, event_number, fresh_events
-from highstreet.client.consent_log import ConsentLog, LoggedEvent, erase_events
+from highstreet.client.consent_log import ConsentLog, LoggedEvent
 from highstreet.client.consented_cohort import (
     ConsentedCohort,
     DeskClocks,
@@ -212,8 +212,8 @@ class ConsentDesk:
         with self._vault.write() as connection:
             with self._log.folded(connection) as log:
                 due = [each for each in log.states.everybody() if _is_old(log.states, each, oldest, moment)]
-            for customer in due:
-                erase_events(connection, customer)
+            if due:
+                self._log.empty(connection, due)
         if due:
             self._log.settle()
         return len(due)
@@ -245,8 +245,10 @@ class ConsentDesk:
             InconsistentConsentLogError: the log cannot be relied on; nothing was emptied.
         """
         customer = self._vault.customer_key(customer_id)
-        with self._vault.write() as connection, self._log.folded(connection):
-            emptied = erase_events(connection, customer)
+        with self._vault.write() as connection:
+            with self._log.folded(connection):
+                pass  # in one that cannot be relied on, nobody is emptied by this
+            emptied = self._log.empty(connection, [customer])
         self._log.settle()
         return emptied
 
