@@ -18,6 +18,8 @@ from highstreet.audit.errors import InconsistentConsentLogError, UnknownChannelE
 
 __all__ = [
     "EVERYBODY",
+    "LAST_MOMENT",
+    "MAX_SOURCE_CHARACTERS",
     "Act",
     "Channel",
     "ConsentEvent",
@@ -29,6 +31,10 @@ __all__ = [
     "read_event",
 ]
 
+#: Of an event's source: a receipt shows it, and takes no more.
+MAX_SOURCE_CHARACTERS = 500
+#: The latest moment that a receipt can show: the end of the year 9999, microseconds since 1970-01-01 UTC.
+LAST_MOMENT = 253_402_300_799_999_999
 #: In the place of a customer: the event is about everybody who said yes before it.
 EVERYBODY = 0
 _FORMAT_VERSION = 1

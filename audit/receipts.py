@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from highstreet.audit.consent import Channel, ConsentEvent, Purpose
+from highstreet.audit.consent import LAST_MOMENT, MAX_SOURCE_CHARACTERS, Channel, ConsentEvent, Purpose
 from highstreet.audit.errors import ReceiptError
 from highstreet.audit.receipt_context import STATES
 
@@ -19,9 +19,8 @@ __all__ = ["MAX_ENTRIES", "Receipt", "ReceiptEntry", "ReceiptIssuer", "Standing"
 #: A receipt holds the latest ones; of older ones it says how many there are.
 MAX_ENTRIES = 1000
 _MAX_STANDINGS = 100
-_MAX_TEXT_CHARACTERS = 500
+_MAX_TEXT_CHARACTERS = MAX_SOURCE_CHARACTERS
 _HASH_BYTES = 32
-_LAST_MOMENT = 253_402_300_799_999_999
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII)
 
 
@@ -116,7 +115,7 @@ class Receipt:
             hashes = (event.notice.sha256 if event.notice else None, event.evidence_sha256)
             _check(all(each is None or len(each) == _HASH_BYTES for each in hashes), "a hash has 32 bytes")
         _check(_UUID.fullmatch(self.receipt_id) is not None, "it is named by a UUID")
-        _check(all(0 <= moment <= _LAST_MOMENT for moment in moments), "a moment is out of range")
+        _check(all(0 <= moment <= LAST_MOMENT for moment in moments), "a moment is out of range")
         _check(all(0 < len(text) <= _MAX_TEXT_CHARACTERS for text in texts), "a text is empty or too long")
         _check(len(self.issuer.public_key) == _HASH_BYTES, "its key is not an Ed25519 key")
         _check(re.fullmatch(r"([A-Z]{2})?", self.issuer.country) is not None, "no such country")

@@ -29,7 +29,7 @@ from highstreet.audit.consent_states import ConsentStates, ConsentTime
 from highstreet.client.config import ConsentConfig, read_config
 from highstreet.client.consent_anchor import ConsentHead
 from highstreet.client.consent_intake import CLOCK_TOLERANCE_MICROSECONDS, event_number, fresh_events
-from highstreet.client.consent_log import ConsentLog, LoggedEvent, erase_events
+from highstreet.client.consent_log import ConsentLog, LoggedEvent
 from highstreet.client.consented_cohort import (
     ConsentedCohort,
     DeskClocks,
@@ -127,6 +127,7 @@ class ConsentDesk:
             UnknownCustomerError: no such customer.
             UnknownNoticeError: the notice was never written down here.
             ClockSetBackError: a yes while the clock is before an answer this customer gave earlier.
+            AnswerRefusedError: no receipt could show it.
             InconsistentConsentLogError: the log cannot be relied on; nothing was written.
         """
         customer = self._vault.customer_key(customer_id)
@@ -191,6 +192,9 @@ class ConsentDesk:
     def forget_old(self) -> int:
         """Empty answers of customers who, for as long as the shop keeps them, had no yes that counts.
 
+        An objection that stands is never emptied while its customer is here: it is what keeps them out of
+        totals, which need no yes, so that forgetting it would undo it.
+
         By this computer's clock, which must be right. No old file brings a yes of theirs back: what is older
         than they are kept has run out (`client.config.ConsentConfig`).
 
@@ -208,8 +212,8 @@ class ConsentDesk:
         with self._vault.write() as connection:
             with self._log.folded(connection) as log:
                 due = [each for each in log.states.everybody() if _is_old(log.states, each, oldest, moment)]
-            for customer in due:
-                erase_events(connection, customer)
+            if due:
+                self._log.empty(connection, due)
         if due:
             self._log.settle()
         return len(due)
@@ -241,8 +245,10 @@ class ConsentDesk:
             InconsistentConsentLogError: the log cannot be relied on; nothing was emptied.
         """
         customer = self._vault.customer_key(customer_id)
-        with self._vault.write() as connection, self._log.folded(connection):
-            emptied = erase_events(connection, customer)
+        with self._vault.write() as connection:
+            with self._log.folded(connection):
+                pass  # in one that cannot be relied on, nobody is emptied by this
+            emptied = self._log.empty(connection, [customer])
         self._log.settle()
         return emptied
 
@@ -439,10 +445,10 @@ class ConsentDesk:
 
 
 def _is_old(states: ConsentStates, customer: int, oldest: int, moment: ConsentTime) -> bool:
-    """Whether all that a customer said is older than that, and none of it is a yes that counts."""
+    """Whether all that a customer said is older than that, and none of it a yes or objection that counts."""
     said = [states.latest(customer, purpose) for purpose in Purpose]
     return all(each is None or each < oldest for each in said) and not any(
-        states.state(customer, purpose, channel, moment) is ConsentState.GRANTED
+        states.state(customer, purpose, channel, moment) in {ConsentState.GRANTED, ConsentState.OBJECTED}
         for purpose in Purpose
         for channel in Channel
     )

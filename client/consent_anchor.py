@@ -8,6 +8,7 @@ the owner says so (`client.restoration`), and the roots in the shop's signed log
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,9 @@ from highstreet.files import read_limited, write_private
 __all__ = ["ConsentAnchor", "ConsentHead", "rewound"]
 
 _LIMIT_BYTES = 4096
-_VERSION = 1
+_VERSION = 2
+_HASH_BYTES = 32
+_NOBODY = hashlib.sha256().digest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +33,16 @@ class ConsentHead:
         root: of the tree over its leaves (RFC 9162), 32 bytes.
         changes: how often something changed that does not show in the root: somebody was emptied, excluded
             or taken back in.
+        emptied: which entries are empty: SHA-256 over their positions, ascending, 8 bytes each.
+        to_be_emptied: the same as it will be when an emptying is committed that was announced; None without
+            one. Until the next `settle` either may be found.
     """
 
     position: int
     root: bytes
     changes: int
+    emptied: bytes = _NOBODY
+    to_be_emptied: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +76,10 @@ class ConsentAnchor:
             if plain["version"] != _VERSION or plain["vault_id"] != self.vault_id:
                 raise ValueError
             root = bytes.fromhex(plain["root"])
-            head = ConsentHead(int(plain["position"]), root, int(plain["changes"]))
+            emptied = _hash(plain["emptied"])
+            announced = plain["to_be_emptied"]
+            to_be_emptied = None if announced is None else _hash(announced)
+            head = ConsentHead(int(plain["position"]), root, int(plain["changes"]), emptied, to_be_emptied)
         except (ValueError, KeyError, TypeError) as error:
             raise rewound(f"{self.path.name} is damaged or belongs to another vault") from error
         return head
@@ -85,8 +96,17 @@ class ConsentAnchor:
             "position": head.position,
             "root": head.root.hex(),
             "changes": head.changes,
+            "emptied": head.emptied.hex(),
+            "to_be_emptied": None if head.to_be_emptied is None else head.to_be_emptied.hex(),
         }
         write_private(self.path, json.dumps(plain).encode())
+
+
+def _hash(text: str) -> bytes:
+    value = bytes.fromhex(text)
+    if len(value) != _HASH_BYTES:
+        raise ValueError
+    return value
 
 
 def rewound(fact: str) -> ConsentLogRewoundError:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from highstreet.audit.attestation import ConsentBasis
 from highstreet.audit.consent import Purpose
 from highstreet.client.consent import ConsentDesk
-from highstreet.client.consented_cohort import ConsentedCohort, basis_now, sensitive_granted
+from highstreet.client.consented_cohort import ConsentedCohort, basis_now
 from highstreet.client.matching_inputs import MATCHING_PURPOSES
 from highstreet.client.vault import Vault
 
@@ -39,11 +39,20 @@ class ConsentInUse:
         vault: Vault,
         cohort: ConsentedCohort,
         customer_ids: tuple[str, ...],
+        *,
+        sensitive: frozenset[int],
         weights: Mapping[str, float] | None,
     ) -> ConsentInUse:
-        """Note what is used of a cohort's customers, who are named as in `load_shop`."""
+        """Note what is used of a cohort's customers, who are named as in `load_shop`.
+
+        Args:
+            vault: where the consent log is; who says no after the loading is found by `ended`.
+            cohort: as it was asked for before anything was loaded.
+            customer_ids: who is in what was computed.
+            sensitive: as the loading transaction saw it (`LoadedShop.sensitive`), never asked for later.
+            weights: as they were used.
+        """
         with vault.read() as connection:
-            sensitive = sensitive_granted(cohort, vault, connection)
             basis = basis_now(cohort, vault, connection)
         customers = frozenset(int(customer) for customer in customer_ids)
         return cls(

@@ -7,9 +7,10 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from highstreet.audit.consent import Act, ConsentEvent
+from highstreet.audit.consent import LAST_MOMENT, MAX_SOURCE_CHARACTERS, Act, ConsentEvent
+from highstreet.client.errors import AnswerRefusedError
 
-__all__ = ["CLOCK_TOLERANCE_MICROSECONDS", "event_number", "fresh_events"]
+__all__ = ["CLOCK_TOLERANCE_MICROSECONDS", "check_showable", "event_number", "fresh_events"]
 
 #: Clocks that are corrected over the network step back by less than this.
 CLOCK_TOLERANCE_MICROSECONDS = 10_000_000
@@ -18,6 +19,24 @@ CLOCK_TOLERANCE_MICROSECONDS = 10_000_000
 def event_number() -> str:
     """Return what an event is called by, drawn at random."""
     return secrets.token_hex(16)
+
+
+def check_showable(event: ConsentEvent) -> None:
+    """Refuse an event that no receipt could show: it stays in the log, and no receipt could be made again.
+
+    Raises:
+        AnswerRefusedError: its source is empty or too long, or its end is beyond the year 9999.
+    """
+    if not (event.source.strip() and len(event.source) <= MAX_SOURCE_CHARACTERS):
+        raise AnswerRefusedError(
+            f"Where a customer said it takes 1 to {MAX_SOURCE_CHARACTERS} characters.",
+            next_step="Name the place in a few words, such as: till.",
+        )
+    if event.valid_until is not None and not 0 <= event.valid_until <= LAST_MOMENT:
+        raise AnswerRefusedError(
+            "A yes cannot end after the year 9999.",
+            next_step="Give fewer days, or none for a yes without an end.",
+        )
 
 
 def fresh_events(

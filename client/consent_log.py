@@ -7,28 +7,40 @@ an entry that was read already shows when the process begins anew.
 
 Writing: events are added inside a transaction of the caller's, who calls `settle` after it. A crash between
 the two leaves an anchor that the log goes beyond, which the next reader finds in order.
+
+Emptying: which entries will be empty is announced in the anchor before the transaction is committed, which
+empties all of them or none. An entry that is empty without that was emptied by other hands, and the log is
+refused: it could be a withdrawal.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import sqlite3
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, NamedTuple
 
 from highstreet.audit.commitments import SALT_BYTES
 from highstreet.audit.consent import EVERYBODY, ConsentEvent, inconsistent, read_event
 from highstreet.audit.consent_leaf import consent_leaf
 from highstreet.audit.consent_states import ConsentStates
 from highstreet.audit.consent_tree import ConsentTree, consent_root
+from highstreet.audit.errors import InconsistentConsentLogError
 from highstreet.client.consent_anchor import ConsentAnchor, ConsentHead, rewound
+from highstreet.client.consent_intake import check_showable
+from highstreet.client.errors import VaultBusyError
 from highstreet.client.vault import Vault
 
-__all__ = ["ConsentLog", "FoldedLog", "LoggedEvent", "erase_events"]
+if TYPE_CHECKING:
+    from hashlib import _Hash as Hash
+
+__all__ = ["ConsentLog", "FoldedLog", "LoggedEvent"]
 
 _CONTENT = (
     'event_id, customer, purpose, channel, act, "at", valid_until, method, source,'
@@ -40,7 +52,11 @@ _ERASE = """
     UPDATE consents SET salt = NULL, event_id = NULL, customer = NULL, purpose = NULL, channel = NULL,
         act = NULL, "at" = NULL, valid_until = NULL, method = NULL, source = NULL, notice_version = NULL,
         language = NULL, notice_sha256 = NULL, evidence_sha256 = NULL
-    WHERE customer = ?
+    WHERE customer IN (SELECT value FROM json_each(?))
+"""
+_EMPTY_AFTERWARDS = """
+    SELECT position FROM consents WHERE act IS NULL OR customer IN (SELECT value FROM json_each(?))
+    ORDER BY position
 """
 _LEAF_BYTES = 32
 _KEPT_FOLDS = 4
@@ -64,6 +80,7 @@ class FoldedLog:
         tree: over the leaves.
         last_leaf: of the last entry.
         erased: how many entries are empty.
+        emptied: which ones, as of the head.
         changes: as of the head.
         anchored: the head outside that was last found in the log.
     """
@@ -72,13 +89,14 @@ class FoldedLog:
     tree: ConsentTree = field(default_factory=ConsentTree)
     last_leaf: bytes = b""
     erased: int = 0
+    emptied: Hash = field(default_factory=hashlib.sha256)
     changes: int = 0
     anchored: ConsentHead | None = None
 
     @property
     def head(self) -> ConsentHead:
         """The last entry's position and the root over all."""
-        return ConsentHead(self.tree.size, self.tree.root(), self.changes)
+        return ConsentHead(self.tree.size, self.tree.root(), self.changes, self.emptied.digest())
 
 
 #: What this process read, by the vault's place and name. Only under `_LOCK`.
@@ -112,6 +130,7 @@ class ConsentLog:
         Raises:
             InconsistentConsentLogError: an entry is missing, cannot be read or does not fit its leaf.
             ConsentLogRewoundError: the log is not the one whose head was kept.
+            VaultBusyError: people are emptied one after the other at this very moment.
         """
         with _LOCK:
             anchored = self._anchor.read()
@@ -134,7 +153,9 @@ class ConsentLog:
 
         `settle` comes when it is committed.
 
-        Raises: as `folded`; nothing is added then.
+        Raises:
+            InconsistentConsentLogError, ConsentLogRewoundError: as `folded`; nothing is added then.
+            AnswerRefusedError: of an event that no receipt could show; the transaction is to be given up.
         """
         with self.folded(connection) as log:
             (is_kept,) = connection.execute("SELECT is_kept FROM consent_anchor").fetchone()
@@ -142,6 +163,28 @@ class ConsentLog:
                 # First the anchor: a vault that says it has one must never be without.
                 self._anchor.write(log.head)
             return _insert(connection, log.tree.size, events)
+
+    def empty(self, connection: sqlite3.Connection, customers: Collection[int]) -> int:
+        """Empty every entry about customers but for position and leaf; return how many.
+
+        At most once in a transaction that holds the write lock; `settle` comes when it is committed. The root
+        over the leaves stays what it was; with the salts gone, the leaves say nothing of anybody. In a log
+        that cannot be relied on they are emptied too, and it stays refused.
+
+        Raises:
+            FileAccessError: it cannot be announced; nothing was emptied.
+        """
+        keys = json.dumps(list(customers))
+        with suppress(InconsistentConsentLogError), self.folded(connection) as log:
+            after = hashlib.sha256()
+            for (position,) in connection.execute(_EMPTY_AFTERWARDS, (keys,)):
+                after.update(_place(position))
+            # Nothing of this transaction but that: it may not come to be committed.
+            known = self._anchor.read() or log.head
+            emptied = log.emptied.digest()
+            self._anchor.write(replace(known, emptied=emptied, to_be_emptied=after.digest()))
+            connection.execute("UPDATE consent_anchor SET is_kept = 1")
+        return connection.execute(_ERASE, (keys,)).rowcount
 
     def settle(self) -> None:
         """Keep the log's head outside the vault, durably.
@@ -199,9 +242,12 @@ class ConsentLog:
             (is_kept,) = connection.execute("SELECT is_kept FROM consent_anchor").fetchone()
             if is_kept:
                 raise rewound(f"{self._anchor.path.name} is gone")
+            if log.erased:
+                raise rewound("entries are empty though nobody was erased")
             return
         if log.changes < anchored.changes:
             raise rewound("people who were emptied or excluded are as they were before")
+        self._check_emptied(log, anchored)
         if anchored == log.anchored:
             return
         if anchored.position > log.tree.size:
@@ -215,20 +261,25 @@ class ConsentLog:
             raise rewound("entries are others than they were")
         log.anchored = anchored
 
-
-def erase_events(connection: sqlite3.Connection, customer: int) -> int:
-    """Empty every entry about a customer but for position and leaf; return how many.
-
-    In a transaction of the caller's; `ConsentLog.settle` comes after it. The root over the leaves stays what
-    it was; with the salts gone, the leaves say nothing of anybody.
-    """
-    return connection.execute(_ERASE, (customer,)).rowcount
+    def _check_emptied(self, log: FoldedLog, anchored: ConsentHead) -> None:
+        emptied = log.emptied.digest()
+        if emptied in {anchored.emptied, anchored.to_be_emptied}:
+            return
+        # The anchor was read before the vault: somebody may have been erased between the two.
+        now = self._anchor.read()
+        if now is None or (now.emptied, now.to_be_emptied) == (anchored.emptied, anchored.to_be_emptied):
+            raise rewound("entries are empty though nobody was erased")
+        if emptied not in {now.emptied, now.to_be_emptied}:
+            raise VaultBusyError(
+                "Customers are being erased at this moment.", next_step="Try again in a minute."
+            )
 
 
 def _insert(connection: sqlite3.Connection, position: int, events: Iterable[ConsentEvent]) -> int:
     connection.execute("UPDATE consent_anchor SET is_kept = 1")
     count = 0
     for event in events:
+        check_showable(event)
         count += 1
         connection.execute(_ADD, (position + count, *_salted(event)))
     return count
@@ -266,10 +317,15 @@ def _take(log: FoldedLog, entry: LoggedEvent) -> None:
         raise inconsistent(f"entry {log.tree.size + 1} is missing")
     if entry.event is None:
         log.erased += 1
+        log.emptied.update(_place(entry.position))
     else:
         log.states.take(entry.position, entry.event)
     log.tree.add(entry.leaf)
     log.last_leaf = entry.leaf
+
+
+def _place(position: int) -> bytes:
+    return position.to_bytes(8, "big")
 
 
 def _salted(event: ConsentEvent) -> tuple[object, ...]:

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from highstreet.client.byte_search import SHORTEST_BYTES
-from highstreet.client.consent_log import erase_events
+from highstreet.client.consent_log import ConsentLog
 
 __all__ = ["erase_rows", "known_by", "not_known_otherwise"]
 
@@ -65,14 +65,13 @@ def known_by(connection: sqlite3.Connection, customers: Sequence[int]) -> list[s
     return found[:_MOST_VALUES]
 
 
-def erase_rows(connection: sqlite3.Connection, customers: Sequence[int]) -> dict[str, int]:
+def erase_rows(connection: sqlite3.Connection, log: ConsentLog, customers: Sequence[int]) -> dict[str, int]:
     """Take customers (row keys) out of every table; return how many rows of each kind there were.
 
     Entries of the consent log are emptied and stay. The caller holds a writing transaction.
     """
     removed: Counter[str] = Counter()
-    for customer in customers:
-        removed["answers"] += erase_events(connection, customer)
+    removed["answers"] = log.empty(connection, customers)
     keys = {"keys": json.dumps(list(customers))}
     for kind, statement in _ROWS.items():
         removed[kind] = connection.execute(statement, keys if ":keys" in statement else {}).rowcount

@@ -180,7 +180,10 @@ def _erase(
     note_erasure(home.root, customer_ids, erasure_id=erasure_id, now=moment, keep_seconds=keep_seconds)
     remove_folders(home, folders)
     with vault.write() as connection:
-        removed = {**erase_rows(connection, customers), "copies made for them": len(folders)}
+        removed = {
+            **erase_rows(connection, ConsentLog(vault), customers),
+            "copies made for them": len(folders),
+        }
         values = not_known_otherwise(connection, values)
         note_request(
             connection,

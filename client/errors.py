@@ -7,6 +7,7 @@ from highstreet.protos.rounds_pb2 import RefusalCode
 
 __all__ = [
     "AlreadyJoinedError",
+    "AnswerRefusedError",
     "AttestationRecordError",
     "ClientError",
     "ClockSetBackError",
@@ -108,6 +109,10 @@ class UnknownLanguageError(ClientError):
 
 class ClockSetBackError(ClientError):
     """The computer's clock is before an earlier answer of the same customer: a yes cannot be dated."""
+
+
+class AnswerRefusedError(ClientError):
+    """What is said of a customer's answer cannot be shown on a receipt; nothing was written."""
 
 
 class UnknownNoticeError(ClientError):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
@@ -35,6 +36,14 @@ from highstreet.models.state import SharedState
 __all__ = ["KeptModel", "current_model", "refresh_model", "serving_day", "shop_plan"]
 
 
+#: How often a model is fitted at most when answers change during each fit.
+_MOST_FITS = 3
+
+
+class _OvertakenError(Exception):
+    """Who agreed changed while a model was fitted."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptModel:
     """A personal model and the number of the release it started from, 0 for none."""
@@ -59,7 +68,21 @@ def serving_day(vault: Vault) -> date:
 
 
 def current_model(home: StoreHome, vault: Vault) -> KeptModel | None:
-    """Return the shop's model, fitted anew when its basis has changed; None when nobody agreed to one."""
+    """Return the shop's model, fitted anew when its basis has changed.
+
+    Guarantee: what is returned was kept or fitted with nobody who had said no when the fit ended. A fit that
+    was overtaken is thrown away and done again.
+
+    Returns:
+        None when nobody agreed to one, or when each of several fits was overtaken.
+    """
+    for _ in range(_MOST_FITS):
+        with suppress(_OvertakenError):
+            return _current(home, vault)
+    return None
+
+
+def _current(home: StoreHome, vault: Vault) -> KeptModel | None:
     release = active_release(home) if is_joined(home) else None
     number = release.manifest.number if release else 0
     cohort = ConsentDesk(vault).cohort(Purpose.SHOP_MODEL)
@@ -92,8 +115,9 @@ def _fit(
     now = ConsentDesk(vault).cohort(Purpose.SHOP_MODEL)
     with vault.write() as connection:
         agreed = _agreed(vault, now, connection)
-        if (agreed, last_change(connection)) == (basis.agreed_sha256, basis.rights):
-            keep_model(home, model.to_bytes(), basis)
+        if (agreed, last_change(connection)) != (basis.agreed_sha256, basis.rights):
+            raise _OvertakenError
+        keep_model(home, model.to_bytes(), basis)
     return KeptModel(model=model, release=basis.release)
 
 

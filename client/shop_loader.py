@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
@@ -16,7 +17,15 @@ from highstreet.client.vault import Vault
 from highstreet.models.schema import FeatureSchema
 from highstreet.models.shop import Catalogue, Product, Purchases, ShopData
 
-__all__ = ["MONEY_UNIT", "day_number", "load_products", "load_shop", "special_products"]
+__all__ = [
+    "MONEY_UNIT",
+    "LoadedShop",
+    "day_number",
+    "load_consented",
+    "load_products",
+    "load_shop",
+    "special_products",
+]
 
 #: Steps of stored money in one unit of currency.
 MONEY_UNIT = 10_000
@@ -32,6 +41,19 @@ _PRODUCTS = """
     SELECT product, product_id, title, category, product_type, brand, maker, size, price, gtin
     FROM products WHERE listed = 1 ORDER BY product_id
 """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedShop:
+    """A cohort's data, and the consent it was loaded under, of one state of the vault.
+
+    Attributes:
+        data: as models compute with it.
+        sensitive: row keys of those of the cohort whose purchases of a sensitive kind are in it.
+    """
+
+    data: ShopData
+    sensitive: frozenset[int]
 
 
 def day_number(day: date) -> int:
@@ -108,6 +130,24 @@ def load_shop(
         ForgedCohortError, CohortExpiredError, InconsistentConsentLogError: nothing is loaded.
         StoreConfigError: the shop's list of special products cannot be read; nothing is loaded.
     """
+    return load_consented(vault, cohort, schema, as_of, only=only, attributes=attributes).data
+
+
+def load_consented(
+    vault: Vault,
+    cohort: ConsentedCohort,
+    schema: FeatureSchema,
+    as_of: date,
+    *,
+    only: frozenset[int] | None = None,
+    attributes: Collection[str] = (),
+) -> LoadedShop:
+    """Load as `load_shop`, and say under which consent: who agreed is read in the transaction of the rows.
+
+    Asked for afterwards, who withdrew in between would seem never to have been in it.
+
+    Raises: as `load_shop`.
+    """
     special = read_special_products(vault.path.parent)
     with vault.read() as connection:
         granted = still_granted(cohort, vault, connection)
@@ -122,13 +162,14 @@ def load_shop(
     hidden = {
         key for key, product in zip(keys, products, strict=True) if special.kind_of(product) is not None
     }
-    return ShopData(
+    data = ShopData(
         catalogue=Catalogue.build(schema, products),
         purchases=_purchases(_usable(rows, hidden, sensitive), customers, np.array(keys, dtype=np.int64)),
         customer_ids=tuple(str(key) for key in customers.tolist()),
         as_of=day_number(as_of),
         groups=groups,
     )
+    return LoadedShop(data=data, sensitive=sensitive.intersection(wanted))
 
 
 def _usable(

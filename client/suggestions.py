@@ -117,7 +117,10 @@ def suggest(home: StoreHome, customer_id: str, *, k: int, novel_only: bool = Fal
         kept = current_model(home, vault)
         if kept is None:
             return _popular(
-                vault, k, "No customer agreed to train this shop's model yet: these are its best-sellers."
+                vault,
+                k,
+                "No customer agreed to train this shop's model, or answers changed while it was trained:"
+                " these are its best-sellers.",
             )
         return _personal(home, vault, desk, kept, customer, k=k, novel_only=novel_only)
 

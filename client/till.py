@@ -38,7 +38,7 @@ from highstreet.client.ledger import AnsweredRound, Ledger, OpenedRound, RoundKe
 from highstreet.client.person_counts import PersonCounts
 from highstreet.client.pseudonyms import ledger_names
 from highstreet.client.round_terms import AskedRound
-from highstreet.client.shop_loader import load_shop
+from highstreet.client.shop_loader import load_consented
 from highstreet.client.store_policy import store_policy
 from highstreet.client.vault import Vault
 from highstreet.models.plan import ModelPlan
@@ -177,10 +177,12 @@ class StoreTill:
             customers = frozenset(str(customer) for customer, name in names.items() if name in paid_for)
             as_of = _EPOCH + timedelta(days=asked.request.as_of_day)
             attributes = needed_attributes(asked.phase)
-            shop = load_shop(vault, cohort, self.plan.schema, as_of, attributes=attributes)
-            shop = _only(shop, customers)
+            loaded = load_consented(vault, cohort, self.plan.schema, as_of, attributes=attributes)
+            shop = _only(loaded.data, customers)
             weights = None if counted is None else counted.of_agreeing(vault)
-            consent = ConsentInUse.of(vault, cohort, shop.customer_ids, weights)
+            consent = ConsentInUse.of(
+                vault, cohort, shop.customer_ids, sensitive=loaded.sensitive, weights=weights
+            )
         _LOG.info("phase %s: paid for, epsilon %.3g", asked.phase.name, opened.epsilon)
         shop = weighted_for_sums(shop, self.terms, weights)
         integers = contribute_regardless(self.plan, asked.phase, asked.state, shop, mechanism=asked.mechanism)

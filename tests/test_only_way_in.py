@@ -288,9 +288,9 @@ def test_a_planted_function_without_the_desks_word_is_found() -> None:
     name = "client/shop_loader.py"
     source = sources()[name]
     without = source.replace("still_granted(cohort, vault, connection)", "everybody(connection)")
-    assert functions_without(without, *WITH_A_CAPABILITY[name]) == ["load_shop"]
+    assert functions_without(without, *WITH_A_CAPABILITY[name]) == ["load_consented"]
     without = source.replace("cohort: ConsentedCohort", "cohort: tuple[int, ...]")
-    assert functions_without(without, *WITH_A_CAPABILITY[name]) == ["load_shop"]
+    assert functions_without(without, *WITH_A_CAPABILITY[name]) == ["load_consented"]
     planted = source + "\n\ndef all_of_it(connection):\n    return connection.execute(_PURCHASES)\n"
     assert functions_without(planted, *WITH_A_CAPABILITY[name]) == ["all_of_it"]
 

@@ -416,6 +416,26 @@ def test_answers_without_a_yes_that_counts_are_kept_as_long_as_the_shop_says(
     assert desk.cohort(COOP).customers == ()
 
 
+@pytest.mark.parametrize("channel", [Channel.EVERYWHERE, Channel.TILL])
+def test_an_objection_that_stands_is_never_forgotten_while_its_customer_is_here(
+    full_vault: Vault, clocks: Clocks, channel: Channel
+) -> None:
+    _settings(full_vault, "valid_days = 20\nkeep_days = 20")
+    desk = clocks.desk(full_vault)
+    ann, ben = full_vault.customer_key("ann"), full_vault.customer_key("ben")
+    for purpose in (Purpose.SUGGESTIONS_HERE, Purpose.SHOP_MODEL):
+        desk.record("ann", purpose, Act.OBJECTED, SAID, channel=channel)
+    desk.record("ben", Purpose.SHOP_MODEL, Act.OBJECTED, SAID)
+    clocks.now += DAY
+    desk.record("ben", Purpose.SHOP_MODEL, Act.WITHDRAWN, SAID)  # his last word objects no more
+    before = best_sellers(full_vault, desk.totals(), since_day=0)
+    clocks.now += 30 * DAY
+    assert desk.forget_old() == 1
+    assert desk.history(ben) == ()
+    assert desk.state(ann, Purpose.SHOP_MODEL, channel) is ConsentState.OBJECTED
+    assert best_sellers(full_vault, desk.totals(), since_day=0) == before
+
+
 @pytest.mark.parametrize("text", ["keep_days = 10", "valid_days = 20\nkeep_days = 10", "valid_days = -1"])
 def test_settings_that_would_let_an_old_yes_come_back_open_nothing(full_vault: Vault, text: str) -> None:
     _settings(full_vault, text)

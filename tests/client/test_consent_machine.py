@@ -29,7 +29,7 @@ from highstreet.client.consented_cohort import Exclusion
 from highstreet.client.errors import ClockSetBackError
 from highstreet.client.home import StoreHome
 from highstreet.client.ledger import AnsweredRound, Ledger, RoundKey
-from highstreet.client.shop_loader import load_shop
+from highstreet.client.shop_loader import load_consented
 from highstreet.client.vault import Vault
 from highstreet.models.schema import FeatureSchema
 from highstreet.privacy.budget import Budget, SpendingLimits
@@ -212,10 +212,12 @@ class Store(RuleBasedStateMachine):
             key, release=RELEASE, cohort=[str(c) for c in cohort.customers], limits=LIMITS, today=TODAY
         )
         assert not isinstance(opened, AnsweredRound)
-        shop = load_shop(self.vault, cohort, FeatureSchema(), TODAY)
-        used = tuple(customer for customer in shop.customer_ids if customer in opened.customers)
+        loaded = load_consented(self.vault, cohort, FeatureSchema(), TODAY)
+        used = tuple(customer for customer in loaded.data.customer_ids if customer in opened.customers)
         self._may_be_used(used)
-        self.pending = Pending(key, ConsentInUse.of(self.vault, cohort, used, None))
+        self.pending = Pending(
+            key, ConsentInUse.of(self.vault, cohort, used, sensitive=loaded.sensitive, weights=None)
+        )
 
     @precondition(lambda self: self.pending is not None)
     @rule()

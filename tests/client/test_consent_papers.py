@@ -19,6 +19,7 @@ from highstreet.client.identity import load_or_make_identity
 from highstreet.client.importing.importer import Importer
 from highstreet.client.receipt_desk import issue_receipt
 from highstreet.client.vault import Vault
+from highstreet.errors import HighstreetError
 
 SUBSCRIBED = (
     "Email Address,OPTIN_TIME,CONFIRM_TIME\n"
@@ -178,3 +179,36 @@ def test_what_was_said_of_a_channel_stands_apart(home: StoreHome) -> None:
     }
     assert states == {Channel.EVERYWHERE: "refused", Channel.WEB: "refused"}
     assert verify_receipt(issued.file) == issued.receipt
+
+
+@pytest.mark.parametrize(
+    ("source", "until", "is_taken"),
+    [
+        ("", None, False),
+        (" ", None, False),
+        ("x" * 501, None, False),
+        ("till", 253_402_300_800_000_000, False),
+        ("x" * 500, 253_402_300_799_999_999, True),
+    ],
+)
+def test_an_answer_that_no_receipt_could_show_is_refused_and_one_at_the_limit_is_shown(
+    full_vault: Vault, source: str, until: int | None, is_taken: bool
+) -> None:
+    desk, home = ConsentDesk(full_vault), StoreHome(full_vault.path.parent)
+    before = desk.position()
+    try:
+        said = How(method=Method.SPOKEN, source=source, valid_until=until)
+        desk.record("ann", Purpose.COOP_LEARNING, Act.GIVEN, said)
+    except HighstreetError as error:
+        assert error.next_step  # noqa: PT017 - whether it is refused is the question
+    assert (desk.position() > before) == is_taken
+    issue_receipt(
+        full_vault,
+        desk,
+        load_or_make_identity(home),
+        ShopConfig(name="Ann's", contact="ann@example.org", country="DE"),
+        "ann",
+        language="en",
+        now=time.time_ns() // 1000,
+        zone=UTC,
+    )

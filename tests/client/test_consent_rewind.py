@@ -178,7 +178,9 @@ def test_an_old_vault_that_was_added_to_is_refused_as_well(shop: Shop) -> None:
         lambda head: head.write_text(json.dumps(json.loads(head.read_text()) | {"position": 99})),
         lambda head: head.write_text(json.dumps(json.loads(head.read_text()) | {"changes": 1})),
         lambda head: head.write_text(json.dumps(json.loads(head.read_text()) | {"root": "00" * 32})),
-        lambda head: head.write_text(json.dumps(json.loads(head.read_text()) | {"version": 2})),
+        lambda head: head.write_text(json.dumps(json.loads(head.read_text()) | {"version": 3})),
+        lambda head: head.write_text(json.dumps(json.loads(head.read_text()) | {"emptied": "00" * 32})),
+        lambda head: head.write_text(json.dumps(json.loads(head.read_text()) | {"emptied": ""})),
     ],
 )
 def test_a_head_that_is_gone_damaged_or_another_is_refused(
@@ -392,6 +394,82 @@ def test_a_copy_from_before_somebody_left_is_refused_though_the_log_is_as_long(
     _is_refused_everywhere(shop)
     begin_anew()
     _is_refused_everywhere(shop)
+
+
+EMPTY = (
+    "UPDATE consents SET salt = NULL, event_id = NULL, customer = NULL, purpose = NULL, channel = NULL,"
+    ' act = NULL, "at" = NULL, valid_until = NULL, method = NULL, source = NULL, notice_version = NULL,'
+    " language = NULL, notice_sha256 = NULL, evidence_sha256 = NULL WHERE "
+)
+
+
+@pytest.mark.parametrize("erased_before", [False, True])
+@pytest.mark.parametrize("which", ["position = (SELECT max(position) FROM consents)", "customer = 1"])
+def test_a_single_withdrawal_emptied_by_other_hands_is_refused(
+    shop: Shop, begin_anew: Callable[[], None], erased_before: bool, which: str
+) -> None:
+    """And so is a whole person of whom no erasure is on record; the triggers stand, nothing is dropped."""
+    if erased_before:
+        with Vault.open(shop.home.vault) as vault:
+            shop.desk(vault).erase("ben")
+    shop.said("ann", Act.WITHDRAWN)
+    with Vault.open(shop.home.vault) as vault, vault.write() as connection:
+        connection.execute(EMPTY + which)
+    _is_refused_everywhere(shop)
+    begin_anew()
+    _is_refused_everywhere(shop)
+    accept_restored_log(shop.home)
+    with Vault.open(shop.home.vault) as vault:
+        assert len(shop.desk(vault).cohort(COOP)) == 0
+
+
+@pytest.mark.parametrize("at", ["before", "after", "after and before"])
+def test_an_erasure_that_is_cut_off_around_its_commit_leaves_a_log_in_order(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, begin_anew: Callable[[], None], at: str
+) -> None:
+    def crash(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    def cut_off_before(vault: Vault) -> None:
+        keys = [vault.customer_key(name) for name in ("ann", "ben")]
+        with vault.write() as connection:
+            assert consent_log.ConsentLog(vault).empty(connection, keys) > 0
+            crash()
+
+    with monkeypatch.context() as patched, Vault.open(shop.home.vault) as vault:
+        if "after" in at:
+            patched.setattr(consent_log.ConsentLog, "settle", crash)
+            with pytest.raises(KeyboardInterrupt):
+                shop.desk(vault).erase("ann")
+        if "before" in at:
+            with pytest.raises(KeyboardInterrupt):
+                cut_off_before(vault)
+    begin_anew()
+    given, gone = ConsentState.GRANTED, ConsentState.NOT_ASKED
+    assert shop.state("ann") is (gone if "after" in at else given)
+    with Vault.open(shop.home.vault) as vault:
+        assert shop.desk(vault).erase("ann") == (0 if "after" in at else 3)
+        assert shop.desk(vault).erase("ben") == 3
+    begin_anew()
+    assert (shop.state("ann"), shop.state("ben")) == (gone, gone)
+    assert json.loads(shop.head.read_text())["to_be_emptied"] is None
+
+
+def test_who_is_erased_between_the_reading_of_the_head_and_of_the_vault_is_no_alarm(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = consent_log.ConsentAnchor.read
+    with Vault.open(shop.home.vault) as reading, Vault.open(shop.home.vault) as erasing:
+        again = ["ann"]
+
+        def read_and_wait(anchor: consent_log.ConsentAnchor) -> object:
+            head = read(anchor)
+            if again:
+                shop.desk(erasing).erase(again.pop())
+            return head
+
+        monkeypatch.setattr(consent_log.ConsentAnchor, "read", read_and_wait)
+        assert shop.desk(reading).cohort(COOP).customers == ()
 
 
 def test_an_entry_can_be_emptied_but_not_in_part(shop: Shop) -> None:

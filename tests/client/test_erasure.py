@@ -15,13 +15,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from highstreet.audit.consent import Purpose
+from highstreet.audit.consent import Act, Method, Purpose
 from highstreet.audit.erasure_certificate import person_commitment, read_certificate
 from highstreet.audit.limits import StoreLimits
 from highstreet.audit.signing import SignedDocument
 from highstreet.client import erasure as erasure_module
 from highstreet.client import leaving_out
-from highstreet.client.consent import ConsentDesk
+from highstreet.client.consent import ConsentDesk, How
 from highstreet.client.erasure import erase_again, erase_customers, erase_everybody, finish_erasures
 from highstreet.client.erasure_register import read_register
 from highstreet.client.errors import (
@@ -192,16 +192,58 @@ def test_a_model_that_was_being_fitted_with_the_person_is_not_kept(
     from highstreet.client import personal_model
 
     shutil.rmtree(home.personal)
-    fit = personal_model.fit_local
+    fit, keep = personal_model.fit_local, personal_model.keep_model
+    fitted: list[tuple[str, ...]] = []
+    kept: list[int] = []
 
-    def slowly(*arguments: Any, **named: Any) -> Any:
-        model = fit(*arguments, **named)
-        _erase(home)
+    def slowly(plan: Any, release: Any, shop: Any, **named: Any) -> Any:
+        model = fit(plan, release, shop, **named)
+        fitted.append(shop.customer_ids)
+        if len(fitted) == 1:
+            _erase(home)
         return model
 
+    def noted(*arguments: Any) -> None:
+        kept.append(len(fitted))
+        keep(*arguments)
+
+    with Vault.open(home.vault) as vault:
+        person = str(vault.customer_key(PERSON))
     monkeypatch.setattr(personal_model, "fit_local", slowly)
+    monkeypatch.setattr(personal_model, "keep_model", noted)
     suggest(home, PERSON, k=3)
-    assert not list(home.personal.glob("*"))
+    assert [person in each for each in fitted] == [True, False]
+    assert kept == [2]
+
+
+@pytest.mark.parametrize(("changes", "fits"), [(1, 2), (99, 3)])
+def test_a_model_that_somebody_withdrew_from_while_it_was_fitted_is_not_handed_out(
+    home: StoreHome, monkeypatch: pytest.MonkeyPatch, changes: int, fits: int
+) -> None:
+    """Each answer that overtakes a fit ends it; a shop where that never stops has no model for now."""
+    from highstreet.client import personal_model
+
+    shutil.rmtree(home.personal)
+    fit = personal_model.fit_local
+    fitted: list[tuple[str, ...]] = []
+    with Vault.open(home.vault) as vault:
+        person = str(vault.customer_key(PERSON))
+
+        def slowly(plan: Any, release: Any, shop: Any, **named: Any) -> Any:
+            if len(fitted) < changes:
+                act = Act.GIVEN if len(fitted) % 2 else Act.WITHDRAWN
+                said = How(method=Method.SPOKEN, source="till")
+                ConsentDesk(vault).record(PERSON, Purpose.SHOP_MODEL, act, said)
+            fitted.append(shop.customer_ids)
+            return fit(plan, release, shop, **named)
+
+        monkeypatch.setattr(personal_model, "fit_local", slowly)
+        handed_out = personal_model.current_model(home, vault)
+    assert len(fitted) == fits
+    assert person in fitted[0]
+    assert person not in fitted[1]
+    assert (handed_out is None) == (changes >= fits)
+    assert bool(list(home.personal.glob("*"))) == (handed_out is not None)
 
 
 def test_a_contribution_computed_with_the_person_that_has_not_left_is_thrown_away(home: StoreHome) -> None:

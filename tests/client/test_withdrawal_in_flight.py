@@ -186,6 +186,27 @@ def test_sensitive_purchases_leave_with_the_yes_to_them(played: Round) -> None:
     assert rye not in second.purchases.item
 
 
+def test_a_yes_to_sensitive_purchases_that_ends_right_after_the_loading_is_noticed(
+    played: Round, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    special_list_path(played.home.root).write_text('[kinds]\nhealth = ["bread"]\n')
+    played.says("ann", Act.GIVEN, SENSITIVE)
+    meanwhile = [lambda: played.says("ann", Act.WITHDRAWN, SENSITIVE)]
+    noted = ConsentInUse.of
+
+    def withdrawn_before(*arguments: object, **named: object) -> ConsentInUse:
+        if meanwhile:
+            meanwhile.pop()()
+        return noted(*arguments, **named)  # type: ignore[arg-type]  # passed on
+
+    monkeypatch.setattr(ConsentInUse, "of", withdrawn_before)
+    played.till().take(_asked(), _plainly)
+    first, second = played.shops
+    rye = first.catalogue.product_ids.index("rye")
+    assert rye in first.purchases.item
+    assert rye not in second.purchases.item
+
+
 def test_a_count_leaves_with_the_yes_to_being_matched(played: Round) -> None:
     played.terms = by_counts(charter_of(PLAN), shops=3).privacy
     played.says("ann", Act.GIVEN, Purpose.MATCHING)
