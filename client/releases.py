@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from highstreet.audit.bias_noise import refuse_other_noise
 from highstreet.audit.bias_override import Override
 from highstreet.audit.bias_report import PreviousSums, check_report
 from highstreet.audit.charter_format import from_document
@@ -264,10 +265,12 @@ def _refuse_biased(
         reason="",
         created="",
     )
+    charter, sums = load_charter(home), None if manifest.bias is None else manifest.bias.sums
     try:
+        refuse_other_noise(charter, sums, participants=manifest.participants)
         check_report(
             manifest.bias,
-            load_charter(home),
+            charter,
             state,
             number=manifest.number,
             wanted=wanted,

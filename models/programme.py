@@ -144,7 +144,8 @@ def check_plan(plan: ModelPlan) -> Settings:
 
     Raises:
         InvalidPlanError: another rung, an unknown phase, one out of order (a round of training after the
-            measurement is), or a dimension or clipping norm that does not follow from the settings. A store runs this on every charter before it signs.
+            measurement is), or a dimension or clipping norm that does not follow from the settings. A store
+            runs this on every charter before it signs.
     """
     if plan.rung != RUNG:
         raise InvalidPlanError(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from biased_coop import REASON, candidate, gated, measured, signed
+from biased_coop import REASON, candidate, gated, honest_stddev, measured, signed
 
 from highstreet.audit.bias_gate import Outcome, Verdict
 from highstreet.audit.bias_report import report_on
@@ -158,3 +158,41 @@ def test_other_figures_of_the_release_before_are_refused(coop: Any, store: Store
     with pytest.raises(ReleaseRefusedError, match="other figures of the one before"):
         accept_release(store, document, model, max_state_bytes=LIMIT_BYTES)
     assert _fetch(store) == 2
+
+
+def _released_with(coop: Any, *, stddev: float, participants: int = 3) -> tuple[SignedDocument, bytes]:
+    """A release that keeps the rule by a figure of the noise in it, signed by the coordinator."""
+    charter = coop.home.charter()
+    honest = publish_release(coop.home, candidate(coop.home, 1, little=0.38), now=NOW)
+    state = measured(charter, little=0.38, stddev=stddev)
+    report, model = report_on(charter, state, number=1, previous=None), state.to_bytes()
+    assert report.verdict.is_pass
+    said = replace(
+        honest,
+        model_sha256=state.sha256(),
+        model_bytes=len(model),
+        bias=report,
+        participants=participants,
+    )
+    return SignedDocument.create(SignatureKind.RELEASE, said.to_dict(), coop.home.coordinator_key()), model
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.999999, 1.000001])
+def test_other_noise_than_the_charter_puts_into_the_sums_is_refused(
+    coop: Any, store: StoreHome, share: float
+) -> None:
+    document, model = _released_with(coop, stddev=share * honest_stddev(coop.home.charter()))
+    with pytest.raises(ReleaseRefusedError, match="noise said to be in the figures"):
+        accept_release(store, document, model, max_state_bytes=LIMIT_BYTES)
+    assert active_release(store) is None
+
+
+def test_the_noise_of_fewer_stores_than_took_part_is_refused_and_that_of_all_is_not(
+    coop: Any, store: StoreHome
+) -> None:
+    charter = coop.home.charter()
+    document, model = _released_with(coop, stddev=honest_stddev(charter, stores=4), participants=5)
+    with pytest.raises(ReleaseRefusedError, match="noise said to be in the figures"):
+        accept_release(store, document, model, max_state_bytes=LIMIT_BYTES)
+    document, model = _released_with(coop, stddev=honest_stddev(charter, stores=5), participants=5)
+    assert accept_release(store, document, model, max_state_bytes=LIMIT_BYTES).manifest.number == 1
