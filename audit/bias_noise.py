@@ -1,4 +1,4 @@
-"""How much noise the sums on bias can carry under a charter: a smaller figure would make intervals too narrow.
+"""How much noise the sums on bias can carry under a charter: a smaller figure would narrow the intervals.
 
 A coordinator says which noise is in the sums it released. It follows from the charter and two numbers of
 stores, so whoever holds the charter needs no word for it but how many stores took part.

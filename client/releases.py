@@ -115,7 +115,13 @@ def accept_release(home: StoreHome, signed: SignedDocument, model: bytes, *, max
     write_private(folder / "model.safetensors", model)
     write_private(folder / "manifest.json", signed.to_file_bytes())
     # Before it is in use: a crash in between leaves it to be taken again, and nothing older.
-    note_seen(home, load_membership(home), SeenRelease(number=manifest.number, sha256=signed.sha256().hex()))
+    note_seen(
+        home,
+        load_membership(home),
+        number=manifest.number,
+        sha256=signed.sha256().hex(),
+        programme_id=manifest.programme_id,
+    )
     _point(
         home,
         _Pointer(
@@ -198,6 +204,7 @@ def _checked_manifest(home: StoreHome, signed: SignedDocument, max_state_bytes: 
     except AuditError as error:
         raise _refused(0, f"it is not by this store's coordinator ({error.what})") from error
     again = manifest.number == seen.number and signed.sha256().hex() != seen.sha256
+    replayed = manifest.programme_id in seen.programmes and signed.sha256().hex() != seen.sha256
     newest = max(seen, SeenRelease(number=pointer.highest, sha256=pointer.highest_sha256), key=_number)
     follows = manifest.number == newest.number + 1
     reasons = (
@@ -205,6 +212,7 @@ def _checked_manifest(home: StoreHome, signed: SignedDocument, max_state_bytes: 
         (manifest.number <= pointer.highest, f"this store has seen release {pointer.highest} already"),
         (manifest.number < seen.number, f"this store has seen release {seen.number} already"),
         (again, f"this store has seen another release {seen.number}"),
+        (replayed, "this store has seen a release of the same training already"),
         (manifest.charter_sha256 != membership.charter_sha256, "it was made under another charter"),
         (manifest.schema_sha256 != charter.plan.schema.sha256(), "it uses another feature schema"),
         (follows and manifest.previous_sha256 != newest.sha256, "it does not follow the one before"),
@@ -259,6 +267,8 @@ def _refuse_biased(
     wanted = Override(
         coop_id=manifest.coop_id,
         programme_id=manifest.programme_id,
+        number=manifest.number,
+        previous_sha256=manifest.previous_sha256,
         model_sha256=manifest.model_sha256,
         charter_sha256=manifest.charter_sha256,
         rules={},

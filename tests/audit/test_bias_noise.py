@@ -57,7 +57,10 @@ def test_less_noise_than_at_the_floor_is_refused(charter: Charter) -> None:
 
 def test_sums_of_weighted_customers_carry_the_noise_of_whole_ones(charter: Charter) -> None:
     terms = replace(
-        charter.privacy, privacy_unit=PrivacyUnit.PERSON, weighting=Weighting.ONE_OVER_MOST, shops_per_person=4
+        charter.privacy,
+        privacy_unit=PrivacyUnit.PERSON,
+        weighting=Weighting.ONE_OVER_MOST,
+        shops_per_person=4,
     )
     weighted = replace(charter, privacy=terms)
     noise = _noise(weighted, asked=9, contributors=5)

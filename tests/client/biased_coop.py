@@ -65,7 +65,9 @@ def measured(
     values |= {"little/all/customers": CUSTOMERS, "much/all/customers": CUSTOMERS}
     sums = [values.get(name.removeprefix("history/"), 0.0) for name in bias_coordinates(["history"])]
     noise = honest_stddev(charter) if stddev is None else stddev
-    return state_of(charter.plan, mark).updated({"bias/sums": np.array(sums), "bias/stddev": np.array([noise])})
+    return state_of(charter.plan, mark).updated(
+        {"bias/sums": np.array(sums), "bias/stddev": np.array([noise])}
+    )
 
 
 def candidate(home: CoopHome, number: int, *, little: float) -> Candidate:

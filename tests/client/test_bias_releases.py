@@ -80,7 +80,7 @@ def test_a_candidate_that_breaks_it_or_leaves_it_open_is_not_released(
 
 def test_two_people_let_it_out_and_every_shop_is_shown_it(coop: Any, store: StoreHome) -> None:
     kept = candidate(coop.home, 1, little=0.1)
-    named = release_named(coop.home.charter(), kept)
+    named = release_named(coop.home.charter(), kept, None)
     for override in (
         signed(named, rules={"history_alike": "fail"}, names=("Ann",)),
         signed(named, rules={"history_alike": "undetermined"}),
@@ -100,9 +100,39 @@ def test_two_people_let_it_out_and_every_shop_is_shown_it(coop: Any, store: Stor
     assert active_manifest(store) == manifest
 
 
+def test_what_was_overridden_once_is_not_taken_again_later(coop: Any, store: StoreHome) -> None:
+    charter, kept = coop.home.charter(), candidate(coop.home, 1, little=0.1)
+    override = signed(release_named(charter, kept, None), rules={"history_alike": "fail"})
+    first = publish_release(coop.home, kept, now=NOW, override=override)
+    assert _fetch(store) == 1
+    publish_release(coop.home, candidate(coop.home, 2, little=0.38), now=NOW)
+    assert _fetch(store) == 2
+    report = replace(report_on(charter, kept.state, number=4, previous=None), override=override)
+    for programme_id, said in (
+        (first.programme_id, "seen a release of the same training"),
+        ("ef" * 8, "about another training"),
+    ):
+        again = replace(first, number=4, previous_sha256="ab" * 32, programme_id=programme_id, bias=report)
+        document = SignedDocument.create(SignatureKind.RELEASE, again.to_dict(), coop.home.coordinator_key())
+        with pytest.raises(ReleaseRefusedError, match=said):
+            accept_release(store, document, kept.state.to_bytes(), max_state_bytes=LIMIT_BYTES)
+
+
+def test_a_newcomer_takes_no_override_of_another_place(coop: Any, store: StoreHome) -> None:
+    """It has seen nothing; what two people signed says which release it was for."""
+    charter, kept = coop.home.charter(), candidate(coop.home, 1, little=0.1)
+    override = signed(release_named(charter, kept, None), rules={"history_alike": "fail"})
+    first = publish_release(coop.home, kept, now=NOW, override=override)
+    report = report_on(charter, kept.state, number=4, previous=None)
+    again = replace(first, number=4, previous_sha256="ab" * 32, bias=replace(report, override=override))
+    document = SignedDocument.create(SignatureKind.RELEASE, again.to_dict(), coop.home.coordinator_key())
+    with pytest.raises(ReleaseRefusedError, match="about another release"):
+        accept_release(store, document, kept.state.to_bytes(), max_state_bytes=LIMIT_BYTES)
+
+
 def test_an_override_nobody_needs_is_not_in_the_manifest(coop: Any) -> None:
     good = candidate(coop.home, 1, little=0.38)
-    override = signed(release_named(coop.home.charter(), good), rules={"history_alike": "fail"})
+    override = signed(release_named(coop.home.charter(), good, None), rules={"history_alike": "fail"})
     manifest = publish_release(coop.home, good, now=NOW, override=override)
     assert manifest.bias is not None
     assert manifest.bias.override is None
