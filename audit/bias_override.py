@@ -1,7 +1,7 @@
 """An override: two people whom the charter names let a release out that a rule keeps back, and say why.
 
-They sign which release, which rules and what became of them; for another release, or another verdict on the
-same one, they have to sign anew. It is part of the release's manifest, so every shop sees names and reason.
+They sign which release behind which, which rules and what became of them; for another release, another place
+of the same model, or another verdict on it, they have to sign anew. It is part of the release's manifest, so every shop sees names and reason.
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ class Override:
 
     Attributes:
         coop_id, programme_id: which training of which co-op.
+        number, previous_sha256: of the release that it lets out, and of the manifest before it in hex.
         model_sha256, charter_sha256: hex; which model, under which charter.
         rules: each rule that keeps it back, with its outcome: `fail` or `undetermined`.
         reason: for all members to read.
@@ -61,6 +62,8 @@ class Override:
 
     coop_id: str
     programme_id: str
+    number: int
+    previous_sha256: str
     model_sha256: str
     charter_sha256: str
     rules: Mapping[str, str]
@@ -110,9 +113,11 @@ class Override:
 
     def _statement(self) -> dict[str, object]:
         return {
-            "format_version": 1,
+            "format_version": 2,
             "coop_id": self.coop_id,
             "programme_id": self.programme_id,
+            "number": self.number,
+            "previous_sha256": self.previous_sha256,
             "model_sha256": self.model_sha256,
             "charter_sha256": self.charter_sha256,
             "rules": dict(sorted(self.rules.items())),
@@ -128,7 +133,8 @@ def check_override(override: Override, limits: BiasLimits, verdict: Verdict, *, 
         override: as it came.
         limits: of the charter: whose signatures count.
         verdict: on the release.
-        wanted: names the release: co-op, programme, model and charter are compared with it, nothing else.
+        wanted: names the release: co-op, programme, number, manifest before, model and charter are compared
+            with it, nothing else.
 
     Raises:
         OverrideError: it is about something else, or fewer than two of them signed it.
@@ -136,6 +142,8 @@ def check_override(override: Override, limits: BiasLimits, verdict: Verdict, *, 
     same = (
         (override.coop_id == wanted.coop_id, "another co-op"),
         (override.programme_id == wanted.programme_id, "another training"),
+        (override.number == wanted.number, "another release"),
+        (override.previous_sha256 == wanted.previous_sha256, "a release behind another one"),
         (override.model_sha256 == wanted.model_sha256, "another model"),
         (override.charter_sha256 == wanted.charter_sha256, "another charter"),
         (dict(override.rules) == overridden_by(verdict), "another verdict"),
@@ -201,9 +209,11 @@ class _SignatureFormat(_Strict):
 class OverrideFormat(_Strict):
     """An override at the edge."""
 
-    format_version: int = Field(ge=1, le=1)
+    format_version: int = Field(ge=2, le=2)
     coop_id: str = Field(pattern=r"^[0-9a-f]{32}$")
     programme_id: str = Field(pattern=r"^[0-9a-f]{1,64}$")
+    number: int = Field(ge=1, le=2**31)
+    previous_sha256: _HEX
     model_sha256: _HEX
     charter_sha256: _HEX
     rules: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")], _OUTCOME] = Field(

@@ -116,7 +116,8 @@ def check_report(
         known_previous: what this store knows of the release before; None: nothing.
 
     Raises:
-        BiasGateError: naming what does not fit, or the rules that keep it back.
+        BiasGateError: naming what does not fit, or the rules that keep it back; or there is an override and
+            none of them does.
         OverrideError: the override is none.
     """
     if report is None:
@@ -136,6 +137,8 @@ def check_report(
     ]:
         raise BiasGateError("The release's verdict on bias is not what its figures say.")
     if own.verdict.is_pass:
+        if report.override is not None:
+            raise BiasGateError("The release says it was overridden, and nothing keeps it back.")
         return
     if report.override is None:
         raise BiasGateError(

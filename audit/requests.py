@@ -19,6 +19,7 @@ from highstreet.protos.rounds_pb2 import ReleaseSpec, RoundReply, RoundRequest, 
 
 __all__ = [
     "FORMAT_VERSION",
+    "MAX_PARTICIPANTS",
     "MECHANISM",
     "MESSAGE_LIMIT_BYTES",
     "attestation_in",
@@ -43,7 +44,8 @@ _PROGRAMME_ID = re.compile(r"[0-9a-f]{16}")
 _COOP_ID = re.compile(r"[0-9a-f]{32}")
 _MEMBER_ID = re.compile(r"[0-9a-f]{16}")
 _HASH_BYTES = 32
-_MAX_PARTICIPANTS = 1024
+#: Of one round.
+MAX_PARTICIPANTS = 1024
 
 
 def mechanism_of(phase: PhasePlan, charter: Charter, *, participants: int) -> DistributedMechanism:
@@ -159,7 +161,7 @@ def refuse_odd_sizes(request: RoundRequest) -> None:
     if any(len(value) != _HASH_BYTES for value in hashes) or len(request.matching_table_sha256) not in tables:
         raise UnreadableDocumentError("A round request holds a hash that is not one.")
     names = list(request.participants)
-    if not 1 <= len(names) <= _MAX_PARTICIPANTS or names != sorted(set(names)):
+    if not 1 <= len(names) <= MAX_PARTICIPANTS or names != sorted(set(names)):
         raise UnreadableDocumentError("A round request does not list its participants once, in order.")
     if any(_MEMBER_ID.fullmatch(name) is None for name in names):
         raise UnreadableDocumentError("A round request lists a participant whose id is not one.")

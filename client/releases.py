@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from highstreet.audit.bias_noise import refuse_other_noise
 from highstreet.audit.bias_override import Override
 from highstreet.audit.bias_report import PreviousSums, check_report
 from highstreet.audit.charter_format import from_document
@@ -115,7 +116,13 @@ def accept_release(home: StoreHome, signed: SignedDocument, model: bytes, *, max
     write_private(folder / "model.safetensors", model)
     write_private(folder / "manifest.json", signed.to_file_bytes())
     # Before it is in use: a crash in between leaves it to be taken again, and nothing older.
-    note_seen(home, load_membership(home), SeenRelease(number=manifest.number, sha256=signed.sha256().hex()))
+    note_seen(
+        home,
+        load_membership(home),
+        number=manifest.number,
+        sha256=signed.sha256().hex(),
+        programme_id=manifest.programme_id,
+    )
     _point(
         home,
         _Pointer(
@@ -208,6 +215,7 @@ def _checked_manifest(home: StoreHome, signed: SignedDocument, max_state_bytes: 
     except AuditError as error:
         raise _refused(0, f"it is not by this store's coordinator ({error.what})") from error
     again = manifest.number == seen.number and signed.sha256().hex() != seen.sha256
+    replayed = manifest.programme_id in seen.programmes and signed.sha256().hex() != seen.sha256
     newest = max(seen, SeenRelease(number=pointer.highest, sha256=pointer.highest_sha256), key=_number)
     follows = manifest.number == newest.number + 1
     reasons = (
@@ -215,6 +223,7 @@ def _checked_manifest(home: StoreHome, signed: SignedDocument, max_state_bytes: 
         (manifest.number <= pointer.highest, f"this store has seen release {pointer.highest} already"),
         (manifest.number < seen.number, f"this store has seen release {seen.number} already"),
         (again, f"this store has seen another release {seen.number}"),
+        (replayed, "this store has seen a release of the same training already"),
         (manifest.charter_sha256 != membership.charter_sha256, "it was made under another charter"),
         (manifest.schema_sha256 != charter.plan.schema.sha256(), "it uses another feature schema"),
         (follows and manifest.previous_sha256 != newest.sha256, "it does not follow the one before"),
@@ -269,16 +278,20 @@ def _refuse_biased(
     wanted = Override(
         coop_id=manifest.coop_id,
         programme_id=manifest.programme_id,
+        number=manifest.number,
+        previous_sha256=manifest.previous_sha256,
         model_sha256=manifest.model_sha256,
         charter_sha256=manifest.charter_sha256,
         rules={},
         reason="",
         created="",
     )
+    charter, sums = load_charter(home), None if manifest.bias is None else manifest.bias.sums
     try:
+        refuse_other_noise(charter, sums, participants=manifest.participants)
         check_report(
             manifest.bias,
-            load_charter(home),
+            charter,
             state,
             number=manifest.number,
             wanted=wanted,

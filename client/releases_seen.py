@@ -1,10 +1,11 @@
-"""The newest release accepted of each co-op; it stays when the store leaves, so that no rejoin forgets it."""
+"""What was accepted of each co-op, the newest release and every training; it stays when the store leaves, so that no rejoin forgets it."""
 
 from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 
 from highstreet.client.errors import ReleaseRefusedError
 from highstreet.client.home import StoreHome
@@ -13,16 +14,26 @@ from highstreet.files import read_limited, write_private
 
 __all__ = ["SeenRelease", "last_seen", "note_seen"]
 
-_LIMIT_BYTES = 1 << 20
+#: More trainings of one co-op than a store would see in a lifetime; more are refused, never forgotten.
+_MOST_PROGRAMMES = 8192
+_LIMIT_BYTES = 16 << 20
 _HASH = re.compile(r"[0-9a-f]{64}")
+_PROGRAMME = re.compile(r"[0-9a-f]{1,64}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeenRelease:
-    """A release's number, 0 for none yet, and its manifest's SHA-256 in hex."""
+    """The newest release accepted, and the trainings of all of them.
+
+    Attributes:
+        number: of it; 0 for none yet.
+        sha256: of its manifest in hex.
+        programmes: ids of the trainings that releases accepted were of, sorted.
+    """
 
     number: int = 0
     sha256: str = "0" * 64
+    programmes: tuple[str, ...] = ()
 
 
 def last_seen(home: StoreHome, membership: Membership) -> SeenRelease:
@@ -34,10 +45,24 @@ def last_seen(home: StoreHome, membership: Membership) -> SeenRelease:
     return _seen(home).get(_coop(membership), SeenRelease())
 
 
-def note_seen(home: StoreHome, membership: Membership, release: SeenRelease) -> None:
-    """Write down that a release is about to be used; durable when it returns."""
-    seen = {**_seen(home), _coop(membership): release}
-    plain = {coop: {"number": each.number, "sha256": each.sha256} for coop, each in seen.items()}
+def note_seen(
+    home: StoreHome, membership: Membership, *, number: int, sha256: str, programme_id: str
+) -> None:
+    """Write down that a release is about to be used; durable when it returns.
+
+    Raises:
+        ReleaseRefusedError: what was written down cannot be read, or holds all the trainings it can.
+    """
+    before = last_seen(home, membership)
+    programmes = tuple(sorted({*before.programmes, programme_id}))
+    if len(programmes) > _MOST_PROGRAMMES:
+        raise ReleaseRefusedError(
+            f"This store has seen {_MOST_PROGRAMMES} trainings of its co-op and can tell no more apart.",
+            next_step="The release in use stays. Tell the coordinator; no co-op trains so often.",
+        )
+    newest = SeenRelease(number=number, sha256=sha256, programmes=programmes)
+    seen = {**_seen(home), _coop(membership): newest}
+    plain = {coop: asdict(each) for coop, each in seen.items()}
     write_private(home.releases_seen, json.dumps(plain, sort_keys=True).encode())
 
 
@@ -52,7 +77,7 @@ def _seen(home: StoreHome) -> dict[str, SeenRelease]:
         return {}
     try:
         plain = json.loads(read_limited(path, limit_bytes=_LIMIT_BYTES))
-        seen = {str(coop): SeenRelease(**entry) for coop, entry in plain.items()}
+        seen = {str(coop): _release(**entry) for coop, entry in plain.items()}
         if not all(_is_sound(release) for release in seen.values()):
             raise ValueError("an entry")
     except (ValueError, TypeError, AttributeError) as error:
@@ -64,4 +89,16 @@ def _seen(home: StoreHome) -> dict[str, SeenRelease]:
 
 
 def _is_sound(release: SeenRelease) -> bool:
-    return type(release.number) is int and release.number >= 0 and bool(_HASH.fullmatch(release.sha256))
+    return (
+        type(release.number) is int
+        and release.number >= 0
+        and bool(_HASH.fullmatch(release.sha256))
+        and all(_PROGRAMME.fullmatch(each) for each in release.programmes)
+    )
+
+
+def _release(*, number: int = 0, sha256: str = "0" * 64, programmes: Sequence[str] = ()) -> SeenRelease:
+    """Read one entry; those written by earlier versions have no trainings."""
+    if isinstance(programmes, str):
+        raise TypeError("trainings")
+    return SeenRelease(number=number, sha256=sha256, programmes=tuple(programmes))

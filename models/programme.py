@@ -13,12 +13,15 @@ The programme of the rung `statistics-ranker`:
 5. `evaluation` (evaluation): how well the release ranks the days held out, summed over customers.
 6. `bias` (evaluation), where the charter asks for it: the same by groups of customers, and which products the
    release shows (`models.bias_rows`).
+
+Phases of one name follow each other, in this order, so that nothing moves a model after it was measured.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterator, Mapping
+from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
@@ -140,8 +143,9 @@ def check_plan(plan: ModelPlan) -> Settings:
     """Check that this code can run a plan as it stands, and return its settings.
 
     Raises:
-        InvalidPlanError: another rung, an unknown phase, or a dimension or clipping norm that does not
-            follow from the settings. A store runs this on every charter before it signs.
+        InvalidPlanError: another rung, an unknown phase, one out of order (a round of training after the
+            measurement is), or a dimension or clipping norm that does not follow from the settings. A store
+            runs this on every charter before it signs.
     """
     if plan.rung != RUNG:
         raise InvalidPlanError(
@@ -151,7 +155,7 @@ def check_plan(plan: ModelPlan) -> Settings:
     for phase in plan.phases:
         _check_phase(plan, phase, settings)
     names = [phase.name for phase in plan.phases]
-    if [name for name in dict.fromkeys(names)] != [name for name in _KINDS if name in names]:
+    if [name for name, _ in groupby(names)] != [name for name in _KINDS if name in names]:
         raise InvalidPlanError("The phases of the programme are not in their order.")
     for name in ("evaluation", "bias"):
         if name in names and not settings.holdout_days:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime
 import sqlite3
 from contextlib import closing
+from dataclasses import dataclass
 
 from highstreet.audit.bias_override import Override
 from highstreet.audit.bias_report import BiasReport
@@ -22,9 +23,9 @@ from highstreet.server.database import connect
 from highstreet.server.errors import PublishError
 from highstreet.server.home import CoopHome
 from highstreet.server.programmes import Programme, latest_programme
-from highstreet.server.releases import Candidate, judged, latest_manifest, publish_release
+from highstreet.server.releases import Candidate, judged, latest_manifest, publish_release, release_named
 
-__all__ = ["candidate_of", "kept_back", "release_overridden"]
+__all__ = ["KeptBack", "candidate_of", "kept_back", "release_overridden"]
 
 #: Names of the state's arrays that hold the noisy sums of the evaluation, one number each.
 _EVALUATION = "evaluation/"
@@ -56,7 +57,24 @@ def candidate_of(programme_id: str, charter: Charter, book: Checkpoints, state: 
     )
 
 
-def kept_back(home: CoopHome) -> tuple[Programme, Candidate, BiasReport]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptBack:
+    """A training that only the rules on bias keep back.
+
+    Attributes:
+        programme: the training.
+        candidate: what it has come to.
+        report: with the verdict.
+        named: what an override of it must be about (`server.releases.release_named`).
+    """
+
+    programme: Programme
+    candidate: Candidate
+    report: BiasReport
+    named: Override
+
+
+def kept_back(home: CoopHome) -> KeptBack:
     """Return the latest training, if its rounds were all held and only the rules on bias keep it back.
 
     Raises:
@@ -72,7 +90,12 @@ def kept_back(home: CoopHome) -> tuple[Programme, Candidate, BiasReport]:
         report = judged(charter, candidate, last)
     if report is None or report.verdict.is_pass:
         raise _nothing_kept_back()
-    return programme, candidate, report
+    return KeptBack(
+        programme=programme,
+        candidate=candidate,
+        report=report,
+        named=release_named(charter, candidate, last),
+    )
 
 
 def release_overridden(home: CoopHome, override: Override, *, now: datetime.datetime) -> Manifest:
@@ -82,8 +105,7 @@ def release_overridden(home: CoopHome, override: Override, *, now: datetime.date
         PublishError: none is kept back.
         OverrideError: the override is about something else, or too few signed it.
     """
-    _, candidate, _ = kept_back(home)
-    return publish_release(home, candidate, now=now, override=override)
+    return publish_release(home, kept_back(home).candidate, now=now, override=override)
 
 
 def _held(connection: sqlite3.Connection, charter: Charter, programme: Programme) -> Candidate | None:

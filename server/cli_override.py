@@ -28,9 +28,10 @@ def show(ctx: typer.Context, home: HomeOption = None) -> None:
     from highstreet.server.status import bias_table
 
     opened = open_home(ctx, home)
-    programme, _, report = kept_back(opened)
-    typer.echo(f"Training {programme.number} is kept back by: {', '.join(report.verdict.blocking)}.")
-    Console().print(bias_table(opened.charter().bias_limits, report.verdict))
+    kept = kept_back(opened)
+    verdict = kept.report.verdict
+    typer.echo(f"Training {kept.programme.number} is kept back by: {', '.join(verdict.blocking)}.")
+    Console().print(bias_table(opened.charter().bias_limits, verdict))
 
 
 @override_app.command("key")
@@ -70,18 +71,19 @@ def propose(
     from highstreet.audit.bias_override import Override, overridden_by
     from highstreet.files import write_private
     from highstreet.server.candidates import kept_back
-    from highstreet.server.releases import release_named
 
     opened = open_home(ctx, home)
-    programme, candidate, report = kept_back(opened)
+    kept = kept_back(opened)
     override = replace(
-        release_named(opened.charter(), candidate),
-        rules=overridden_by(report.verdict),
+        kept.named,
+        rules=overridden_by(kept.report.verdict),
         reason=reason,
         created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
     )
     write_private(out, Override.from_document(override.document()).document())
-    typer.echo(f"The override of training {programme.number} is in {out}. Two people of the charter sign it:")
+    typer.echo(
+        f"The override of training {kept.programme.number} is in {out}. Two people of the charter sign it:"
+    )
     typer.echo(f"  highstreet coop override sign {out} --name NAME --key KEYFILE")
 
 

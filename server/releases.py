@@ -90,11 +90,12 @@ def publish_release(
         if done:
             return Manifest.from_document(done["manifest"])
         last = latest_manifest(connection)
-        number = last[0] + 1 if last else 1
-        bias = _let_out(judged(charter, candidate, last), charter, candidate, override)
+        number, previous_sha256 = _behind(last)
+        named = release_named(charter, candidate, last)
+        bias = _let_out(judged(charter, candidate, last), charter, named, override)
         manifest = Manifest(
             number=number,
-            previous_sha256=last[1].sha256().hex() if last else _NO_PREVIOUS,
+            previous_sha256=previous_sha256,
             created=now.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             coop_id=charter.coop.id,
             programme_id=candidate.programme_id,
@@ -140,16 +141,27 @@ def judged(
     before = None if last is None else Manifest.from_document(last[1].document).bias
     sums = None if before is None else before.sums
     previous = None if last is None or sums is None else PreviousSums(number=last[0], sums=sums)
-    number = 1 if last is None else last[0] + 1
+    number, _ = _behind(last)
     report = report_on(charter, candidate.state, number=number, previous=previous)
     return None if report.sums is None and not charter.bias_limits.rules else report
 
 
-def release_named(charter: Charter, candidate: Candidate) -> Override:
-    """Return what an override of this candidate must be about; it has no rules, reason or signatures yet."""
+def release_named(
+    charter: Charter, candidate: Candidate, last: tuple[int, SignedDocument] | None
+) -> Override:
+    """Return what an override of this candidate must be about; it has no rules, reason or signatures yet.
+
+    Args:
+        charter: in force.
+        candidate: to be released behind `last`.
+        last: the newest release and its signed manifest, None when there is none.
+    """
+    number, previous_sha256 = _behind(last)
     return Override(
         coop_id=charter.coop.id,
         programme_id=candidate.programme_id,
+        number=number,
+        previous_sha256=previous_sha256,
         model_sha256=hashlib.sha256(candidate.state.to_bytes()).hexdigest(),
         charter_sha256=charter.sha256().hex(),
         rules={},
@@ -158,8 +170,13 @@ def release_named(charter: Charter, candidate: Candidate) -> Override:
     )
 
 
+def _behind(last: tuple[int, SignedDocument] | None) -> tuple[int, str]:
+    """Return the number of a release behind another, and the hash that names that one."""
+    return (1, _NO_PREVIOUS) if last is None else (last[0] + 1, last[1].sha256().hex())
+
+
 def _let_out(
-    report: BiasReport | None, charter: Charter, candidate: Candidate, override: Override | None
+    report: BiasReport | None, charter: Charter, named: Override, override: Override | None
 ) -> BiasReport | None:
     """Return the report of a candidate that may be released, with the override that lets it."""
     if report is None or report.verdict.is_pass:
@@ -171,7 +188,6 @@ def _let_out(
             next_step="See what was found: highstreet coop override show. Train again with more customers or "
             "other settings, or let two people whom the charter names override it.",
         )
-    named = release_named(charter, candidate)
     check_override(override, charter.bias_limits, report.verdict, wanted=named)
     return replace(report, override=override)
 

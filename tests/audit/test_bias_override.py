@@ -32,6 +32,8 @@ VERDICT = Verdict(
 PLAIN = Override(
     coop_id="0" * 32,
     programme_id="ab" * 8,
+    number=4,
+    previous_sha256="a0" * 32,
     model_sha256="cd" * 32,
     charter_sha256="ef" * 32,
     rules={"b": "fail", "c": "undetermined"},
@@ -79,6 +81,8 @@ def test_a_key_under_two_names_is_one_person() -> None:
     [
         ({"coop_id": "1" * 32}, "another co-op"),
         ({"programme_id": "ba" * 8}, "another training"),
+        ({"number": 5}, "another release"),
+        ({"previous_sha256": "0a" * 32}, "behind another one"),
         ({"model_sha256": "dc" * 32}, "another model"),
         ({"charter_sha256": "fe" * 32}, "another charter"),
         ({"rules": {"b": "fail"}}, "another verdict"),
@@ -130,7 +134,7 @@ def test_what_was_written_is_read_back_the_same() -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"format_version": 2},
+        {"format_version": 1},
         {"reason": "too short"},
         {"reason": "x" * 1001},
         {"reason": "A reason that ends \u202e in another direction."},
@@ -141,6 +145,8 @@ def test_what_was_written_is_read_back_the_same() -> None:
         {"created": "yesterday"},
         {"coop_id": "x"},
         {"programme_id": ""},
+        {"number": 0},
+        {"previous_sha256": "cd"},
         {"model_sha256": "cd"},
         {"charter_sha256": "ef"},
         {"signatures": [{"name": "Ann", "signature": "00"}]},

@@ -36,6 +36,8 @@ PEOPLE = tuple(Overrider(name=name, public_key=key_of(key)) for name, key in KEY
 WANTED = Override(
     coop_id="ab" * 16,
     programme_id="00" * 8,
+    number=2,
+    previous_sha256="a0" * 32,
     model_sha256="cd" * 32,
     charter_sha256="ef" * 32,
     rules={},
@@ -138,6 +140,16 @@ def test_an_override_lets_it_pass_and_only_a_real_one(charter: Charter) -> None:
     for bad in (plain, replace(signed, model_sha256="dc" * 32), replace(signed, signatures=())):
         with pytest.raises(OverrideError):
             _check(replace(report, override=bad), charter, BAD)
+
+
+def test_an_override_of_what_nothing_keeps_back_is_refused(charter: Charter) -> None:
+    report = report_on(charter, GOOD, number=2, previous=BEFORE)
+    made_up = replace(
+        WANTED, rules={"r": "fail"}, reason="A reason that is long enough.", created="2026-11-22T12:00:00Z"
+    )
+    for override in (made_up, made_up.signed_by("Ann", KEYS["Ann"]).signed_by("Ben", KEYS["Ben"])):
+        with pytest.raises(BiasGateError, match="overridden, and nothing keeps it back"):
+            _check(replace(report, override=override), charter, GOOD)
 
 
 def test_a_rosier_verdict_or_other_figures_are_found_out(charter: Charter) -> None:

@@ -20,6 +20,7 @@ from highstreet.audit.bias_rules import (
     Overrider,
 )
 from highstreet.audit.charter import Charter
+from highstreet.audit.requests import mechanism_of
 from highstreet.models.bias_rows import bias_coordinates
 from highstreet.models.programme import default_plan
 from highstreet.models.state import SharedState
@@ -36,6 +37,8 @@ RULE = BiasRule(
     direction=Direction.AT_LEAST,
     limit=-0.1,
 )
+#: Of each group: so many that the noise leaves nothing open that is not near the limit.
+CUSTOMERS = 50_000.0
 REASON = "Customers with little history are few here, and we asked them."
 
 
@@ -48,13 +51,22 @@ def gated(charter: Charter) -> Charter:
     return replace(charter, plan=plan, bias_limits=BiasLimits(rules=(RULE,), people=people))
 
 
-def measured(charter: Charter, *, little: float, mark: float = 1.0, stddev: float = 2.0) -> SharedState:
-    """A whole model; customers with little history have this NDCG, the others .4."""
-    values = {"little/all/ranker": 1000 * little, "much/all/ranker": 400.0}
-    values |= {"little/all/customers": 1000.0, "much/all/customers": 1000.0}
+def honest_stddev(charter: Charter, *, stores: int = 3) -> float:
+    """The noise that the charter's mechanism puts into the bias phase's sums."""
+    phase = next(phase for phase in charter.plan.phases if phase.name == "bias")
+    return mechanism_of(phase, charter, participants=stores).noise_stddev(contributors=stores)
+
+
+def measured(
+    charter: Charter, *, little: float, mark: float = 1.0, stddev: float | None = None
+) -> SharedState:
+    """A whole model; customers with little history have this NDCG, the others .4; the noise is honest."""
+    values = {"little/all/ranker": CUSTOMERS * little, "much/all/ranker": CUSTOMERS * 0.4}
+    values |= {"little/all/customers": CUSTOMERS, "much/all/customers": CUSTOMERS}
     sums = [values.get(name.removeprefix("history/"), 0.0) for name in bias_coordinates(["history"])]
+    noise = honest_stddev(charter) if stddev is None else stddev
     return state_of(charter.plan, mark).updated(
-        {"bias/sums": np.array(sums), "bias/stddev": np.array([stddev])}
+        {"bias/sums": np.array(sums), "bias/stddev": np.array([noise])}
     )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from biased_coop import REASON, candidate, gated, measured, signed
+from biased_coop import REASON, candidate, gated, honest_stddev, measured, signed
 
 from highstreet.audit.bias_gate import Outcome, Verdict
 from highstreet.audit.bias_report import report_on
@@ -80,7 +80,7 @@ def test_a_candidate_that_breaks_it_or_leaves_it_open_is_not_released(
 
 def test_two_people_let_it_out_and_every_shop_is_shown_it(coop: Any, store: StoreHome) -> None:
     kept = candidate(coop.home, 1, little=0.1)
-    named = release_named(coop.home.charter(), kept)
+    named = release_named(coop.home.charter(), kept, None)
     for override in (
         signed(named, rules={"history_alike": "fail"}, names=("Ann",)),
         signed(named, rules={"history_alike": "undetermined"}),
@@ -100,9 +100,39 @@ def test_two_people_let_it_out_and_every_shop_is_shown_it(coop: Any, store: Stor
     assert active_manifest(store) == manifest
 
 
+def test_what_was_overridden_once_is_not_taken_again_later(coop: Any, store: StoreHome) -> None:
+    charter, kept = coop.home.charter(), candidate(coop.home, 1, little=0.1)
+    override = signed(release_named(charter, kept, None), rules={"history_alike": "fail"})
+    first = publish_release(coop.home, kept, now=NOW, override=override)
+    assert _fetch(store) == 1
+    publish_release(coop.home, candidate(coop.home, 2, little=0.38), now=NOW)
+    assert _fetch(store) == 2
+    report = replace(report_on(charter, kept.state, number=4, previous=None), override=override)
+    for programme_id, said in (
+        (first.programme_id, "seen a release of the same training"),
+        ("ef" * 8, "about another training"),
+    ):
+        again = replace(first, number=4, previous_sha256="ab" * 32, programme_id=programme_id, bias=report)
+        document = SignedDocument.create(SignatureKind.RELEASE, again.to_dict(), coop.home.coordinator_key())
+        with pytest.raises(ReleaseRefusedError, match=said):
+            accept_release(store, document, kept.state.to_bytes(), max_state_bytes=LIMIT_BYTES)
+
+
+def test_a_newcomer_takes_no_override_of_another_place(coop: Any, store: StoreHome) -> None:
+    """It has seen nothing; what two people signed says which release it was for."""
+    charter, kept = coop.home.charter(), candidate(coop.home, 1, little=0.1)
+    override = signed(release_named(charter, kept, None), rules={"history_alike": "fail"})
+    first = publish_release(coop.home, kept, now=NOW, override=override)
+    report = report_on(charter, kept.state, number=4, previous=None)
+    again = replace(first, number=4, previous_sha256="ab" * 32, bias=replace(report, override=override))
+    document = SignedDocument.create(SignatureKind.RELEASE, again.to_dict(), coop.home.coordinator_key())
+    with pytest.raises(ReleaseRefusedError, match="about another release"):
+        accept_release(store, document, kept.state.to_bytes(), max_state_bytes=LIMIT_BYTES)
+
+
 def test_an_override_nobody_needs_is_not_in_the_manifest(coop: Any) -> None:
     good = candidate(coop.home, 1, little=0.38)
-    override = signed(release_named(coop.home.charter(), good), rules={"history_alike": "fail"})
+    override = signed(release_named(coop.home.charter(), good, None), rules={"history_alike": "fail"})
     manifest = publish_release(coop.home, good, now=NOW, override=override)
     assert manifest.bias is not None
     assert manifest.bias.override is None
@@ -158,3 +188,41 @@ def test_other_figures_of_the_release_before_are_refused(coop: Any, store: Store
     with pytest.raises(ReleaseRefusedError, match="other figures of the one before"):
         accept_release(store, document, model, max_state_bytes=LIMIT_BYTES)
     assert _fetch(store) == 2
+
+
+def _released_with(coop: Any, *, stddev: float, participants: int = 3) -> tuple[SignedDocument, bytes]:
+    """A release that keeps the rule by a figure of the noise in it, signed by the coordinator."""
+    charter = coop.home.charter()
+    honest = publish_release(coop.home, candidate(coop.home, 1, little=0.38), now=NOW)
+    state = measured(charter, little=0.38, stddev=stddev)
+    report, model = report_on(charter, state, number=1, previous=None), state.to_bytes()
+    assert report.verdict.is_pass
+    said = replace(
+        honest,
+        model_sha256=state.sha256(),
+        model_bytes=len(model),
+        bias=report,
+        participants=participants,
+    )
+    return SignedDocument.create(SignatureKind.RELEASE, said.to_dict(), coop.home.coordinator_key()), model
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.999999, 1.000001])
+def test_other_noise_than_the_charter_puts_into_the_sums_is_refused(
+    coop: Any, store: StoreHome, share: float
+) -> None:
+    document, model = _released_with(coop, stddev=share * honest_stddev(coop.home.charter()))
+    with pytest.raises(ReleaseRefusedError, match="noise said to be in the figures"):
+        accept_release(store, document, model, max_state_bytes=LIMIT_BYTES)
+    assert active_release(store) is None
+
+
+def test_the_noise_of_fewer_stores_than_took_part_is_refused_and_that_of_all_is_not(
+    coop: Any, store: StoreHome
+) -> None:
+    charter = coop.home.charter()
+    document, model = _released_with(coop, stddev=honest_stddev(charter, stores=4), participants=5)
+    with pytest.raises(ReleaseRefusedError, match="noise said to be in the figures"):
+        accept_release(store, document, model, max_state_bytes=LIMIT_BYTES)
+    document, model = _released_with(coop, stddev=honest_stddev(charter, stores=5), participants=5)
+    assert accept_release(store, document, model, max_state_bytes=LIMIT_BYTES).manifest.number == 1

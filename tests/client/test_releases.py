@@ -225,13 +225,41 @@ def test_leaving_and_joining_again_does_not_bring_an_older_release(
         accept_release(store, third, _published(coop)[1], max_state_bytes=LIMIT_BYTES)
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"x": 1}', '{"x": {"number": -1}}', '{"x": {"sha256": 1}}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "[]",
+        '{"x": 1}',
+        '{"x": {"number": -1}}',
+        '{"x": {"sha256": 1}}',
+        '{"x": {"programmes": "ab"}}',
+        '{"x": {"programmes": [1]}}',
+        '{"x": {"programmes": ["?"]}}',
+    ],
+)
 def test_a_damaged_record_of_what_was_seen_lets_nothing_in(coop: Any, store: StoreHome, content: str) -> None:
     publish(coop, 1)
     store.releases_seen.write_text(content)
     with pytest.raises(ReleaseRefusedError, match="damaged"):
         _fetch(store)
     assert active_release(store) is None
+
+
+def test_a_training_is_remembered_or_its_release_not_taken(
+    coop: Any, store: StoreHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(coop, 1)
+    assert _fetch(store) is not None
+    publish(coop, 2)
+    with monkeypatch.context() as patched:
+        patched.setattr(seen_module, "_MOST_PROGRAMMES", 1)
+        with pytest.raises(ReleaseRefusedError, match="can tell no more apart"):
+            _fetch(store)
+    used = active_release(store)
+    assert used is not None
+    assert used.manifest.number == 1
+    assert _fetch(store) is not None
 
 
 def test_a_manifest_changed_after_signing_is_refused(coop: Any, store: StoreHome) -> None:

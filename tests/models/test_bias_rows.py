@@ -202,6 +202,17 @@ def test_a_phase_that_measures_nothing_or_something_unknown_is_refused(
         check_plan(_with(plan, replace(plan.phases[-1], params=params)))
 
 
+@pytest.mark.parametrize("behind", ["bias", "evaluation"])
+def test_a_round_of_training_after_the_measurement_is_refused(plan: ModelPlan, behind: str) -> None:
+    again = next(phase for phase in plan.phases if phase.name == "ranker")
+    place = [phase.name for phase in plan.phases].index(behind) + 1
+    phases = [*plan.phases[:place], again, *plan.phases[place:]]
+    moved = replace(plan, phases=tuple(replace(each, index=index) for index, each in enumerate(phases)))
+    check_plan(plan)
+    with pytest.raises(InvalidPlanError, match="not in their order"):
+        check_plan(moved)
+
+
 def test_a_phase_that_clips_or_comes_twice_or_has_no_days_is_refused(
     plan: ModelPlan, small_schema, small_params
 ) -> None:

@@ -68,7 +68,8 @@ def test_a_candidate_trained_on_one_age_band_is_kept_back_until_two_people_overr
     assert state == "failed"
     assert "ages_alike (fail)" in failure
     assert _manifests(home) == []
-    programme, candidate, report = kept_back(home)
+    kept = kept_back(home)
+    programme, candidate, report = kept.programme, kept.candidate, kept.report
     assert programme.number == 1
     (finding,) = report.verdict.findings
     worst = min(finding.cells, key=lambda cell: cell.value)
@@ -127,6 +128,8 @@ def test_a_file_that_is_no_key_signs_nothing(
     override = Override(
         coop_id="0" * 32,
         programme_id="ab" * 8,
+        number=1,
+        previous_sha256="0" * 64,
         model_sha256="cd" * 32,
         charter_sha256="ef" * 32,
         rules={"b": "fail"},
