@@ -15,14 +15,15 @@ import base64
 import binascii
 import hmac
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from highstreet.client.erasure import erase_customers, erase_everybody, finish_erasures
 from highstreet.client.errors import StoreConfigError, WebhookRefusedError
@@ -67,11 +68,26 @@ class PrivacyAnswer:
 
 
 class _Call(BaseModel):
-    """Fields that other versions of the calls may add are passed over; those here are held to their form."""
+    """Fields that other versions of the calls may add are passed over; those here are held to their form.
+
+    The topic stands in a header that nobody signs: what is signed has to be a call of that topic and of no
+    other, so each kind wants the fields that are its own and refuses those of the others.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
+    of_others: ClassVar[frozenset[str]] = frozenset()
 
     shop_domain: str = Field(min_length=1, max_length=255)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_no_other_call(cls, fields: object) -> object:
+        if isinstance(fields, dict) and not cls.of_others.isdisjoint(fields):
+            raise ValueError("fields of a call of another topic")
+        return fields
+
+
+_OrderNumber = Annotated[int, Field(ge=0, lt=1 << 63)]
 
 
 class _Customer(BaseModel):
@@ -92,10 +108,27 @@ class _AboutCustomer(_Call):
 
 
 class _AskedForData(_AboutCustomer):
+    of_others = frozenset({"orders_to_redact"})
+
+    orders_requested: tuple[_OrderNumber, ...]
     data_request: _DataRequest
 
 
-C = TypeVar("C", bound=_Call)
+class _RedactCustomer(_AboutCustomer):
+    of_others = frozenset({"data_request", "orders_requested"})
+
+    orders_to_redact: tuple[_OrderNumber, ...]
+
+
+class _RedactShop(_Call):
+    of_others = frozenset({"customer", "orders_to_redact", "data_request", "orders_requested"})
+
+
+_FORMS: Mapping[PrivacyTopic, type[_Call]] = {
+    PrivacyTopic.DATA_REQUEST: _AskedForData,
+    PrivacyTopic.REDACT_CUSTOMER: _RedactCustomer,
+    PrivacyTopic.REDACT_SHOP: _RedactShop,
+}
 
 
 class _Kept(BaseModel):
@@ -155,8 +188,8 @@ def answer_privacy_call(
         now: the present moment, aware.
 
     Raises:
-        WebhookRefusedError: 413 too large, 401 not signed, 404 another topic, 400 unreadable or another
-            shop's; nothing was done, and which of the shop's customers exist plays no part in it.
+        WebhookRefusedError: 413 too large, 401 not signed, 404 another topic, 400 unreadable, another
+            shop's, or signed as a call of another topic; nothing was done, and which of the shop's customers exist plays no part in it.
         StoreConfigError: no secret is kept here.
         ClientError: it could not be done now; Shopify calls again.
     """
@@ -168,37 +201,33 @@ def answer_privacy_call(
         asked = PrivacyTopic(topic)
     except ValueError as error:
         raise WebhookRefusedError("The call is none of the three privacy calls.", status=404) from error
+    call = _parsed(_FORMS[asked], body, kept.shop_domain)
     with held(home.shopify_secret.with_suffix(".lock")):
         if not home.vault.exists():
             return PrivacyAnswer(status=200, customers=0, files=())
         finish_erasures(home, now=now)
-        return _answer(home, asked, body, kept.shop_domain, now=now)
+        return _answer(home, call, now=now)
 
 
-def _answer(
-    home: StoreHome, topic: PrivacyTopic, body: bytes, shop_domain: str, *, now: datetime
-) -> PrivacyAnswer:
-    if topic is PrivacyTopic.REDACT_SHOP:
-        _parsed(_Call, body, shop_domain)
-        done = erase_everybody(home, source="shopify", now=now)
-        return PrivacyAnswer(status=200, customers=0, files=(done.file,))
-    if topic is PrivacyTopic.REDACT_CUSTOMER:
-        redacted = _parsed(_AboutCustomer, body, shop_domain)
-        known = _known_as(home, redacted.customer)
+def _answer(home: StoreHome, call: _Call, *, now: datetime) -> PrivacyAnswer:
+    if isinstance(call, _AskedForData):
+        source, known = f"shopify request {call.data_request.id}", _known_as(home, call.customer)
+        new = known if not _is_done(home, source) else []
+        folders = tuple(make_record(home, each, source=source, now=now).folder for each in new)
+        return PrivacyAnswer(status=200, customers=len(known), files=folders)
+    if isinstance(call, _RedactCustomer):
+        known = _known_as(home, call.customer)
         files = (erase_customers(home, known, source="shopify", now=now).file,) if known else ()
         return PrivacyAnswer(status=200, customers=len(known), files=files)
-    requested = _parsed(_AskedForData, body, shop_domain)
-    source, known = f"shopify request {requested.data_request.id}", _known_as(home, requested.customer)
-    new = known if not _is_done(home, source) else []
-    folders = tuple(make_record(home, each, source=source, now=now).folder for each in new)
-    return PrivacyAnswer(status=200, customers=len(known), files=folders)
+    done = erase_everybody(home, source="shopify", now=now)
+    return PrivacyAnswer(status=200, customers=0, files=(done.file,))
 
 
-def _parsed(kind: type[C], body: bytes, shop_domain: str) -> C:
+def _parsed(form: type[_Call], body: bytes, shop_domain: str) -> _Call:
     try:
-        call = kind.model_validate_json(body)
+        call = form.model_validate_json(body)
     except (ValidationError, ValueError, RecursionError) as error:
-        raise WebhookRefusedError("The call cannot be read.", status=400) from error
+        raise WebhookRefusedError("The call cannot be read as one of its topic.", status=400) from error
     if call.shop_domain.strip().casefold() != shop_domain:
         raise WebhookRefusedError("The call is about another shop.", status=400)
     return call
