@@ -237,7 +237,7 @@ def _complete(
     vault.rewrite()
     remove_expired(home, vault, now=now)
     searched = search_folder(home.root, searchable(values))
-    if searched.found_in:
+    if searched.found_in or searched.links:
         raise _incomplete(searched)
     removed = {**pending.removed, "matchings under way": matchings, "files of the shop's own model": models}
     certified = _certify(home, pending, searched, removed, person=person, now=now)
@@ -298,6 +298,13 @@ def _certify(
 
 
 def _incomplete(searched: Searched) -> ErasureIncompleteError:
+    if not searched.found_in:
+        return ErasureIncompleteError(
+            f"{', '.join(searched.links[:5])} in the store's folder leads elsewhere, where nothing was "
+            "looked for; no certificate was made.",
+            next_step="Move the link out of the store's folder. Then finish it: "
+            "highstreet store rights finish CUSTOMER",
+        )
     named = ", ".join(searched.found_in[:5])
     return ErasureIncompleteError(
         f"What the person was known by is still in {named}; no certificate was made.",

@@ -275,6 +275,18 @@ def test_a_file_of_the_owners_that_names_the_person_is_named_and_there_is_no_cer
     assert len(finish_erasures(home, now=LATER)) == 1
 
 
+def test_a_link_out_of_the_folder_is_named_and_there_is_no_certificate(home: StoreHome) -> None:
+    elsewhere = home.root.parent / "big disk"
+    elsewhere.mkdir()
+    (elsewhere / "backup.csv").write_text(PERSON)
+    (home.root / "backups").symlink_to(elsewhere)
+    with pytest.raises(ErasureIncompleteError, match="backups"):
+        _erase(home)
+    assert not list(home.rights.glob("certificates/*"))
+    (home.root / "backups").unlink()
+    assert len(finish_erasures(home, now=LATER)) == 1
+
+
 @pytest.mark.parametrize(
     "step",
     [
