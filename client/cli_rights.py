@@ -149,6 +149,8 @@ def finish(
         typer.echo("No erasure was cut off.")
         return
     _show(done, as_json=as_json)
+    if done:
+        finish_erasures(_place(ctx, home), now=_now())  # says what could not be finished, if anything
 
 
 @rights_app.command("again")
