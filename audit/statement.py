@@ -182,12 +182,16 @@ def _refuse_odd_verdict(charter: Charter, manifest: Manifest, report: BiasReport
     if not _are_alike(own, report.verdict):
         raise StatementError("The release's verdict on bias is not what its figures say.")
     if own.is_pass:
+        if report.override is not None:
+            raise StatementError("The release shows an override that it does not need.")
         return
     if report.override is None:
         raise StatementError("The release does not keep the rules on bias, and nobody has overridden them.")
     wanted = Override(
         coop_id=manifest.coop_id,
         programme_id=manifest.programme_id,
+        number=manifest.number,
+        previous_sha256=manifest.previous_sha256,
         model_sha256=manifest.model_sha256,
         charter_sha256=manifest.charter_sha256,
         rules={},

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import html
+import json
 import os
+import stat
 from collections.abc import Collection
 from dataclasses import dataclass
+from html.entities import codepoint2name
 from pathlib import Path
 
 from highstreet.files import access_error
@@ -24,37 +28,74 @@ class Searched:
         files, bytes: all that was read.
         values: how many were looked for.
         found_in: paths below the folder, never what was found.
+        links: paths of links below the folder; what they lead to was not read.
     """
 
     files: int
     bytes: int
     values: int
     found_in: tuple[str, ...]
+    links: tuple[str, ...]
 
 
 def searchable(values: Collection[str]) -> tuple[bytes, ...]:
-    """Return the values that are long enough to be looked for, as files hold them, each once."""
-    encoded = {spelling.encode() for value in values for spelling in (value, value.casefold())}
-    return tuple(sorted(each for each in encoded if len(each) >= SHORTEST_BYTES))
+    """Return what to look for: the values that are long enough, in each way that files spell and encode them.
+
+    As they are, in small and in capital letters; in UTF-8 and UTF-16 of either order; with the escapes of
+    JSON and of HTML. Letters from A to Z are small ones in all of it: `search_folder` reads files that way.
+    """
+    found = set()
+    for value in values:
+        for spelling in (value, value.casefold(), value.lower(), value.upper()):
+            if len(spelling.encode()) >= SHORTEST_BYTES:
+                found |= _encodings(spelling)
+    return tuple(sorted(found))
+
+
+def _encodings(spelling: str) -> set[bytes]:
+    escaped = json.dumps(spelling)[1:-1]
+    marked = html.escape(spelling)
+    texts = {
+        escaped,
+        escaped.replace("/", "\\/"),
+        json.dumps(spelling, ensure_ascii=False)[1:-1],
+        marked,
+        html.escape(spelling, quote=False),
+        marked.encode("ascii", "xmlcharrefreplace").decode(),
+        "".join(each if each.isascii() else f"&#x{ord(each):x};" for each in marked),
+        "".join(_named(each) for each in spelling),
+    }
+    wide = {spelling.encode("utf-16-le"), spelling.encode("utf-16-be")}
+    return {each.lower() for each in {spelling.encode(), *wide, *(text.encode() for text in texts)}}
+
+
+def _named(character: str) -> str:
+    name = codepoint2name.get(ord(character))
+    return f"&{name};" if name else character
 
 
 def search_folder(root: Path, values: Collection[bytes]) -> Searched:
-    """Look for values in every byte of every regular file below a folder; links are not followed.
+    """Look for values in every byte of every regular file below a folder, letters from A to Z in either case.
 
-    A file that goes away meanwhile is passed over. A value that is cut by the end of a chunk is found.
+    A link is not followed: it is named, and whoever asks decides what that means. A file that goes away
+    meanwhile is passed over. A value that is cut by the end of a chunk is found.
 
     Raises:
-        FileAccessError: a file cannot be read, so nobody knows.
+        FileAccessError: a file or folder cannot be read, so nobody knows.
     """
-    longest = max(map(len, values), default=1)
-    files, size, found = 0, 0, []
-    for folder, _, names in os.walk(root):
-        for name in sorted(names):
+    wanted = {value.lower() for value in values}
+    longest = max(map(len, wanted), default=1)
+    files, size, found, links = 0, 0, [], []
+    for folder, folders, names in os.walk(root, onerror=_refuse):
+        for name in sorted([*folders, *names]):
             path = Path(folder) / name
-            if path.is_symlink() or not path.is_file():
-                continue
             try:
-                read, is_found = _search(path, values, overlap=longest - 1)
+                mode = path.lstat().st_mode
+                if stat.S_ISLNK(mode):
+                    links.append(path.relative_to(root).as_posix())
+                if not stat.S_ISREG(mode):
+                    continue
+                read, is_found = _search(path, wanted, overlap=longest - 1)
             except FileNotFoundError:
                 continue
             except OSError as error:
@@ -62,7 +103,18 @@ def search_folder(root: Path, values: Collection[bytes]) -> Searched:
             files, size = files + 1, size + read
             if is_found:
                 found.append(path.relative_to(root).as_posix())
-    return Searched(files=files, bytes=size, values=len(values), found_in=tuple(sorted(found)))
+    return Searched(
+        files=files,
+        bytes=size,
+        values=len(wanted),
+        found_in=tuple(sorted(found)),
+        links=tuple(sorted(links)),
+    )
+
+
+def _refuse(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise access_error(Path(error.filename or "."), error) from error
 
 
 def _search(path: Path, values: Collection[bytes], *, overlap: int) -> tuple[int, bool]:
@@ -70,7 +122,7 @@ def _search(path: Path, values: Collection[bytes], *, overlap: int) -> tuple[int
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK_BYTES):
             size += len(chunk)
-            window = tail + chunk
+            window = tail + chunk.lower()
             if any(value in window for value in values):
                 return size, True
             tail = window[-overlap:] if overlap else b""

@@ -149,6 +149,8 @@ def finish(
         typer.echo("No erasure was cut off.")
         return
     _show(done, as_json=as_json)
+    if done:
+        finish_erasures(_place(ctx, home), now=_now())  # says what could not be finished, if anything
 
 
 @rights_app.command("again")
@@ -218,7 +220,20 @@ def webhook(
     body = read_limited(file, limit_bytes=BODY_LIMIT_BYTES)
     done = answer_privacy_call(store_home(ctx, home), topic=topic, signature=signature, body=body, now=_now())
     files = [str(each) for each in done.files]
-    typer.echo(json.dumps({"status": done.status, "customers": done.customers, "files": files}))
+    answer = {
+        "status": done.status,
+        "customers": done.customers,
+        "files": files,
+        "undecided": done.undecided,
+    }
+    typer.echo(json.dumps(answer))
+    if done.undecided:
+        typer.echo(
+            f"{done.undecided} more with that e-mail address, who may be somebody else: nothing was "
+            "done with them. Ask whom it is about, then: "
+            "highstreet store rights erase CUSTOMER, or access CUSTOMER",
+            err=True,
+        )
 
 
 def _place(ctx: typer.Context, home: Path | None) -> StoreHome:

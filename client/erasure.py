@@ -4,7 +4,7 @@ In an order that a crash anywhere leaves in one of two states: the person is sti
 used for nothing, or the vault knows them no more and its journal says what is left to do. The register comes
 first, so that a vault put back from an older copy is refused. Then the vault, in one transaction. Then all
 other files, by row keys that the journal keeps until they are done. At last every byte of every file is read
-through for what the person was known by.
+through for what the person was known by, which the journal keeps, encrypted, for as long.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from highstreet.client.home import StoreHome
 from highstreet.client.identity import load_or_make_identity
 from highstreet.client.importing.importer import one_at_a_time
 from highstreet.client.importing.staging import discard_leftovers
+from highstreet.client.kept_values import forget_values, keep_values, kept_values, new_key
 from highstreet.client.membership import is_joined, load_membership
 from highstreet.client.personal_file import forget_model
 from highstreet.client.rights_files import certificates_folder, remove_expired, remove_folders
@@ -147,10 +148,12 @@ def finish_erasures(home: StoreHome, *, now: datetime, customer_ids: Sequence[st
     Args:
         home: the store's folder.
         now: the present moment, aware.
-        customer_ids: numbers of persons who may be among them: files are searched for these, and a
-            certificate can name its person.
+        customer_ids: numbers of persons who may be among them, so that a certificate can name its person.
 
-    Raises: as `erase_customers`.
+    Returns:
+        Those that could be finished; one that could not stays in the journal.
+
+    Raises: as `erase_customers`; ErasureIncompleteError if none could be finished.
     """
     with Vault.open(home.vault) as vault:
         with vault.read() as connection:
@@ -163,7 +166,8 @@ def finish_erasures(home: StoreHome, *, now: datetime, customer_ids: Sequence[st
 def _erase(
     home: StoreHome, vault: Vault, customers: Sequence[int], *, people: int, source: str, now: datetime
 ) -> Erasure:
-    _finish(home, vault, now=now)
+    with suppress(ErasureIncompleteError):  # another person's, which stays unfinished
+        _finish(home, vault, now=now)
     discard_leftovers(vault)
     largest = max(
         exposures_of(home, vault, customers, today=now.astimezone(UTC).date()),
@@ -179,6 +183,7 @@ def _erase(
     keep_seconds = read_config(home).rights.backup_days * _SECONDS_A_DAY
     note_erasure(home.root, customer_ids, erasure_id=erasure_id, now=moment, keep_seconds=keep_seconds)
     remove_folders(home, folders)
+    key = new_key(home, erasure_id)
     with vault.write() as connection:
         removed = {
             **erase_rows(connection, ConsentLog(vault), customers),
@@ -199,13 +204,14 @@ def _erase(
                 rounds=len(largest.rounds) if largest else 0,
                 epsilon=largest.epsilon if largest else 0.0,
                 counted_epsilon=largest.counted_epsilon if largest else 0.0,
+                values=keep_values(key, erasure_id, values),
             ),
         )
     with suppress(InconsistentConsentLogError):  # nobody's data is used then; that keeps nobody from going
         ConsentLog(vault).settle()
     with vault.read() as connection:
-        (pending,) = unfinished_erasures(connection)
-    return _complete(home, vault, pending, values=values, person=customer_ids[:1], now=now)
+        (pending,) = (each for each in unfinished_erasures(connection) if each.erasure_id == erasure_id)
+    return _complete(home, vault, pending, person=customer_ids[:1], now=now)
 
 
 def _finish(
@@ -213,13 +219,18 @@ def _finish(
 ) -> list[Erasure]:
     with vault.read() as connection:
         unfinished = unfinished_erasures(connection)
-    done, register = [], read_register(home.root)
+    done, register, failed = [], read_register(home.root), None
     for pending in unfinished:
         digests = {
             one for each in register.erasures if each.erasure_id == pending.erasure_id for one in each.digests
         }
         named = [one for one in customer_ids if register.digest(one) in digests]
-        done.append(_complete(home, vault, pending, values=customer_ids, person=named[:1], now=now))
+        try:
+            done.append(_complete(home, vault, pending, person=named[:1], now=now))
+        except ErasureIncompleteError as error:  # it stays in the journal, and keeps nobody else waiting
+            failed = failed or error
+    if failed and not done:
+        raise failed
     return done
 
 
@@ -228,7 +239,6 @@ def _complete(
     vault: Vault,
     pending: UnfinishedErasure,
     *,
-    values: Sequence[str],
     person: Sequence[str],
     now: datetime,
 ) -> Erasure:
@@ -239,14 +249,29 @@ def _complete(
         models = forget_model(home)
     vault.rewrite()
     remove_expired(home, vault, now=now)
-    searched = search_folder(home.root, searchable(values))
-    if searched.found_in:
+    searched = search_folder(home.root, _to_look_for(home, vault, pending))
+    if searched.found_in or searched.links:
         raise _incomplete(searched)
     removed = {**pending.removed, "matchings under way": matchings, "files of the shop's own model": models}
     certified = _certify(home, pending, searched, removed, person=person, now=now)
     with vault.write() as connection:
         finish_erasure(connection, pending.request)
+    forget_values(home, pending.erasure_id)
     return certified
+
+
+def _to_look_for(home: StoreHome, vault: Vault, pending: UnfinishedErasure) -> tuple[bytes, ...]:
+    """Return what no row holds for somebody else meanwhile, of all that the person was known by."""
+    kept = kept_values(home, pending.erasure_id, pending.values)
+    with vault.write() as connection:
+        left = searchable(not_known_otherwise(connection, kept))
+    if kept and not left:
+        raise ErasureIncompleteError(
+            "All that an erased person was known by is in the shop's data again, so it cannot be looked for; "
+            "no certificate was made.",
+            next_step="Erase whoever has that number or address now, then: highstreet store rights finish",
+        )
+    return left
 
 
 def _erase_from_matchings(home: StoreHome, vault: Vault, names: frozenset[str]) -> int:
@@ -301,6 +326,13 @@ def _certify(
 
 
 def _incomplete(searched: Searched) -> ErasureIncompleteError:
+    if not searched.found_in:
+        return ErasureIncompleteError(
+            f"{', '.join(searched.links[:5])} in the store's folder leads elsewhere, where nothing was "
+            "looked for; no certificate was made.",
+            next_step="Move the link out of the store's folder. Then finish it: "
+            "highstreet store rights finish CUSTOMER",
+        )
     named = ", ".join(searched.found_in[:5])
     return ErasureIncompleteError(
         f"What the person was known by is still in {named}; no certificate was made.",

@@ -152,6 +152,12 @@ PLACES: tuple[Place, ...] = (
         "removed; without an erasure after 30 days",
     ),
     _place(
+        "rights/*.key",
+        _N,
+        "while an erasure is unfinished: the key of what the journal keeps to look for in every file",
+        "removed when it is finished",
+    ),
+    _place(
         "rights/certificates/*.json",
         _D,
         "signed certificates of erasures; the person is in them as a commitment whose salt is not kept",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 __all__ = [
@@ -87,6 +87,7 @@ class UnfinishedErasure:
         people: how many persons they are.
         removed: what was taken out of the vault.
         rounds, epsilon, counted_epsilon: what the certificate will say.
+        values: what has to be looked for in every file, from `keep_values`; empty: nothing could be.
     """
 
     request: int
@@ -97,6 +98,7 @@ class UnfinishedErasure:
     rounds: int
     epsilon: float
     counted_epsilon: float
+    values: str = field(repr=False)
 
 
 def note_request(
@@ -183,6 +185,7 @@ def still_to_do(
     rounds: int,
     epsilon: float,
     counted_epsilon: float,
+    values: str,
 ) -> str:
     """Return what the journal keeps of an erasure until it is finished: see `UnfinishedErasure`."""
     return json.dumps(
@@ -193,6 +196,7 @@ def still_to_do(
             "rounds": rounds,
             "epsilon": epsilon,
             "counted_epsilon": counted_epsilon,
+            "values": values,
         }
     )
 
@@ -211,5 +215,5 @@ def unfinished_erasures(connection: sqlite3.Connection) -> list[UnfinishedErasur
 
 
 def finish_erasure(connection: sqlite3.Connection, request: int) -> None:
-    """Write down that an erasure reached every file; its row keys are forgotten."""
+    """Write down that an erasure reached every file; its row keys and values are forgotten."""
     connection.execute("UPDATE rights_requests SET unfinished = '' WHERE request = ?", (request,))

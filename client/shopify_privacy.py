@@ -15,20 +15,24 @@ import base64
 import binascii
 import hmac
 import json
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from highstreet.client.erasure import erase_customers, erase_everybody, finish_erasures
-from highstreet.client.errors import StoreConfigError, WebhookRefusedError
+from highstreet.client.erasure_register import read_register
+from highstreet.client.errors import ErasureIncompleteError, StoreConfigError, WebhookRefusedError
 from highstreet.client.home import StoreHome
 from highstreet.client.locking import held
 from highstreet.client.rights_desk import make_record
+from highstreet.client.rights_requests import RequestKind, note_request
 from highstreet.client.vault import Vault
 from highstreet.files import read_limited, write_private
 from highstreet.privacy.matching.errors import InvalidIdentifierError
@@ -41,6 +45,12 @@ BODY_LIMIT_BYTES = 1 << 20
 _FILE_LIMIT_BYTES = 16 << 10
 _DIGEST_BYTES = 32
 _SHORTEST_SECRET = 16
+_ID_BYTES = 16
+_NUMBERED = "SELECT customer_id FROM customers WHERE customer_id IN (SELECT value FROM json_each(:names))"
+_ADDRESSED = (
+    "SELECT customer_id FROM customers JOIN identifiers USING (customer)"
+    " WHERE kind = 'email' AND value IN (SELECT value FROM json_each(:names))"
+)
 
 
 class PrivacyTopic(StrEnum):
@@ -59,19 +69,37 @@ class PrivacyAnswer:
         status: to answer the call by, as in HTTP: 200.
         customers: how many customers' rows the call was about; nobody here is an answer like any other.
         files: what was made: the record's folder, or the certificate.
+        undecided: how many more have the call's e-mail address and may be somebody else: nothing was done
+            with them, and the owner has to ask whom it is about.
     """
 
     status: int
     customers: int
     files: tuple[Path, ...]
+    undecided: int = 0
 
 
 class _Call(BaseModel):
-    """Fields that other versions of the calls may add are passed over; those here are held to their form."""
+    """Fields that other versions of the calls may add are passed over; those here are held to their form.
+
+    The topic stands in a header that nobody signs: what is signed has to be a call of that topic and of no
+    other, so each kind wants the fields that are its own and refuses those of the others.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
+    of_others: ClassVar[frozenset[str]] = frozenset()
 
     shop_domain: str = Field(min_length=1, max_length=255)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_no_other_call(cls, fields: object) -> object:
+        if isinstance(fields, dict) and not cls.of_others.isdisjoint(fields):
+            raise ValueError("fields of a call of another topic")
+        return fields
+
+
+_OrderNumber = Annotated[int, Field(ge=0, lt=1 << 63)]
 
 
 class _Customer(BaseModel):
@@ -92,10 +120,27 @@ class _AboutCustomer(_Call):
 
 
 class _AskedForData(_AboutCustomer):
+    of_others = frozenset({"orders_to_redact"})
+
+    orders_requested: tuple[_OrderNumber, ...]
     data_request: _DataRequest
 
 
-C = TypeVar("C", bound=_Call)
+class _RedactCustomer(_AboutCustomer):
+    of_others = frozenset({"data_request", "orders_requested"})
+
+    orders_to_redact: tuple[_OrderNumber, ...]
+
+
+class _RedactShop(_Call):
+    of_others = frozenset({"customer", "orders_to_redact", "data_request", "orders_requested"})
+
+
+_FORMS: Mapping[PrivacyTopic, type[_Call]] = {
+    PrivacyTopic.DATA_REQUEST: _AskedForData,
+    PrivacyTopic.REDACT_CUSTOMER: _RedactCustomer,
+    PrivacyTopic.REDACT_SHOP: _RedactShop,
+}
 
 
 class _Kept(BaseModel):
@@ -155,8 +200,9 @@ def answer_privacy_call(
         now: the present moment, aware.
 
     Raises:
-        WebhookRefusedError: 413 too large, 401 not signed, 404 another topic, 400 unreadable or another
-            shop's; nothing was done, and which of the shop's customers exist plays no part in it.
+        WebhookRefusedError: 413 too large, 401 not signed, 404 another topic, 400 unreadable, another shop's,
+            or signed as a call of another topic; nothing was done, and which of the shop's customers exist
+            plays no part in it.
         StoreConfigError: no secret is kept here.
         ClientError: it could not be done now; Shopify calls again.
     """
@@ -168,56 +214,101 @@ def answer_privacy_call(
         asked = PrivacyTopic(topic)
     except ValueError as error:
         raise WebhookRefusedError("The call is none of the three privacy calls.", status=404) from error
+    call = _parsed(_FORMS[asked], body, kept.shop_domain)
     with held(home.shopify_secret.with_suffix(".lock")):
         if not home.vault.exists():
             return PrivacyAnswer(status=200, customers=0, files=())
-        finish_erasures(home, now=now)
-        return _answer(home, asked, body, kept.shop_domain, now=now)
+        with suppress(ErasureIncompleteError):  # another person's: it stays unfinished, and stops nobody's
+            finish_erasures(home, now=now)
+        return _answer(home, call, now=now)
 
 
-def _answer(
-    home: StoreHome, topic: PrivacyTopic, body: bytes, shop_domain: str, *, now: datetime
-) -> PrivacyAnswer:
-    if topic is PrivacyTopic.REDACT_SHOP:
-        _parsed(_Call, body, shop_domain)
-        done = erase_everybody(home, source="shopify", now=now)
-        return PrivacyAnswer(status=200, customers=0, files=(done.file,))
-    if topic is PrivacyTopic.REDACT_CUSTOMER:
-        redacted = _parsed(_AboutCustomer, body, shop_domain)
-        known = _known_as(home, redacted.customer)
-        files = (erase_customers(home, known, source="shopify", now=now).file,) if known else ()
-        return PrivacyAnswer(status=200, customers=len(known), files=files)
-    requested = _parsed(_AskedForData, body, shop_domain)
-    source, known = f"shopify request {requested.data_request.id}", _known_as(home, requested.customer)
-    new = known if not _is_done(home, source) else []
-    folders = tuple(make_record(home, each, source=source, now=now).folder for each in new)
-    return PrivacyAnswer(status=200, customers=len(known), files=folders)
+def _answer(home: StoreHome, call: _Call, *, now: datetime) -> PrivacyAnswer:
+    if isinstance(call, _AskedForData):
+        return _answer_data(home, call, now=now)
+    if isinstance(call, _RedactCustomer):
+        return _answer_redaction(home, call, now=now)
+    done = erase_everybody(home, source="shopify", now=now)
+    return PrivacyAnswer(status=200, customers=0, files=(done.file,))
 
 
-def _parsed(kind: type[C], body: bytes, shop_domain: str) -> C:
+def _answer_data(home: StoreHome, call: _AskedForData, *, now: datetime) -> PrivacyAnswer:
+    source = f"shopify request {call.data_request.id}"
+    found = _found(home, call.customer, is_left_open=False)
+    if _is_done(home, source):
+        return PrivacyAnswer(
+            status=200, customers=len(found.theirs), files=(), undecided=len(found.undecided)
+        )
+    if found.undecided and not found.theirs:
+        _leave_open(home, RequestKind.ACCESS, found.undecided, source=source, now=now)
+    folders = tuple(make_record(home, each, source=source, now=now).folder for each in found.theirs)
+    return PrivacyAnswer(
+        status=200, customers=len(found.theirs), files=folders, undecided=len(found.undecided)
+    )
+
+
+def _answer_redaction(home: StoreHome, call: _RedactCustomer, *, now: datetime) -> PrivacyAnswer:
+    # What stays with others must not be the number of whoever is erased.
+    digest = hmac.digest(_read_secret(home).secret.encode(), b"redact\0%d" % call.customer.id, sha256)
+    source = f"shopify redaction {digest[:_ID_BYTES].hex()}, of somebody with this e-mail address"
+    is_left_open = _is_done(home, source)
+    found = _found(home, call.customer, is_left_open=is_left_open)
+    if found.undecided and not is_left_open:
+        _leave_open(home, RequestKind.ERASE, found.undecided, source=source, now=now)
+    files = (erase_customers(home, found.theirs, source="shopify", now=now).file,) if found.theirs else ()
+    return PrivacyAnswer(status=200, customers=len(found.theirs), files=files, undecided=len(found.undecided))
+
+
+def _parsed(form: type[_Call], body: bytes, shop_domain: str) -> _Call:
     try:
-        call = kind.model_validate_json(body)
+        call = form.model_validate_json(body)
     except (ValidationError, ValueError, RecursionError) as error:
-        raise WebhookRefusedError("The call cannot be read.", status=400) from error
+        raise WebhookRefusedError("The call cannot be read as one of its topic.", status=400) from error
     if call.shop_domain.strip().casefold() != shop_domain:
         raise WebhookRefusedError("The call is about another shop.", status=400)
     return call
 
 
-def _known_as(home: StoreHome, customer: _Customer) -> list[str]:
-    """Return the numbers that this shop has for a customer of Shopify's: by number, and by e-mail address."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """The shop's numbers of whom a call is about, and of those who may be somebody else."""
+
+    theirs: tuple[str, ...]
+    undecided: tuple[str, ...]
+
+
+def _found(home: StoreHome, customer: _Customer, *, is_left_open: bool) -> _Found:
+    """Find a customer of Shopify's by what the shop numbers customers by, else by an address of one alone.
+
+    The shop's number is Shopify's, or the e-mail address itself where Shopify's exports were imported. An
+    address that was given for matching may be a household's: it counts if one customer has it, none is there
+    by number, no such number was erased lately, and nobody was left open for this call before.
+    """
     names = {str(customer.id)}
     email = (customer.email or "").strip()
     if email:
         names |= {email.casefold(), _spelt(email)}
     with Vault.open(home.vault) as vault, vault.read() as connection:
-        found = connection.execute(
-            "SELECT customer_id FROM customers WHERE customer_id IN (SELECT value FROM json_each(:names))"
-            " UNION SELECT customer_id FROM customers JOIN identifiers USING (customer)"
-            " WHERE kind = 'email' AND value IN (SELECT value FROM json_each(:names))",
-            {"names": json.dumps(sorted(names))},
-        ).fetchall()
-    return sorted(customer_id for (customer_id,) in found)
+        numbered, addressed = (
+            {number for (number,) in connection.execute(question, {"names": json.dumps(sorted(names))})}
+            for question in (_NUMBERED, _ADDRESSED)
+        )
+    others = tuple(sorted(addressed - numbered))
+    is_gone = read_register(home.root).erased_at(str(customer.id)) is not None
+    if not numbered and len(others) == 1 and not is_left_open and not is_gone:
+        return _Found(theirs=others, undecided=())
+    return _Found(theirs=tuple(sorted(numbered)), undecided=others)
+
+
+def _leave_open(
+    home: StoreHome, kind: RequestKind, customer_ids: Sequence[str], *, source: str, now: datetime
+) -> None:
+    """Write down that one of these asked for something, so that it is not done to the last one left."""
+    with Vault.open(home.vault) as vault:
+        customers = [vault.customer_key(each) for each in customer_ids]
+        with vault.write() as connection:
+            for customer in customers:
+                note_request(connection, kind, customer, made_at=int(now.timestamp()), source=source)
 
 
 def _spelt(email: str) -> str:

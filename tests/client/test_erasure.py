@@ -317,6 +317,49 @@ def test_a_file_of_the_owners_that_names_the_person_is_named_and_there_is_no_cer
     assert len(finish_erasures(home, now=LATER)) == 1
 
 
+def test_an_erasure_that_failed_is_not_certified_by_the_next_one_while_the_file_is_there(
+    home: StoreHome,
+) -> None:
+    note = home.root / "note.txt"
+    note.write_text("call " + PERSON.upper())
+    with pytest.raises(ErasureIncompleteError):
+        _erase(home)
+    other = _erase(home, "c3")
+    with pytest.raises(ErasureIncompleteError, match=r"note\.txt"):
+        finish_erasures(home, now=LATER)
+    assert list(home.rights.glob("certificates/*")) == [other.file]
+    assert set(_holding(home.root)) == set()  # the journal's own note is not readable
+    note.unlink()
+    (done,) = finish_erasures(home, now=LATER)
+    assert read_certificate(done.certificate).values_searched >= 5
+    assert not list(home.rights.glob("*.key"))
+
+
+def test_an_erasure_whose_key_is_lost_is_not_certified(home: StoreHome) -> None:
+    note = home.root / "note.txt"
+    note.write_text(PERSON)
+    with pytest.raises(ErasureIncompleteError):
+        _erase(home)
+    note.unlink()
+    (key,) = home.rights.glob("*.key")
+    key.unlink()
+    with pytest.raises(ErasureIncompleteError, match="cannot be read"):
+        finish_erasures(home, now=LATER)
+    assert not list(home.rights.glob("certificates/*"))
+
+
+def test_a_link_out_of_the_folder_is_named_and_there_is_no_certificate(home: StoreHome) -> None:
+    elsewhere = home.root.parent / "big disk"
+    elsewhere.mkdir()
+    (elsewhere / "backup.csv").write_text(PERSON)
+    (home.root / "backups").symlink_to(elsewhere)
+    with pytest.raises(ErasureIncompleteError, match="backups"):
+        _erase(home)
+    assert not list(home.rights.glob("certificates/*"))
+    (home.root / "backups").unlink()
+    assert len(finish_erasures(home, now=LATER)) == 1
+
+
 @pytest.mark.parametrize(
     "step",
     [

@@ -111,6 +111,7 @@ def test_what_is_said_to_hold_nothing_of_a_person_holds_nothing(lived_in: StoreH
             assert not [value for value in PLANTED if value in path.read_bytes()], name
 
 
+@pytest.mark.checkout
 def test_the_page_shows_the_inventory_as_it_is() -> None:
     page = (ROOT / "docs" / "rights.md").read_text(encoding="utf-8")
     assert as_table() in page

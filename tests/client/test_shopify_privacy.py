@@ -15,7 +15,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from highstreet.audit.erasure_certificate import read_certificate
 from highstreet.audit.limits import StoreLimits
+from highstreet.audit.signing import SignedDocument
+from highstreet.client.erasure import erase_customers
 from highstreet.client.errors import StoreConfigError, WebhookRefusedError
 from highstreet.client.home import StoreHome
 from highstreet.client.shopify_privacy import (
@@ -99,6 +102,64 @@ def test_a_customer_is_found_by_shopifys_number_too(home: StoreHome) -> None:
     )
 
 
+def _share_the_address(home: StoreHome, *others: str) -> None:
+    with Vault.open(home.vault) as vault:
+        keys = [vault.customer_key(other) for other in others]
+        with vault.write() as connection:
+            for key in keys:
+                connection.execute("DELETE FROM identifiers WHERE customer = ? AND kind = 'email'", (key,))
+                connection.execute("INSERT INTO identifiers VALUES (?, 'email', ?)", (key, EMAIL))
+
+
+def _numbers(home: StoreHome) -> set[str]:
+    with Vault.open(home.vault) as vault, vault.read() as connection:
+        return {number for (number,) in connection.execute("SELECT customer_id FROM customers")}
+
+
+def test_of_an_address_that_several_share_nobody_is_erased_also_when_one_of_them_is_left(
+    home: StoreHome,
+) -> None:
+    _share_the_address(home, "c1")
+    before = _numbers(home)
+    answer = _call(home, "customers/redact", REDACT)
+    assert answer == PrivacyAnswer(status=200, customers=0, files=(), undecided=2)
+    assert _numbers(home) == before
+    erase_customers(home, [PERSON], source="the owner", now=NOW)
+    assert _call(home, "customers/redact", REDACT).undecided == 1
+    assert _numbers(home) == before - {PERSON}
+
+
+def test_a_number_of_shopifys_goes_before_an_address_that_others_share(home: StoreHome) -> None:
+    with Vault.open(home.vault) as vault, vault.write() as connection:
+        connection.execute("UPDATE customers SET customer_id = '191167' WHERE customer_id = 'c2'")
+    _share_the_address(home, "c1", "191167")
+    before = _numbers(home)
+    answer = _call(home, "customers/redact", REDACT)
+    assert (answer.customers, answer.undecided) == (1, 2)
+    certificate = read_certificate(SignedDocument.from_file_bytes(answer.files[0].read_bytes()))
+    assert (certificate.people, certificate.removed["customers"]) == (1, 1)
+    erase_customers(home, [PERSON], source="the owner", now=NOW)
+    assert _call(home, "customers/redact", REDACT).customers == 0
+    assert _numbers(home) == before - {"191167", PERSON}
+
+
+def test_whose_number_was_erased_is_not_taken_for_the_other_one_of_the_address(home: StoreHome) -> None:
+    with Vault.open(home.vault) as vault, vault.write() as connection:
+        connection.execute("UPDATE customers SET customer_id = '191167' WHERE customer_id = 'c2'")
+        connection.execute("DELETE FROM identifiers WHERE value = 'c2@example.org'")
+    erase_customers(home, ["191167"], source="the owner", now=NOW)
+    assert _call(home, "customers/redact", REDACT).undecided == 1
+    assert _holds(home)
+
+
+def test_no_record_is_made_of_somebody_who_may_be_somebody_else(home: StoreHome) -> None:
+    _share_the_address(home, "c1")
+    answer = _call(home, "customers/data_request", DATA_REQUEST)
+    assert (answer.customers, answer.files, answer.undecided) == (0, (), 2)
+    erase_customers(home, ["c1"], source="the owner", now=NOW)
+    assert _call(home, "customers/data_request", DATA_REQUEST).files == ()
+
+
 def test_a_shop_that_took_the_app_off_is_erased_as_a_whole(home: StoreHome) -> None:
     _call(home, "shop/redact", REDACT_SHOP)
     with Vault.open(home.vault) as vault, vault.read() as connection:
@@ -128,6 +189,13 @@ def test_a_shop_that_took_the_app_off_is_erased_as_a_whole(home: StoreHome) -> N
         (None, "customers/redact", {**REDACT, "customer": {"id": "1 OR 1=1"}}, 400),
         (None, "customers/redact", {**REDACT, "customer": {"id": -1}}, 400),
         (None, "customers/data_request", REDACT, 400),
+        (None, "shop/redact", DATA_REQUEST, 400),
+        (None, "shop/redact", REDACT, 400),
+        (None, "shop/redact", {**REDACT_SHOP, "customer": None}, 400),
+        (None, "customers/redact", DATA_REQUEST, 400),
+        (None, "customers/redact", {**DATA_REQUEST, "orders_to_redact": []}, 400),
+        (None, "customers/redact", REDACT_SHOP, 400),
+        (None, "customers/data_request", {**DATA_REQUEST, "orders_to_redact": []}, 400),
         (None, "customers/redact", b"[" * 100_000, 400),
         (None, "customers/redact", b"\xff", 400),
         (None, "customers/redact", b"", 400),
