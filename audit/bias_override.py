@@ -1,7 +1,8 @@
 """An override: two people whom the charter names let a release out that a rule keeps back, and say why.
 
 They sign which release behind which, which rules and what became of them; for another release, another place
-of the same model, or another verdict on it, they have to sign anew. It is part of the release's manifest, so every shop sees names and reason.
+of the same model, or another verdict on it, they have to sign anew. It is part of the release's manifest, so
+every shop sees names and reason.
 """
 
 from __future__ import annotations

@@ -113,7 +113,8 @@ def check_report(
         state: the model itself, whose hash was signed.
         number: of the release.
         wanted: names the release; see `bias_override.check_override`.
-        known_previous: what this store knows of the release before; None: nothing.
+        known_previous: what the release before measured, by the manifest that this one names by its hash;
+            None: there is none, or it measured nothing.
 
     Raises:
         BiasGateError: naming what does not fit, or the rules that keep it back; or there is an override and
@@ -127,7 +128,7 @@ def check_report(
     before = report.previous
     if before is not None and before.number != number - 1:
         raise BiasGateError("The release compares itself with another one than the one before.")
-    if known_previous is not None and known_previous.number == number - 1 and before != known_previous:
+    if before != known_previous:
         raise BiasGateError("The release gives other figures of the one before than that one itself.")
     own = report_on(charter, state, number=number, previous=before)
     if report.sums != own.sums:

@@ -95,11 +95,26 @@ def fetch_release(home: StoreHome, caller: CoopCaller, *, max_state_bytes: int) 
             stub.DownloadRelease(wanted, timeout=timeout * 10), limit_bytes=manifest.model_bytes
         )
     )
-    return accept_release(home, signed, model, max_state_bytes=max_state_bytes)
+    before = document_from_wire(latest.previous) if latest.HasField("previous") else None
+    return accept_release(home, signed, model, max_state_bytes=max_state_bytes, before=before)
 
 
-def accept_release(home: StoreHome, signed: SignedDocument, model: bytes, *, max_state_bytes: int) -> Release:
+def accept_release(
+    home: StoreHome,
+    signed: SignedDocument,
+    model: bytes,
+    *,
+    max_state_bytes: int,
+    before: SignedDocument | None = None,
+) -> Release:
     """Check a release, keep it, and put it in use in one step; the one in use before is kept to fall back to.
+
+    Args:
+        home: of the store.
+        signed: its manifest.
+        model: its file.
+        max_state_bytes: most that this store takes.
+        before: manifest of the release before, for a store that has not got that one itself.
 
     Raises:
         ReleaseRefusedError: tampered, older, another co-op's, under another charter, too large, or kept back
@@ -108,8 +123,8 @@ def accept_release(home: StoreHome, signed: SignedDocument, model: bytes, *, max
     """
     manifest = _checked_manifest(home, signed, max_state_bytes)
     state = _checked_model(home, manifest, model, max_state_bytes)
-    before = _pointer(home)
-    _refuse_biased(home, manifest, state, known_previous=_sums_of(home, before.active))
+    pointer = _pointer(home)
+    _refuse_biased(home, manifest, state, known_previous=_measured_before(home, manifest, before))
     folder = _folder(home, manifest.number)
     make_private_folder(home.releases)
     make_private_folder(folder)
@@ -127,12 +142,12 @@ def accept_release(home: StoreHome, signed: SignedDocument, model: bytes, *, max
         home,
         _Pointer(
             active=manifest.number,
-            previous=before.active,
+            previous=pointer.active,
             highest=manifest.number,
             highest_sha256=signed.sha256().hex(),
         ),
     )
-    _forget_others(home, keep={manifest.number, before.active})
+    _forget_others(home, keep={manifest.number, pointer.active})
     return Release(manifest=manifest, state=state)
 
 
@@ -152,7 +167,8 @@ def active_release(home: StoreHome) -> Release | None:
     except (AuditError, FileAccessError) as error:
         raise _refused(number, "its files on this computer are damaged") from error
     state = _checked_model(home, manifest, model, _MODEL_LIMIT_BYTES)
-    _refuse_biased(home, manifest, state, known_previous=None)
+    before = None if manifest.bias is None else manifest.bias.previous  # held to its manifest when accepted
+    _refuse_biased(home, manifest, state, known_previous=before)
     return Release(manifest=manifest, state=state)
 
 
@@ -301,15 +317,43 @@ def _refuse_biased(
         raise _refused(manifest.number, f"of the rules on bias: {error.what}") from error
 
 
-def _sums_of(home: StoreHome, number: int) -> PreviousSums | None:
-    """Return what a release kept here had measured, None where there is none to be read or it had nothing."""
-    try:
-        manifest = _kept_manifest(home, number) if number else None
-    except (AuditError, FileAccessError):
-        return None  # said where it is used; the new one is held to the coordinator's signed figures
-    if manifest is None or manifest.bias is None or manifest.bias.sums is None:
+def _measured_before(
+    home: StoreHome, manifest: Manifest, brought: SignedDocument | None
+) -> PreviousSums | None:
+    """Return what the release before measured, by the very manifest that `manifest` names by its hash.
+
+    It is the newest one accepted here, in use or rolled back from, or else the one that was brought along,
+    signed by the coordinator too. Of a release before that nobody can show, no figure is believed.
+
+    Raises:
+        ReleaseRefusedError: there is a report on bias, and no such manifest.
+    """
+    if manifest.bias is None or manifest.number == 1:
         return None
-    return PreviousSums(number=number, sums=manifest.bias.sums)
+    membership = load_membership(home)
+    for signed in (_newest_kept(home), brought):
+        if signed is None or signed.sha256().hex() != manifest.previous_sha256:
+            continue
+        try:
+            signed.verify(SignatureKind.RELEASE, membership.coordinator_key)
+            before = Manifest.from_document(signed.document)
+        except AuditError as error:
+            raise _refused(manifest.number, "the manifest of the one before cannot be used") from error
+        if before.number != manifest.number - 1 or before.coop_id != manifest.coop_id:
+            break
+        if before.bias is None or before.bias.sums is None:
+            return None
+        return PreviousSums(number=before.number, sums=before.bias.sums)
+    raise _refused(manifest.number, "nobody can show the manifest of the one before, which it names")
+
+
+def _newest_kept(home: StoreHome) -> SignedDocument | None:
+    """Read the manifest of the newest release accepted, signature not checked; None where it is not here."""
+    path = _folder(home, _pointer(home).highest) / "manifest.json"
+    try:
+        return SignedDocument.from_file_bytes(read_limited(path, limit_bytes=_MANIFEST_LIMIT_BYTES))
+    except (AuditError, FileAccessError):
+        return None  # the one that is brought along is held to the same hash
 
 
 def _kept_manifest(home: StoreHome, number: int) -> Manifest:

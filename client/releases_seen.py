@@ -1,4 +1,4 @@
-"""What was accepted of each co-op, the newest release and every training; it stays when the store leaves, so that no rejoin forgets it."""
+"""What was accepted of each co-op: the newest release and every training; no leaving makes a store forget."""
 
 from __future__ import annotations
 

@@ -224,12 +224,14 @@ class LatestReleaseRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class ReleaseManifest(_message.Message):
-    __slots__ = ("number", "manifest")
+    __slots__ = ("number", "manifest", "previous")
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     MANIFEST_FIELD_NUMBER: _ClassVar[int]
+    PREVIOUS_FIELD_NUMBER: _ClassVar[int]
     number: int
     manifest: SignedDocument
-    def __init__(self, number: _Optional[int] = ..., manifest: _Optional[_Union[SignedDocument, _Mapping]] = ...) -> None: ...
+    previous: SignedDocument
+    def __init__(self, number: _Optional[int] = ..., manifest: _Optional[_Union[SignedDocument, _Mapping]] = ..., previous: _Optional[_Union[SignedDocument, _Mapping]] = ...) -> None: ...
 
 class DownloadReleaseRequest(_message.Message):
     __slots__ = ("number",)

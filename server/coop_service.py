@@ -43,7 +43,7 @@ from highstreet.server.log_service import (
 from highstreet.server.membership import Member, claim, complete, leave, member_by_serial, roster
 from highstreet.server.pki import Authority, certificate_serial
 from highstreet.server.refusals import refusal_name, refuse
-from highstreet.server.releases import latest_manifest, release_file
+from highstreet.server.releases import latest_manifest, manifest_before, release_file
 from highstreet.server.throttle import Throttle
 from highstreet.server.vouching import (
     current_vouches,
@@ -294,13 +294,18 @@ class MemberService(coop_pb2_grpc.CoopServicer):
     def LatestRelease(  # noqa: N802
         self, request: coop_pb2.LatestReleaseRequest, context: grpc.ServicerContext
     ) -> coop_pb2.ReleaseManifest:
-        """Give the newest release's manifest; number 0 when there is none."""
+        """Give the newest release's manifest and the one before it; number 0 when there is none."""
         self._member(context)
         with closing(connect(self._desk.home.database)) as connection:
             found = latest_manifest(connection)
+            before = None if found is None else manifest_before(connection, found[0])
         if found is None:
             return coop_pb2.ReleaseManifest(number=0)
-        return coop_pb2.ReleaseManifest(number=found[0], manifest=_to_wire(found[1]))
+        return coop_pb2.ReleaseManifest(
+            number=found[0],
+            manifest=_to_wire(found[1]),
+            previous=None if before is None else _to_wire(before),
+        )
 
     def DownloadRelease(  # noqa: N802
         self, request: coop_pb2.DownloadReleaseRequest, context: grpc.ServicerContext

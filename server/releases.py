@@ -27,6 +27,7 @@ __all__ = [
     "all_manifests",
     "judged",
     "latest_manifest",
+    "manifest_before",
     "publish_release",
     "release_file",
     "release_named",
@@ -203,6 +204,14 @@ def latest_manifest(connection: sqlite3.Connection) -> tuple[int, SignedDocument
         "SELECT number, manifest, signature FROM releases ORDER BY number DESC LIMIT 1"
     ).fetchone()
     return None if row is None else (row["number"], _signed(row))
+
+
+def manifest_before(connection: sqlite3.Connection, number: int) -> SignedDocument | None:
+    """Return the signed manifest of the release before one, None where that was the first."""
+    row = connection.execute(
+        "SELECT manifest, signature FROM releases WHERE number = ?", (number - 1,)
+    ).fetchone()
+    return None if row is None else _signed(row)
 
 
 def all_manifests(connection: sqlite3.Connection) -> list[Manifest]:

@@ -15,16 +15,23 @@ from highstreet.audit.bias_gate import Outcome, Verdict
 from highstreet.audit.bias_report import report_on
 from highstreet.audit.errors import OverrideError
 from highstreet.audit.limits import StoreLimits
+from highstreet.audit.manifest import Manifest
 from highstreet.audit.signing import SignatureKind, SignedDocument
 from highstreet.client.errors import ReleaseRefusedError
 from highstreet.client.home import StoreHome
 from highstreet.client.join import join_coop
 from highstreet.client.membership import member_caller
-from highstreet.client.releases import accept_release, active_manifest, active_release, fetch_release
+from highstreet.client.releases import (
+    accept_release,
+    active_manifest,
+    active_release,
+    fetch_release,
+    roll_back,
+)
 from highstreet.client.store_status import store_status
 from highstreet.server.database import connect
 from highstreet.server.errors import ReleaseBlockedError
-from highstreet.server.releases import all_manifests, publish_release, release_named
+from highstreet.server.releases import all_manifests, latest_manifest, publish_release, release_named
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 LIMIT_BYTES = 8 << 20
@@ -100,6 +107,12 @@ def test_two_people_let_it_out_and_every_shop_is_shown_it(coop: Any, store: Stor
     assert active_manifest(store) == manifest
 
 
+def _unmeasured_third(coop: Any, first: Manifest) -> SignedDocument:
+    """A release 3 that measured nothing, signed by the coordinator."""
+    third = replace(first, number=3, previous_sha256="cd" * 32, programme_id="3" * 16, bias=None)
+    return SignedDocument.create(SignatureKind.RELEASE, third.to_dict(), coop.home.coordinator_key())
+
+
 def test_what_was_overridden_once_is_not_taken_again_later(coop: Any, store: StoreHome) -> None:
     charter, kept = coop.home.charter(), candidate(coop.home, 1, little=0.1)
     override = signed(release_named(charter, kept, None), rules={"history_alike": "fail"})
@@ -108,14 +121,17 @@ def test_what_was_overridden_once_is_not_taken_again_later(coop: Any, store: Sto
     publish_release(coop.home, candidate(coop.home, 2, little=0.38), now=NOW)
     assert _fetch(store) == 2
     report = replace(report_on(charter, kept.state, number=4, previous=None), override=override)
+    third = _unmeasured_third(coop, first)
     for programme_id, said in (
         (first.programme_id, "seen a release of the same training"),
         ("ef" * 8, "about another training"),
     ):
-        again = replace(first, number=4, previous_sha256="ab" * 32, programme_id=programme_id, bias=report)
+        again = replace(
+            first, number=4, previous_sha256=third.sha256().hex(), programme_id=programme_id, bias=report
+        )
         document = SignedDocument.create(SignatureKind.RELEASE, again.to_dict(), coop.home.coordinator_key())
         with pytest.raises(ReleaseRefusedError, match=said):
-            accept_release(store, document, kept.state.to_bytes(), max_state_bytes=LIMIT_BYTES)
+            accept_release(store, document, kept.state.to_bytes(), max_state_bytes=LIMIT_BYTES, before=third)
 
 
 def test_a_newcomer_takes_no_override_of_another_place(coop: Any, store: StoreHome) -> None:
@@ -123,11 +139,13 @@ def test_a_newcomer_takes_no_override_of_another_place(coop: Any, store: StoreHo
     charter, kept = coop.home.charter(), candidate(coop.home, 1, little=0.1)
     override = signed(release_named(charter, kept, None), rules={"history_alike": "fail"})
     first = publish_release(coop.home, kept, now=NOW, override=override)
-    report = report_on(charter, kept.state, number=4, previous=None)
-    again = replace(first, number=4, previous_sha256="ab" * 32, bias=replace(report, override=override))
+    report, third = report_on(charter, kept.state, number=4, previous=None), _unmeasured_third(coop, first)
+    again = replace(
+        first, number=4, previous_sha256=third.sha256().hex(), bias=replace(report, override=override)
+    )
     document = SignedDocument.create(SignatureKind.RELEASE, again.to_dict(), coop.home.coordinator_key())
     with pytest.raises(ReleaseRefusedError, match="about another release"):
-        accept_release(store, document, kept.state.to_bytes(), max_state_bytes=LIMIT_BYTES)
+        accept_release(store, document, kept.state.to_bytes(), max_state_bytes=LIMIT_BYTES, before=third)
 
 
 def test_an_override_nobody_needs_is_not_in_the_manifest(coop: Any) -> None:
@@ -188,6 +206,45 @@ def test_other_figures_of_the_release_before_are_refused(coop: Any, store: Store
     with pytest.raises(ReleaseRefusedError, match="other figures of the one before"):
         accept_release(store, document, model, max_state_bytes=LIMIT_BYTES)
     assert _fetch(store) == 2
+
+
+def _third(coop: Any, **changes: Any) -> tuple[SignedDocument, bytes]:
+    """Release 3, which makes up what release 2 measured, signed by the coordinator."""
+    third = publish_release(coop.home, candidate(coop.home, 3, little=0.38), now=NOW)
+    assert third.bias is not None
+    assert third.bias.previous is not None
+    sums = third.bias.previous.sums
+    made_up = replace(sums, values={name: value / 2 for name, value in sums.values.items()})
+    bias = replace(third.bias, previous=replace(third.bias.previous, sums=made_up))
+    lying = replace(third, bias=bias, **changes)
+    model = candidate(coop.home, 3, little=0.38).state.to_bytes()
+    return SignedDocument.create(SignatureKind.RELEASE, lying.to_dict(), coop.home.coordinator_key()), model
+
+
+def test_made_up_figures_of_a_release_that_a_store_never_saw_are_refused(coop: Any, store: StoreHome) -> None:
+    publish_release(coop.home, candidate(coop.home, 1, little=0.38), now=NOW)
+    assert _fetch(store) == 1
+    publish_release(coop.home, candidate(coop.home, 2, little=0.38), now=NOW)
+    with closing(connect(coop.home.database)) as connection:
+        newest = latest_manifest(connection)
+    assert newest is not None
+    document, model = _third(coop)
+    with pytest.raises(ReleaseRefusedError, match="nobody can show the manifest of the one before"):
+        accept_release(store, document, model, max_state_bytes=LIMIT_BYTES)
+    with pytest.raises(ReleaseRefusedError, match="other figures of the one before"):
+        accept_release(store, document, model, max_state_bytes=LIMIT_BYTES, before=newest[1])
+    assert _fetch(store) == 3  # the honest one, with the manifest of the one before
+
+
+def test_made_up_figures_are_refused_after_a_rollback_too(coop: Any, store: StoreHome) -> None:
+    for number in (1, 2):
+        publish_release(coop.home, candidate(coop.home, number, little=0.38), now=NOW)
+        assert _fetch(store) == number
+    assert roll_back(store) == 1
+    document, model = _third(coop)
+    with pytest.raises(ReleaseRefusedError, match="other figures of the one before"):
+        accept_release(store, document, model, max_state_bytes=LIMIT_BYTES)
+    assert _fetch(store) == 3
 
 
 def _released_with(coop: Any, *, stddev: float, participants: int = 3) -> tuple[SignedDocument, bytes]:
