@@ -56,7 +56,7 @@ def _release(coop: Any, number: int = 1, *, little: float = 0.38) -> None:
 
 def _override(coop: Any) -> None:
     kept = candidate(coop.home, 1, little=0.1)
-    override = signed(release_named(coop.home.charter(), kept), rules={"history_alike": "fail"})
+    override = signed(release_named(coop.home.charter(), kept, None), rules={"history_alike": "fail"})
     publish_release(coop.home, kept, now=NOW, override=override)
 
 
