@@ -23,8 +23,9 @@ done
 echo "$work/outer" > "$site/outer.pth"
 "$work/venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps "$work"/dist/*.whl
 cp -r "$root/tests" "$root/pyproject.toml" "$work/"
-mkdir "$work/docs"
+mkdir -p "$work/docs/results"
 cp -r "$root/docs/secure-sum" "$work/docs/"  # known answers that tests read
+cp "$root/docs/results/audit.json" "$work/docs/results/"  # likewise
 cd "$work"
 found=$("$work/venv/bin/python" -c 'import highstreet.client; print(highstreet.client.__file__)')
 case $found in
