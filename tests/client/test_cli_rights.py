@@ -104,7 +104,12 @@ def test_a_call_of_shopify_is_done_when_it_is_signed(
     code, out = say("shopify-secret", "corner.myshopify.com")
     assert code == 0
     assert SECRET not in out
-    body = json.dumps({"shop_domain": "corner.myshopify.com", "customer": {"id": 1, "email": "ann"}}).encode()
+    redact = {
+        "shop_domain": "corner.myshopify.com",
+        "customer": {"id": 1, "email": "ann"},
+        "orders_to_redact": [],
+    }
+    body = json.dumps(redact).encode()
     (tmp_path / "call").write_bytes(body)
     signature = base64.b64encode(hmac.new(SECRET.encode(), body, hashlib.sha256).digest()).decode()
     call = ("webhook", str(tmp_path / "call"), "--topic", "customers/redact", "--signature")
