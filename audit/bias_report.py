@@ -6,8 +6,10 @@ arrays and the charter (`check_report`), and takes nobody's word for it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -22,6 +24,8 @@ from highstreet.models.programme import measured_parts
 from highstreet.models.state import SharedState
 
 __all__ = ["BiasReport", "BiasReportFormat", "PreviousSums", "check_report", "released_sums", "report_on"]
+
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,9 +137,7 @@ def check_report(
     own = report_on(charter, state, number=number, previous=before)
     if report.sums != own.sums:
         raise BiasGateError("The release's figures on bias are not those of its model.")
-    if [(each.rule, each.outcome) for each in report.verdict.findings] != [
-        (each.rule, each.outcome) for each in own.verdict.findings
-    ]:
+    if not _are_same(report.verdict, own.verdict):
         raise BiasGateError("The release's verdict on bias is not what its figures say.")
     if own.verdict.is_pass:
         if report.override is not None:
@@ -147,6 +149,25 @@ def check_report(
             f"{', '.join(own.verdict.blocking)}."
         )
     check_override(report.override, charter.bias_limits, own.verdict, wanted=wanted)
+
+
+def _are_same(told: Verdict, own: Verdict) -> bool:
+    """Whether two verdicts say the same, their numbers but for what another machine may round otherwise."""
+
+    def words(verdict: Verdict) -> list[object]:
+        return [
+            (each.rule, each.outcome, each.withheld, [(cell.cell, cell.outcome) for cell in each.cells])
+            for each in verdict.findings
+        ]
+
+    def numbers(verdict: Verdict) -> list[float]:
+        cells = [cell for each in verdict.findings for cell in each.cells]
+        return [number for cell in cells for number in (cell.value, cell.low, cell.high)]
+
+    return words(told) == words(own) and all(
+        math.isclose(one, other, rel_tol=_ROUNDING, abs_tol=_ROUNDING)
+        for one, other in zip(numbers(told), numbers(own), strict=True)
+    )
 
 
 def _sums_to_dict(sums: NoisySums | None) -> dict[str, object] | None:
@@ -175,12 +196,15 @@ class _Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-_NAME = Field(pattern=r"^[a-z0-9][a-z0-9_./+]{0,255}$")
+#: A sum in a state is at most 1e13 (`models.expected_state`), and a weight at least 1/1000.
+_MOST = 1e17
+_Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_./+]{0,255}$")]
+_Sum = Annotated[float, Field(ge=-_MOST, le=_MOST)]
 
 
 class _SumsFormat(_Strict):
-    stddev: float = Field(ge=0)
-    values: Mapping[str, float] = Field(max_length=2048)
+    stddev: float = Field(ge=0, le=_MOST)
+    values: Mapping[_Name, _Sum] = Field(max_length=2048)
 
     def to_sums(self) -> NoisySums:
         return NoisySums(values=dict(self.values), stddev=self.stddev)
@@ -192,7 +216,7 @@ class _PreviousFormat(_Strict):
 
 
 class _GroupFormat(_Strict):
-    group: str = _NAME
+    group: _Name
     outcome: Outcome
     value: float
     low: float
@@ -208,7 +232,7 @@ class _FindingFormat(_Strict):
     rule: str = Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")
     outcome: Outcome
     groups: list[_GroupFormat] = Field(max_length=64)
-    withheld: list[str] = Field(max_length=64)
+    withheld: list[_Name] = Field(max_length=64)
 
     def to_finding(self) -> Finding:
         return Finding(

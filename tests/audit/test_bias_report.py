@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from made_up_sums import history, rule, sums_of
+from pydantic import ValidationError
 
 from highstreet.audit.bias_figures import NoisySums
 from highstreet.audit.bias_gate import Finding, Outcome, Verdict
@@ -162,6 +163,32 @@ def test_a_rosier_verdict_or_other_figures_are_found_out(charter: Charter) -> No
     for lie in (good, replace(good, sums=None)):
         with pytest.raises(BiasGateError, match="not those of its model"):
             _check(lie, charter, BAD)
+
+
+@pytest.mark.parametrize("changes", [{"value": 0.9}, {"low": 0.5}, {"high": 0.5}, {"cell": "rich"}])
+def test_other_numbers_in_the_verdict_are_found_out(charter: Charter, changes: dict[str, object]) -> None:
+    report = report_on(charter, GOOD, number=2, previous=BEFORE)
+    first, *rest = report.verdict.findings
+    cells = (replace(first.cells[0], **changes), *first.cells[1:])  # type: ignore[arg-type]  # as named
+    for odd in (replace(first, cells=cells), replace(first, withheld=("rich",)), replace(first, cells=())):
+        with pytest.raises(BiasGateError, match="verdict"):
+            _check(replace(report, verdict=Verdict(findings=(odd, *rest))), charter, GOOD)
+
+
+@pytest.mark.parametrize("number", [1e200, 1e308])
+def test_numbers_and_texts_that_no_sum_has_are_not_read(charter: Charter, number: float) -> None:
+    report = report_on(charter, GOOD, number=2, previous=BEFORE)
+    BiasReportFormat.model_validate(report.to_dict())
+    name = next(iter(BEFORE.sums.values))
+    odd = [replace(report, previous=replace(BEFORE, sums=replace(BEFORE.sums, stddev=number)))]
+    for sums in ({name: number}, {name: -number}, {"\x1b[2J": 1.0}):
+        odd.append(replace(report, previous=replace(BEFORE, sums=replace(BEFORE.sums, values=sums))))
+    for text in ("\x1b[2J", "jane@example.org", "x" * 100_000):
+        finding = replace(report.verdict.findings[0], withheld=(text,))
+        odd.append(replace(report, verdict=Verdict(findings=(finding,))))
+    for each in odd:
+        with pytest.raises(ValidationError):
+            BiasReportFormat.model_validate(each.to_dict())
 
 
 def test_another_release_before_is_found_out(charter: Charter) -> None:
