@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from fairlearn.metrics import MetricFrame
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from highstreet.models.fairness import GroupFigures, InvalidGroupsError, group_figures
@@ -53,6 +53,7 @@ def test_groups_that_do_not_fit_are_refused(groups: list[int]) -> None:
         _figures([0.1, 0.2], groups)
 
 
+@settings(deadline=None)  # the first call imports
 @given(st.lists(st.tuples(st.floats(0, 1), st.integers(0, 4)), min_size=2, max_size=60))
 def test_fairlearn_finds_the_same_gaps(rows: list[tuple[float, int]]) -> None:
     values, groups = np.array([row[0] for row in rows]), np.array([row[1] for row in rows])
