@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 
-__all__ = ["ConsentTree", "consent_root"]
+from highstreet.audit.merkle import EMPTY_ROOT, node_hash, root_of
 
-_NODE = b"\x01"
+__all__ = ["ConsentTree", "consent_root"]
 
 
 class ConsentTree:
@@ -21,7 +20,7 @@ class ConsentTree:
         """Add the hash of a leaf."""
         size, node = self.size, leaf
         while size & 1:
-            node = hashlib.sha256(_NODE + self._subtrees.pop() + node).digest()
+            node = node_hash(self._subtrees.pop(), node)
             size >>= 1
         self._subtrees.append(node)
         self.size += 1
@@ -29,16 +28,13 @@ class ConsentTree:
     def root(self) -> bytes:
         """Return the root; of no leaves the hash of nothing."""
         if not self._subtrees:
-            return hashlib.sha256().digest()
+            return EMPTY_ROOT
         root = self._subtrees[-1]
         for node in reversed(self._subtrees[:-1]):
-            root = hashlib.sha256(_NODE + node + root).digest()
+            root = node_hash(node, root)
         return root
 
 
 def consent_root(leaves: Iterable[bytes]) -> bytes:
     """Return the root over leaves."""
-    tree = ConsentTree()
-    for leaf in leaves:
-        tree.add(leaf)
-    return tree.root()
+    return root_of(leaves)

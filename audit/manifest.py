@@ -10,6 +10,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from highstreet.audit.bias_override import Override
 from highstreet.audit.bias_report import BiasReport, BiasReportFormat
 from highstreet.audit.canonical import canonical_json, read_canonical
 from highstreet.audit.errors import ManifestError
@@ -95,6 +96,20 @@ class Manifest:
             "evaluation": dict(self.evaluation),
             **({} if self.bias is None else {"bias": self.bias.to_dict()}),
         }
+
+    def unsigned_override(self) -> Override:
+        """Return what an override of this release must be about; it has no rules, reason or signatures."""
+        return Override(
+            coop_id=self.coop_id,
+            programme_id=self.programme_id,
+            number=self.number,
+            previous_sha256=self.previous_sha256,
+            model_sha256=self.model_sha256,
+            charter_sha256=self.charter_sha256,
+            rules={},
+            reason="",
+            created="",
+        )
 
     def document(self) -> bytes:
         """Return the canonical bytes that are signed."""

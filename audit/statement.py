@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from highstreet.audit.audit_results import AuditResults, AuditResultsFormat
 from highstreet.audit.bias_gate import Verdict, judge
-from highstreet.audit.bias_override import Override, check_override
+from highstreet.audit.bias_override import check_override
 from highstreet.audit.bias_report import BiasReport
 from highstreet.audit.canonical import Json, canonical_json, read_canonical
 from highstreet.audit.charter import Charter
@@ -187,18 +187,7 @@ def _refuse_odd_verdict(charter: Charter, manifest: Manifest, report: BiasReport
         return
     if report.override is None:
         raise StatementError("The release does not keep the rules on bias, and nobody has overridden them.")
-    wanted = Override(
-        coop_id=manifest.coop_id,
-        programme_id=manifest.programme_id,
-        number=manifest.number,
-        previous_sha256=manifest.previous_sha256,
-        model_sha256=manifest.model_sha256,
-        charter_sha256=manifest.charter_sha256,
-        rules={},
-        reason="",
-        created="",
-    )
-    check_override(report.override, charter.bias_limits, own, wanted=wanted)
+    check_override(report.override, charter.bias_limits, own, wanted=manifest.unsigned_override())
 
 
 def _are_alike(own: Verdict, told: Verdict) -> bool:

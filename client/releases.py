@@ -16,7 +16,6 @@ from functools import lru_cache
 from pathlib import Path
 
 from highstreet.audit.bias_noise import refuse_other_noise
-from highstreet.audit.bias_override import Override
 from highstreet.audit.bias_report import PreviousSums, check_report
 from highstreet.audit.charter_format import from_document
 from highstreet.audit.claims import are_same, claims_of
@@ -291,17 +290,6 @@ def _refuse_biased(
     home: StoreHome, manifest: Manifest, state: SharedState, *, known_previous: PreviousSums | None
 ) -> None:
     """Return only when the release keeps the charter's rules on bias by its own numbers, or is overridden."""
-    wanted = Override(
-        coop_id=manifest.coop_id,
-        programme_id=manifest.programme_id,
-        number=manifest.number,
-        previous_sha256=manifest.previous_sha256,
-        model_sha256=manifest.model_sha256,
-        charter_sha256=manifest.charter_sha256,
-        rules={},
-        reason="",
-        created="",
-    )
     charter, sums = load_charter(home), None if manifest.bias is None else manifest.bias.sums
     try:
         refuse_other_noise(charter, sums, participants=manifest.participants)
@@ -310,7 +298,7 @@ def _refuse_biased(
             charter,
             state,
             number=manifest.number,
-            wanted=wanted,
+            wanted=manifest.unsigned_override(),
             known_previous=known_previous,
         )
     except AuditError as error:
