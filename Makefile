@@ -9,6 +9,8 @@ STAMP := $(VENV)/.highstreet-installed
 ROOMS := audit client models privacy protos server simulations
 PACKAGES := $(addprefix -p highstreet.,$(ROOMS))
 DEMO_ARGS ?=
+# One worker for each core, four at most: a worker takes up to 1 GB. SPREAD= runs all tests in one process.
+SPREAD ?= -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 
 .PHONY: help setup demo test test-slow lint format types protos protos-check wheel wheel-test lab audit clean
 
@@ -30,7 +32,7 @@ demo: $(STAMP)  ## a coordinator and six shops learn together on the sample co-o
 	@$(BIN)/highstreet demo $(DEMO_ARGS)
 
 test: $(STAMP)  ## every test but the slow ones, with coverage
-	@$(BIN)/python -m pytest -m "not slow" --cov --cov-report=term:skip-covered --cov-fail-under=85
+	@$(BIN)/python -m pytest $(SPREAD) -m "not slow" --cov --cov-report=term:skip-covered --cov-fail-under=85
 
 test-slow: $(STAMP)  ## the slow tests: more kill points, the big sample data
 	@$(BIN)/python -m pytest -m slow
@@ -63,7 +65,7 @@ wheel: $(STAMP)  ## build dist/highstreet-*.whl, what a shop or a coordinator in
 	@rm -rf build && ls dist/*.whl
 
 wheel-test: $(STAMP)  ## build the wheel, install it elsewhere, run the fast tests against it
-	@scripts/wheel_test.sh $(abspath $(BIN))
+	@scripts/wheel_test.sh $(abspath $(BIN)) $(SPREAD)
 
 lab: $(STAMP)  ## the benchmark of docs/results over 108 stores (long; goes on where it stopped)
 	@$(BIN)/highstreet lab replay --out docs/results

@@ -3,6 +3,7 @@
 # so that nothing is found by accident in the checkout.
 set -euo pipefail
 bin=$1
+shift # the rest goes to pytest
 root=$(cd "$(dirname "$0")/.." && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -32,4 +33,4 @@ case $found in
     "$work"/venv/*) echo "testing $found" ;;
     *) echo "the wheel is not what is tested: $found" >&2; exit 1 ;;
 esac
-"$work/venv/bin/python" -m pytest -m "not slow and not system and not checkout" -p no:cacheprovider
+"$work/venv/bin/python" -m pytest "$@" -m "not slow and not system and not checkout" -p no:cacheprovider

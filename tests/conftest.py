@@ -24,6 +24,14 @@ from highstreet.server.home import CoopHome, Ports, ServerConfig  # noqa: E402
 sys.path.insert(0, str(Path(__file__).parent))  # what tests of all rooms share lies beside them
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let workers share the tests: real processes first, one at a time; the others file by file."""
+    items.sort(key=lambda item: item.get_closest_marker("system") is None)
+    for item in items:
+        together = "system" if item.get_closest_marker("system") else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(together))
+
+
 def make_charter(**changes: object) -> Charter:
     """A charter of two phases that cost epsilon 1.07 at delta 1e-5; fields of Charter can be replaced."""
     whole = default_plan(noise_multiplier=5.0)
