@@ -7,6 +7,7 @@ products come from what was really sold, without noise, so that they are the sam
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 import polars as pl
@@ -20,11 +21,18 @@ from highstreet.models.history import Timeline
 from highstreet.models.schema import FeatureSchema
 from highstreet.simulations.journey import read_journey
 from highstreet.simulations.protocol import Federation, LabStore
+from highstreet.simulations.summary import SIZE_EDGES
 
-__all__ = ["DECLARED_HERE", "ProductClasses", "groups_of_units", "product_classes", "with_groups"]
+__all__ = ["CELLS", "DECLARED_HERE", "ProductClasses", "groups_of_units", "product_classes", "with_groups"]
 
 #: Attributes of customers that the data set says something about, and its columns.
 DECLARED_HERE = {"age_band": "age", "household_size": "household_size", "income_band": "income"}
+_SIZES = tuple(f"{low}_to_{high - 1}" for low, high in pairwise(SIZE_EDGES[1:]))
+#: Every way of dividing judged pairs here, and its cells by index: those of customers, and the shop's size.
+CELLS: dict[str, tuple[str, ...]] = {
+    **{name: attribute.all_cells for name, attribute in ATTRIBUTES.items()},
+    "shop_customers": (f"under_{SIZE_EDGES[1]}", *_SIZES, f"{SIZE_EDGES[-1]}_or_more"),
+}
 _SMALL_SHARE = 0.2
 
 
@@ -69,11 +77,13 @@ def with_groups(federation: Federation) -> Federation:
 
 
 def groups_of_units(federation: Federation) -> dict[str, NDArray[np.int64]]:
-    """Return by attribute the cell of each judged pair, in the order of `judging.units_of`."""
+    """Return by name in CELLS the cell of each judged pair, in the order of `judging.units_of`."""
     columns: dict[str, list[NDArray[np.int64]]] = {}
     for store in federation.stores:
         rows = store.judged
-        for name, column in {**store.shop.groups, **_from_purchases(store)}.items():
+        size = np.searchsorted(SIZE_EDGES, len(store.persons), side="right") - 1
+        every = {"shop_customers": np.full(len(store.persons), size, dtype=np.int64)}
+        for name, column in {**store.shop.groups, **_from_purchases(store), **every}.items():
             columns.setdefault(name, []).append(column[rows])
     return {name: np.concatenate(parts) for name, parts in columns.items()}
 

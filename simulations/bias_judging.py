@@ -7,7 +7,6 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from highstreet.models.baselines import bought
 from highstreet.models.calibration_of_lists import category_shares, list_shares, miscalibration
 from highstreet.models.exposure import (
     POPULARITY_CLASSES,
@@ -16,17 +15,19 @@ from highstreet.models.exposure import (
     exposure_shares,
     is_tail,
 )
+from highstreet.models.history import Histories, Timeline
 from highstreet.models.metrics import ndcg_of_lists, top_k
 from highstreet.models.reranking import calibrated_lists, lists_with_share
 from highstreet.simulations.bias_groups import ProductClasses
 from highstreet.simulations.protocol import Federation, LabStore
 
-__all__ = ["BIAS_METRICS", "VARIANTS", "judge_bias"]
+__all__ = ["BIAS_METRICS", "QUALITY", "VARIANTS", "judge_bias", "judge_purchases"]
 
-#: Columns of a result. The first two are quality; the others are of the list over all products.
+#: Columns of a result that say how good lists are: over all products, and over those new to the customer.
+QUALITY = ("all/ndcg10", "novel/ndcg10")
+#: Columns of a result. Those after quality are of the list over all products.
 BIAS_METRICS = (
-    "all/ndcg10",
-    "novel/ndcg10",
+    *QUALITY,
     "small_suppliers",
     "private_label",
     *PRICE_CLASSES,
@@ -40,10 +41,11 @@ _K = 10
 _STRENGTH = 0.5
 _SHARE = 0.2
 
+FloatArray = NDArray[np.float64]
 Scorer = Callable[[int, LabStore], NDArray[np.floating]]
 
 
-def judge_bias(federation: Federation, classes: ProductClasses, scorer: Scorer) -> NDArray[np.float64]:
+def judge_bias(federation: Federation, classes: ProductClasses, scorer: Scorer) -> FloatArray:
     """Return (variants, units, metrics) in the order of VARIANTS, `judging.units_of` and BIAS_METRICS.
 
     NDCG is NaN where a pair has nothing to find.
@@ -56,14 +58,37 @@ def judge_bias(federation: Federation, classes: ProductClasses, scorer: Scorer) 
     return np.concatenate(parts, axis=1)
 
 
-def _judged_store(
-    store: LabStore, classes: ProductClasses, scores: NDArray[np.floating]
-) -> NDArray[np.float64]:
-    rows = store.judged
-    wanted = np.asarray(store.targets[rows].toarray())
-    amounts = np.asarray(bought(store.shop)[rows].toarray(), dtype=np.float64)
-    known = amounts > 0
-    own = category_shares(amounts, classes.category, n=1 + int(classes.category.max(initial=-1)))
+def judge_purchases(federation: Federation, classes: ProductClasses) -> FloatArray:
+    """Return what customers bought as if it were their lists, (units, metrics): what lists are compared with.
+
+    Shares are of the days on which products were bought, as in the bias phase. Quality is NaN: nothing is
+    predicted.
+    """
+
+    def judged(store: LabStore) -> FloatArray:
+        amounts = _past(store).count.astype(np.float64)
+        total = np.maximum(amounts.sum(axis=1, keepdims=True), 1.0)
+
+        def shares(of: NDArray[np.int64], n: int) -> FloatArray:
+            return np.stack([amounts[:, of == each].sum(axis=1) for each in range(n)], axis=1) / total
+
+        quality = np.full((len(amounts), len(QUALITY)), np.nan)
+        return np.column_stack([quality, _products(shares, classes), np.zeros(len(amounts))])
+
+    return np.concatenate([judged(store) for store in federation.stores if len(store.judged)])
+
+
+def _past(store: LabStore) -> Histories:
+    """Everything the judged customers bought in the weeks fitted on."""
+    return Timeline(store.shop).before(store.shop.as_of, store.judged, ())
+
+
+def _judged_store(store: LabStore, classes: ProductClasses, scores: NDArray[np.floating]) -> FloatArray:
+    wanted = np.asarray(store.targets[store.judged].toarray())
+    past = _past(store)
+    known = past.bought
+    categories = 1 + int(classes.category.max(initial=-1))
+    own = category_shares(past.count, classes.category, n=categories)
     novel_scores = np.where(known, -np.inf, scores)
     found = []
     for variant in VARIANTS:
@@ -73,12 +98,17 @@ def _judged_store(
             ndcg_of_lists(lists, wanted, k=_K),
             ndcg_of_lists(novel, wanted, k=_K, masked=known),
         )
-        found.append(np.column_stack([*quality, _products(lists, own, classes)]))
+
+        def shares(of: NDArray[np.int64], n: int, lists: NDArray[np.int64] = lists) -> FloatArray:
+            return exposure_shares(lists, of, number_of_classes=n)
+
+        missed = miscalibration(own, list_shares(lists, classes.category, n=categories))
+        found.append(np.column_stack([*quality, _products(shares, classes), missed]))
     return np.stack(found)
 
 
 def _lists(
-    variant: str, scores: NDArray[np.floating], own: NDArray[np.float64], classes: ProductClasses
+    variant: str, scores: NDArray[np.floating], own: FloatArray, classes: ProductClasses
 ) -> NDArray[np.int64]:
     if variant == "calibrated":
         return calibrated_lists(scores, own, classes.category, k=_K, strength=_STRENGTH)
@@ -87,19 +117,16 @@ def _lists(
     return top_k(scores, _K)
 
 
-def _products(
-    lists: NDArray[np.int64], own: NDArray[np.float64], classes: ProductClasses
-) -> NDArray[np.float64]:
-    tenths = exposure_shares(lists, classes.tenth, number_of_classes=POPULARITY_CLASSES)
+def _products(shares: Callable[[NDArray[np.int64], int], FloatArray], classes: ProductClasses) -> FloatArray:
+    """Columns of BIAS_METRICS between quality and miscalibration, of shares by class: (classes, how many)."""
+    tenths = shares(classes.tenth, POPULARITY_CLASSES)
     tail = tenths[:, [number for number in range(POPULARITY_CLASSES) if is_tail(number)]].sum(axis=1)
-    shown = list_shares(lists, classes.category, n=own.shape[1])
     return np.column_stack(
         [
-            exposure_shares(lists, classes.small, number_of_classes=1),
-            exposure_shares(lists, classes.private, number_of_classes=1),
-            exposure_shares(lists, classes.price, number_of_classes=len(PRICE_CLASSES)),
+            shares(classes.small, 1),
+            shares(classes.private, 1),
+            shares(classes.price, len(PRICE_CLASSES)),
             tail,
             tenths @ concentration_weights(POPULARITY_CLASSES),
-            miscalibration(own, shown),
         ]
     )

@@ -2,38 +2,31 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
-import json
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-import highstreet.models
-import highstreet.privacy
-from highstreet.audit.charter import RoundTerms
-from highstreet.files import write_private
 from highstreet.models.errors import InvalidPlanError
 from highstreet.models.group_weights import refuse_odd_weights
-from highstreet.models.local import fit_alone, fit_local
-from highstreet.models.plan import ModelPlan, PhaseKind
 from highstreet.models.schema import FeatureSchema
-from highstreet.models.serving import Recommender
-from highstreet.simulations import bias_groups, bias_judging
-from highstreet.simulations.bias_groups import ProductClasses, groups_of_units, product_classes, with_groups
-from highstreet.simulations.bias_judging import judge_bias
-from highstreet.simulations.bias_tables import Measured, bias_tables, in_markdown
-from highstreet.simulations.conditions import Condition, Kind, Placement, choose, conditions_for
-from highstreet.simulations.journey import JOURNEY_NOTE, load_journey
+from highstreet.simulations.bias_findings import Measured, findings_of
+from highstreet.simulations.bias_groups import groups_of_units, product_classes, with_groups
+from highstreet.simulations.bias_judging import judge_purchases
+from highstreet.simulations.bias_report import BiasFacts, write_bias_report
+from highstreet.simulations.bias_runs import BiasBench, Run, Way
+from highstreet.simulations.bias_tables import called
+from highstreet.simulations.conditions import choose, conditions_for
+from highstreet.simulations.journey import load_journey
 from highstreet.simulations.judging import units_of
 from highstreet.simulations.lab import thinned
-from highstreet.simulations.protocol import Federation, LabStore, Protocol, Split, build_federation
+from highstreet.simulations.protocol import Federation, Protocol, Split, build_federation
 from highstreet.simulations.provenance import commit as commit_of_the_code
+from highstreet.simulations.replay_report import machine
 from highstreet.simulations.secure_sums import round_terms
-from highstreet.simulations.training import plan_for, train
 
 __all__ = ["BiasRequest", "run_bias", "weights_of"]
 
@@ -87,48 +80,41 @@ def weights_of(texts: Sequence[str]) -> tuple[tuple[str, float], ...]:
     return tuple(found)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Way:
-    """A condition, with or without a group-weighted objective."""
-
-    condition: Condition
-    weights: tuple[tuple[str, float], ...] = ()
-
-    @property
-    def name(self) -> str:
-        return self.condition.name + ("-weighted" if self.weights else "")
-
-    @property
-    def title(self) -> str:
-        return self.condition.title + (", groups weighted" if self.weights else "")
-
-
 def run_bias(request: BiasRequest, *, say: Say) -> list[Path]:
     """Run what is missing, write the report after every run, and return its paths."""
     refuse_odd_weights(dict(request.weights))
     commit, schema = commit_of_the_code(), FeatureSchema()
     federation = _federation(request, schema)
-    classes, units = product_classes(federation, schema), units_of(federation)
-    rounds = round_terms(len(federation.training))
+    classes = product_classes(federation, schema)
+    bench = BiasBench(
+        federation=federation,
+        classes=classes,
+        schema=schema,
+        rounds=round_terms(len(federation.training)),
+        folder=request.out / "runs",
+    )
     say(f"{len(federation.stores)} shops, {federation.customers} pairs, {federation.units} judged")
-    ways = list(_ways(request))
-    done: dict[str, list[NDArray[np.float64]]] = {way.name: [] for way in ways}
+    ways, units, groups = _ways(request), units_of(federation), groups_of_units(federation)
+    bought = judge_purchases(federation, classes)
+    done: dict[str, list[Run]] = {}
     paths: list[Path] = []
-    for seed in range(1, request.seeds + 1):
-        for way in ways:
-            place = request.out / "runs" / f"bias-{way.name}-seed{seed}-{_digest(request, way)}.npz"
-            if not place.exists():
-                values = _values(federation, classes, schema, way, seed, rounds, say)
-                _save(place, values)
-            done[way.name].append(_load(place))
-            say(f"{way.title}, seed {seed}: done")
-            found = Measured(
-                values={each.name: np.stack(done[each.name]) for each in ways if done[each.name]},
-                titles={each.name: each.title for each in ways},
-                persons=units.person,
-                groups=groups_of_units(federation),
-            )
-            paths = _report(request, found, federation, commit)
+    for way, seed in _in_order(ways, request.seeds):
+        if not bench.place(way, seed).exists():
+            bench.run(way, seed, commit=commit, step=_told(say, f"{way.title}, seed {seed}"))
+        done.setdefault(way.name, []).append(bench.load(way, seed))
+        say(f"{way.title}, seed {seed}: done")
+        measured = Measured(
+            values={
+                each.name: np.stack([run.values for run in done[each.name]])
+                for each in ways
+                if each.name in done
+            },
+            purchases=bought,
+            persons=units.person,
+            stores=units.store,
+            groups=groups,
+        )
+        paths = write_bias_report(request.out, _facts(federation, ways, done), findings_of(measured))
     return paths
 
 
@@ -138,95 +124,47 @@ def _federation(request: BiasRequest, schema: FeatureSchema) -> Federation:
     return with_groups(thinned(build_federation(load_journey(), protocol, schema), request.stores))
 
 
-def _ways(request: BiasRequest) -> Sequence[_Way]:
+def _ways(request: BiasRequest) -> Sequence[Way]:
     private = [f"epsilon-{epsilon:g}-in-sum" for epsilon in request.epsilons]
-    chosen = choose(conditions_for(request.epsilons), ["alone", "no-privacy", *private])
-    ways = [_Way(condition=each) for each in chosen]
+    chosen = choose(conditions_for(request.epsilons), ["popularity", "alone", "no-privacy", *private])
+    ways = [Way(condition=each) for each in chosen]
     if request.weights:
-        ways += [_Way(condition=each, weights=request.weights) for each in chosen if each.epsilon is not None]
+        ways += [Way(condition=each, weights=request.weights) for each in chosen if each.epsilon is not None]
     return ways
 
 
-def _values(
-    federation: Federation,
-    classes: ProductClasses,
-    schema: FeatureSchema,
-    way: _Way,
-    seed: int,
-    rounds: RoundTerms,
-    say: Say,
-) -> NDArray[np.float64]:
-    """Train as the benchmark does, let every shop go on by itself, and judge what it serves."""
-    condition = way.condition
-    plan = _weighted(plan_for(schema, condition.epsilon), dict(way.weights))
-    release = None
-    if condition.kind is Kind.COOP:
-        release = train(
-            plan,
-            [store.shop for store in federation.training],
-            placement=condition.placement,
-            seed=seed,
-            first_sums={},
-            step=lambda what, done, total: None,
-            rounds=rounds if condition.placement is Placement.ONCE_IN_SUM else None,
-        )
-        say(f"{way.title}, seed {seed}: trained")
-
-    def scores(index: int, store: LabStore) -> NDArray[np.floating]:
-        generator = np.random.default_rng((seed, index))
-        model = (
-            fit_alone(plan, store.shop, generator=generator)
-            if release is None
-            else fit_local(plan, release, store.shop, generator=generator)
-        )
-        return Recommender(model, store.shop).scores(store.judged)
-
-    return judge_bias(federation, classes, scores)
+def _in_order(ways: Sequence[Way], seeds: int) -> list[tuple[Way, int]]:
+    """What draws nothing at random once, then seed after seed."""
+    steady = [(way, 1) for way in ways if not way.condition.is_random]
+    return steady + [(way, seed) for seed in range(1, seeds + 1) for way in ways if way.condition.is_random]
 
 
-def _weighted(plan: ModelPlan, weights: dict[str, float]) -> ModelPlan:
-    phases = [
-        replace(phase, params=weights if phase.kind is PhaseKind.GRADIENT else {}) for phase in plan.phases
-    ]
-    return replace(plan, phases=tuple(phases))
+def _told(say: Say, what: str) -> Callable[[str, int, int], None]:
+    """Say when a part of a run is through."""
+
+    def step(part: str, finished: int, total: int) -> None:
+        if finished == total:
+            say(f"{what}: {part}")
+
+    return step
 
 
-def _digest(request: BiasRequest, way: _Way) -> str:
-    """Name everything that a result depends on: another digest, another result."""
-    plain = {name: str(value) for name, value in asdict(request).items() if name not in {"out", "seeds"}}
-    digest = hashlib.sha256(f"{sorted(plain.items())} {way}".encode())
-    folders = [Path(room.__path__[0]) for room in (highstreet.models, highstreet.privacy)]
-    files = [path for folder in folders for path in sorted(folder.rglob("*.py"))]
-    for path in [*files, Path(bias_groups.__file__), Path(bias_judging.__file__)]:
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:12]
-
-
-def _save(place: Path, values: NDArray[np.float64]) -> None:
-    place.parent.mkdir(parents=True, exist_ok=True)
-    content = io.BytesIO()
-    np.savez_compressed(content, values=values.astype(np.float32))
-    write_private(place, content.getvalue())
-
-
-def _load(place: Path) -> NDArray[np.float64]:
-    with np.load(place, allow_pickle=False) as kept:
-        return np.asarray(kept["values"], dtype=np.float64)
-
-
-def _report(request: BiasRequest, found: Measured, federation: Federation, commit: str) -> list[Path]:
-    tables = bias_tables(found)
-    split = federation.protocol.split
-    seeds = {name: len(values) for name, values in found.values.items()}
-    facts = (
-        f"{JOURNEY_NOTE}. {len(federation.stores)} shops, {federation.units:,} judged (shop, household) "
-        f"pairs, {split}; seeds run: {', '.join(f'{name} {count}' for name, count in seeds.items())}. "
-        f"Served models, intervals of 95 % clustered by household. Commit {commit}."
+def _facts(federation: Federation, ways: Sequence[Way], done: Mapping[str, Sequence[Run]]) -> BiasFacts:
+    ran = [way for way in ways if way.name in done]
+    return BiasFacts(
+        note=federation.note,
+        split=str(federation.protocol.split),
+        shops=len(federation.stores),
+        judged=federation.units,
+        persons=len(np.unique(units_of(federation).person)),
+        products=len(federation.catalogue),
+        conditions={called(way.name): f"{way.title}, {_seeds(len(done[way.name]))}" for way in ran},
+        command=" ".join(["highstreet", *sys.argv[1:]]),
+        commits=tuple(sorted({run.commit for runs in done.values() for run in runs})),
+        machine=machine(),
+        finished_at=datetime.now(tz=UTC).isoformat(timespec="seconds"),
     )
-    words = "# Bias: who is served how well, and which products are shown\n\n" + facts + "\n\n"
-    request.out.mkdir(parents=True, exist_ok=True)
-    page, data = request.out / "bias.md", request.out / "bias.json"
-    page.write_text(words + in_markdown(tables), encoding="utf-8")
-    plain = {"facts": facts, "commit": commit, "seeds": seeds, "tables": [asdict(each) for each in tables]}
-    data.write_text(json.dumps(plain, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    return [page, data]
+
+
+def _seeds(count: int) -> str:
+    return "one seed" if count == 1 else f"{count} seeds"

@@ -113,7 +113,7 @@ def replay_command(  # noqa: PLR0913  typer reads options from parameters
 
 @lab_app.command("bias")
 def bias_command(
-    out: Annotated[Path, typer.Option(help="Folder for runs, bias.md and bias.json.")],
+    out: Annotated[Path, typer.Option(help="Folder for runs, bias.md, bias.json and bias.html.")],
     epsilon: Annotated[
         list[float] | None, typer.Option(help="Privacy at delta 1e-5; repeat for several. Default 1 and 3.")
     ] = None,
@@ -129,8 +129,8 @@ def bias_command(
 ) -> None:
     """Measure the benchmark's model for bias: groups of customers, products shown, what mitigation costs.
 
-    At each epsilon, without privacy, and every shop alone. It takes hours for all shops; each finished run is
-    kept, and the same command goes on. Small first: --stores 6 --seeds 1 --epsilon 3.
+    At each epsilon, without privacy, every shop alone, and popularity. It takes hours for all shops; each
+    finished run is kept, and the same command goes on. Small first: --stores 6 --seeds 1 --epsilon 3.
     """
     from highstreet.simulations.bias_lab import BiasRequest, run_bias, weights_of
     from highstreet.simulations.protocol import parse_weeks
@@ -146,6 +146,17 @@ def bias_command(
         catalogue_size=catalogue_size,
     )
     for path in run_bias(request, say=lambda line: typer.echo(line, err=True)):
+        typer.echo(path)
+
+
+@lab_app.command("bias-report")
+def bias_report_command(
+    folder: Annotated[Path, typer.Argument(help="Holds the bias.json of `lab bias`.")],
+) -> None:
+    """Write bias.md and bias.html again from bias.json; nothing is run."""
+    from highstreet.simulations.bias_report import rewrite_bias_report
+
+    for path in rewrite_bias_report(folder):
         typer.echo(path)
 
 

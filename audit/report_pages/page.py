@@ -12,19 +12,20 @@ from markupsafe import Markup
 __all__ = ["render_page"]
 
 
-def render_page(template: str, **values: object) -> str:
+def render_page(template: str, *, package: str = __package__, **values: object) -> str:
     """Return a template of ours with values in it; every text is escaped.
 
     Args:
-        template: its name among the templates beside this module.
+        template: its name among the package's templates.
+        package: whose templates and style; those beside this module when none is named.
         values: what it shows; drawings as Markup.
     """
-    style = _text("report.css")
+    style = _text(package, "report.css")
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters.update(plain=_plain, figure=_figure)
-    return environment.from_string(_text(template)).render(
+    return environment.from_string(_text(package, template)).render(
         style=Markup(style),  # noqa: S704  our own package data
         style_sha256=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
         **values,
@@ -41,5 +42,5 @@ def _figure(value: float | None, digits: int = 3) -> str:
     return "" if value is None else f"{value:.{digits}f}"
 
 
-def _text(name: str) -> str:
-    return resources.files(__package__).joinpath("templates", name).read_text(encoding="utf-8")
+def _text(package: str, name: str) -> str:
+    return resources.files(package).joinpath("templates", name).read_text(encoding="utf-8")

@@ -1,8 +1,9 @@
-"""The lab's tables of bias: right on made-up results, and whole from data to report on a few shops."""
+"""The lab's findings on bias: right on made-up results, and whole from data to report on a few shops."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,56 +12,140 @@ import pytest
 
 from highstreet.models.errors import InvalidPlanError
 from highstreet.models.metrics import ndcg_at_k, ndcg_of_lists, top_k
+from highstreet.simulations.bias_findings import Finding, Kind, Measured, findings_of
 from highstreet.simulations.bias_judging import BIAS_METRICS, VARIANTS
 from highstreet.simulations.bias_lab import BiasRequest, run_bias, weights_of
-from highstreet.simulations.bias_tables import Measured, bias_tables, in_markdown
+from highstreet.simulations.bias_report import BiasFacts, rewrite_bias_report, write_bias_report
+from highstreet.simulations.bias_tables import bias_tables
+from highstreet.simulations.errors import UnreadableResultsError
 
-PERSONS = np.arange(120) // 2
+PERSONS = np.arange(240) // 2
+YOUNG, OLD = 1, 6
+ALL = "all/ndcg10"
+FACTS = BiasFacts(
+    note="Made up <b>here</b>",
+    split="fit 1-2, predict 3-4",
+    shops=4,
+    judged=240,
+    persons=120,
+    products=9,
+    conditions={"no privacy": "the co-op without"},
+    command="highstreet lab bias",
+    commits=("abc",),
+    machine="this one",
+    finished_at="2026-11-23T00:00:00+00:00",
+)
 
 
-def _measured(*, privacy_costs: float) -> Measured:
-    """Two conditions on 60 persons in two shops each; privacy costs the young so much."""
+def _measured(*, privacy_costs: float, seeds: int = 2) -> Measured:
+    """Alone and a co-op on 120 persons in two shops each; privacy costs the young so much."""
     generator = np.random.default_rng(3)
-    plain = generator.uniform(0.2, 0.4, size=(2, len(VARIANTS), 120, len(BIAS_METRICS)))
-    private = plain.copy()
-    ages = np.where(PERSONS < 30, 1, 6)
-    private[:, :, ages == 1, 0] -= privacy_costs
+    plain = generator.uniform(0.2, 0.4, size=(2, len(VARIANTS), 240, len(BIAS_METRICS)))
+    private = plain[:seeds].copy()
+    ages = np.where(PERSONS < 60, YOUNG, OLD)
+    private[:, :, ages == YOUNG, 0] -= privacy_costs
     private[:, 1, :, BIAS_METRICS.index("miscalibration")] -= 0.1
     return Measured(
-        values={"no-privacy": plain, "epsilon-3-in-sum": private},
-        titles={"no-privacy": "without", "epsilon-3-in-sum": "epsilon 3"},
+        values={
+            "alone": plain + generator.normal(scale=0.01, size=plain.shape),
+            "no-privacy": plain,
+            "epsilon-3-in-sum": private,
+            "epsilon-3-in-sum-weighted": private + 0.02,
+        },
+        purchases=plain[0, 0],
         persons=PERSONS,
+        stores=np.arange(240) % 4,
         groups={"age_band": ages},
     )
 
 
-def _row(measured: Measured, table: int, name: str) -> tuple[str, ...]:
-    return next(row for row in bias_tables(measured)[table].rows if row[0] == name)
+def _one(findings: Sequence[Finding], kind: Kind, cell: str, against: str = "", metric: str = ALL) -> Finding:
+    """The finding on the private co-op, or on what is weighted against it."""
+    condition = "epsilon-3-in-sum" + ("-weighted" if against == "epsilon-3-in-sum" else "")
+    (found,) = [
+        each
+        for each in findings
+        if (each.of.kind, each.of.cell, each.of.against, each.of.metric, each.of.condition)
+        == (kind, cell, against, metric, condition)
+    ]
+    return found
 
 
-def test_what_privacy_costs_a_group_is_in_its_row_alone() -> None:
-    found = _measured(privacy_costs=0.05)
-    assert "(-0.0500 ± 0.0000)" in _row(found, 0, "age_band: under_25")[3]
-    assert "(+0.0000 ± 0.0000)" in _row(found, 0, "age_band: 65_plus")[3]
-    without, private = _row(found, 2, "age_band: under_25")[1:]
-    assert float(private.split()[0]) == pytest.approx(float(without.split()[0]) - 0.05, abs=1e-4)
+def test_what_privacy_costs_a_group_is_found_in_that_group_and_in_its_gap() -> None:
+    findings = findings_of(_measured(privacy_costs=0.05))
+    young = _one(findings, Kind.CHANGE, "under_25", "no-privacy")
+    assert young.mean == pytest.approx(-0.05)
+    assert young.stands
+    old = _one(findings, Kind.CHANGE, "65_plus", "no-privacy")
+    assert (old.mean, old.stands) == (0.0, False)
+    assert _one(findings, Kind.CHANGE, "everybody", "no-privacy").mean == pytest.approx(-0.025)
+    apart = _one(findings, Kind.CHANGE_OF_GAP, "65_plus", "no-privacy")
+    assert apart.mean == pytest.approx(0.05)
+    assert apart.stands
+    gap = _one(findings, Kind.GAP, "under_25").mean
+    levels = [_one(findings, Kind.LEVEL, cell).mean for cell in ("under_25", "65_plus")]
+    assert gap == pytest.approx(levels[0] - levels[1])
+    losers = bias_tables(findings)[0].rows
+    row = next(row for row in losers if row[0] == "epsilon 3 less no privacy" and "all" in row[1])
+    assert row[3].startswith("age band: under 25 (-0.05")
+    assert row[4] == "nobody"
+
+
+def test_where_privacy_costs_nothing_nobody_is_named() -> None:
+    rows = bias_tables(findings_of(_measured(privacy_costs=0.0)))[0].rows
+    against_none = [row for row in rows if row[0] == "epsilon 3 less no privacy"]
+    assert [row[3:6] for row in against_none] == [("nobody",) * 3] * 2
+
+
+def test_the_same_loss_is_told_against_alone_too() -> None:
+    findings = findings_of(_measured(privacy_costs=0.05))
+    assert _one(findings, Kind.CHANGE, "under_25", "alone").mean == pytest.approx(-0.05, abs=0.005)
+    shops = [each for each in findings if each.of.kind is Kind.SHOP and each.of.metric == ALL]
+    private = [each for each in shops if each.of.condition == "epsilon-3-in-sum"]
+    assert len(private) == 4
+    assert np.mean([each.mean for each in private]) == pytest.approx(-0.025, abs=0.005)
+
+
+def test_a_weighted_objective_is_compared_with_the_same_training_without_weights() -> None:
+    findings = findings_of(_measured(privacy_costs=0.05))
+    assert _one(findings, Kind.CHANGE, "under_25", "epsilon-3-in-sum").mean == pytest.approx(0.02)
+
+
+def test_a_run_that_has_fewer_seeds_so_far_is_compared_over_those_that_both_have() -> None:
+    measured = _measured(privacy_costs=0.05, seeds=1)
+    longer = np.concatenate([measured.values["epsilon-3-in-sum"], measured.values["epsilon-3-in-sum"] + 9.0])
+    both = replace(measured, values={**measured.values, "epsilon-3-in-sum": np.repeat(longer, 2, axis=0)[:3]})
+    difference = both.difference("epsilon-3-in-sum", "no-privacy", ALL)
+    assert difference.shape == (2, 240)
 
 
 def test_groups_of_few_persons_are_withheld() -> None:
-    found = _measured(privacy_costs=0.0)
-    few = np.where(PERSONS < 19, 1, 6)
-    names = [row[0] for row in bias_tables(replace(found, groups={"age_band": few}))[0].rows]
-    assert names == ["age_band: 65_plus"]
+    measured = _measured(privacy_costs=0.0)
+    few = np.where(PERSONS < 19, YOUNG, OLD)
+    findings = findings_of(replace(measured, groups={"age_band": few}))
+    cells = {each.of.cell for each in findings if each.of.attribute == "age_band"}
+    assert cells == {"65_plus"}
+    assert not [each for each in findings if each.of.kind is Kind.GAP]
+
+
+def test_persons_without_anything_to_find_do_not_make_a_group_large_enough() -> None:
+    measured = _measured(privacy_costs=0.0)
+    for values in measured.values.values():
+        values[:, :, 30:120, BIAS_METRICS.index(ALL)] = np.nan
+    cells = {each.of.cell for each in findings_of(measured) if each.of.metric == ALL and each.of.attribute}
+    assert "under_25" not in cells
 
 
 def test_the_price_of_a_mitigation_is_against_the_same_lists_without_it() -> None:
     found = _measured(privacy_costs=0.05)
-    rows = {row[:2]: row for row in bias_tables(found)[-1].rows}
-    assert len(rows) == 2 * (len(VARIANTS) - 1)
-    plain = found.column("epsilon-3-in-sum", "all/ndcg10", "plain").mean()
-    ranked = found.column("epsilon-3-in-sum", "all/ndcg10", "calibrated").mean()
-    price = float(rows["epsilon 3", "calibrated"][4].split()[0])
-    assert price == pytest.approx(ranked - plain, abs=1e-4)
+    prices = [each for each in findings_of(found) if each.of.kind is Kind.PRICE and each.of.metric == ALL]
+    assert len(prices) == 4 * (len(VARIANTS) - 1)
+    plain = found.column("epsilon-3-in-sum", ALL, "plain").mean()
+    ranked = found.column("epsilon-3-in-sum", ALL, "calibrated").mean()
+    (price,) = [
+        each for each in prices if (each.of.condition, each.of.variant) == ("epsilon-3-in-sum", "calibrated")
+    ]
+    assert price.mean == pytest.approx(ranked - plain)
 
 
 def test_ndcg_of_a_given_list_is_that_of_the_scores_that_order_it() -> None:
@@ -74,6 +159,28 @@ def test_ndcg_of_a_given_list_is_that_of_the_scores_that_order_it() -> None:
     )
 
 
+def test_a_report_is_written_again_from_its_figures_alone(tmp_path: Path) -> None:
+    paths = write_bias_report(tmp_path, FACTS, findings_of(_measured(privacy_costs=0.05)))
+    before = {path.name: path.read_text() for path in paths}
+    for path in paths:
+        if path.suffix != ".json":
+            path.unlink()
+    assert {path.name: path.read_text() for path in rewrite_bias_report(tmp_path)} == before
+    assert "Made up &lt;b&gt;here&lt;/b&gt;" in before["bias.html"]
+    assert before["bias.html"].count("<svg") == 10  # four for each figure, products, and shops (two co-ops)
+    assert "src=" not in before["bias.html"]
+    assert "href=" not in before["bias.html"]
+
+
+@pytest.mark.parametrize("content", ["", "{}", '{"facts": {}, "findings": []}', "[1"])
+def test_a_file_that_holds_no_findings_is_refused(tmp_path: Path, content: str) -> None:
+    with pytest.raises(UnreadableResultsError):
+        rewrite_bias_report(tmp_path)
+    (tmp_path / "bias.json").write_text(content)
+    with pytest.raises(UnreadableResultsError):
+        rewrite_bias_report(tmp_path)
+
+
 def test_a_small_lab_runs_from_data_to_report_and_goes_on_where_it_stopped(tmp_path: Path) -> None:
     request = BiasRequest(
         out=tmp_path,
@@ -85,16 +192,21 @@ def test_a_small_lab_runs_from_data_to_report_and_goes_on_where_it_stopped(tmp_p
         catalogue_size=120,
     )
     said: list[str] = []
-    page, data = run_bias(request, say=said.append)
+    page, data, picture = run_bias(request, say=said.append)
     runs = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "runs").iterdir()}
-    assert len(runs) == 2  # alone, and the co-op without privacy
-    tables = json.loads(data.read_text())["tables"]
-    assert any(row[0] == "history: little" for row in tables[0]["rows"])
-    assert "What privacy" not in page.read_text()
-    assert in_markdown([]) == ""
+    assert len(runs) == 3  # popularity, alone, and the co-op without privacy
+    findings = json.loads(data.read_text())["findings"]
+    cells = {(each["of"]["attribute"], each["of"]["cell"]) for each in findings}
+    assert ("history", "little") in cells
+    assert "less each shop alone" in page.read_text()
+    assert "<svg" in picture.read_text()
     run_bias(request, say=said.append)
     assert {path.name: path.stat().st_mtime_ns for path in (tmp_path / "runs").iterdir()} == runs
-    assert sum(line.endswith("trained") for line in said) == 1
+    assert sum("local training" in line for line in said) == 2
+    kept = sorted((tmp_path / "runs").iterdir())[0]
+    kept.write_bytes(kept.read_bytes()[:100])
+    with pytest.raises(UnreadableResultsError):
+        run_bias(request, say=said.append)
 
 
 @pytest.mark.parametrize("text", ["age_band.45_54", "age_band.45_54=x", "shoes.42=0.5", "age_band.45_54=2"])
