@@ -1,47 +1,25 @@
 """Figures of a release from noisy sums, each with an interval that holds noise and the choice of customers.
 
-A figure is the ratio of two linear combinations of released sums; its interval is Fieller's, as in
-`audit.scorecard`. The difference of two figures of different customers or releases has the interval of
-Zou and Donner 2008 (MOVER). Groups that are too small are merged with their neighbours, or withheld, by a
-rule that looks at released counts only. Nothing here costs privacy; anybody can compute it again.
+A figure is the ratio of two linear combinations of released sums. Nothing here costs privacy; anybody can
+compute it again.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 from types import MappingProxyType
 
+from highstreet.audit.bias_cells import merged_cells
+from highstreet.audit.bias_intervals import Interval, difference_interval, quantile, ratio_interval
 from highstreet.audit.bias_rules import BiasRule, Comparison, Metric
-from highstreet.models.customer_groups import ATTRIBUTES, UNKNOWN, GroupAttribute
+from highstreet.models.customer_groups import ATTRIBUTES, GroupAttribute
 from highstreet.models.exposure import POPULARITY_CLASSES, concentration_weights, is_tail
 
-__all__ = [
-    "CellFigure",
-    "Interval",
-    "NoisySums",
-    "RuleFigures",
-    "customers_needed",
-    "difference_interval",
-    "figures_of",
-    "merged_cells",
-    "ratio_interval",
-]
+__all__ = ["CellFigure", "NoisySums", "RuleFigures", "figures_of"]
 
-#: Two-sided chance that an interval misses, shared among the groups of a rule (Bonferroni).
-_MISS = 0.05
-_Z = NormalDist().inv_cdf(1 - _MISS / 2)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Interval:
-    """A figure and where it can be."""
-
-    value: float
-    low: float
-    high: float
+_Z = quantile(groups=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,7 +142,7 @@ def _by_groups(rule: BiasRule, every: Sequence[NoisySums], minimum_group: int) -
         alone = [cells for cells in held if not is_enough(_others(attribute, cells))]
         held = tuple(cells for cells in held if cells not in alone)
         withheld = (*withheld, *alone)
-    z = NormalDist().inv_cdf(1 - _MISS / (2 * max(len(held), 1)))
+    z = quantile(groups=max(len(held), 1))
     return RuleFigures(
         cells=tuple(
             CellFigure(cell="+".join(cells), interval=_value(rule, _quality_ratio(rule, cells), every, z=z))
@@ -172,144 +150,6 @@ def _by_groups(rule: BiasRule, every: Sequence[NoisySums], minimum_group: int) -
         ),
         withheld=tuple("+".join(cells) for cells in withheld),
     )
-
-
-def merged_cells(
-    attribute: GroupAttribute,
-    *,
-    is_enough: Callable[[tuple[str, ...]], bool],
-    size: Callable[[tuple[str, ...]], float],
-) -> tuple[tuple[tuple[str, ...], ...], tuple[tuple[str, ...], ...]]:
-    """Merge an attribute's groups until each is large enough; return those held and those withheld.
-
-    Known groups only are merged. Where the attribute is ordered, the smallest group that is not enough goes
-    together with the smaller of its neighbours, again and again; else all that are not enough go together,
-    and with the smallest other one if that is still not enough. What is not enough even then, and unknown
-    customers where they are not enough, are withheld. The rule looks at released numbers only.
-
-    Args:
-        attribute: whose cells.
-        is_enough: whether some cells together surely have enough customers.
-        size: about how many customers they have.
-    """
-    groups: _Groups = [(cell,) for cell in attribute.cells]
-    merge = _merge_neighbours if attribute.is_ordered else _merge_rest
-    groups = [*merge(groups, is_enough, size), (UNKNOWN,)]
-    held = tuple(cells for cells in groups if is_enough(cells))
-    return held, tuple(cells for cells in groups if not is_enough(cells))
-
-
-_Groups = list[tuple[str, ...]]
-
-
-def _merge_neighbours(
-    groups: _Groups,
-    is_enough: Callable[[tuple[str, ...]], bool],
-    size: Callable[[tuple[str, ...]], float],
-) -> _Groups:
-    merged = list(groups)
-    while len(merged) > 1 and not all(is_enough(cells) for cells in merged):
-        small = min((place for place, cells in enumerate(merged) if not is_enough(cells)),
-                    key=lambda place: size(merged[place]))  # fmt: skip
-        beside = [place for place in (small - 1, small + 1) if 0 <= place < len(merged)]
-        other = min(beside, key=lambda place: size(merged[place]))
-        first = min(small, other)
-        merged[first : first + 2] = [merged[first] + merged[first + 1]]
-    return merged
-
-
-def _merge_rest(
-    groups: _Groups,
-    is_enough: Callable[[tuple[str, ...]], bool],
-    size: Callable[[tuple[str, ...]], float],
-) -> _Groups:
-    held = [cells for cells in groups if is_enough(cells)]
-    rest = tuple(cell for cells in groups if cells not in held for cell in cells)
-    if not rest:
-        return held
-    if held and not is_enough(rest):
-        smallest = min(held, key=size)
-        held.remove(smallest)
-        rest = smallest + rest
-    return [*held, rest]
-
-
-def ratio_interval(
-    total: float,
-    customers: float,
-    *,
-    variance: float,
-    customers_variance: float,
-    spread: tuple[float, float, float],
-    bounds: tuple[float, float],
-    z: float,
-) -> Interval:
-    """Return all means m for which (total - m customers) is not too far from 0, and the ratio itself.
-
-    Args:
-        total: noisy sum of a figure over customers.
-        customers: their noisy number.
-        variance: of the noise in the sum.
-        customers_variance: of the noise in the number.
-        spread: (a, b, c): a customer's figure has at most the variance a + b m + c m^2 when its mean is m.
-        bounds: between what the mean can lie.
-        z: how many standard deviations are not too far.
-
-    Returns:
-        An interval within the bounds; all of them where the number of customers is not clearly over 0.
-
-    Source: Fieller 1954, JRSS B 16(2); for figures in [lo, hi] the spread (m - lo)(hi - m) is Bhatia and
-    Davis 2000, "A better bound on the variance".
-    """
-    least, most = bounds
-    if customers <= 0:
-        return Interval(value=min(max(0.0, least), most), low=least, high=most)
-    total = min(max(total, least * customers), most * customers)  # noise beyond what can be says no more
-    value = total / customers
-    a, b, c = spread
-    square = customers**2 - z**2 * (customers_variance + customers * c)
-    middle = total * customers + z**2 * customers * b / 2
-    constant = total**2 - z**2 * (variance + customers * a)
-    if customers**2 <= z**2 * customers_variance or square <= 0:
-        return Interval(value=value, low=least, high=most)
-    half = math.sqrt(max(0.0, middle**2 - square * constant))
-    low, high = (middle - half) / square, (middle + half) / square
-    return Interval(value=value, low=min(max(low, least), value), high=max(min(high, most), value))
-
-
-def difference_interval(first: Interval, second: Interval) -> Interval:
-    """Return the interval of the difference of two figures with independent errors.
-
-    Source: Zou and Donner 2008, Statistics in Medicine 27(10), section 2 (the square-and-add rule that is
-    Newcombe's 1998 method 10 for proportions).
-
-    Worked: .5 in (.4, .6) less .3 in (.2, .4): .2 -+ sqrt(.1^2 + .1^2) = (.05858, .34142).
-    """
-    value = first.value - second.value
-    below = math.hypot(first.value - first.low, second.high - second.value)
-    above = math.hypot(first.high - first.value, second.value - second.low)
-    return Interval(value=value, low=value - below, high=value + above)
-
-
-def customers_needed(rule: BiasRule, *, stddev: float, groups: int = 1) -> float:
-    """Return about how many customers a group needs for the rule to pass where the value is 0.
-
-    The half of the interval is then as wide as the distance of 0 from the limit: for planning a charter, so
-    that nobody agrees to a rule that their co-op can never decide. Infinite where 0 is not on the right side.
-
-    Args:
-        rule: of a charter.
-        stddev: of the noise in each sum.
-        groups: how many groups are judged at once.
-    """
-    room = -rule.limit if rule.direction.value == "at_least" else rule.limit
-    if room <= 0:
-        return math.inf
-    z = NormalDist().inv_cdf(1 - _MISS / (2 * groups))
-    terms = 1 if rule.comparison is Comparison.NOTHING else 2
-    # room^2 n^2 - z^2 spread n - z^2 noise = 0, with the variance of an evenly spread figure.
-    spread, noise = z**2 * terms / 12, z**2 * terms * stddev**2
-    return (spread + math.sqrt(spread**2 + 4 * room**2 * noise)) / (2 * room**2)
 
 
 def _value(rule: BiasRule, ratio: _Ratio, every: Sequence[NoisySums], *, z: float) -> Interval:

@@ -7,14 +7,19 @@ blocks the release. The coordinator and every store run this on the same numbers
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from highstreet.audit.bias_figures import Interval, NoisySums, figures_of
+from highstreet.audit.bias_figures import NoisySums, figures_of
+from highstreet.audit.bias_intervals import Interval
 from highstreet.audit.bias_rules import BiasLimits, BiasRule, Comparison, Direction
 
 __all__ = ["CellFinding", "Finding", "Outcome", "Verdict", "judge"]
+
+#: How far two machines may round the same figure apart.
+_ROUNDING = 1e-9
 
 
 class Outcome(StrEnum):
@@ -82,6 +87,12 @@ class Verdict:
         """Whether nothing keeps the release back."""
         return not self.blocking
 
+    def is_alike(self, other: Verdict) -> bool:
+        """Whether both say the same: every word, and figures but for what machines may round otherwise."""
+        return len(self.findings) == len(other.findings) and all(
+            _are_alike(mine, theirs) for mine, theirs in zip(self.findings, other.findings, strict=True)
+        )
+
 
 def judge(
     limits: BiasLimits, sums: NoisySums | None, *, previous: NoisySums | None, is_first: bool
@@ -96,6 +107,20 @@ def judge(
         is_first: whether there is no release before.
     """
     return Verdict(findings=tuple(_find(rule, limits, sums, previous, is_first) for rule in limits.rules))
+
+
+def _are_alike(mine: Finding, theirs: Finding) -> bool:
+    def words(finding: Finding) -> list[object]:
+        cells = [(cell.cell, cell.outcome) for cell in finding.cells]
+        return [finding.rule, finding.outcome, finding.withheld, cells]
+
+    def numbers(finding: Finding) -> list[float]:
+        return [number for cell in finding.cells for number in (cell.value, cell.low, cell.high)]
+
+    return words(mine) == words(theirs) and all(
+        math.isclose(one, other, rel_tol=_ROUNDING, abs_tol=_ROUNDING)
+        for one, other in zip(numbers(mine), numbers(theirs), strict=True)
+    )
 
 
 def _find(

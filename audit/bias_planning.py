@@ -5,14 +5,35 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from highstreet.audit.bias_figures import customers_needed
-from highstreet.audit.bias_rules import BiasRule
+from highstreet.audit.bias_intervals import quantile
+from highstreet.audit.bias_rules import BiasRule, Comparison
 from highstreet.audit.charter import Charter
 from highstreet.audit.weights import customer_weight
 from highstreet.models.customer_groups import ATTRIBUTES
 from highstreet.models.programme import measured_parts
 
-__all__ = ["rules_in_words", "sums_stddev"]
+__all__ = ["customers_needed", "rules_in_words", "sums_stddev"]
+
+
+def customers_needed(rule: BiasRule, *, stddev: float, groups: int = 1) -> float:
+    """Return about how many customers a group needs for the rule to pass where the value is 0.
+
+    The half of the interval is then as wide as the distance of 0 from the limit: for planning a charter, so
+    that nobody agrees to a rule that their co-op can never decide. Infinite where 0 is not on the right side.
+
+    Args:
+        rule: of a charter.
+        stddev: of the noise in each sum.
+        groups: how many groups are judged at once.
+    """
+    room = -rule.limit if rule.direction.value == "at_least" else rule.limit
+    if room <= 0:
+        return math.inf
+    z = quantile(groups=groups)
+    terms = 1 if rule.comparison is Comparison.NOTHING else 2
+    # room^2 n^2 - z^2 spread n - z^2 noise = 0, with the variance of an evenly spread figure.
+    spread, noise = z**2 * terms / 12, z**2 * terms * stddev**2
+    return (spread + math.sqrt(spread**2 + 4 * room**2 * noise)) / (2 * room**2)
 
 
 def sums_stddev(charter: Charter) -> float:

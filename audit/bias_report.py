@@ -6,7 +6,6 @@ arrays and the charter (`check_report`), and takes nobody's word for it.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
@@ -24,8 +23,6 @@ from highstreet.models.programme import measured_parts
 from highstreet.models.state import SharedState
 
 __all__ = ["BiasReport", "BiasReportFormat", "PreviousSums", "check_report", "released_sums", "report_on"]
-
-_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +134,7 @@ def check_report(
     own = report_on(charter, state, number=number, previous=before)
     if report.sums != own.sums:
         raise BiasGateError("The release's figures on bias are not those of its model.")
-    if not _are_same(report.verdict, own.verdict):
+    if not own.verdict.is_alike(report.verdict):
         raise BiasGateError("The release's verdict on bias is not what its figures say.")
     if own.verdict.is_pass:
         if report.override is not None:
@@ -149,25 +146,6 @@ def check_report(
             f"{', '.join(own.verdict.blocking)}."
         )
     check_override(report.override, charter.bias_limits, own.verdict, wanted=wanted)
-
-
-def _are_same(told: Verdict, own: Verdict) -> bool:
-    """Whether two verdicts say the same, their numbers but for what another machine may round otherwise."""
-
-    def words(verdict: Verdict) -> list[object]:
-        return [
-            (each.rule, each.outcome, each.withheld, [(cell.cell, cell.outcome) for cell in each.cells])
-            for each in verdict.findings
-        ]
-
-    def numbers(verdict: Verdict) -> list[float]:
-        cells = [cell for each in verdict.findings for cell in each.cells]
-        return [number for cell in cells for number in (cell.value, cell.low, cell.high)]
-
-    return words(told) == words(own) and all(
-        math.isclose(one, other, rel_tol=_ROUNDING, abs_tol=_ROUNDING)
-        for one, other in zip(numbers(told), numbers(own), strict=True)
-    )
 
 
 def _sums_to_dict(sums: NoisySums | None) -> dict[str, object] | None:

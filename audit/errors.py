@@ -165,6 +165,10 @@ class SignalError(AuditError):
     """A consent signal says what no signal can say."""
 
 
+class ReleasedNoiseError(AuditError):
+    """A release says that other noise is in what it released than its charter puts there."""
+
+
 class StatementError(AuditError):
     """A statement about a release, or what it is made from, cannot be read or contradicts itself."""
 

@@ -11,13 +11,38 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-__all__ = ["PARTS", "RANKINGS", "scorecard"]
+from highstreet.audit.charter import Charter
+from highstreet.audit.weights import customer_weight
+from highstreet.models.state import SharedState
+
+__all__ = ["PARTS", "RANKINGS", "are_same_figures", "released_scorecard", "scorecard"]
 
 #: Which purchases were to be found: all, or those of products new to the customer.
 PARTS = ("all", "novel")
 #: What ranked the products: the shared model as released, or the released popularity alone.
 RANKINGS = ("ranker", "popularity")
 _Z = 1.959964  # two-sided 95 %
+#: How far two machines may round the same figure apart.
+_ROUNDING = 1e-9
+#: Names of the state's arrays that hold the noisy sums of the evaluation, one number each.
+_EVALUATION = "evaluation/"
+
+
+def released_scorecard(charter: Charter, state: SharedState) -> dict[str, float]:
+    """Return the figures of a release by its own arrays; see `scorecard`."""
+    sums = {
+        name.removeprefix(_EVALUATION): float(state[name].item())
+        for name in state
+        if name.startswith(_EVALUATION)
+    }
+    return scorecard(sums, weight=customer_weight(charter.privacy))
+
+
+def are_same_figures(one: Mapping[str, float], other: Mapping[str, float]) -> bool:
+    """Whether two scorecards say the same but for what machines may round otherwise."""
+    return one.keys() == other.keys() and all(
+        math.isclose(one[name], other[name], rel_tol=_ROUNDING, abs_tol=_ROUNDING) for name in one
+    )
 
 
 def scorecard(sums: Mapping[str, float], *, weight: float = 1.0) -> dict[str, float]:

@@ -7,7 +7,6 @@ Whoever reads one makes it again and compares: no word of it has to be believed.
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Annotated
@@ -16,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from highstreet.audit.audit_results import AuditResults, AuditResultsFormat
-from highstreet.audit.bias_gate import Verdict, judge
+from highstreet.audit.bias_gate import judge
 from highstreet.audit.bias_override import check_override
 from highstreet.audit.bias_report import BiasReport
 from highstreet.audit.canonical import Json, canonical_json, read_canonical
@@ -25,6 +24,7 @@ from highstreet.audit.charter_format import from_document
 from highstreet.audit.claims import are_same, check_promise
 from highstreet.audit.errors import StatementError
 from highstreet.audit.manifest import Manifest
+from highstreet.audit.released_noise import refuse_other_stddev
 from highstreet.audit.signing import (
     DOCUMENT_LIMIT_BYTES,
     SignatureKind,
@@ -36,7 +36,6 @@ from highstreet.audit.statement_sections import sections
 __all__ = ["Maker", "Statement", "read_statement"]
 
 _FORMAT_VERSION = 1
-_ROUNDING = 1e-6
 
 
 class Maker(StrEnum):
@@ -172,14 +171,26 @@ def _refuse_unfit(charter: Charter, manifest: Manifest) -> None:
     for is_unfit, what in reasons:
         if is_unfit:
             raise StatementError(f"The release's manifest names {what}: no statement can be made of it.")
+    _refuse_odd_noise(charter, manifest)
     if manifest.bias is not None:
         _refuse_odd_verdict(charter, manifest, manifest.bias)
+
+
+def _refuse_odd_noise(charter: Charter, manifest: Manifest) -> None:
+    """Return only when the intervals hold as much noise as the charter puts into the figures."""
+    noise = {}
+    if "noise_stddev" in manifest.evaluation:
+        noise["evaluation"] = manifest.evaluation["noise_stddev"]
+    if manifest.bias is not None and manifest.bias.sums is not None:
+        noise["bias"] = manifest.bias.sums.stddev
+    for phase, stddev in noise.items():
+        refuse_other_stddev(charter, phase, stddev, participants=manifest.participants)
 
 
 def _refuse_odd_verdict(charter: Charter, manifest: Manifest, report: BiasReport) -> None:
     previous = None if report.previous is None else report.previous.sums
     own = judge(charter.bias_limits, report.sums, previous=previous, is_first=manifest.number == 1)
-    if not _are_alike(own, report.verdict):
+    if not own.is_alike(report.verdict):
         raise StatementError("The release's verdict on bias is not what its figures say.")
     if own.is_pass:
         if report.override is not None:
@@ -188,23 +199,6 @@ def _refuse_odd_verdict(charter: Charter, manifest: Manifest, report: BiasReport
     if report.override is None:
         raise StatementError("The release does not keep the rules on bias, and nobody has overridden them.")
     check_override(report.override, charter.bias_limits, own, wanted=manifest.unsigned_override())
-
-
-def _are_alike(own: Verdict, told: Verdict) -> bool:
-    """Compare two verdicts, figures included up to the rounding of another computer's arithmetic."""
-    return len(own.findings) == len(told.findings) and all(
-        (mine.rule, mine.outcome, mine.withheld) == (theirs.rule, theirs.outcome, theirs.withheld)
-        and [(each.cell, each.outcome) for each in mine.cells]
-        == [(each.cell, each.outcome) for each in theirs.cells]
-        and all(
-            math.isclose(one, other, rel_tol=_ROUNDING, abs_tol=_ROUNDING)
-            for here, there in zip(mine.cells, theirs.cells, strict=True)
-            for one, other in zip(
-                (here.value, here.low, here.high), (there.value, there.low, there.high), strict=True
-            )
-        )
-        for mine, theirs in zip(own.findings, told.findings, strict=True)
-    )
 
 
 def _plain(signed: SignedDocument) -> Json:

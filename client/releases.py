@@ -15,8 +15,7 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from highstreet.audit.bias_noise import refuse_other_noise
-from highstreet.audit.bias_report import PreviousSums, check_report
+from highstreet.audit.bias_report import PreviousSums
 from highstreet.audit.charter_format import from_document
 from highstreet.audit.claims import are_same, claims_of
 from highstreet.audit.errors import AuditError
@@ -26,6 +25,11 @@ from highstreet.client.coop_calls import CoopCaller, document_from_wire
 from highstreet.client.errors import ReleaseRefusedError
 from highstreet.client.home import StoreHome
 from highstreet.client.membership import load_charter, load_membership
+from highstreet.client.release_figures import (
+    measured_by_the_one_before,
+    refuse_by_its_figures,
+    refused_release,
+)
 from highstreet.client.releases_seen import SeenRelease, last_seen, note_seen
 from highstreet.files import FileAccessError, make_private_folder, read_limited, write_private
 from highstreet.models.errors import ModelsError
@@ -87,7 +91,7 @@ def fetch_release(home: StoreHome, caller: CoopCaller, *, max_state_bytes: int) 
     signed = document_from_wire(latest.manifest)
     manifest = _checked_manifest(home, signed, max_state_bytes)
     if manifest.number != latest.number:
-        raise _refused(latest.number, "its manifest has another number")
+        raise refused_release(latest.number, "its manifest has another number")
     wanted = coop_pb2.DownloadReleaseRequest(number=manifest.number)
     model = caller.call(
         lambda stub, timeout: _collect(
@@ -123,7 +127,9 @@ def accept_release(
     manifest = _checked_manifest(home, signed, max_state_bytes)
     state = _checked_model(home, manifest, model, max_state_bytes)
     pointer = _pointer(home)
-    _refuse_biased(home, manifest, state, known_previous=_measured_before(home, manifest, before))
+    refuse_by_its_figures(
+        load_charter(home), manifest, state, known_previous=_previous(home, manifest, before)
+    )
     folder = _folder(home, manifest.number)
     make_private_folder(home.releases)
     make_private_folder(folder)
@@ -164,10 +170,10 @@ def active_release(home: StoreHome) -> Release | None:
         manifest = _kept_manifest(home, number)
         model = read_limited(folder / "model.safetensors", limit_bytes=_MODEL_LIMIT_BYTES)
     except (AuditError, FileAccessError) as error:
-        raise _refused(number, "its files on this computer are damaged") from error
+        raise refused_release(number, "its files on this computer are damaged") from error
     state = _checked_model(home, manifest, model, _MODEL_LIMIT_BYTES)
     before = None if manifest.bias is None else manifest.bias.previous  # held to its manifest when accepted
-    _refuse_biased(home, manifest, state, known_previous=before)
+    refuse_by_its_figures(load_charter(home), manifest, state, known_previous=before)
     return Release(manifest=manifest, state=state)
 
 
@@ -183,7 +189,7 @@ def active_manifest(home: StoreHome) -> Manifest | None:
     try:
         return _kept_manifest(home, number)
     except (AuditError, FileAccessError) as error:
-        raise _refused(number, "its files on this computer are damaged") from error
+        raise refused_release(number, "its files on this computer are damaged") from error
 
 
 def active_signed(home: StoreHome) -> SignedDocument | None:
@@ -228,7 +234,7 @@ def _checked_manifest(home: StoreHome, signed: SignedDocument, max_state_bytes: 
         signed.verify(SignatureKind.RELEASE, membership.coordinator_key)
         manifest = Manifest.from_document(signed.document)
     except AuditError as error:
-        raise _refused(0, f"it is not by this store's coordinator ({error.what})") from error
+        raise refused_release(0, f"it is not by this store's coordinator ({error.what})") from error
     again = manifest.number == seen.number and signed.sha256().hex() != seen.sha256
     replayed = manifest.programme_id in seen.programmes and signed.sha256().hex() != seen.sha256
     newest = max(seen, SeenRelease(number=pointer.highest, sha256=pointer.highest_sha256), key=_number)
@@ -252,9 +258,9 @@ def _checked_manifest(home: StoreHome, signed: SignedDocument, max_state_bytes: 
     )
     for is_wrong, reason in reasons:
         if is_wrong:
-            raise _refused(manifest.number, reason)
+            raise refused_release(manifest.number, reason)
     if not are_same(manifest.claims, _agreed_claims(charter.document())):
-        raise _refused(manifest.number, "its privacy figures are not those of the charter")
+        raise refused_release(manifest.number, "its privacy figures are not those of the charter")
     return manifest
 
 
@@ -271,68 +277,27 @@ def _number(release: SeenRelease) -> int:
 def _checked_model(home: StoreHome, manifest: Manifest, model: bytes, max_state_bytes: int) -> SharedState:
     """Return the model that was signed, if it is one that the charter's rounds could have given."""
     if len(model) != manifest.model_bytes or hashlib.sha256(model).hexdigest() != manifest.model_sha256:
-        raise _refused(manifest.number, "its model file is not the one that was signed")
+        raise refused_release(manifest.number, "its model file is not the one that was signed")
     try:
         state = SharedState.from_bytes(model, StateLimits(payload_bytes=max_state_bytes))
     except ModelsError as error:
-        raise _refused(manifest.number, "its model file cannot be read as a model") from error
+        raise refused_release(manifest.number, "its model file cannot be read as a model") from error
     plan = load_charter(home).plan
     try:
         check_state(plan, state, phases_done=len(plan.phases))
     except ModelsError as error:
-        raise _refused(
+        raise refused_release(
             manifest.number, "its model is not one that the charter's rounds could have given"
         ) from error
     return state
 
 
-def _refuse_biased(
-    home: StoreHome, manifest: Manifest, state: SharedState, *, known_previous: PreviousSums | None
-) -> None:
-    """Return only when the release keeps the charter's rules on bias by its own numbers, or is overridden."""
-    charter, sums = load_charter(home), None if manifest.bias is None else manifest.bias.sums
-    try:
-        refuse_other_noise(charter, sums, participants=manifest.participants)
-        check_report(
-            manifest.bias,
-            charter,
-            state,
-            number=manifest.number,
-            wanted=manifest.unsigned_override(),
-            known_previous=known_previous,
-        )
-    except AuditError as error:
-        raise _refused(manifest.number, f"of the rules on bias: {error.what}") from error
-
-
-def _measured_before(
-    home: StoreHome, manifest: Manifest, brought: SignedDocument | None
-) -> PreviousSums | None:
-    """Return what the release before measured, by the very manifest that `manifest` names by its hash.
-
-    It is the newest one accepted here, in use or rolled back from, or else the one that was brought along,
-    signed by the coordinator too. Of a release before that nobody can show, no figure is believed.
-
-    Raises:
-        ReleaseRefusedError: there is a report on bias, and no such manifest.
-    """
-    if manifest.bias is None or manifest.number == 1:
-        return None
-    membership = load_membership(home)
-    for signed in (_newest_kept(home), brought):
-        if signed is None or signed.sha256().hex() != manifest.previous_sha256:
-            continue
-        try:
-            signed.verify(SignatureKind.RELEASE, membership.coordinator_key)
-            before = Manifest.from_document(signed.document)
-        except AuditError as error:
-            raise _refused(manifest.number, "the manifest of the one before cannot be used") from error
-        if before.number != manifest.number - 1 or before.coop_id != manifest.coop_id:
-            break
-        if before.bias is None or before.bias.sums is None:
-            return None
-        return PreviousSums(number=before.number, sums=before.bias.sums)
-    raise _refused(manifest.number, "nobody can show the manifest of the one before, which it names")
+def _previous(home: StoreHome, manifest: Manifest, brought: SignedDocument | None) -> PreviousSums | None:
+    """Return what the release before measured, by its manifest: kept here, or brought along."""
+    kept = [each for each in (_newest_kept(home), brought) if each is not None]
+    return measured_by_the_one_before(
+        load_charter(home), load_membership(home).coordinator_key, manifest, kept
+    )
 
 
 def _newest_kept(home: StoreHome) -> SignedDocument | None:
@@ -377,7 +342,7 @@ def _pointer(home: StoreHome) -> _Pointer:
     try:
         return _Pointer(**json.loads(read_limited(path, limit_bytes=4096)))
     except (ValueError, TypeError) as error:
-        raise _refused(0, f"{path} is damaged") from error
+        raise refused_release(0, f"{path} is damaged") from error
 
 
 def _point(home: StoreHome, pointer: _Pointer) -> None:
@@ -393,11 +358,3 @@ def _forget_others(home: StoreHome, *, keep: set[int]) -> None:
                 for file in folder.iterdir():
                     file.unlink()
                 folder.rmdir()
-
-
-def _refused(number: int, reason: str) -> ReleaseRefusedError:
-    name = f"Release {number}" if number else "A release"
-    return ReleaseRefusedError(
-        f"{name} was refused: {reason}. Nothing was changed.",
-        next_step="The one in use stays. If it happens again, tell the coordinator.",
-    )

@@ -14,8 +14,7 @@ from highstreet.audit.bias_override import Override
 from highstreet.audit.bias_report import BiasReport
 from highstreet.audit.charter import Charter
 from highstreet.audit.manifest import Manifest
-from highstreet.audit.scorecard import scorecard
-from highstreet.audit.weights import customer_weight
+from highstreet.audit.scorecard import released_scorecard
 from highstreet.models.state import SharedState
 from highstreet.protos.rounds_pb2 import RoundRequest, SignedRequest
 from highstreet.server.checkpoints import Checkpoints
@@ -26,9 +25,6 @@ from highstreet.server.programmes import Programme, latest_programme
 from highstreet.server.releases import Candidate, judged, latest_manifest, publish_release, release_named
 
 __all__ = ["KeptBack", "candidate_of", "kept_back", "release_overridden"]
-
-#: Names of the state's arrays that hold the noisy sums of the evaluation, one number each.
-_EVALUATION = "evaluation/"
 
 
 def candidate_of(programme_id: str, charter: Charter, book: Checkpoints, state: SharedState) -> Candidate:
@@ -42,18 +38,13 @@ def candidate_of(programme_id: str, charter: Charter, book: Checkpoints, state: 
     """
     contributors = book.contributors(programme_id)
     last = SignedRequest.FromString(book.last_request(programme_id))
-    sums = {
-        name.removeprefix(_EVALUATION): float(state[name].item())
-        for name in state
-        if name.startswith(_EVALUATION)
-    }
     return Candidate(
         programme_id=programme_id,
         state=state,
         rounds=len(contributors),
         participants=min(contributors),
         roster_sha256=RoundRequest.FromString(last.request).roster_sha256,
-        evaluation=scorecard(sums, weight=customer_weight(charter.privacy)),
+        evaluation=released_scorecard(charter, state),
     )
 
 

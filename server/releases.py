@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from highstreet.audit.bias_override import Override, check_override, overridden_by
-from highstreet.audit.bias_report import BiasReport, PreviousSums, report_on
+from highstreet.audit.bias_previous import measured_before
+from highstreet.audit.bias_report import BiasReport, report_on
 from highstreet.audit.charter import Charter
 from highstreet.audit.claims import check_promise
 from highstreet.audit.manifest import Manifest
@@ -91,35 +92,23 @@ def publish_release(
         if done:
             return Manifest.from_document(done["manifest"])
         last = latest_manifest(connection)
-        number, previous_sha256 = _behind(last)
-        named = release_named(charter, candidate, last)
-        bias = _let_out(judged(charter, candidate, last), charter, named, override)
-        manifest = Manifest(
-            number=number,
-            previous_sha256=previous_sha256,
-            created=now.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-            coop_id=charter.coop.id,
-            programme_id=candidate.programme_id,
-            rounds=candidate.rounds,
-            participants=candidate.participants,
-            rung=charter.plan.rung,
-            model_sha256=hashlib.sha256(model).hexdigest(),
-            model_bytes=len(model),
-            schema_sha256=charter.plan.schema.sha256(),
-            charter_sha256=charter.sha256().hex(),
-            roster_sha256=candidate.roster_sha256.hex(),
-            claims=check_promise(charter),
-            noise=charter.privacy.noise,
-            evaluation=candidate.evaluation,
-            bias=bias,
-        )
+        draft = _drafted(charter, candidate, last)
+        bias = _let_out(judged(charter, candidate, last), charter, draft.unsigned_override(), override)
+        created = now.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        manifest = replace(draft, created=created, bias=bias)
         Manifest.from_document(manifest.document())  # what no store would accept is not released
         signed = SignedDocument.create(SignatureKind.RELEASE, manifest.to_dict(), home.coordinator_key())
-        write_private(release_file(home, number), model)
+        write_private(release_file(home, manifest.number), model)
         connection.execute(
             "INSERT INTO releases (number, programme_id, manifest, signature, created_at)"
             " VALUES (?, ?, ?, ?, ?)",
-            (number, candidate.programme_id, signed.document, signed.signature, int(now.timestamp())),
+            (
+                manifest.number,
+                candidate.programme_id,
+                signed.document,
+                signed.signature,
+                int(now.timestamp()),
+            ),
         )
         connection.execute(  # one that was kept back and is let out now
             "UPDATE programmes SET state = 'finished', failure = '' WHERE programme_id = ?"
@@ -139,10 +128,9 @@ def judged(
         candidate: to be released behind `last`.
         last: the newest release and its signed manifest, None when there is none.
     """
-    before = None if last is None else Manifest.from_document(last[1].document).bias
-    sums = None if before is None else before.sums
-    previous = None if last is None or sums is None else PreviousSums(number=last[0], sums=sums)
+    before = None if last is None else Manifest.from_document(last[1].document)
     number, _ = _behind(last)
+    previous = measured_before(before, charter)
     report = report_on(charter, candidate.state, number=number, previous=previous)
     return None if report.sums is None and not charter.bias_limits.rules else report
 
@@ -157,17 +145,30 @@ def release_named(
         candidate: to be released behind `last`.
         last: the newest release and its signed manifest, None when there is none.
     """
+    return _drafted(charter, candidate, last).unsigned_override()
+
+
+def _drafted(charter: Charter, candidate: Candidate, last: tuple[int, SignedDocument] | None) -> Manifest:
+    """Return the manifest of a candidate but for when it is released, and what was found of bias."""
     number, previous_sha256 = _behind(last)
-    return Override(
-        coop_id=charter.coop.id,
-        programme_id=candidate.programme_id,
+    model = candidate.state.to_bytes()
+    return Manifest(
         number=number,
         previous_sha256=previous_sha256,
-        model_sha256=hashlib.sha256(candidate.state.to_bytes()).hexdigest(),
-        charter_sha256=charter.sha256().hex(),
-        rules={},
-        reason="",
         created="",
+        coop_id=charter.coop.id,
+        programme_id=candidate.programme_id,
+        rounds=candidate.rounds,
+        participants=candidate.participants,
+        rung=charter.plan.rung,
+        model_sha256=hashlib.sha256(model).hexdigest(),
+        model_bytes=len(model),
+        schema_sha256=charter.plan.schema.sha256(),
+        charter_sha256=charter.sha256().hex(),
+        roster_sha256=candidate.roster_sha256.hex(),
+        claims=check_promise(charter),
+        noise=charter.privacy.noise,
+        evaluation=candidate.evaluation,
     )
 
 

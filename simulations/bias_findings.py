@@ -6,6 +6,7 @@ What is compared is paired: pair of shop and customer by pair, and seed by seed 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -38,6 +39,9 @@ FEWEST_PERSONS = 20
 _MISSES = 0.05
 _WEIGHTED = "-weighted"
 _PRICED = ("miscalibration", "small_suppliers", *QUALITY)
+
+#: Between two ends of a range in the name of a cell.
+_BETWEEN = re.compile(r"(\dk?)_(?=\d)")
 
 Values = NDArray[np.float64]
 Chosen = NDArray[np.bool_]
@@ -119,9 +123,15 @@ class Subject:
     cell: str = EVERYBODY
 
     @property
+    def cell_in_words(self) -> str:
+        """The cell as people write it: `35 to 44`, `under 25k`."""
+        return _BETWEEN.sub(r"\1 to ", self.cell).replace("_", " ")
+
+    @property
     def group(self) -> str:
         """The group in words."""
-        return f"{self.attribute}: {self.cell}".replace("_", " ") if self.attribute else self.cell
+        attribute = self.attribute.replace("_", " ")
+        return f"{attribute}: {self.cell_in_words}" if attribute else self.cell_in_words
 
     @property
     def family(self) -> tuple[str, ...]:

@@ -46,11 +46,10 @@ def chart_of_groups(key: str, title: str, findings: Sequence[Finding], *, axis: 
     _legend(drawing, styles)
     y = _TOP
     for attribute, cells in blocks.items():
-        drawing.text(4, y + 15, attribute.replace("_", " ") or "everybody", cls="heading")
+        drawing.text(4, y + 15, attribute.replace("_", " "), cls="heading")
         y += _HEAD
-        for cell, here in cells.items():
-            label = "" if not attribute else cell.replace("_", " ")
-            drawing.text(_LEFT - 10, y + lane / 2, label, anchor="end")
+        for here in cells.values():
+            drawing.text(_LEFT - 10, y + lane / 2 + 4, here[0].of.cell_in_words, anchor="end")
             _lane(drawing, scale, here, styles, y)
             y += lane
     return drawing.markup()
@@ -67,7 +66,7 @@ def chart_of_products(key: str, title: str, findings: Sequence[Finding], *, axis
     _legend(drawing, styles)
     for place, (metric, here) in enumerate(by_metric.items()):
         y = _TOP + place * lane
-        drawing.text(_LEFT - 10, y + lane / 2, metric.replace("_", " "), anchor="end")
+        drawing.text(_LEFT - 10, y + lane / 2 + 4, metric.replace("_", " "), anchor="end")
         _lane(drawing, scale, here, styles, y)
     return drawing.markup()
 

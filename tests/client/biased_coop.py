@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from datetime import UTC, datetime
 
 import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from published import state_of
+from published import honest_noise, state_of
 
 from highstreet.audit.bias_override import Override, key_of
 from highstreet.audit.bias_rules import (
@@ -20,7 +19,10 @@ from highstreet.audit.bias_rules import (
     Overrider,
 )
 from highstreet.audit.charter import Charter
-from highstreet.audit.requests import mechanism_of
+from highstreet.audit.scorecard import released_scorecard
+from highstreet.client.home import StoreHome
+from highstreet.client.membership import member_caller
+from highstreet.client.releases import fetch_release
 from highstreet.models.bias_rows import bias_coordinates
 from highstreet.models.programme import default_plan
 from highstreet.models.state import SharedState
@@ -39,6 +41,9 @@ RULE = BiasRule(
 )
 #: Of each group: so many that the noise leaves nothing open that is not near the limit.
 CUSTOMERS = 50_000.0
+NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+#: Most that the store here takes of a model.
+LIMIT_BYTES = 8 << 20
 REASON = "Customers with little history are few here, and we asked them."
 
 
@@ -51,21 +56,15 @@ def gated(charter: Charter) -> Charter:
     return replace(charter, plan=plan, bias_limits=BiasLimits(rules=(RULE,), people=people))
 
 
-def honest_stddev(charter: Charter, *, stores: int = 3) -> float:
-    """The noise that the charter's mechanism puts into the bias phase's sums."""
-    phase = next(phase for phase in charter.plan.phases if phase.name == "bias")
-    return mechanism_of(phase, charter, participants=stores).noise_stddev(contributors=stores)
-
-
 def measured(
-    charter: Charter, *, little: float, mark: float = 1.0, stddev: float | None = None
+    charter: Charter, *, little: float, mark: float = 1.0, stddev: float | None = None, stores: int = 3
 ) -> SharedState:
     """A whole model; customers with little history have this NDCG, the others .4; the noise is honest."""
     values = {"little/all/ranker": CUSTOMERS * little, "much/all/ranker": CUSTOMERS * 0.4}
     values |= {"little/all/customers": CUSTOMERS, "much/all/customers": CUSTOMERS}
     sums = [values.get(name.removeprefix("history/"), 0.0) for name in bias_coordinates(["history"])]
-    noise = honest_stddev(charter) if stddev is None else stddev
-    return state_of(charter.plan, mark).updated(
+    noise = honest_noise(charter, "bias", stores=stores) if stddev is None else stddev
+    return state_of(charter, mark, stores=stores).updated(
         {"bias/sums": np.array(sums), "bias/stddev": np.array([noise])}
     )
 
@@ -80,13 +79,14 @@ def candidate(home: CoopHome, number: int, *, little: float) -> Candidate:
         (programme_id, number, home.charter().sha256()),
     )
     connection.close()
+    state = measured(home.charter(), little=little, mark=number)
     return Candidate(
         programme_id=programme_id,
-        state=measured(home.charter(), little=little, mark=number),
+        state=state,
         rounds=5,
         participants=3,
         roster_sha256=bytes(32),
-        evaluation={},
+        evaluation=released_scorecard(home.charter(), state),
     )
 
 
@@ -98,4 +98,9 @@ def signed(plain: Override, *, rules: dict[str, str], names: tuple[str, ...] = (
     return override
 
 
-Found = Callable[..., Any]
+def fetch(store: StoreHome) -> int:
+    """Have the store take the newest release into use; its number."""
+    with member_caller(store) as caller:
+        release = fetch_release(store, caller, max_state_bytes=LIMIT_BYTES)
+    assert release is not None
+    return release.manifest.number

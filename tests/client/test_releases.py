@@ -76,7 +76,7 @@ def test_a_new_release_is_fetched_once_and_used(coop: Any, store: StoreHome) -> 
     fetched = _fetch(store)
     assert fetched is not None
     assert fetched.manifest == manifest
-    assert fetched.state == state_of(coop.home.charter().plan, 1)
+    assert fetched.state == state_of(coop.home.charter(), 1)
     assert active_release(store) == fetched
     assert _fetch(store) is None
 
@@ -110,7 +110,7 @@ def test_a_large_release_comes_in_pieces(
     publish(coop, 1)
     fetched = _fetch(store)
     assert fetched is not None
-    assert fetched.state == state_of(coop.home.charter().plan, 1)
+    assert fetched.state == state_of(coop.home.charter(), 1)
 
 
 def test_the_one_before_is_kept_and_older_ones_are_not(coop: Any, store: StoreHome) -> None:
@@ -121,7 +121,7 @@ def test_the_one_before_is_kept_and_older_ones_are_not(coop: Any, store: StoreHo
     assert roll_back(store) == 2
     active = active_release(store)
     assert active is not None
-    assert active.state == state_of(coop.home.charter().plan, 2)
+    assert active.state == state_of(coop.home.charter(), 2)
     assert _fetch(store) is None  # the one rolled back from does not come back by itself
     with pytest.raises(ReleaseRefusedError):
         roll_back(store)
@@ -346,10 +346,10 @@ def test_a_full_disk_keeps_the_one_in_use(
             _fetch(store)
     active = active_release(store)
     assert active is not None
-    assert active.state == state_of(coop.home.charter().plan, 1)
+    assert active.state == state_of(coop.home.charter(), 1)
     again = _fetch(store)
     assert again is not None
-    assert again.state == state_of(coop.home.charter().plan, 2)
+    assert again.state == state_of(coop.home.charter(), 2)
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "manifest.json"])
@@ -382,8 +382,7 @@ def test_a_member_that_left_gets_no_release(coop: Any, store: StoreHome) -> None
 
 
 def test_a_signed_model_that_no_honest_round_could_give_is_refused(coop: Any, store: StoreHome) -> None:
-    plan = coop.home.charter().plan
-    honest = state_of(plan, 1)
+    honest = state_of(coop.home.charter(), 1)
     extreme = honest.updated({"ranker/weights": honest["ranker/weights"] + 1e12})
     for state in (extreme, SharedState({"weights": np.zeros(8)})):
         candidate = Candidate(

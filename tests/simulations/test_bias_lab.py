@@ -167,7 +167,7 @@ def test_a_report_is_written_again_from_its_figures_alone(tmp_path: Path) -> Non
             path.unlink()
     assert {path.name: path.read_text() for path in rewrite_bias_report(tmp_path)} == before
     assert "Made up &lt;b&gt;here&lt;/b&gt;" in before["bias.html"]
-    assert before["bias.html"].count("<svg") == 10  # four for each figure, products, and shops (two co-ops)
+    assert before["bias.html"].count("<svg") == 11  # four for each figure, products, and shops of two co-ops
     assert "src=" not in before["bias.html"]
     assert "href=" not in before["bias.html"]
 

@@ -1,4 +1,4 @@
-"""How much noise there can be in the sums on bias: the charter says it, and nobody else."""
+"""How much noise there can be in what is released: the charter says it, and nobody else."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from highstreet.audit.bias_figures import NoisySums
-from highstreet.audit.bias_noise import refuse_other_noise
 from highstreet.audit.charter import Charter
-from highstreet.audit.errors import BiasGateError
+from highstreet.audit.errors import ReleasedNoiseError
+from highstreet.audit.released_noise import refuse_other_stddev
 from highstreet.audit.requests import MAX_PARTICIPANTS, mechanism_of
 from highstreet.models.programme import default_plan
 from highstreet.privacy.releases import PrivacyUnit, Weighting
@@ -31,7 +30,7 @@ def _noise(charter: Charter, *, asked: int, contributors: int) -> float:
 
 
 def _check(charter: Charter, stddev: float, participants: int = 3) -> None:
-    refuse_other_noise(charter, NoisySums(values={}, stddev=stddev), participants=participants)
+    refuse_other_stddev(charter, "bias", stddev, participants=participants)
 
 
 @pytest.mark.parametrize(("asked", "contributors"), [(3, 3), (20, 7), (564, 500), (MAX_PARTICIPANTS, 1000)])
@@ -39,19 +38,18 @@ def test_the_noise_of_any_number_of_stores_is_accepted(
     charter: Charter, asked: int, contributors: int
 ) -> None:
     _check(charter, _noise(charter, asked=asked, contributors=contributors))
-    refuse_other_noise(charter, None, participants=3)
 
 
 @pytest.mark.parametrize("stddev", [0.0, -1.0, 1e-300, 1.0, 1e6, 1e200, float("inf"), float("nan")])
 def test_any_other_noise_is_refused(charter: Charter, stddev: float) -> None:
-    with pytest.raises(BiasGateError, match="noise"):
+    with pytest.raises(ReleasedNoiseError, match="noise"):
         _check(charter, stddev)
 
 
 def test_less_noise_than_at_the_floor_is_refused(charter: Charter) -> None:
     assert charter.rounds.cohort_floor == 3
     for participants in (1, 2, 3):
-        with pytest.raises(BiasGateError):
+        with pytest.raises(ReleasedNoiseError):
             _check(charter, _noise(charter, asked=3, contributors=2), participants)
 
 
@@ -65,11 +63,11 @@ def test_sums_of_weighted_customers_carry_the_noise_of_whole_ones(charter: Chart
     weighted = replace(charter, privacy=terms)
     noise = _noise(weighted, asked=9, contributors=5)
     _check(weighted, 4 * noise)
-    with pytest.raises(BiasGateError):
+    with pytest.raises(ReleasedNoiseError):
         _check(weighted, noise)
 
 
 def test_without_a_phase_that_measures_no_noise_fits(charter: Charter) -> None:
     stddev = _noise(charter, asked=3, contributors=3)
-    with pytest.raises(BiasGateError):
+    with pytest.raises(ReleasedNoiseError):
         _check(replace(charter, plan=default_plan(noise_multiplier=9.0)), stddev)

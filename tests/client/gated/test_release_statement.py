@@ -5,49 +5,28 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from biased_coop import REASON, candidate, gated, signed
+from biased_coop import NOW, REASON, candidate, fetch, signed
 from page_outline import PageOutline
 
 from highstreet.audit.audit_results import AuditResults
 from highstreet.audit.bias_gate import Outcome, Verdict
 from highstreet.audit.errors import AuditError, StatementError
-from highstreet.audit.limits import StoreLimits
 from highstreet.audit.signing import SignatureKind, SignedDocument
 from highstreet.audit.statement import Maker, Statement, read_statement
 from highstreet.cli import main
 from highstreet.client.errors import ReleaseRefusedError
 from highstreet.client.home import StoreHome
 from highstreet.client.identity import load_identity
-from highstreet.client.join import join_coop
-from highstreet.client.membership import member_caller
 from highstreet.client.release_statement import make_statement as stated_by_store
-from highstreet.client.releases import fetch_release
 from highstreet.server.errors import NoReleaseError
 from highstreet.server.release_statement import make_statement as stated_by_coop
 from highstreet.server.releases import publish_release, release_named
 
-NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
-AUDIT_FILE = Path(__file__).resolve().parents[2] / "docs" / "results" / "audit.json"
-LIMIT_BYTES = 8 << 20
-
-
-@pytest.fixture
-def coop(found: Any, run_coop: Any, charter_with: Any) -> Any:
-    return run_coop(found(charter=gated(charter_with())))
-
-
-@pytest.fixture
-def store(coop: Any, tmp_path: Path, limits: StoreLimits) -> StoreHome:
-    home = StoreHome(tmp_path / "store")
-    join_coop(
-        home, coop.invite("Corner Shop"), replace(limits, max_state_bytes=LIMIT_BYTES), now=datetime.now(UTC)
-    )
-    return home
+AUDIT_FILE = Path(__file__).resolve().parents[3] / "docs" / "results" / "audit.json"
 
 
 def _release(coop: Any, number: int = 1, *, little: float = 0.38) -> None:
@@ -58,11 +37,6 @@ def _override(coop: Any) -> None:
     kept = candidate(coop.home, 1, little=0.1)
     override = signed(release_named(coop.home.charter(), kept, None), rules={"history_alike": "fail"})
     publish_release(coop.home, kept, now=NOW, override=override)
-
-
-def _fetch(store: StoreHome) -> None:
-    with member_caller(store) as caller:
-        assert fetch_release(store, caller, max_state_bytes=LIMIT_BYTES) is not None
 
 
 def _stated(files: dict[str, bytes]) -> tuple[Statement, PageOutline]:
@@ -76,7 +50,7 @@ def _audit() -> AuditResults:
 
 def test_a_store_and_the_coordinator_state_the_same_of_a_release(coop: Any, store: StoreHome) -> None:
     _release(coop)
-    _fetch(store)
+    fetch(store)
     theirs, their_page = _stated(stated_by_coop(coop.home, None, audit=None, now=NOW))
     ours, our_page = _stated(stated_by_store(store, audit=None, now=NOW))
     assert (theirs.maker, ours.maker) == (Maker.COORDINATOR, Maker.STORE)
@@ -138,7 +112,7 @@ def test_nothing_is_stated_of_a_release_that_is_not_there(coop: Any, store: Stor
 
 def test_a_store_states_nothing_of_a_model_that_was_changed(coop: Any, store: StoreHome) -> None:
     _release(coop)
-    _fetch(store)
+    fetch(store)
     model = next(store.releases.rglob("model.safetensors"))
     model.write_bytes(model.read_bytes()[:-1] + b"\x01")
     with pytest.raises(ReleaseRefusedError):
@@ -175,7 +149,7 @@ def test_its_own_maker_cannot_sign_what_does_not_follow(
     coop: Any, store: StoreHome, path: tuple[str | int, ...], new: object
 ) -> None:
     _release(coop)
-    _fetch(store)
+    fetch(store)
     file, _ = stated_by_store(store, audit=_audit(), now=NOW).values()
     value = json.loads(SignedDocument.from_file_bytes(file).document)
     key = load_identity(store).signing
@@ -267,7 +241,7 @@ def test_the_commands_write_and_check_a_statement(
     coop: Any, store: StoreHome, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _release(coop)
-    _fetch(store)
+    fetch(store)
     out = tmp_path / "dpia"
     assert main(["coop", "--home", str(coop.home.root), "statement", "1", "--out", str(out)]) == 0
     audit = ["--audit", str(AUDIT_FILE)]
