@@ -70,7 +70,8 @@ def judge_purchases(federation: Federation, classes: ProductClasses) -> FloatArr
         total = np.maximum(amounts.sum(axis=1, keepdims=True), 1.0)
 
         def shares(of: NDArray[np.int64], n: int) -> FloatArray:
-            return np.stack([amounts[:, of == each].sum(axis=1) for each in range(n)], axis=1) / total
+            by_class = [amounts[:, of == each].sum(axis=1) for each in range(n)]
+            return np.asarray(np.stack(by_class, axis=1) / total)
 
         quality = np.full((len(amounts), len(QUALITY)), np.nan)
         return np.column_stack([quality, _products(shares, classes), np.zeros(len(amounts))])

@@ -12,12 +12,17 @@ import pytest
 
 from highstreet.models.errors import InvalidPlanError
 from highstreet.models.metrics import ndcg_at_k, ndcg_of_lists, top_k
+from highstreet.models.schema import FeatureSchema
 from highstreet.simulations.bias_findings import Finding, Kind, Measured, findings_of
-from highstreet.simulations.bias_judging import BIAS_METRICS, VARIANTS
+from highstreet.simulations.bias_groups import product_classes
+from highstreet.simulations.bias_judging import BIAS_METRICS, VARIANTS, judge_purchases
 from highstreet.simulations.bias_lab import BiasRequest, run_bias, weights_of
 from highstreet.simulations.bias_report import BiasFacts, rewrite_bias_report, write_bias_report
 from highstreet.simulations.bias_tables import bias_tables
 from highstreet.simulations.errors import UnreadableResultsError
+from highstreet.simulations.journey import load_journey
+from highstreet.simulations.lab import thinned
+from highstreet.simulations.protocol import Protocol, Split, build_federation
 
 PERSONS = np.arange(240) // 2
 YOUNG, OLD = 1, 6
@@ -146,6 +151,28 @@ def test_the_price_of_a_mitigation_is_against_the_same_lists_without_it() -> Non
         each for each in prices if (each.of.condition, each.of.variant) == ("epsilon-3-in-sum", "calibrated")
     ]
     assert price.mean == pytest.approx(ranked - plain)
+
+
+def test_purchases_are_shared_out_by_the_days_on_which_products_were_bought() -> None:
+    protocol = Protocol(split=Split.rolling(fit_until=6, predict=(7, 10)), catalogue_size=40)
+    schema = FeatureSchema()
+    federation = thinned(build_federation(load_journey(), protocol, schema), 2)
+    classes = product_classes(federation, schema)
+    found = judge_purchases(federation, classes)
+    assert found.shape == (federation.units, len(BIAS_METRICS))
+    assert np.isnan(found[:, :2]).all()
+    unit = 0
+    for store in federation.stores:
+        lines = store.shop.purchases
+        for row in store.judged:
+            mine = lines.customer == row
+            bought = set(zip(lines.item[mine].tolist(), lines.day[mine].tolist(), strict=True))
+            for metric, of in (("small_suppliers", classes.small), ("private_label", classes.private)):
+                share = sum(of[item] == 0 for item, _ in bought) / len(bought)
+                assert found[unit, BIAS_METRICS.index(metric)] == pytest.approx(share)
+            tail = sum(classes.tenth[item] < 8 for item, _ in bought) / len(bought)
+            assert found[unit, BIAS_METRICS.index("tail")] == pytest.approx(tail)
+            unit += 1
 
 
 def test_ndcg_of_a_given_list_is_that_of_the_scores_that_order_it() -> None:
