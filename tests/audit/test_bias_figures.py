@@ -12,23 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_up_sums import EXPOSED, history, rule, sums_of
 
-from highstreet.audit.bias_figures import (
-    Interval,
-    NoisySums,
-    customers_needed,
-    difference_interval,
-    figures_of,
-    merged_cells,
-    ratio_interval,
-)
-from highstreet.audit.bias_rules import Comparison, Direction, Metric
-from highstreet.audit.scorecard import scorecard
-from highstreet.models.customer_groups import ATTRIBUTES
+from highstreet.audit.bias_figures import NoisySums, figures_of
+from highstreet.audit.bias_intervals import Interval, difference_interval, ratio_interval
+from highstreet.audit.bias_rules import Comparison, Metric
 
 Z = NormalDist().inv_cdf(0.975)
 Z_OF_TWO = NormalDist().inv_cdf(1 - 0.05 / 4)
-AGES = ATTRIBUTES["age_band"]
-LANGUAGES = ATTRIBUTES["language"]
 
 
 def test_sums_are_scaled_to_whole_customers() -> None:
@@ -54,75 +43,6 @@ def test_without_noise_a_groups_interval_is_wilsons_with_the_misses_shared() -> 
 
     assert [little.interval.low, little.interval.high] == pytest.approx(wilson(0.2, 100))
     assert [much.interval.low, much.interval.high] == pytest.approx(wilson(0.4, 300))
-
-
-def test_the_interval_is_the_scorecards_where_there_is_one_group() -> None:
-    """The evaluation's own figure, by its own code."""
-    ours = ratio_interval(
-        30.0, 100.0, variance=16.0, customers_variance=16.0, spread=(0.0, 1.0, -1.0), bounds=(0.0, 1.0), z=Z
-    )
-    theirs = scorecard({"all/customers": 100, "all/ranker": 30, "all/popularity": 0, "novel/customers": 0,
-                        "novel/ranker": 0, "novel/popularity": 0, "stddev": 4.0})  # fmt: skip
-    assert ours.low == pytest.approx(theirs["ndcg_at_10/all/ranker/low"], rel=1e-5)
-    assert ours.high == pytest.approx(theirs["ndcg_at_10/all/ranker/high"], rel=1e-5)
-    assert ours.value == theirs["ndcg_at_10/all/ranker"]
-
-
-def _interval(**changes: object) -> Interval:
-    usual = {
-        "total": 30.0,
-        "customers": 100.0,
-        "variance": 4.0,
-        "customers_variance": 9.0,
-        "spread": (0.0, 1.0, -1.0),
-        "bounds": (0.0, 1.0),
-        "z": Z,
-    }
-    return ratio_interval(**{**usual, **changes})  # type: ignore[arg-type]  # as above
-
-
-def test_the_ends_of_an_interval_solve_fiellers_equation() -> None:
-    """(total - m customers)^2 = z^2 (v + m^2 vc + customers (a + b m + c m^2)) at both ends."""
-    for spread in ((0.0, 1.0, -1.0), (0.25, 0.0, 0.0), (0.81, 0.0, -1.0), (0.1, 0.2, 0.3)):
-        found = _interval(spread=spread, bounds=(-2.0, 2.0))
-        assert found.low < 0.3 < found.high
-        a, b, c = spread
-        for m in (found.low, found.high):
-            right = Z**2 * (4.0 + 9.0 * m * m + 100 * (a + b * m + c * m * m))
-            assert (30.0 - m * 100.0) ** 2 == pytest.approx(right)
-
-
-def test_an_interval_says_nothing_where_the_number_of_customers_could_be_nought() -> None:
-    whole = Interval(value=0.3, low=0.0, high=1.0)
-    edge = (100.0 / Z) ** 2
-    assert _interval(customers_variance=edge) == whole
-    assert _interval(customers_variance=edge * 1.5) == whole
-    assert _interval(customers_variance=edge * 0.9).low > 0.0
-    assert _interval(customers=0.0) == Interval(value=0.0, low=0.0, high=1.0)
-    assert _interval(customers=-5.0, bounds=(0.25, 1.0)) == Interval(value=0.25, low=0.25, high=1.0)
-    assert _interval(customers=-5.0, bounds=(-1.0, -0.5)) == Interval(value=-0.5, low=-1.0, high=-0.5)
-    # A spread so wide that the parabola turns over.
-    assert _interval(spread=(0.0, 0.0, 100.0)) == whole
-
-
-def test_a_sum_beyond_what_can_be_says_no_more_than_the_bound() -> None:
-    over, under = _interval(total=150.0), _interval(total=-20.0)
-    assert (over, under) == (_interval(total=100.0), _interval(total=0.0))
-    assert (over.value, over.high, under.value, under.low) == (1.0, 1.0, 0.0, 0.0)
-    assert 0.9 < over.low < 0.99
-    assert 0.01 < under.high < 0.1
-    least = _interval(total=-150.0, spread=(1.0, 0.0, -1.0), bounds=(-1.0, 1.0))
-    assert (least.value, least.low) == (-1.0, -1.0)
-
-
-def test_the_interval_of_a_difference_is_that_worked_by_hand() -> None:
-    found = difference_interval(
-        Interval(value=0.5, low=0.4, high=0.8), Interval(value=0.3, low=0.1, high=0.35)
-    )
-    # Below: sqrt(.1^2 + .05^2); above: sqrt(.3^2 + .2^2).
-    assert found.value == pytest.approx(0.2)
-    assert found.low == pytest.approx(0.2 - math.sqrt(0.0125))
-    assert found.high == pytest.approx(0.2 + math.sqrt(0.13))
 
 
 def test_against_popularity_the_same_customers_are_compared() -> None:
@@ -230,67 +150,6 @@ def test_exactly_the_minimum_is_enough() -> None:
     assert len(figures_of(rule(), sums, minimum_group=51).cells) == 1
 
 
-def _merge(
-    sizes: list[float], minimum: float, attribute: str = "age_band", unknown: float = 0.0
-) -> tuple[tuple[tuple[str, ...], ...], tuple[tuple[str, ...], ...]]:
-    of = ATTRIBUTES[attribute]
-    by_cell = dict(zip(of.cells, sizes, strict=True)) | {"unknown": unknown}
-
-    def size(cells: tuple[str, ...]) -> float:
-        return sum(by_cell[cell] for cell in cells)
-
-    return merged_cells(of, is_enough=lambda cells: size(cells) >= minimum, size=size)
-
-
-def test_neighbours_are_merged_the_smallest_first_with_the_smaller_neighbour() -> None:
-    held, withheld = _merge([30, 60, 20, 55, 70, 10], 50, unknown=50)
-    # 65_plus (10) goes to its only neighbour 55_64; 35_44 (20) to 45_54 (55), not to 25_34 (60); under_25 on.
-    assert held == (("under_25", "25_34"), ("35_44", "45_54"), ("55_64", "65_plus"), ("unknown",))
-    assert withheld == ()
-
-
-def test_neighbours_are_merged_until_all_are_enough_or_one_is_left() -> None:
-    held, withheld = _merge([1, 1, 1, 1, 1, 1], 50)
-    assert (held, withheld) == ((), (AGES.cells, ("unknown",)))
-    assert _merge([9, 9, 9, 9, 9, 9], 54)[0] == (AGES.cells,)
-    held, _ = _merge([49, 49, 49, 49, 49, 49], 50)
-    assert all(len(cells) >= 2 for cells in held)
-    assert _merge([50] * 6, 50)[0] == tuple((cell,) for cell in AGES.cells)
-
-
-def test_groups_without_an_order_are_put_together() -> None:
-    held, withheld = _merge([60, 70, 30, 30, 80, 1, 1, 1, 90], 50, "language")
-    assert held == (("de",), ("en",), ("it",), ("other",), ("es", "fr", "nl", "pl", "pt"))
-    assert withheld == (("unknown",),)
-    held, _ = _merge([60, 70, 10, 10, 80, 1, 1, 1, 90], 50, "language")
-    # Together they are 23, so the smallest that was enough goes with them.
-    assert held == (("en",), ("it",), ("other",), ("de", "es", "fr", "nl", "pl", "pt"))
-    assert _merge([1] * 9, 50, "language") == ((), (LANGUAGES.cells, ("unknown",)))
-    assert _merge([60] * 9, 50, "language")[0] == tuple((cell,) for cell in LANGUAGES.cells)
-
-
-@given(
-    st.sampled_from(["age_band", "language", "place"]),
-    st.lists(st.floats(-20, 200), min_size=10, max_size=10),
-    st.floats(1, 300),
-)
-def test_merging_keeps_every_cell_once_and_holds_none_that_is_too_small(
-    attribute: str, sizes: list[float], minimum: float
-) -> None:
-    cells = ATTRIBUTES[attribute].cells
-    held, withheld = _merge(sizes[: len(cells)], minimum, attribute, unknown=sizes[-1])
-    named = [cell for group in (*held, *withheld) for cell in group]
-    assert sorted(named) == sorted((*cells, "unknown"))
-    by_cell = dict(zip(cells, sizes, strict=False)) | {"unknown": sizes[-1]}
-    assert all(sum(by_cell[cell] for cell in group) >= minimum - 1e-9 for group in held)
-    assert all("unknown" not in group or group == ("unknown",) for group in (*held, *withheld))
-    if ATTRIBUTES[attribute].is_ordered:
-        for group in held:
-            if group != ("unknown",):
-                first = cells.index(group[0])
-                assert group == cells[first : first + len(group)]
-
-
 @pytest.mark.parametrize(
     ("metric", "comparison", "value"),
     [
@@ -395,19 +254,6 @@ def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
     assert held(Comparison.OTHERS, -0.1, stddev / 5) < promised - tolerance
 
 
-def test_the_customers_a_rule_needs_are_those_that_make_its_interval_reach_the_limit() -> None:
-    asked = rule(comparison=Comparison.POPULARITY, limit=-0.05)
-    n = customers_needed(asked, stddev=20.0, groups=2)
-    assert math.isclose(0.05, Z_OF_TWO * math.sqrt(2 * 400 / n**2 + (1 / 6) / n))
-    assert customers_needed(asked, stddev=0.0, groups=2) == pytest.approx(Z_OF_TWO**2 / 6 / 0.0025)
-    alone = replace(asked, comparison=Comparison.NOTHING, direction=Direction.AT_MOST, limit=0.1)
-    n = customers_needed(alone, stddev=20.0)
-    assert math.isclose(0.1, Z * math.sqrt(400 / n**2 + (1 / 12) / n))
-    assert customers_needed(replace(asked, limit=0.0), stddev=1.0) == math.inf
-    assert customers_needed(replace(asked, limit=0.1), stddev=1.0) == math.inf
-    assert customers_needed(replace(alone, limit=-0.1), stddev=1.0) == math.inf
-
-
 def test_a_paired_difference_of_concentration_is_bounded_by_its_reach_alone() -> None:
     """Figures that can be under 0 have no sum that bounds their difference."""
     even = {f"exposure__{source}__tenth_{n}": 20.0 for n in range(10) for source in ("ranker", "popularity")}
@@ -428,12 +274,6 @@ def test_sums_under_nought_leave_the_noise_alone_to_spread_a_difference() -> Non
 
 def test_fractions_of_weighted_sums_are_kept() -> None:
     assert NoisySums.of(["a"], [1.0], stddev=1.0, weight=0.3).values["a"] == pytest.approx(1 / 0.3)
-
-
-def test_the_customers_needed_grow_with_the_groups_judged_at_once() -> None:
-    asked = rule(comparison=Comparison.NOTHING, limit=-0.1)
-    z = NormalDist().inv_cdf(1 - 0.05 / 6)
-    assert customers_needed(asked, stddev=0.0, groups=3) == pytest.approx(z**2 / 12 / 0.01)
 
 
 def test_figures_cannot_be_changed_afterwards() -> None:

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from made_up_sums import EXPOSED, history, rule, sums_of
 
 from highstreet.audit import bias_gate
-from highstreet.audit.bias_figures import CellFigure, Interval, RuleFigures, figures_of
+from highstreet.audit.bias_figures import CellFigure, RuleFigures, figures_of
 from highstreet.audit.bias_gate import CellFinding, Finding, Outcome, Verdict, judge
+from highstreet.audit.bias_intervals import Interval
 from highstreet.audit.bias_rules import BiasLimits, BiasRule, Comparison, Direction, Metric
 
 AT_LEAST, AT_MOST = Direction.AT_LEAST, Direction.AT_MOST
@@ -192,3 +193,32 @@ def test_pass_and_fail_exclude_each_other_and_noise_only_opens(
         assert outcome(turned, stddev) is OPEN
     elif found and loud in {PASS, FAIL} and limit not in {found[0].interval.low, found[0].interval.high}:
         assert outcome(turned, stddev) is (FAIL if loud is PASS else PASS)
+
+
+def test_verdicts_are_alike_but_for_what_machines_round_otherwise() -> None:
+    limits = BiasLimits(rules=(rule(limit=-0.1),))
+    own = judge(limits, sums_of(**history()), previous=None, is_first=True)
+    (finding,) = own.findings
+    assert own.is_alike(own)
+
+    def with_first(**changes: object) -> Verdict:
+        cells = (replace(finding.cells[0], **changes), *finding.cells[1:])
+        return Verdict(findings=(replace(finding, cells=cells),))
+
+    for name in ("value", "low", "high"):
+        figure = getattr(finding.cells[0], name)
+        assert own.is_alike(with_first(**{name: figure + 1e-12}))
+        for other in (figure + 1e-6, -figure - 1, float("nan")):
+            assert not own.is_alike(with_first(**{name: other}))
+            assert not with_first(**{name: other}).is_alike(own)
+    other_words = [
+        with_first(cell="else"),
+        with_first(outcome=Outcome.UNDETERMINED),
+        Verdict(findings=(replace(finding, rule="else"),)),
+        Verdict(findings=(replace(finding, outcome=Outcome.NOT_APPLICABLE),)),
+        Verdict(findings=(replace(finding, withheld=("else",)),)),
+        Verdict(findings=(replace(finding, cells=finding.cells[1:]),)),
+        Verdict(findings=()),
+        Verdict(findings=(finding, finding)),
+    ]
+    assert not any(own.is_alike(other) or other.is_alike(own) for other in other_words)

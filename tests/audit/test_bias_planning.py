@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
+from statistics import NormalDist
 
 import pytest
 from made_up_sums import rule
 
-from highstreet.audit.bias_figures import customers_needed
-from highstreet.audit.bias_planning import rules_in_words, sums_stddev
+from highstreet.audit.bias_planning import customers_needed, rules_in_words, sums_stddev
 from highstreet.audit.bias_rules import (
     BiasLimits,
+    Comparison,
+    Direction,
     Overrider,
     refuse_odd_limits,
     refuse_unmeasured,
@@ -21,6 +24,9 @@ from highstreet.audit.charter import Charter
 from highstreet.models.bias_rows import PARTS, bias_norm
 from highstreet.models.programme import default_plan
 from highstreet.privacy.releases import PrivacyUnit, Weighting
+
+Z = NormalDist().inv_cdf(0.975)
+Z_OF_TWO = NormalDist().inv_cdf(1 - 0.05 / 4)
 
 
 @pytest.fixture
@@ -71,3 +77,22 @@ def test_usual_rules_are_in_order_and_about_what_is_measured() -> None:
     every = usual_rules(PARTS)
     refuse_odd_limits(BiasLimits(rules=every))
     assert len(every) == 2 * (len(PARTS) - 1) + 2
+
+
+def test_the_customers_a_rule_needs_are_those_that_make_its_interval_reach_the_limit() -> None:
+    asked = rule(comparison=Comparison.POPULARITY, limit=-0.05)
+    n = customers_needed(asked, stddev=20.0, groups=2)
+    assert math.isclose(0.05, Z_OF_TWO * math.sqrt(2 * 400 / n**2 + (1 / 6) / n))
+    assert customers_needed(asked, stddev=0.0, groups=2) == pytest.approx(Z_OF_TWO**2 / 6 / 0.0025)
+    alone = replace(asked, comparison=Comparison.NOTHING, direction=Direction.AT_MOST, limit=0.1)
+    n = customers_needed(alone, stddev=20.0)
+    assert math.isclose(0.1, Z * math.sqrt(400 / n**2 + (1 / 12) / n))
+    assert customers_needed(replace(asked, limit=0.0), stddev=1.0) == math.inf
+    assert customers_needed(replace(asked, limit=0.1), stddev=1.0) == math.inf
+    assert customers_needed(replace(alone, limit=-0.1), stddev=1.0) == math.inf
+
+
+def test_the_customers_needed_grow_with_the_groups_judged_at_once() -> None:
+    asked = rule(comparison=Comparison.NOTHING, limit=-0.1)
+    z = NormalDist().inv_cdf(1 - 0.05 / 6)
+    assert customers_needed(asked, stddev=0.0, groups=3) == pytest.approx(z**2 / 12 / 0.01)

@@ -17,14 +17,17 @@ from highstreet.audit.bias_gate import Outcome
 from highstreet.audit.bias_override import Override
 from highstreet.audit.charter import Charter
 from highstreet.audit.manifest import Manifest
+from highstreet.audit.released_noise import refuse_other_noise
+from highstreet.audit.scorecard import are_same_figures, released_scorecard
 from highstreet.cli import main
 from highstreet.files import write_private
+from highstreet.models.state import SharedState, StateLimits
 from highstreet.server.candidates import kept_back
 from highstreet.server.database import connect
 from highstreet.server.errors import PublishError
 from highstreet.server.home import CoopHome
 from highstreet.server.pki import key_pem
-from highstreet.server.releases import all_manifests, publish_release
+from highstreet.server.releases import all_manifests, publish_release, release_file
 
 Found = Callable[..., CoopHome]
 
@@ -56,6 +59,11 @@ def test_a_fair_candidate_is_released(home: CoopHome, tmp_path: Path) -> None:
     # Nobody of the bands between is there; what is too small is merged by the released counts alone.
     assert len(judged) == 2
     assert all(abs(cell.value) < 0.3 for cell in judged.values())
+    # What a store holds it to, of a training that real stores and a real coordinator held.
+    charter = home.charter()
+    state = SharedState.from_bytes(release_file(home, 1).read_bytes(), StateLimits())
+    refuse_other_noise(charter, state, participants=manifest.participants)
+    assert are_same_figures(manifest.evaluation, released_scorecard(charter, state))
     with pytest.raises(PublishError, match="No training is kept back"):
         kept_back(home)
 
