@@ -14,11 +14,11 @@ __all__ = ["chart_of_groups", "chart_of_products", "chart_of_shops"]
 
 _WIDTH, _LEFT, _RIGHT = 860.0, 220.0, 14.0
 _TOP, _BOTTOM, _HEAD, _STEP, _GAP = 56.0, 30.0, 22.0, 11.0, 9.0
-_SHOP_LANE = 5.0
+_SHOP_LANE, _SHOP_MARGIN = 5.0, 1.3
 _STYLES = {
     ALONE: ("square", "alone"),
     WITHOUT: ("circle", "baseline"),
-    PURCHASES: ("square", "below"),
+    PURCHASES: ("circle", "no"),
     "popularity": ("square", "baseline"),
 }
 _SHAPES = ("diamond", "circle", "square")
@@ -75,7 +75,9 @@ def chart_of_shops(key: str, title: str, findings: Sequence[Finding], *, axis: s
     """Draw every shop's change with its interval, the lowest first; no shop is named."""
     ordered = sorted(findings, key=lambda each: each.mean)
     height = _TOP + _SHOP_LANE * len(ordered) + _BOTTOM
-    drawing, scale = _drawn(key, title, ordered, height, axis)
+    # Intervals of two or three customers are wider than all figures: they are cut where the picture ends.
+    edges = [_SHOP_MARGIN * each.mean for each in ordered]
+    drawing, scale = _drawn(key, title, ordered, height, axis, edges=edges)
     for place, each in enumerate(ordered):
         y = _TOP + (place + 0.5) * _SHOP_LANE
         side = "below" if each.high < 0 else "above" if each.low > 0 else "baseline"
@@ -102,16 +104,22 @@ def _styles(findings: Sequence[Finding]) -> dict[str, _Style]:
 
 
 def _drawn(
-    key: str, title: str, findings: Sequence[Finding], height: float, axis: str
+    key: str,
+    title: str,
+    findings: Sequence[Finding],
+    height: float,
+    axis: str,
+    *,
+    edges: Sequence[float] = (),
 ) -> tuple[Drawing, Scale]:
-    """Begin a drawing: its grid over all intervals, zero among them, and what the axis shows."""
+    """Begin a drawing: its grid over all intervals, or over `edges`, zero among them, and its axis."""
     words = "; ".join(
         f"{each.of.group}, {called(each.of.condition)}: {each.mean:.4f} ({each.low:.4f} to {each.high:.4f})"
         for each in findings
     )
     drawing = Drawing(key=key, title=title, description=words, width=_WIDTH, height=height)
-    low = min([0.0, *(each.low for each in findings)])
-    high = max([0.0, *(each.high for each in findings)])
+    ends = edges or [end for each in findings for end in (each.low, each.high)]
+    low, high = min([0.0, *ends]), max([0.0, *ends])
     margin = 0.03 * (high - low or 0.01)
     scale = Scale(low=low - margin * (low < 0), high=high + margin, start=_LEFT, end=_WIDTH - _RIGHT)
     bottom = height - _BOTTOM

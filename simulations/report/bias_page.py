@@ -86,6 +86,6 @@ def _of_shops(findings: Sequence[Finding]) -> list[_Chart]:
     for place, condition in enumerate(dict.fromkeys(each.of.condition for each in shops)):
         here = [each for each in shops if each.of.condition == condition]
         heading = f"Shops, {called(condition)} less their own model alone: {METRIC_WORDS[QUALITY[1]]}"
-        axis = "difference, with its 95 % interval"
+        axis = "difference, with its 95 % interval, cut where the picture ends"
         charts.append((heading, chart_of_shops(f"shops-{place}", heading, here, axis=axis)))
     return charts
