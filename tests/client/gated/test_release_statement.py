@@ -14,7 +14,8 @@ from page_outline import PageOutline
 
 from highstreet.audit.audit_results import AuditResults
 from highstreet.audit.bias_gate import Outcome, Verdict
-from highstreet.audit.errors import AuditError, StatementError
+from highstreet.audit.errors import AuditError, ReleasedNoiseError, StatementError
+from highstreet.audit.manifest import Manifest
 from highstreet.audit.signing import SignatureKind, SignedDocument
 from highstreet.audit.statement import Maker, Statement, read_statement
 from highstreet.cli import main
@@ -174,7 +175,6 @@ def _resigned(coop: Any, change: Callable[[Any], Any]) -> Statement:
     """A statement of a manifest that the coordinator itself signed though it does not hold."""
     from contextlib import closing
 
-    from highstreet.audit.manifest import Manifest
     from highstreet.server.database import connect
     from highstreet.server.releases import signed_manifest
 
@@ -217,6 +217,24 @@ def test_no_statement_is_made_of_a_manifest_that_contradicts_itself(
     assert _resigned(coop, lambda manifest: manifest).number == 1
     with pytest.raises(StatementError, match=fact):
         _resigned(coop, change)
+
+
+def _with_noise(manifest: Manifest, phase: str) -> Manifest:
+    """The manifest with a little less noise in the figures of a phase."""
+    if phase == "evaluation":
+        said = {**manifest.evaluation, "noise_stddev": 0.999 * manifest.evaluation["noise_stddev"]}
+        return replace(manifest, evaluation=said)
+    assert manifest.bias is not None
+    assert manifest.bias.sums is not None
+    sums = replace(manifest.bias.sums, stddev=0.999 * manifest.bias.sums.stddev)
+    return replace(manifest, bias=replace(manifest.bias, sums=sums))
+
+
+@pytest.mark.parametrize("phase", ["evaluation", "bias"])
+def test_no_statement_is_made_of_figures_with_other_noise_than_the_charters(coop: Any, phase: str) -> None:
+    _release(coop)
+    with pytest.raises(ReleasedNoiseError, match=f"phase {phase}"):
+        _resigned(coop, lambda manifest: _with_noise(manifest, phase))
 
 
 @pytest.mark.parametrize(
