@@ -15,8 +15,9 @@ from contextlib import suppress
 from highstreet.audit.canonical import Json
 from highstreet.audit.checkpoints import store_origin
 from highstreet.audit.errors import InconsistentConsentLogError
-from highstreet.audit.log_book import LogBook, LogOwner
+from highstreet.audit.log_book import LogBook
 from highstreet.audit.log_entries import EntryDraft, EntryKind
+from highstreet.audit.log_owner import LogOwner
 from highstreet.audit.witness_book import WitnessBook
 from highstreet.client.attestation_book import AttestationBook
 from highstreet.client.consent import ConsentDesk

@@ -11,8 +11,9 @@ from pathlib import Path
 from highstreet.audit.canonical import Json
 from highstreet.audit.checkpoints import Checkpoint, coordinator_origin, log_key, store_origin, witness_key
 from highstreet.audit.errors import SignedNoteError, WitnessConflictError
-from highstreet.audit.log_book import LogBook, LogOwner
+from highstreet.audit.log_book import LogBook
 from highstreet.audit.log_entries import EntryKind
+from highstreet.audit.log_owner import LogOwner
 from highstreet.audit.signed_notes import NOTE_LIMIT_BYTES, NoteSignature, SignedNote, verify_cosignature
 from highstreet.audit.signing import public_key_bytes
 from highstreet.audit.witness_book import WitnessBook

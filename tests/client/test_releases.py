@@ -104,9 +104,9 @@ def test_publishing_a_programme_again_changes_nothing(coop: Any, store: StoreHom
 def test_a_large_release_comes_in_pieces(
     coop: Any, store: StoreHome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from highstreet.server import coop_service
+    from highstreet.server import member_service
 
-    monkeypatch.setattr(coop_service, "_CHUNK_BYTES", 7)
+    monkeypatch.setattr(member_service, "_CHUNK_BYTES", 7)
     publish(coop, 1)
     fetched = _fetch(store)
     assert fetched is not None
