@@ -7,6 +7,7 @@ import typer
 from highstreet.client import (
     cli_attestation,
     cli_consent,
+    cli_contradiction,
     cli_import,
     cli_join,
     cli_members,
@@ -61,6 +62,7 @@ store_app.command("status")(cli_trust.status)
 store_app.command("promise")(cli_trust.promise)
 store_app.command("budget")(cli_trust.budget)
 store_app.command("rounds")(cli_trust.rounds)
+store_app.command("contradiction")(cli_contradiction.contradiction)
 store_app.add_typer(cli_attestation.attestation_app)
 store_app.add_typer(cli_rights.rights_app, name="rights")
 store_app.command("statement")(cli_reports.statement)

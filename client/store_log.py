@@ -8,6 +8,7 @@ when an entry is written, and how many, follows from requests and from the owner
 from __future__ import annotations
 
 import hashlib
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -21,6 +22,7 @@ from highstreet.audit.log_owner import LogOwner
 from highstreet.audit.witness_book import WitnessBook
 from highstreet.client.attestation_book import AttestationBook
 from highstreet.client.consent import ConsentDesk
+from highstreet.client.contradiction import refuse_contradicted
 from highstreet.client.errors import ClientError
 from highstreet.client.home import StoreHome
 from highstreet.client.identity import load_identity
@@ -57,7 +59,9 @@ class StoreLog:
             origin=origin, role="store", coop_id=membership.coop_id, member_id=membership.member_id
         )
         self._home = home
-        self._clock = clock
+        self.clock = clock
+        #: Held by whoever exchanges cosignatures with the coordinator: the watch, or who waits for a release.
+        self.exchanging = threading.Lock()
         self.book = LogBook(home.log, owner=owner, private_key=key, mark=home.log_mark, clock=clock)
         self.witness = WitnessBook(home.witness, name=origin, private_key=key, clock=clock)
         self._settled = 0
@@ -68,10 +72,13 @@ class StoreLog:
         """Return the same answering function, which writes what it cost and what leaves into the log first.
 
         Raises:
+            WitnessConflictError: (when answering) the coordinator contradicts itself, and the owner has not
+                looked yet (`client.contradiction`); nothing is computed.
             LogError, FileAccessError: (when answering) it could not be written; so nothing is returned.
         """
 
         def answer_and_log(body: bytes) -> RoundAnswer:
+            refuse_contradicted(self._home)
             given = answer(body)
             self.settle(ledger)
             if given.step is Step.CONTRIBUTION and given.programme_id:
@@ -171,7 +178,7 @@ class StoreLog:
         if given.is_refused:
             why = _reason(given)
             about = _round(None, 0, "", "refused")
-            day = int(self._clock()) // _DAY_SECONDS
+            day = int(self.clock()) // _DAY_SECONDS
             key = f"refused/{day}/{why.lower()}"
             if self.book.missing([key]):
                 self.book.append(EntryKind.ROUND, key, {**about, "what": why})
