@@ -184,6 +184,7 @@ class MemberService(coop_pb2_grpc.CoopServicer):
             number=found[0],
             manifest=to_wire(found[1]),
             previous=None if before is None else to_wire(before),
+            log_index=self._desk.log.place_of_release(found[0], found[1].sha256().hex()),
         )
 
     def DownloadRelease(  # noqa: N802

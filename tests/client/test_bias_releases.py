@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from biased_coop import REASON, candidate, gated, honest_stddev, measured, signed
+from witnesses import fetch_witnessed
 
 from highstreet.audit.bias_gate import Outcome, Verdict
 from highstreet.audit.bias_report import report_on
@@ -20,12 +21,10 @@ from highstreet.audit.signing import SignatureKind, SignedDocument
 from highstreet.client.errors import ReleaseRefusedError
 from highstreet.client.home import StoreHome
 from highstreet.client.join import join_coop
-from highstreet.client.membership import member_caller
 from highstreet.client.releases import (
     accept_release,
     active_manifest,
     active_release,
-    fetch_release,
     roll_back,
 )
 from highstreet.client.store_status import store_status
@@ -56,9 +55,8 @@ def _released(coop: Any) -> int:
         return len(all_manifests(connection))
 
 
-def _fetch(store: StoreHome) -> int:
-    with member_caller(store) as caller:
-        release = fetch_release(store, caller, max_state_bytes=LIMIT_BYTES)
+def _fetch(coop: Any, store: StoreHome) -> int:
+    release = fetch_witnessed(coop, store, max_state_bytes=LIMIT_BYTES)
     assert release is not None
     return release.manifest.number
 
@@ -69,7 +67,7 @@ def test_a_candidate_that_keeps_the_rule_is_released_and_used(coop: Any, store: 
         assert manifest.bias is not None
         assert manifest.bias.verdict.is_pass
         assert (manifest.bias.previous is None) == (number == 1)
-        assert _fetch(store) == number
+        assert _fetch(coop, store) == number
     assert active_release(store) is not None
     assert store_status(store).bias == ("of 1 rules on bias 1 are kept",)
 
@@ -100,7 +98,7 @@ def test_two_people_let_it_out_and_every_shop_is_shown_it(coop: Any, store: Stor
     manifest = publish_release(coop.home, kept, now=NOW, override=override)
     assert manifest.bias is not None
     assert manifest.bias.override == override
-    assert _fetch(store) == 1
+    assert _fetch(coop, store) == 1
     shown = " ".join(store_status(store).bias)
     assert "OVERRIDDEN on 2026-11-22 by Ann and Ben: history_alike (fail)" in shown
     assert REASON in shown
@@ -117,9 +115,9 @@ def test_what_was_overridden_once_is_not_taken_again_later(coop: Any, store: Sto
     charter, kept = coop.home.charter(), candidate(coop.home, 1, little=0.1)
     override = signed(release_named(charter, kept, None), rules={"history_alike": "fail"})
     first = publish_release(coop.home, kept, now=NOW, override=override)
-    assert _fetch(store) == 1
+    assert _fetch(coop, store) == 1
     publish_release(coop.home, candidate(coop.home, 2, little=0.38), now=NOW)
-    assert _fetch(store) == 2
+    assert _fetch(coop, store) == 2
     report = replace(report_on(charter, kept.state, number=4, previous=None), override=override)
     third = _unmeasured_third(coop, first)
     for programme_id, said in (
@@ -195,7 +193,7 @@ def test_a_coordinator_that_lies_about_the_verdict_or_the_figures_is_refused(
 
 def test_other_figures_of_the_release_before_are_refused(coop: Any, store: StoreHome) -> None:
     publish_release(coop.home, candidate(coop.home, 1, little=0.38), now=NOW)
-    assert _fetch(store) == 1
+    assert _fetch(coop, store) == 1
     second = publish_release(coop.home, candidate(coop.home, 2, little=0.38), now=NOW)
     assert second.bias is not None
     assert second.bias.previous is not None
@@ -205,7 +203,7 @@ def test_other_figures_of_the_release_before_are_refused(coop: Any, store: Store
     model = candidate(coop.home, 2, little=0.38).state.to_bytes()
     with pytest.raises(ReleaseRefusedError, match="other figures of the one before"):
         accept_release(store, document, model, max_state_bytes=LIMIT_BYTES)
-    assert _fetch(store) == 2
+    assert _fetch(coop, store) == 2
 
 
 def _third(coop: Any, **changes: Any) -> tuple[SignedDocument, bytes]:
@@ -223,7 +221,7 @@ def _third(coop: Any, **changes: Any) -> tuple[SignedDocument, bytes]:
 
 def test_made_up_figures_of_a_release_that_a_store_never_saw_are_refused(coop: Any, store: StoreHome) -> None:
     publish_release(coop.home, candidate(coop.home, 1, little=0.38), now=NOW)
-    assert _fetch(store) == 1
+    assert _fetch(coop, store) == 1
     publish_release(coop.home, candidate(coop.home, 2, little=0.38), now=NOW)
     with closing(connect(coop.home.database)) as connection:
         newest = latest_manifest(connection)
@@ -233,18 +231,18 @@ def test_made_up_figures_of_a_release_that_a_store_never_saw_are_refused(coop: A
         accept_release(store, document, model, max_state_bytes=LIMIT_BYTES)
     with pytest.raises(ReleaseRefusedError, match="other figures of the one before"):
         accept_release(store, document, model, max_state_bytes=LIMIT_BYTES, before=newest[1])
-    assert _fetch(store) == 3  # the honest one, with the manifest of the one before
+    assert _fetch(coop, store) == 3  # the honest one, with the manifest of the one before
 
 
 def test_made_up_figures_are_refused_after_a_rollback_too(coop: Any, store: StoreHome) -> None:
     for number in (1, 2):
         publish_release(coop.home, candidate(coop.home, number, little=0.38), now=NOW)
-        assert _fetch(store) == number
+        assert _fetch(coop, store) == number
     assert roll_back(store) == 1
     document, model = _third(coop)
     with pytest.raises(ReleaseRefusedError, match="other figures of the one before"):
         accept_release(store, document, model, max_state_bytes=LIMIT_BYTES)
-    assert _fetch(store) == 3
+    assert _fetch(coop, store) == 3
 
 
 def _released_with(coop: Any, *, stddev: float, participants: int = 3) -> tuple[SignedDocument, bytes]:

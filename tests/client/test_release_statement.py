@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from biased_coop import REASON, candidate, gated, signed
 from page_outline import PageOutline
+from witnesses import fetch_witnessed
 
 from highstreet.audit.audit_results import AuditResults
 from highstreet.audit.bias_gate import Outcome, Verdict
@@ -24,9 +25,7 @@ from highstreet.client.errors import ReleaseRefusedError
 from highstreet.client.home import StoreHome
 from highstreet.client.identity import load_identity
 from highstreet.client.join import join_coop
-from highstreet.client.membership import member_caller
 from highstreet.client.release_statement import make_statement as stated_by_store
-from highstreet.client.releases import fetch_release
 from highstreet.server.errors import NoReleaseError
 from highstreet.server.release_statement import make_statement as stated_by_coop
 from highstreet.server.releases import publish_release, release_named
@@ -60,9 +59,8 @@ def _override(coop: Any) -> None:
     publish_release(coop.home, kept, now=NOW, override=override)
 
 
-def _fetch(store: StoreHome) -> None:
-    with member_caller(store) as caller:
-        assert fetch_release(store, caller, max_state_bytes=LIMIT_BYTES) is not None
+def _fetch(coop: Any, store: StoreHome) -> None:
+    assert fetch_witnessed(coop, store, max_state_bytes=LIMIT_BYTES) is not None
 
 
 def _stated(files: dict[str, bytes]) -> tuple[Statement, PageOutline]:
@@ -76,7 +74,7 @@ def _audit() -> AuditResults:
 
 def test_a_store_and_the_coordinator_state_the_same_of_a_release(coop: Any, store: StoreHome) -> None:
     _release(coop)
-    _fetch(store)
+    _fetch(coop, store)
     theirs, their_page = _stated(stated_by_coop(coop.home, None, audit=None, now=NOW))
     ours, our_page = _stated(stated_by_store(store, audit=None, now=NOW))
     assert (theirs.maker, ours.maker) == (Maker.COORDINATOR, Maker.STORE)
@@ -138,7 +136,7 @@ def test_nothing_is_stated_of_a_release_that_is_not_there(coop: Any, store: Stor
 
 def test_a_store_states_nothing_of_a_model_that_was_changed(coop: Any, store: StoreHome) -> None:
     _release(coop)
-    _fetch(store)
+    _fetch(coop, store)
     model = next(store.releases.rglob("model.safetensors"))
     model.write_bytes(model.read_bytes()[:-1] + b"\x01")
     with pytest.raises(ReleaseRefusedError):
@@ -175,7 +173,7 @@ def test_its_own_maker_cannot_sign_what_does_not_follow(
     coop: Any, store: StoreHome, path: tuple[str | int, ...], new: object
 ) -> None:
     _release(coop)
-    _fetch(store)
+    _fetch(coop, store)
     file, _ = stated_by_store(store, audit=_audit(), now=NOW).values()
     value = json.loads(SignedDocument.from_file_bytes(file).document)
     key = load_identity(store).signing
@@ -267,7 +265,7 @@ def test_the_commands_write_and_check_a_statement(
     coop: Any, store: StoreHome, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _release(coop)
-    _fetch(store)
+    _fetch(coop, store)
     out = tmp_path / "dpia"
     assert main(["coop", "--home", str(coop.home.root), "statement", "1", "--out", str(out)]) == 0
     audit = ["--audit", str(AUDIT_FILE)]
