@@ -23,6 +23,7 @@ from highstreet.audit.witness_book import WitnessBook
 from highstreet.client.attestation_book import AttestationBook
 from highstreet.client.consent import ConsentDesk
 from highstreet.client.contradiction import refuse_contradicted
+from highstreet.client.erasure_openings import ErasureOpenings
 from highstreet.client.errors import ClientError
 from highstreet.client.home import StoreHome
 from highstreet.client.identity import load_identity
@@ -34,7 +35,7 @@ from highstreet.client.round_answers import RoundAnswer, Step
 from highstreet.client.vault import Vault
 from highstreet.protos.rounds_pb2 import RefusalCode
 
-__all__ = ["StoreLog"]
+__all__ = ["StoreLog", "erasure_key"]
 
 _DAY_SECONDS = 86_400
 _EVENTS_AT_ONCE = 500
@@ -83,6 +84,7 @@ class StoreLog:
             self.settle(ledger)
             if given.step is Step.CONTRIBUTION and given.programme_id:
                 self._note_consent(given)
+                self._note_erasures(given)
             self._note_answer(given)
             return given
 
@@ -173,6 +175,16 @@ class StoreLog:
         }
         self.book.append(EntryKind.ATTESTATION, f"attestation/{name}", body)
 
+    def _note_erasures(self, given: RoundAnswer) -> None:
+        """Bind the erasures since the last contribution, none as well as many; once for every round."""
+        if given.is_refused or given.attestation_sha256 is None:
+            return
+        occasion = f"round/{given.programme_id}/{given.round}"
+        key = erasure_key(occasion)
+        if self.book.missing([key]):
+            opening = ErasureOpenings(self._home).for_occasion(occasion)
+            self.book.append(EntryKind.ERASURE, key, {"commitment": opening.commitment().hex()})
+
     def _note_answer(self, given: RoundAnswer) -> None:
         """Write what leaves; of refusals the first of a kind in a day: they hold nothing but their reason."""
         if given.is_refused:
@@ -188,6 +200,11 @@ class StoreLog:
         what = None if given.step is None else given.step.value
         body = {**about, "what": what, "document_sha256": sha256}
         self.book.append(EntryKind.ROUND, f"sent/{sha256}", body)
+
+
+def erasure_key(occasion: str) -> str:
+    """Return the key of the entry that binds the erasures since the occasion before."""
+    return f"erasure/{occasion}"
 
 
 def _round(programme_id: str | None, number: int, phase: str, step: str) -> dict[str, Json]:

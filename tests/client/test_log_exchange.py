@@ -363,7 +363,7 @@ def test_a_rounds_attestation_and_consent_head_are_written_once_before_it_leaves
     answer = log.answering(lambda _: _contributed(0), ledger)
     assert answer(b"request") == answer(b"request")
     entries = [LogEntry.from_document(line).draft for line in log.book.entries(1, 9)]
-    assert [entry.kind.value for entry in entries] == ["consent_root", "attestation", "round"]
+    assert [entry.kind.value for entry in entries] == ["consent_root", "attestation", "erasure", "round"]
     assert entries[0].body == {"position": 7, "root": (b"r" * 32).hex(), "changes": 2}
     assert entries[1].body["attestation_sha256"] == (b"a" * 32).hex()
 
