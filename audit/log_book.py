@@ -15,7 +15,6 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 from typing import Self
@@ -41,43 +40,16 @@ from highstreet.audit.log_files import (
     refuse_long,
     verify_hint,
 )
+from highstreet.audit.log_owner import LogOwner
 from highstreet.audit.merkle import MerkleTree, leaf_hash
 from highstreet.audit.signed_notes import SignedNote
 from highstreet.audit.signing import public_key_bytes
 from highstreet.files import access_error, make_private_folder, read_limited, write_private
 
-__all__ = ["LogBook", "LogOwner"]
+__all__ = ["LogBook"]
 
 _LOCK = "log.lock"
 _MARK_LIMIT_BYTES = 1024
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogOwner:
-    """Whose log it is: what its first entry says.
-
-    Attributes:
-        origin: the log's name (`audit.checkpoints`).
-        role: `coordinator` or `store`.
-        coop_id: of which co-op.
-        member_id: of a store; None of the coordinator.
-    """
-
-    origin: str
-    role: str
-    coop_id: str
-    member_id: str | None = None
-
-    def opening(self, public_key: bytes) -> EntryDraft:
-        """Return the first entry of the log under this key."""
-        body: dict[str, Json] = {
-            "origin": self.origin,
-            "role": self.role,
-            "coop_id": self.coop_id,
-            "member_id": self.member_id,
-            "public_key": public_key.hex(),
-        }
-        return EntryDraft(kind=EntryKind.OPENING, key="opening", body=body)
 
 
 class LogBook:

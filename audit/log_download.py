@@ -13,14 +13,15 @@ from highstreet.audit.checkpoints import Checkpoint
 from highstreet.audit.errors import LogDownloadError, SignedNoteError
 from highstreet.audit.log_entries import ENTRY_LIMIT_BYTES
 from highstreet.audit.log_files import ENTRIES, HEADS, read_lines
-from highstreet.audit.signed_notes import NOTE_LIMIT_BYTES, SignedNote
+from highstreet.audit.signed_notes import SignedNote
 from highstreet.audit.verifier import LogMaterial
+from highstreet.audit.witness_book import COSIGNED_LIMIT_BYTES, read_witness_file
 from highstreet.files import read_limited
 from highstreet.protos import coop_pb2, coop_pb2_grpc
 
 __all__ = ["CHECKPOINT", "LogAddress", "download_log", "read_log_folder"]
 
-#: A checkpoint with its cosignatures, beside the files of a log.
+#: Checkpoints with their cosignatures, beside the files of a log.
 CHECKPOINT = "checkpoint"
 _MESSAGE_LIMIT_BYTES = 4 << 20
 _ENTRIES_LIMIT = 10_000_000
@@ -66,7 +67,7 @@ def read_log_folder(folder: Path) -> LogMaterial:
 
     Raises:
         LogDownloadError: there is no log in it.
-        SignedNoteError: its checkpoint is not a signed note.
+        SignedNoteError: its checkpoints are not signed notes.
         FileAccessError: it cannot be read.
     """
     if not (folder / ENTRIES).is_file():
@@ -77,7 +78,7 @@ def read_log_folder(folder: Path) -> LogMaterial:
     entries, heads = read_lines(folder / ENTRIES), read_lines(folder / HEADS)
     notes = []
     if (folder / CHECKPOINT).is_file():
-        notes = [SignedNote.from_bytes(read_limited(folder / CHECKPOINT, limit_bytes=NOTE_LIMIT_BYTES))]
+        notes = read_witness_file(read_limited(folder / CHECKPOINT, limit_bytes=COSIGNED_LIMIT_BYTES))
     return LogMaterial(
         entries=entries.lines,
         heads=heads.lines,
@@ -99,7 +100,7 @@ def download_log(source: LogAddress) -> LogMaterial:
             stub = coop_pb2_grpc.CoopStub(channel)  # type: ignore[no-untyped-call]  # generated
             reply = stub.GetCheckpoint(coop_pb2.CheckpointRequest(), timeout=_TIMEOUT_SECONDS)
             note = SignedNote.from_bytes(reply.checkpoint)
-            cosigned = [SignedNote.from_bytes(reply.cosigned)] if reply.cosigned else []
+            cosigned = [SignedNote.from_bytes(each) for each in reply.cosigned]
             entries = list(_entries(stub, _size(note)))
     except grpc.RpcError as error:
         raise LogDownloadError(

@@ -213,7 +213,6 @@ class _Membership(_Strict):
 
 class _Erasure(_Strict):
     commitment: _Sha256
-    certificate_sha256: _Sha256
 
 
 class _Witness(_Strict):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -36,7 +36,10 @@ from highstreet.audit.signing import public_key_bytes
 from highstreet.audit.witness import check_growth
 from highstreet.files import make_private_folder
 
-__all__ = ["WitnessBook", "kept_file", "read_witness_file"]
+__all__ = ["COSIGNED_LIMIT_BYTES", "WitnessBook", "kept_file", "read_witness_file", "to_witness_file"]
+
+#: What others cosigned of a log: at most a note for each of as many witnesses as a note has lines.
+COSIGNED_LIMIT_BYTES = 16 << 20
 
 _LINE_LIMIT_BYTES = 2 * NOTE_LIMIT_BYTES
 
@@ -141,8 +144,7 @@ class WitnessBook:
 
     def _keep(self, log: NoteKey, note: SignedNote) -> None:
         path = self.file_of(log)
-        line = canonical_json({"note": note.to_bytes().decode()}) + b"\n"
-        extend(path, line, at=path.stat().st_size if path.exists() else 0)
+        extend(path, to_witness_file([note]), at=path.stat().st_size if path.exists() else 0)
 
     @contextmanager
     def _held(self, log: NoteKey) -> Iterator[None]:
@@ -154,6 +156,11 @@ class WitnessBook:
 def kept_file(folder: Path, log: NoteKey) -> Path:
     """Return where a witness keeps the checkpoints of a log in its folder."""
     return folder / f"{hashlib.sha256(log.name.encode()).hexdigest()[:32]}.jsonl"
+
+
+def to_witness_file(notes: Iterable[SignedNote]) -> bytes:
+    """Return the lines in which notes are kept; `read_witness_file` gives back the same."""
+    return b"".join(canonical_json({"note": note.to_bytes().decode()}) + b"\n" for note in notes)
 
 
 def read_witness_file(data: bytes) -> list[SignedNote]:

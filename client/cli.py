@@ -7,8 +7,10 @@ import typer
 from highstreet.client import (
     cli_attestation,
     cli_consent,
+    cli_contradiction,
     cli_import,
     cli_join,
+    cli_logged_erasure,
     cli_members,
     cli_reports,
     cli_rights,
@@ -61,7 +63,9 @@ store_app.command("status")(cli_trust.status)
 store_app.command("promise")(cli_trust.promise)
 store_app.command("budget")(cli_trust.budget)
 store_app.command("rounds")(cli_trust.rounds)
+store_app.command("contradiction")(cli_contradiction.contradiction)
 store_app.add_typer(cli_attestation.attestation_app)
+cli_rights.rights_app.command("logged")(cli_logged_erasure.logged)
 store_app.add_typer(cli_rights.rights_app, name="rights")
 store_app.command("statement")(cli_reports.statement)
 store_app.command("records-of-processing")(cli_reports.records_of_processing)

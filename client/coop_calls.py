@@ -81,9 +81,17 @@ class CoopCaller:
         address: host:port; the server's certificate must be for that host.
         ca_pem: the only authority that is trusted.
         client: the store's key and certificate (PEM), for the member port; None on the join port.
+        allow: asked before every call; raises where none may be made. None: every call may.
     """
 
-    def __init__(self, address: str, ca_pem: bytes, client: tuple[bytes, bytes] | None = None) -> None:
+    def __init__(
+        self,
+        address: str,
+        ca_pem: bytes,
+        client: tuple[bytes, bytes] | None = None,
+        *,
+        allow: Callable[[], None] | None = None,
+    ) -> None:
         key, certificate = client or (None, None)
         credentials = grpc.ssl_channel_credentials(ca_pem, key, certificate)
         limits = [
@@ -92,6 +100,7 @@ class CoopCaller:
             ("grpc.enable_http_proxy", 0),
         ]
         self._address = address
+        self._allow = allow or (lambda: None)
         self._channel = grpc.secure_channel(address, credentials, options=limits)
         self.stub = coop_pb2_grpc.CoopStub(self._channel)  # type: ignore[no-untyped-call]  # generated
 
@@ -109,7 +118,9 @@ class CoopCaller:
         Raises:
             CoopRefusedError: the coordinator said no, and why.
             CoopUnreachableError: no secure connection, or no answer in time.
+            HighstreetError: no call may be made.
         """
+        self._allow()
         try:
             return ask(self.stub, _TIMEOUT_SECONDS)
         except grpc.RpcError as error:

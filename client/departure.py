@@ -95,7 +95,7 @@ def _folder_name(note: Path) -> str:
 
 def _tell(home: StoreHome) -> None:
     """Ask the coordinator to end the membership; one that has ended already is as good."""
-    with member_caller(home) as caller:
+    with member_caller(home, to_leave=True) as caller:
         try:
             caller.call(lambda stub, timeout: stub.Leave(coop_pb2.LeaveRequest(), timeout=timeout))
         except NotAMemberError:

@@ -16,6 +16,7 @@ __all__ = [
     "CoopUnreachableError",
     "CorrectionRefusedError",
     "ErasureIncompleteError",
+    "ErasureOpeningsError",
     "ErasureRegisterError",
     "FileNotUnderstoodError",
     "ForgedCohortError",
@@ -36,6 +37,7 @@ __all__ = [
     "NoticeChangedError",
     "PersonCountsError",
     "PinnedKeyChangedError",
+    "ReleaseNotWitnessedError",
     "ReleaseRefusedError",
     "RosterRefusedError",
     "RoundRefusedError",
@@ -141,6 +143,10 @@ class CorrectionRefusedError(ClientError):
 
 class ErasureIncompleteError(ClientError):
     """Something of a person who was erased may be left in the store's folder; no certificate was made."""
+
+
+class ErasureOpeningsError(ClientError):
+    """What opens the log's entries about erasures is damaged, or holds nothing of what was asked for."""
 
 
 class ErasureRegisterError(ClientError):
@@ -259,6 +265,10 @@ class WrongCodeError(VouchRefusedError):
 
 class ReleaseRefusedError(ClientError):
     """A release failed a check; the one in use stays."""
+
+
+class ReleaseNotWitnessedError(ReleaseRefusedError):
+    """Too few members have confirmed yet that a release is in the log which everybody sees; it waits."""
 
 
 class StoreConfigError(ClientError):

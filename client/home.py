@@ -83,6 +83,11 @@ class StoreHome:
         return self.coop / "attestations"
 
     @property
+    def erasure_openings(self) -> Path:
+        """What opens the log's entries about erasures; it goes with the membership."""
+        return self.coop / "erasures.jsonl"
+
+    @property
     def witness(self) -> Path:
         """The checkpoints of the coordinator's log that this store cosigned."""
         return self.coop / "witness"

@@ -250,7 +250,8 @@ PLACES: tuple[Place, ...] = (
         "the same, of former memberships",
         "stays; see there",
     ),
-    _place("coop/witness/*", _N, "checkpoints of the coordinator's log that this store has seen"),
+    _place("coop/erasures.jsonl", _N, "hashes of the certificates of erasures, by the round after them"),
+    _place("coop/witness/**", _N, "checkpoints of the coordinator's log that this store has seen"),
     _place(
         "former/*-ledger-*/*",
         _D,

@@ -7,6 +7,7 @@ from highstreet.audit.errors import SignedNoteError
 from highstreet.audit.log_files import ENTRIES, read_lines
 from highstreet.audit.signed_notes import NOTE_LIMIT_BYTES, SignedNote
 from highstreet.audit.witness_book import kept_file, read_witness_file
+from highstreet.client.contradiction import contradictions
 from highstreet.client.home import StoreHome
 from highstreet.client.membership import load_membership
 from highstreet.files import read_limited
@@ -23,11 +24,10 @@ def log_in_words(home: StoreHome) -> str:
         NotJoinedError: the store is in no co-op.
         FileAccessError: a file cannot be read.
     """
-    conflicts = sorted(home.witness.glob("conflict-*.note"))
-    if conflicts:
+    if contradictions(home):
         return (
-            "Log: the coordinator's log contradicts what it showed before. Keep the folder "
-            f"{home.witness} and show it to the other members; `highstreet audit verify` shows where."
+            "Log: the coordinator's log contradicts what it showed before. This shop takes part in nothing "
+            "until you looked: `highstreet store contradiction`."
         )
     own = len(read_lines(home.log / ENTRIES).lines)
     if not own:

@@ -12,6 +12,7 @@ from highstreet.audit.charter_format import from_document
 from highstreet.audit.errors import CharterError
 from highstreet.audit.roster import is_member_id
 from highstreet.audit.signing import SignatureKind, SignedDocument
+from highstreet.client.contradiction import refuse_contradicted
 from highstreet.client.coop_calls import CoopCaller
 from highstreet.client.errors import NotJoinedError, StoreConfigError
 from highstreet.client.home import StoreHome
@@ -152,12 +153,26 @@ def programme_days_file(home: StoreHome) -> Path:
     return home.coop / "programme_days.json"
 
 
-def member_caller(home: StoreHome) -> CoopCaller:
-    """Open a channel to the member port, with this store's certificate."""
+def member_caller(home: StoreHome, *, to_leave: bool = False) -> CoopCaller:
+    """Open a channel to the member port, with this store's certificate.
+
+    Args:
+        home: the store's folder.
+        to_leave: whether calls are made even to a coordinator that contradicted itself.
+
+    Returns:
+        The channel; a call on it is refused from the moment on that the coordinator's log was seen to
+        contradict itself, until the owner looked (`client.contradiction`).
+    """
     membership = load_membership(home)
     certificate = read_limited(home.coop / "client.pem", limit_bytes=_LIMIT_BYTES)
     ca_pem = read_limited(ca_file(home), limit_bytes=_LIMIT_BYTES)
-    return CoopCaller(membership.member_address, ca_pem, (load_identity(home).tls_key_pem, certificate))
+    return CoopCaller(
+        membership.member_address,
+        ca_pem,
+        (load_identity(home).tls_key_pem, certificate),
+        allow=None if to_leave else lambda: refuse_contradicted(home),
+    )
 
 
 def is_address(text: str) -> bool:

@@ -170,5 +170,5 @@ def _watching_releases(
             log.note_release(release)
         status.active_release = fit_release(home)
 
-    with watching_releases(ending, ask=lambda: ask_for_release(home), fit=fit):
+    with watching_releases(ending, ask=lambda: ask_for_release(home, log), fit=fit):
         yield

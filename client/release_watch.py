@@ -18,7 +18,9 @@ from highstreet.client.config import read_config
 from highstreet.client.home import StoreHome
 from highstreet.client.membership import member_caller
 from highstreet.client.personal_model import refresh_model
-from highstreet.client.releases import active_release, fetch_release
+from highstreet.client.release_fetch import fetch_release
+from highstreet.client.releases import active_release
+from highstreet.client.store_log import StoreLog
 from highstreet.errors import HighstreetError
 
 __all__ = ["WatchTimes", "ask_for_release", "fit_release", "watching_releases"]
@@ -34,16 +36,17 @@ class WatchTimes:
     refit_seconds: float = 300.0
 
 
-def ask_for_release(home: StoreHome) -> bool:
+def ask_for_release(home: StoreHome, log: StoreLog) -> bool:
     """Fetch and keep what is new; say whether there was something. Looks at no purchase.
 
     Raises:
+        ReleaseNotWitnessedError: the new release is not confirmed by enough other members yet.
         ReleaseRefusedError: the new release failed a check; the one in use stays.
         CoopUnreachableError, CoopRefusedError: the coordinator said nothing, or no.
     """
     max_state_bytes = read_config(home).limits.max_state_bytes
     with member_caller(home) as caller:
-        return fetch_release(home, caller, max_state_bytes=max_state_bytes) is not None
+        return fetch_release(home, log, caller, max_state_bytes=max_state_bytes) is not None
 
 
 def fit_release(home: StoreHome) -> int:
@@ -100,9 +103,9 @@ def watching_releases(
 def _asking(
     ending: threading.Event, fresh: threading.Event, ask: Callable[[], bool], times: WatchTimes
 ) -> None:
-    due = time.monotonic()
+    due, said = time.monotonic(), _Said()
     while not ending.is_set():
-        if _survives(ask):
+        if _survives(ask, said):
             fresh.set()
         # The next of the fixed times, those that were missed left out.
         due += times.ask_seconds * max(1, -(-(time.monotonic() - due) // times.ask_seconds))
@@ -117,21 +120,35 @@ def _fitting(
         return True
 
     wait: float | None = None
+    said = _Said()
     while True:
         fresh.wait(wait)
         fresh.clear()
         if ending.is_set():
             return
-        wait = None if _survives(fitted) else times.refit_seconds
+        wait = None if _survives(fitted, said) else times.refit_seconds
 
 
-def _survives(work: Callable[[], bool]) -> bool:
+@dataclass(slots=True)
+class _Said:
+    """What was written last into the program's log: what stays wrong, or goes on waiting, fills no log."""
+
+    trouble: str = ""
+
+    def say(self, trouble: str) -> None:
+        if trouble and trouble != self.trouble:
+            _LOG.warning("watching for releases: %s", trouble)
+        self.trouble = trouble
+
+
+def _survives(work: Callable[[], bool], said: _Said) -> bool:
     """Return what the work returns, False when it failed: no failure may end a thread and be seen by that."""
+    is_done, trouble = False, ""
     try:
-        return work()
+        is_done = work()
     except HighstreetError as error:
-        _LOG.warning("watching for releases: %s", error.what)
-        return False
+        trouble = error.what
     except Exception as error:  # noqa: BLE001 - a thread's top
-        _LOG.warning("watching for releases: %s", type(error).__name__)
-        return False
+        trouble = type(error).__name__
+    said.say(trouble)
+    return is_done

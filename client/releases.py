@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -21,7 +20,6 @@ from highstreet.audit.claims import are_same, claims_of
 from highstreet.audit.errors import AuditError
 from highstreet.audit.manifest import Manifest
 from highstreet.audit.signing import SignatureKind, SignedDocument
-from highstreet.client.coop_calls import CoopCaller, document_from_wire
 from highstreet.client.errors import ReleaseRefusedError
 from highstreet.client.home import StoreHome
 from highstreet.client.membership import load_charter, load_membership
@@ -36,7 +34,6 @@ from highstreet.models.errors import ModelsError
 from highstreet.models.programme import check_state
 from highstreet.models.state import SharedState, StateLimits
 from highstreet.privacy.claims import TwoClaims
-from highstreet.protos import coop_pb2
 
 __all__ = [
     "Release",
@@ -44,7 +41,7 @@ __all__ = [
     "active_manifest",
     "active_release",
     "active_signed",
-    "fetch_release",
+    "offered_manifest",
     "roll_back",
 ]
 
@@ -76,30 +73,26 @@ class _Pointer:
     highest_sha256: str = "0" * 64
 
 
-def fetch_release(home: StoreHome, caller: CoopCaller, *, max_state_bytes: int) -> Release | None:
-    """Fetch the newest release, check it, and put it in use; None when there is nothing newer.
+def offered_manifest(
+    home: StoreHome, signed: SignedDocument, *, number: int, max_state_bytes: int
+) -> Manifest | None:
+    """Return what a release that the coordinator offers says about itself; None where it is not a new one.
+
+    Args:
+        home: of the store.
+        signed: its manifest.
+        number: under which it is offered.
+        max_state_bytes: most that this store takes.
 
     Raises:
-        ReleaseRefusedError: it failed a check; the one in use stays.
-        CoopRefusedError, CoopUnreachableError: the coordinator said no or nothing.
-        FileAccessError: the disk is full; the one in use stays.
+        ReleaseRefusedError: it is not one that this store may use.
     """
-    asked = coop_pb2.LatestReleaseRequest()
-    latest = caller.call(lambda stub, timeout: stub.LatestRelease(asked, timeout=timeout))
-    if not latest.number or latest.number == _pointer(home).highest:
+    if number == _pointer(home).highest:
         return None
-    signed = document_from_wire(latest.manifest)
     manifest = _checked_manifest(home, signed, max_state_bytes)
-    if manifest.number != latest.number:
-        raise refused_release(latest.number, "its manifest has another number")
-    wanted = coop_pb2.DownloadReleaseRequest(number=manifest.number)
-    model = caller.call(
-        lambda stub, timeout: _collect(
-            stub.DownloadRelease(wanted, timeout=timeout * 10), limit_bytes=manifest.model_bytes
-        )
-    )
-    before = document_from_wire(latest.previous) if latest.HasField("previous") else None
-    return accept_release(home, signed, model, max_state_bytes=max_state_bytes, before=before)
+    if manifest.number != number:
+        raise refused_release(number, "its manifest has another number")
+    return manifest
 
 
 def accept_release(
@@ -319,16 +312,6 @@ def _kept_signed(home: StoreHome, number: int) -> SignedDocument:
     signed = SignedDocument.from_file_bytes(data)
     signed.verify(SignatureKind.RELEASE, load_membership(home).coordinator_key)
     return signed
-
-
-def _collect(chunks: Iterable[coop_pb2.ReleaseChunk], *, limit_bytes: int) -> bytes:
-    """Join the pieces; stop as soon as they are more than announced."""
-    collected = bytearray()
-    for chunk in chunks:
-        collected += chunk.data
-        if len(collected) > limit_bytes:
-            break
-    return bytes(collected)
 
 
 def _folder(home: StoreHome, number: int) -> Path:

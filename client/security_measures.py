@@ -12,6 +12,7 @@ from highstreet.audit.log_files import ENTRIES
 from highstreet.audit.processing_records import Measure, MeasureState
 from highstreet.client.config import StoreConfig
 from highstreet.client.consent import ConsentDesk
+from highstreet.client.contradiction import contradictions
 from highstreet.client.errors import StoreConfigError
 from highstreet.client.home import StoreHome
 from highstreet.client.log_status import log_in_words
@@ -120,6 +121,6 @@ def _transport(home: StoreHome, now: datetime) -> Measure:
 
 def _log(home: StoreHome) -> Measure:
     what = "A signed log of what left and what it cost, cosigned by the coordinator"
-    entries, conflicts = home.log / ENTRIES, any(home.witness.glob("conflict-*.note"))
+    entries, conflicts = home.log / ENTRIES, bool(contradictions(home))
     is_on = entries.is_file() and entries.stat().st_size > 0 and not conflicts
     return _measure(what, is_on, f"{log_in_words(home)} `highstreet audit verify` checks every entry.")

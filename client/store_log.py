@@ -8,6 +8,7 @@ when an entry is written, and how many, follows from requests and from the owner
 from __future__ import annotations
 
 import hashlib
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -15,11 +16,14 @@ from contextlib import suppress
 from highstreet.audit.canonical import Json
 from highstreet.audit.checkpoints import store_origin
 from highstreet.audit.errors import InconsistentConsentLogError
-from highstreet.audit.log_book import LogBook, LogOwner
+from highstreet.audit.log_book import LogBook
 from highstreet.audit.log_entries import EntryDraft, EntryKind
+from highstreet.audit.log_owner import LogOwner
 from highstreet.audit.witness_book import WitnessBook
 from highstreet.client.attestation_book import AttestationBook
 from highstreet.client.consent import ConsentDesk
+from highstreet.client.contradiction import refuse_contradicted
+from highstreet.client.erasure_openings import ErasureOpenings
 from highstreet.client.errors import ClientError
 from highstreet.client.home import StoreHome
 from highstreet.client.identity import load_identity
@@ -31,7 +35,7 @@ from highstreet.client.round_answers import RoundAnswer, Step
 from highstreet.client.vault import Vault
 from highstreet.protos.rounds_pb2 import RefusalCode
 
-__all__ = ["StoreLog"]
+__all__ = ["StoreLog", "erasure_key"]
 
 _DAY_SECONDS = 86_400
 _EVENTS_AT_ONCE = 500
@@ -56,7 +60,9 @@ class StoreLog:
             origin=origin, role="store", coop_id=membership.coop_id, member_id=membership.member_id
         )
         self._home = home
-        self._clock = clock
+        self.clock = clock
+        #: Held by whoever exchanges cosignatures with the coordinator: the watch, or who waits for a release.
+        self.exchanging = threading.Lock()
         self.book = LogBook(home.log, owner=owner, private_key=key, mark=home.log_mark, clock=clock)
         self.witness = WitnessBook(home.witness, name=origin, private_key=key, clock=clock)
         self._settled = 0
@@ -67,14 +73,18 @@ class StoreLog:
         """Return the same answering function, which writes what it cost and what leaves into the log first.
 
         Raises:
+            WitnessConflictError: (when answering) the coordinator contradicts itself, and the owner has not
+                looked yet (`client.contradiction`); nothing is computed.
             LogError, FileAccessError: (when answering) it could not be written; so nothing is returned.
         """
 
         def answer_and_log(body: bytes) -> RoundAnswer:
+            refuse_contradicted(self._home)
             given = answer(body)
             self.settle(ledger)
             if given.step is Step.CONTRIBUTION and given.programme_id:
                 self._note_consent(given)
+                self._note_erasures(given)
             self._note_answer(given)
             return given
 
@@ -165,12 +175,22 @@ class StoreLog:
         }
         self.book.append(EntryKind.ATTESTATION, f"attestation/{name}", body)
 
+    def _note_erasures(self, given: RoundAnswer) -> None:
+        """Bind the erasures since the last contribution, none as well as many; once for every round."""
+        if given.is_refused or given.attestation_sha256 is None:
+            return
+        occasion = f"round/{given.programme_id}/{given.round}"
+        key = erasure_key(occasion)
+        if self.book.missing([key]):
+            opening = ErasureOpenings(self._home).for_occasion(occasion)
+            self.book.append(EntryKind.ERASURE, key, {"commitment": opening.commitment().hex()})
+
     def _note_answer(self, given: RoundAnswer) -> None:
         """Write what leaves; of refusals the first of a kind in a day: they hold nothing but their reason."""
         if given.is_refused:
             why = _reason(given)
             about = _round(None, 0, "", "refused")
-            day = int(self._clock()) // _DAY_SECONDS
+            day = int(self.clock()) // _DAY_SECONDS
             key = f"refused/{day}/{why.lower()}"
             if self.book.missing([key]):
                 self.book.append(EntryKind.ROUND, key, {**about, "what": why})
@@ -180,6 +200,11 @@ class StoreLog:
         what = None if given.step is None else given.step.value
         body = {**about, "what": what, "document_sha256": sha256}
         self.book.append(EntryKind.ROUND, f"sent/{sha256}", body)
+
+
+def erasure_key(occasion: str) -> str:
+    """Return the key of the entry that binds the erasures since the occasion before."""
+    return f"erasure/{occasion}"
 
 
 def _round(programme_id: str | None, number: int, phase: str, step: str) -> dict[str, Json]:

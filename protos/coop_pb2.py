@@ -24,17 +24,17 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\ncoop.proto\x12\rhighstreet.v1\"C\n\x0eSignedDocument\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x10\n\x08\x64ocument\x18\x02 \x01(\x0c\x12\x11\n\tsignature\x18\x03 \x01(\x0c\"\'\n\x0cHelloRequest\x12\x17\n\x0f\x66ormat_versions\x18\x01 \x03(\r\"b\n\nHelloReply\x12\x16\n\x0e\x66ormat_version\x18\x01 \x01(\r\x12\x18\n\x10software_version\x18\x02 \x01(\t\x12\x0f\n\x07\x63oop_id\x18\x03 \x01(\t\x12\x11\n\tcoop_name\x18\x04 \x01(\t\"\x83\x02\n\x0bJoinRequest\x12\x16\n\x0e\x66ormat_version\x18\x01 \x01(\r\x12\x11\n\tinvite_id\x18\x02 \x01(\t\x12\x15\n\rinvite_secret\x18\x03 \x01(\x0c\x12\x1f\n\x17\x63\x65rtificate_request_der\x18\x04 \x01(\x0c\x12\x1a\n\x12signing_public_key\x18\x05 \x01(\x0c\x12\x17\n\x0fnode_public_key\x18\x06 \x01(\x0c\x12\x1c\n\x14possession_signature\x18\x07 \x01(\x0c\x12\x1f\n\x17\x61\x63\x63\x65pted_charter_sha256\x18\x08 \x01(\x0c\x12\x1d\n\x15\x65ncryption_public_key\x18\t \x01(\x0c\"\x8c\x02\n\tJoinReply\x12\x11\n\tmember_id\x18\x01 \x01(\t\x12\x1e\n\x16\x63lient_certificate_pem\x18\x02 \x01(\x0c\x12\x1a\n\x12\x63\x61_certificate_pem\x18\x03 \x01(\x0c\x12.\n\x07\x63harter\x18\x04 \x01(\x0b\x32\x1d.highstreet.v1.SignedDocument\x12-\n\x06roster\x18\x05 \x01(\x0b\x32\x1d.highstreet.v1.SignedDocument\x12\x1e\n\x16\x63oordinator_public_key\x18\x06 \x01(\x0c\x12\x19\n\x11superlink_address\x18\x07 \x01(\t\x12\x16\n\x0emember_address\x18\x08 \x01(\t\"\x10\n\x0e\x43harterRequest\"\x0f\n\rRosterRequest\"\x93\x01\n\x0bRosterReply\x12-\n\x06roster\x18\x01 \x01(\x0b\x32\x1d.highstreet.v1.SignedDocument\x12%\n\x07vouches\x18\x02 \x03(\x0b\x32\x14.highstreet.v1.Vouch\x12.\n\x0bwithdrawals\x18\x03 \x03(\x0b\x32\x19.highstreet.v1.Withdrawal\"T\n\x05Vouch\x12\x12\n\nvoucher_id\x18\x01 \x01(\t\x12\x12\n\nsubject_id\x18\x02 \x01(\t\x12\x11\n\tsignature\x18\x03 \x01(\x0c\x12\x10\n\x08replaces\x18\x04 \x03(\t\"G\n\nWithdrawal\x12\x12\n\nvoucher_id\x18\x01 \x01(\t\x12\x12\n\nsubject_id\x18\x02 \x01(\t\x12\x11\n\tsignature\x18\x03 \x01(\x0c\"r\n\x0fVouchingMessage\x12\x11\n\tmember_id\x18\x01 \x01(\t\x12)\n\x04step\x18\x02 \x01(\x0e\x32\x1b.highstreet.v1.VouchingStep\x12\x12\n\ncommitment\x18\x03 \x01(\x0c\x12\r\n\x05nonce\x18\x04 \x01(\x0c\"\x13\n\x11SendVouchingReply\"%\n\x14\x46\x65tchVouchingRequest\x12\r\n\x05\x61\x66ter\x18\x01 \x01(\x04\"\x81\x01\n\x12\x46\x65tchVouchingReply\x12\x30\n\x08messages\x18\x01 \x03(\x0b\x32\x1e.highstreet.v1.VouchingMessage\x12\x0c\n\x04last\x18\x02 \x01(\x04\x12\x15\n\rroster_number\x18\x03 \x01(\r\x12\x14\n\x0cvouch_number\x18\x04 \x01(\x04\"6\n\x0fPutVouchRequest\x12#\n\x05vouch\x18\x01 \x01(\x0b\x32\x14.highstreet.v1.Vouch\"\x0f\n\rPutVouchReply\"E\n\x14WithdrawVouchRequest\x12-\n\nwithdrawal\x18\x01 \x01(\x0b\x32\x19.highstreet.v1.Withdrawal\"\x14\n\x12WithdrawVouchReply\"\x16\n\x14LatestReleaseRequest\"\x83\x01\n\x0fReleaseManifest\x12\x0e\n\x06number\x18\x01 \x01(\r\x12/\n\x08manifest\x18\x02 \x01(\x0b\x32\x1d.highstreet.v1.SignedDocument\x12/\n\x08previous\x18\x03 \x01(\x0b\x32\x1d.highstreet.v1.SignedDocument\"(\n\x16\x44ownloadReleaseRequest\x12\x0e\n\x06number\x18\x01 \x01(\r\"\x1c\n\x0cReleaseChunk\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\"\x0e\n\x0cLeaveRequest\"\x0c\n\nLeaveReply\"\x13\n\x11\x43heckpointRequest\"7\n\x0f\x43heckpointReply\x12\x12\n\ncheckpoint\x18\x01 \x01(\x0c\x12\x10\n\x08\x63osigned\x18\x02 \x01(\x0c\".\n\x0e\x45ntriesRequest\x12\r\n\x05\x66irst\x18\x01 \x01(\x04\x12\r\n\x05\x63ount\x18\x02 \x01(\x04\"\x1f\n\x0c\x45ntriesReply\x12\x0f\n\x07\x65ntries\x18\x01 \x03(\x0c\"4\n\x15InclusionProofRequest\x12\r\n\x05index\x18\x01 \x01(\x04\x12\x0c\n\x04size\x18\x02 \x01(\x04\"8\n\x17\x43onsistencyProofRequest\x12\r\n\x05\x66irst\x18\x01 \x01(\x04\x12\x0e\n\x06second\x18\x02 \x01(\x04\"\x1c\n\nProofReply\x12\x0e\n\x06hashes\x18\x01 \x03(\x0c\"+\n\x15PutCosignatureRequest\x12\x12\n\ncheckpoint\x18\x01 \x01(\x0c\"\x15\n\x13PutCosignatureReply\"Q\n\x17\x43osignCheckpointRequest\x12\x12\n\ncheckpoint\x18\x01 \x01(\x0c\x12\x12\n\nknown_size\x18\x02 \x01(\x04\x12\x0e\n\x06hashes\x18\x03 \x03(\x0c\"?\n\x15\x43osignCheckpointReply\x12\x12\n\ncheckpoint\x18\x01 \x01(\x0c\x12\x12\n\nknown_size\x18\x02 \x01(\x04*\xf6\x03\n\x0b\x43oopRefusal\x12\x1c\n\x18\x43OOP_REFUSAL_UNSPECIFIED\x10\x00\x12\x18\n\x14\x43OOP_REFUSAL_VERSION\x10\x01\x12\x1b\n\x17\x43OOP_REFUSAL_UNREADABLE\x10\x02\x12\x1b\n\x17\x43OOP_REFUSAL_POSSESSION\x10\x03\x12\x17\n\x13\x43OOP_REFUSAL_INVITE\x10\x04\x12\x1c\n\x18\x43OOP_REFUSAL_INVITE_USED\x10\x05\x12\x1f\n\x1b\x43OOP_REFUSAL_INVITE_EXPIRED\x10\x06\x12\x19\n\x15\x43OOP_REFUSAL_TOO_MANY\x10\x07\x12\x1f\n\x1b\x43OOP_REFUSAL_ALREADY_MEMBER\x10\x08\x12\x1d\n\x19\x43OOP_REFUSAL_NOT_A_MEMBER\x10\t\x12\x1b\n\x17\x43OOP_REFUSAL_NO_RELEASE\x10\n\x12\x1c\n\x18\x43OOP_REFUSAL_UNAVAILABLE\x10\x0b\x12\x18\n\x14\x43OOP_REFUSAL_CHARTER\x10\x0c\x12\x1f\n\x1b\x43OOP_REFUSAL_NO_SUCH_MEMBER\x10\r\x12\x16\n\x12\x43OOP_REFUSAL_VOUCH\x10\x0e\x12\x1a\n\x16\x43OOP_REFUSAL_LOG_RANGE\x10\x0f\x12\x18\n\x14\x43OOP_REFUSAL_WITNESS\x10\x10*{\n\x0cVouchingStep\x12\x1d\n\x19VOUCHING_STEP_UNSPECIFIED\x10\x00\x12\x17\n\x13VOUCHING_STEP_OFFER\x10\x01\x12\x18\n\x14VOUCHING_STEP_ANSWER\x10\x02\x12\x19\n\x15VOUCHING_STEP_OPENING\x10\x03\x32\xe1\n\n\x04\x43oop\x12?\n\x05Hello\x12\x1b.highstreet.v1.HelloRequest\x1a\x19.highstreet.v1.HelloReply\x12<\n\x04Join\x12\x1a.highstreet.v1.JoinRequest\x1a\x18.highstreet.v1.JoinReply\x12J\n\nGetCharter\x12\x1d.highstreet.v1.CharterRequest\x1a\x1d.highstreet.v1.SignedDocument\x12\x45\n\tGetRoster\x12\x1c.highstreet.v1.RosterRequest\x1a\x1a.highstreet.v1.RosterReply\x12P\n\x0cSendVouching\x12\x1e.highstreet.v1.VouchingMessage\x1a .highstreet.v1.SendVouchingReply\x12W\n\rFetchVouching\x12#.highstreet.v1.FetchVouchingRequest\x1a!.highstreet.v1.FetchVouchingReply\x12H\n\x08PutVouch\x12\x1e.highstreet.v1.PutVouchRequest\x1a\x1c.highstreet.v1.PutVouchReply\x12W\n\rWithdrawVouch\x12#.highstreet.v1.WithdrawVouchRequest\x1a!.highstreet.v1.WithdrawVouchReply\x12T\n\rLatestRelease\x12#.highstreet.v1.LatestReleaseRequest\x1a\x1e.highstreet.v1.ReleaseManifest\x12W\n\x0f\x44ownloadRelease\x12%.highstreet.v1.DownloadReleaseRequest\x1a\x1b.highstreet.v1.ReleaseChunk0\x01\x12?\n\x05Leave\x12\x1b.highstreet.v1.LeaveRequest\x1a\x19.highstreet.v1.LeaveReply\x12Q\n\rGetCheckpoint\x12 .highstreet.v1.CheckpointRequest\x1a\x1e.highstreet.v1.CheckpointReply\x12H\n\nGetEntries\x12\x1d.highstreet.v1.EntriesRequest\x1a\x1b.highstreet.v1.EntriesReply\x12T\n\x11GetInclusionProof\x12$.highstreet.v1.InclusionProofRequest\x1a\x19.highstreet.v1.ProofReply\x12X\n\x13GetConsistencyProof\x12&.highstreet.v1.ConsistencyProofRequest\x1a\x19.highstreet.v1.ProofReply\x12Z\n\x0ePutCosignature\x12$.highstreet.v1.PutCosignatureRequest\x1a\".highstreet.v1.PutCosignatureReply\x12`\n\x10\x43osignCheckpoint\x12&.highstreet.v1.CosignCheckpointRequest\x1a$.highstreet.v1.CosignCheckpointReplyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\ncoop.proto\x12\rhighstreet.v1\"C\n\x0eSignedDocument\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x10\n\x08\x64ocument\x18\x02 \x01(\x0c\x12\x11\n\tsignature\x18\x03 \x01(\x0c\"\'\n\x0cHelloRequest\x12\x17\n\x0f\x66ormat_versions\x18\x01 \x03(\r\"b\n\nHelloReply\x12\x16\n\x0e\x66ormat_version\x18\x01 \x01(\r\x12\x18\n\x10software_version\x18\x02 \x01(\t\x12\x0f\n\x07\x63oop_id\x18\x03 \x01(\t\x12\x11\n\tcoop_name\x18\x04 \x01(\t\"\x83\x02\n\x0bJoinRequest\x12\x16\n\x0e\x66ormat_version\x18\x01 \x01(\r\x12\x11\n\tinvite_id\x18\x02 \x01(\t\x12\x15\n\rinvite_secret\x18\x03 \x01(\x0c\x12\x1f\n\x17\x63\x65rtificate_request_der\x18\x04 \x01(\x0c\x12\x1a\n\x12signing_public_key\x18\x05 \x01(\x0c\x12\x17\n\x0fnode_public_key\x18\x06 \x01(\x0c\x12\x1c\n\x14possession_signature\x18\x07 \x01(\x0c\x12\x1f\n\x17\x61\x63\x63\x65pted_charter_sha256\x18\x08 \x01(\x0c\x12\x1d\n\x15\x65ncryption_public_key\x18\t \x01(\x0c\"\x8c\x02\n\tJoinReply\x12\x11\n\tmember_id\x18\x01 \x01(\t\x12\x1e\n\x16\x63lient_certificate_pem\x18\x02 \x01(\x0c\x12\x1a\n\x12\x63\x61_certificate_pem\x18\x03 \x01(\x0c\x12.\n\x07\x63harter\x18\x04 \x01(\x0b\x32\x1d.highstreet.v1.SignedDocument\x12-\n\x06roster\x18\x05 \x01(\x0b\x32\x1d.highstreet.v1.SignedDocument\x12\x1e\n\x16\x63oordinator_public_key\x18\x06 \x01(\x0c\x12\x19\n\x11superlink_address\x18\x07 \x01(\t\x12\x16\n\x0emember_address\x18\x08 \x01(\t\"\x10\n\x0e\x43harterRequest\"\x0f\n\rRosterRequest\"\x93\x01\n\x0bRosterReply\x12-\n\x06roster\x18\x01 \x01(\x0b\x32\x1d.highstreet.v1.SignedDocument\x12%\n\x07vouches\x18\x02 \x03(\x0b\x32\x14.highstreet.v1.Vouch\x12.\n\x0bwithdrawals\x18\x03 \x03(\x0b\x32\x19.highstreet.v1.Withdrawal\"T\n\x05Vouch\x12\x12\n\nvoucher_id\x18\x01 \x01(\t\x12\x12\n\nsubject_id\x18\x02 \x01(\t\x12\x11\n\tsignature\x18\x03 \x01(\x0c\x12\x10\n\x08replaces\x18\x04 \x03(\t\"G\n\nWithdrawal\x12\x12\n\nvoucher_id\x18\x01 \x01(\t\x12\x12\n\nsubject_id\x18\x02 \x01(\t\x12\x11\n\tsignature\x18\x03 \x01(\x0c\"r\n\x0fVouchingMessage\x12\x11\n\tmember_id\x18\x01 \x01(\t\x12)\n\x04step\x18\x02 \x01(\x0e\x32\x1b.highstreet.v1.VouchingStep\x12\x12\n\ncommitment\x18\x03 \x01(\x0c\x12\r\n\x05nonce\x18\x04 \x01(\x0c\"\x13\n\x11SendVouchingReply\"%\n\x14\x46\x65tchVouchingRequest\x12\r\n\x05\x61\x66ter\x18\x01 \x01(\x04\"\x81\x01\n\x12\x46\x65tchVouchingReply\x12\x30\n\x08messages\x18\x01 \x03(\x0b\x32\x1e.highstreet.v1.VouchingMessage\x12\x0c\n\x04last\x18\x02 \x01(\x04\x12\x15\n\rroster_number\x18\x03 \x01(\r\x12\x14\n\x0cvouch_number\x18\x04 \x01(\x04\"6\n\x0fPutVouchRequest\x12#\n\x05vouch\x18\x01 \x01(\x0b\x32\x14.highstreet.v1.Vouch\"\x0f\n\rPutVouchReply\"E\n\x14WithdrawVouchRequest\x12-\n\nwithdrawal\x18\x01 \x01(\x0b\x32\x19.highstreet.v1.Withdrawal\"\x14\n\x12WithdrawVouchReply\"\x16\n\x14LatestReleaseRequest\"\x96\x01\n\x0fReleaseManifest\x12\x0e\n\x06number\x18\x01 \x01(\r\x12/\n\x08manifest\x18\x02 \x01(\x0b\x32\x1d.highstreet.v1.SignedDocument\x12/\n\x08previous\x18\x03 \x01(\x0b\x32\x1d.highstreet.v1.SignedDocument\x12\x11\n\tlog_index\x18\x04 \x01(\x04\"(\n\x16\x44ownloadReleaseRequest\x12\x0e\n\x06number\x18\x01 \x01(\r\"\x1c\n\x0cReleaseChunk\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\"\x0e\n\x0cLeaveRequest\"\x0c\n\nLeaveReply\"\x13\n\x11\x43heckpointRequest\"7\n\x0f\x43heckpointReply\x12\x12\n\ncheckpoint\x18\x01 \x01(\x0c\x12\x10\n\x08\x63osigned\x18\x02 \x03(\x0c\".\n\x0e\x45ntriesRequest\x12\r\n\x05\x66irst\x18\x01 \x01(\x04\x12\r\n\x05\x63ount\x18\x02 \x01(\x04\"\x1f\n\x0c\x45ntriesReply\x12\x0f\n\x07\x65ntries\x18\x01 \x03(\x0c\"4\n\x15InclusionProofRequest\x12\r\n\x05index\x18\x01 \x01(\x04\x12\x0c\n\x04size\x18\x02 \x01(\x04\"8\n\x17\x43onsistencyProofRequest\x12\r\n\x05\x66irst\x18\x01 \x01(\x04\x12\x0e\n\x06second\x18\x02 \x01(\x04\"\x1c\n\nProofReply\x12\x0e\n\x06hashes\x18\x01 \x03(\x0c\"+\n\x15PutCosignatureRequest\x12\x12\n\ncheckpoint\x18\x01 \x01(\x0c\"\x15\n\x13PutCosignatureReply\"Q\n\x17\x43osignCheckpointRequest\x12\x12\n\ncheckpoint\x18\x01 \x01(\x0c\x12\x12\n\nknown_size\x18\x02 \x01(\x04\x12\x0e\n\x06hashes\x18\x03 \x03(\x0c\"?\n\x15\x43osignCheckpointReply\x12\x12\n\ncheckpoint\x18\x01 \x01(\x0c\x12\x12\n\nknown_size\x18\x02 \x01(\x04*\xf6\x03\n\x0b\x43oopRefusal\x12\x1c\n\x18\x43OOP_REFUSAL_UNSPECIFIED\x10\x00\x12\x18\n\x14\x43OOP_REFUSAL_VERSION\x10\x01\x12\x1b\n\x17\x43OOP_REFUSAL_UNREADABLE\x10\x02\x12\x1b\n\x17\x43OOP_REFUSAL_POSSESSION\x10\x03\x12\x17\n\x13\x43OOP_REFUSAL_INVITE\x10\x04\x12\x1c\n\x18\x43OOP_REFUSAL_INVITE_USED\x10\x05\x12\x1f\n\x1b\x43OOP_REFUSAL_INVITE_EXPIRED\x10\x06\x12\x19\n\x15\x43OOP_REFUSAL_TOO_MANY\x10\x07\x12\x1f\n\x1b\x43OOP_REFUSAL_ALREADY_MEMBER\x10\x08\x12\x1d\n\x19\x43OOP_REFUSAL_NOT_A_MEMBER\x10\t\x12\x1b\n\x17\x43OOP_REFUSAL_NO_RELEASE\x10\n\x12\x1c\n\x18\x43OOP_REFUSAL_UNAVAILABLE\x10\x0b\x12\x18\n\x14\x43OOP_REFUSAL_CHARTER\x10\x0c\x12\x1f\n\x1b\x43OOP_REFUSAL_NO_SUCH_MEMBER\x10\r\x12\x16\n\x12\x43OOP_REFUSAL_VOUCH\x10\x0e\x12\x1a\n\x16\x43OOP_REFUSAL_LOG_RANGE\x10\x0f\x12\x18\n\x14\x43OOP_REFUSAL_WITNESS\x10\x10*{\n\x0cVouchingStep\x12\x1d\n\x19VOUCHING_STEP_UNSPECIFIED\x10\x00\x12\x17\n\x13VOUCHING_STEP_OFFER\x10\x01\x12\x18\n\x14VOUCHING_STEP_ANSWER\x10\x02\x12\x19\n\x15VOUCHING_STEP_OPENING\x10\x03\x32\xe1\n\n\x04\x43oop\x12?\n\x05Hello\x12\x1b.highstreet.v1.HelloRequest\x1a\x19.highstreet.v1.HelloReply\x12<\n\x04Join\x12\x1a.highstreet.v1.JoinRequest\x1a\x18.highstreet.v1.JoinReply\x12J\n\nGetCharter\x12\x1d.highstreet.v1.CharterRequest\x1a\x1d.highstreet.v1.SignedDocument\x12\x45\n\tGetRoster\x12\x1c.highstreet.v1.RosterRequest\x1a\x1a.highstreet.v1.RosterReply\x12P\n\x0cSendVouching\x12\x1e.highstreet.v1.VouchingMessage\x1a .highstreet.v1.SendVouchingReply\x12W\n\rFetchVouching\x12#.highstreet.v1.FetchVouchingRequest\x1a!.highstreet.v1.FetchVouchingReply\x12H\n\x08PutVouch\x12\x1e.highstreet.v1.PutVouchRequest\x1a\x1c.highstreet.v1.PutVouchReply\x12W\n\rWithdrawVouch\x12#.highstreet.v1.WithdrawVouchRequest\x1a!.highstreet.v1.WithdrawVouchReply\x12T\n\rLatestRelease\x12#.highstreet.v1.LatestReleaseRequest\x1a\x1e.highstreet.v1.ReleaseManifest\x12W\n\x0f\x44ownloadRelease\x12%.highstreet.v1.DownloadReleaseRequest\x1a\x1b.highstreet.v1.ReleaseChunk0\x01\x12?\n\x05Leave\x12\x1b.highstreet.v1.LeaveRequest\x1a\x19.highstreet.v1.LeaveReply\x12Q\n\rGetCheckpoint\x12 .highstreet.v1.CheckpointRequest\x1a\x1e.highstreet.v1.CheckpointReply\x12H\n\nGetEntries\x12\x1d.highstreet.v1.EntriesRequest\x1a\x1b.highstreet.v1.EntriesReply\x12T\n\x11GetInclusionProof\x12$.highstreet.v1.InclusionProofRequest\x1a\x19.highstreet.v1.ProofReply\x12X\n\x13GetConsistencyProof\x12&.highstreet.v1.ConsistencyProofRequest\x1a\x19.highstreet.v1.ProofReply\x12Z\n\x0ePutCosignature\x12$.highstreet.v1.PutCosignatureRequest\x1a\".highstreet.v1.PutCosignatureReply\x12`\n\x10\x43osignCheckpoint\x12&.highstreet.v1.CosignCheckpointRequest\x1a$.highstreet.v1.CosignCheckpointReplyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'coop_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_COOPREFUSAL']._serialized_start=2368
-  _globals['_COOPREFUSAL']._serialized_end=2870
-  _globals['_VOUCHINGSTEP']._serialized_start=2872
-  _globals['_VOUCHINGSTEP']._serialized_end=2995
+  _globals['_COOPREFUSAL']._serialized_start=2387
+  _globals['_COOPREFUSAL']._serialized_end=2889
+  _globals['_VOUCHINGSTEP']._serialized_start=2891
+  _globals['_VOUCHINGSTEP']._serialized_end=3014
   _globals['_SIGNEDDOCUMENT']._serialized_start=29
   _globals['_SIGNEDDOCUMENT']._serialized_end=96
   _globals['_HELLOREQUEST']._serialized_start=98
@@ -74,37 +74,37 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LATESTRELEASEREQUEST']._serialized_start=1590
   _globals['_LATESTRELEASEREQUEST']._serialized_end=1612
   _globals['_RELEASEMANIFEST']._serialized_start=1615
-  _globals['_RELEASEMANIFEST']._serialized_end=1746
-  _globals['_DOWNLOADRELEASEREQUEST']._serialized_start=1748
-  _globals['_DOWNLOADRELEASEREQUEST']._serialized_end=1788
-  _globals['_RELEASECHUNK']._serialized_start=1790
-  _globals['_RELEASECHUNK']._serialized_end=1818
-  _globals['_LEAVEREQUEST']._serialized_start=1820
-  _globals['_LEAVEREQUEST']._serialized_end=1834
-  _globals['_LEAVEREPLY']._serialized_start=1836
-  _globals['_LEAVEREPLY']._serialized_end=1848
-  _globals['_CHECKPOINTREQUEST']._serialized_start=1850
-  _globals['_CHECKPOINTREQUEST']._serialized_end=1869
-  _globals['_CHECKPOINTREPLY']._serialized_start=1871
-  _globals['_CHECKPOINTREPLY']._serialized_end=1926
-  _globals['_ENTRIESREQUEST']._serialized_start=1928
-  _globals['_ENTRIESREQUEST']._serialized_end=1974
-  _globals['_ENTRIESREPLY']._serialized_start=1976
-  _globals['_ENTRIESREPLY']._serialized_end=2007
-  _globals['_INCLUSIONPROOFREQUEST']._serialized_start=2009
-  _globals['_INCLUSIONPROOFREQUEST']._serialized_end=2061
-  _globals['_CONSISTENCYPROOFREQUEST']._serialized_start=2063
-  _globals['_CONSISTENCYPROOFREQUEST']._serialized_end=2119
-  _globals['_PROOFREPLY']._serialized_start=2121
-  _globals['_PROOFREPLY']._serialized_end=2149
-  _globals['_PUTCOSIGNATUREREQUEST']._serialized_start=2151
-  _globals['_PUTCOSIGNATUREREQUEST']._serialized_end=2194
-  _globals['_PUTCOSIGNATUREREPLY']._serialized_start=2196
-  _globals['_PUTCOSIGNATUREREPLY']._serialized_end=2217
-  _globals['_COSIGNCHECKPOINTREQUEST']._serialized_start=2219
-  _globals['_COSIGNCHECKPOINTREQUEST']._serialized_end=2300
-  _globals['_COSIGNCHECKPOINTREPLY']._serialized_start=2302
-  _globals['_COSIGNCHECKPOINTREPLY']._serialized_end=2365
-  _globals['_COOP']._serialized_start=2998
-  _globals['_COOP']._serialized_end=4375
+  _globals['_RELEASEMANIFEST']._serialized_end=1765
+  _globals['_DOWNLOADRELEASEREQUEST']._serialized_start=1767
+  _globals['_DOWNLOADRELEASEREQUEST']._serialized_end=1807
+  _globals['_RELEASECHUNK']._serialized_start=1809
+  _globals['_RELEASECHUNK']._serialized_end=1837
+  _globals['_LEAVEREQUEST']._serialized_start=1839
+  _globals['_LEAVEREQUEST']._serialized_end=1853
+  _globals['_LEAVEREPLY']._serialized_start=1855
+  _globals['_LEAVEREPLY']._serialized_end=1867
+  _globals['_CHECKPOINTREQUEST']._serialized_start=1869
+  _globals['_CHECKPOINTREQUEST']._serialized_end=1888
+  _globals['_CHECKPOINTREPLY']._serialized_start=1890
+  _globals['_CHECKPOINTREPLY']._serialized_end=1945
+  _globals['_ENTRIESREQUEST']._serialized_start=1947
+  _globals['_ENTRIESREQUEST']._serialized_end=1993
+  _globals['_ENTRIESREPLY']._serialized_start=1995
+  _globals['_ENTRIESREPLY']._serialized_end=2026
+  _globals['_INCLUSIONPROOFREQUEST']._serialized_start=2028
+  _globals['_INCLUSIONPROOFREQUEST']._serialized_end=2080
+  _globals['_CONSISTENCYPROOFREQUEST']._serialized_start=2082
+  _globals['_CONSISTENCYPROOFREQUEST']._serialized_end=2138
+  _globals['_PROOFREPLY']._serialized_start=2140
+  _globals['_PROOFREPLY']._serialized_end=2168
+  _globals['_PUTCOSIGNATUREREQUEST']._serialized_start=2170
+  _globals['_PUTCOSIGNATUREREQUEST']._serialized_end=2213
+  _globals['_PUTCOSIGNATUREREPLY']._serialized_start=2215
+  _globals['_PUTCOSIGNATUREREPLY']._serialized_end=2236
+  _globals['_COSIGNCHECKPOINTREQUEST']._serialized_start=2238
+  _globals['_COSIGNCHECKPOINTREQUEST']._serialized_end=2319
+  _globals['_COSIGNCHECKPOINTREPLY']._serialized_start=2321
+  _globals['_COSIGNCHECKPOINTREPLY']._serialized_end=2384
+  _globals['_COOP']._serialized_start=3017
+  _globals['_COOP']._serialized_end=4394
 # @@protoc_insertion_point(module_scope)

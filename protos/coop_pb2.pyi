@@ -224,14 +224,16 @@ class LatestReleaseRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class ReleaseManifest(_message.Message):
-    __slots__ = ("number", "manifest", "previous")
+    __slots__ = ("number", "manifest", "previous", "log_index")
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     MANIFEST_FIELD_NUMBER: _ClassVar[int]
     PREVIOUS_FIELD_NUMBER: _ClassVar[int]
+    LOG_INDEX_FIELD_NUMBER: _ClassVar[int]
     number: int
     manifest: SignedDocument
     previous: SignedDocument
-    def __init__(self, number: _Optional[int] = ..., manifest: _Optional[_Union[SignedDocument, _Mapping]] = ..., previous: _Optional[_Union[SignedDocument, _Mapping]] = ...) -> None: ...
+    log_index: int
+    def __init__(self, number: _Optional[int] = ..., manifest: _Optional[_Union[SignedDocument, _Mapping]] = ..., previous: _Optional[_Union[SignedDocument, _Mapping]] = ..., log_index: _Optional[int] = ...) -> None: ...
 
 class DownloadReleaseRequest(_message.Message):
     __slots__ = ("number",)
@@ -262,8 +264,8 @@ class CheckpointReply(_message.Message):
     CHECKPOINT_FIELD_NUMBER: _ClassVar[int]
     COSIGNED_FIELD_NUMBER: _ClassVar[int]
     checkpoint: bytes
-    cosigned: bytes
-    def __init__(self, checkpoint: _Optional[bytes] = ..., cosigned: _Optional[bytes] = ...) -> None: ...
+    cosigned: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, checkpoint: _Optional[bytes] = ..., cosigned: _Optional[_Iterable[bytes]] = ...) -> None: ...
 
 class EntriesRequest(_message.Message):
     __slots__ = ("first", "count")

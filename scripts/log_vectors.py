@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from highstreet.audit.checkpoints import Checkpoint, coordinator_origin, log_key, store_origin, witness_key
 from highstreet.audit.commitments import commit
-from highstreet.audit.log_book import LogOwner
 from highstreet.audit.log_entries import EntryDraft, EntryKind, LogEntry
+from highstreet.audit.log_owner import LogOwner
 from highstreet.audit.merkle import MerkleTree
 from highstreet.audit.signed_notes import SignedNote, cosign_text
 from highstreet.audit.signing import public_key_bytes

@@ -6,21 +6,21 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from pathlib import Path
 
 from highstreet.audit.canonical import Json
 from highstreet.audit.checkpoints import Checkpoint, coordinator_origin, log_key, store_origin, witness_key
 from highstreet.audit.errors import SignedNoteError, WitnessConflictError
-from highstreet.audit.log_book import LogBook, LogOwner
+from highstreet.audit.log_book import LogBook
 from highstreet.audit.log_entries import EntryKind
-from highstreet.audit.signed_notes import NOTE_LIMIT_BYTES, NoteSignature, SignedNote, verify_cosignature
+from highstreet.audit.log_owner import LogOwner
+from highstreet.audit.signed_notes import SignedNote, verify_cosignature
 from highstreet.audit.signing import public_key_bytes
 from highstreet.audit.witness_book import WitnessBook
-from highstreet.files import read_limited, write_private
+from highstreet.server.cosignatures import Cosignatures
 from highstreet.server.database import connect
 from highstreet.server.home import CoopHome
-from highstreet.server.log_feed import events, state
-from highstreet.server.membership import Member
+from highstreet.server.log_feed import events, published_key, state
+from highstreet.server.membership import Member, current_ids
 
 __all__ = ["CoopLog", "KnownSizeError"]
 
@@ -66,6 +66,7 @@ class CoopLog:
             clock=clock,
         )
         self.witness = WitnessBook(home.witness, name=origin, private_key=key, clock=clock)
+        self._cosignatures = Cosignatures(home.log / _COSIGNED, self.key)
         self._followed: tuple[int, ...] | None = None
         self._lock = threading.Lock()
 
@@ -85,15 +86,17 @@ class CoopLog:
                 self.book.append_all([found[key]() for key in missing])
             self._followed = now
 
-    def cosigned(self) -> SignedNote | None:
-        """Return the newest checkpoint that members cosigned, with their cosignatures."""
-        path = self._cosigned_file
-        if not path.is_file():
-            return None
-        return SignedNote.from_bytes(read_limited(path, limit_bytes=NOTE_LIMIT_BYTES))
+    def place_of_release(self, number: int, manifest_sha256: str) -> int:
+        """Return the place of the entry that publishes a release, 0 where there is none yet."""
+        return self.book.place_of(published_key(number, manifest_sha256)) or 0
+
+    def cosigned(self) -> list[SignedNote]:
+        """Return what members cosigned, of each its newest checkpoint; sizes grow."""
+        with self._lock:
+            return self._cosignatures.notes()
 
     def add_cosignature(self, member: Member, note: SignedNote) -> None:
-        """Keep a member's cosignature of a checkpoint of this log, if none newer was cosigned.
+        """Keep a member's cosignature of a checkpoint of this log, if it cosigned none as new before.
 
         Raises:
             SignedNoteError: it is not a checkpoint of this log, or not cosigned by that member.
@@ -101,19 +104,12 @@ class CoopLog:
         shown = Checkpoint.from_note(note, self.key)
         key = witness_key(store_origin(self._coop_id, member.member_id), member.signing_public_key)
         verify_cosignature(note, key)
-        line = next(each for each in note.signatures if each.is_by(key))
         with self._lock:
             if shown.size > self.book.refresh() or self.book.root(shown.size) != shown.root:
                 raise SignedNoteError("A checkpoint that this log never had was cosigned.")
-            kept = self.cosigned()
-            if kept is not None and (size := Checkpoint.from_text(kept.text).size) >= shown.size:
-                if size > shown.size or line in kept.signatures:
-                    return
-                lines: tuple[NoteSignature, ...] = (*kept.signatures, line)
-            else:
-                own = next(each for each in note.signatures if each.is_by(self.key))
-                lines = (own, line)
-            write_private(self._cosigned_file, SignedNote(text=note.text, signatures=lines).to_bytes())
+            with closing(connect(self._home.database)) as connection:
+                current = {store_origin(self._coop_id, each) for each in current_ids(connection)}
+            self._cosignatures.add(note, by=key, current={*current, key.name})
 
     def cosign(
         self, member: Member, note: SignedNote, *, known_size: int, proof: Sequence[bytes]
@@ -140,10 +136,6 @@ class CoopLog:
         except WitnessConflictError:
             self._note_conflict(origin, shown, note)
             raise
-
-    @property
-    def _cosigned_file(self) -> Path:
-        return self._home.log / _COSIGNED
 
     def _note_beginning(self, origin: str, shown: Checkpoint) -> None:
         """Say that witnessing a log begins; or begins anew, where what was known of it is lost."""

@@ -200,6 +200,16 @@ _MIGRATIONS = (
         FOREIGN KEY (programme_id, round) REFERENCES rounds (programme_id, round)
     ) STRICT;
     """,
+    # What the rules on bias said of each candidate, whether it was released or kept back.
+    """
+    CREATE TABLE verdicts (
+        number       INTEGER PRIMARY KEY AUTOINCREMENT,
+        programme_id TEXT NOT NULL REFERENCES programmes (programme_id),
+        verdict      TEXT NOT NULL CHECK (verdict IN ('pass', 'fail', 'undetermined')),
+        document     BLOB NOT NULL,
+        UNIQUE (programme_id, document)
+    ) STRICT;
+    """,
 )
 
 

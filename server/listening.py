@@ -9,8 +9,10 @@ from dataclasses import dataclass
 import grpc
 
 from highstreet.protos import coop_pb2_grpc
-from highstreet.server.coop_service import CoopDesk, JoinService, MemberService
+from highstreet.server.coop_desk import CoopDesk
 from highstreet.server.errors import PortBusyError
+from highstreet.server.join_service import JoinService
+from highstreet.server.member_service import MemberService
 from highstreet.server.refusals import QuietFailures
 from highstreet.server.throttle import Throttle
 from highstreet.server.tls import require_tls_1_3

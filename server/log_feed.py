@@ -12,10 +12,10 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterator
 
-from highstreet.audit.canonical import Json
+from highstreet.audit.canonical import Json, canonical_json
 from highstreet.audit.log_entries import EntryDraft, EntryKind
 
-__all__ = ["Event", "events", "state"]
+__all__ = ["Event", "events", "published_key", "state"]
 
 #: The key of an event, and what makes the entry to be written for it.
 Event = tuple[str, Callable[[], EntryDraft]]
@@ -27,6 +27,7 @@ SELECT (SELECT count(joined_at) + count(left_at) FROM members),
        (SELECT count(*) + count(finished_at) FROM programmes),
        (SELECT count(*) + count(announced_at) + count(closed_at) FROM rounds),
        (SELECT count(*) FROM matchings),
+       (SELECT count(*) FROM verdicts),
        (SELECT count(*) FROM releases)
 """
 
@@ -34,6 +35,11 @@ SELECT (SELECT count(joined_at) + count(left_at) FROM members),
 def state(connection: sqlite3.Connection) -> tuple[int, ...]:
     """Return numbers that change whenever there may be a new event."""
     return tuple(int(number) for number in connection.execute(_STATE).fetchone())
+
+
+def published_key(number: int, manifest_sha256: str) -> str:
+    """Return the key of the entry that publishes a release; the manifest's hash in hex."""
+    return f"release/{number}/{manifest_sha256[:16]}/published"
 
 
 def events(connection: sqlite3.Connection) -> Iterator[Event]:
@@ -44,6 +50,7 @@ def events(connection: sqlite3.Connection) -> Iterator[Event]:
     yield from _matchings(connection)
     yield from _rounds(connection)
     yield from _attestations(connection)
+    yield from _verdicts(connection)
     yield from _releases(connection)
     yield from _runs_ended(connection)
     yield from _departures(connection)
@@ -165,17 +172,33 @@ def _round(connection: sqlite3.Connection, programme_id: str, number: int, step:
     return {**_run(programme_id, kind, step, about), "round": number, "phase": phase}
 
 
+def _verdicts(connection: sqlite3.Connection) -> Iterator[Event]:
+    """What the rules on bias said of candidates, of those that were kept back too."""
+    rows = connection.execute("SELECT programme_id, verdict, document FROM verdicts ORDER BY number")
+    for programme_id, verdict, document in rows.fetchall():
+        sha256 = _sha256(document)
+        body: dict[str, Json] = {"programme_id": programme_id, "verdict": verdict, "document_sha256": sha256}
+        yield _event(f"verdict/{programme_id}/{sha256[:32]}", EntryKind.VERDICT, body)
+
+
 def _releases(connection: sqlite3.Connection) -> Iterator[Event]:
+    """Releases; before one, the override that let it out."""
     rows = connection.execute("SELECT number, programme_id, manifest FROM releases ORDER BY number")
     for number, programme_id, manifest in rows.fetchall():
+        plain = json.loads(manifest)
+        override = (plain.get("bias") or {}).get("override")
+        if override is not None:
+            sha256 = _sha256(canonical_json(override))
+            about: dict[str, Json] = {"programme_id": programme_id, "document_sha256": sha256}
+            yield _event(f"override/{programme_id}/{sha256[:32]}", EntryKind.OVERRIDE, about)
         body: dict[str, Json] = {
             "step": "published",
             "number": number,
             "programme_id": programme_id,
             "manifest_sha256": _sha256(manifest),
-            "model_sha256": json.loads(manifest)["model"]["sha256"],
+            "model_sha256": plain["model"]["sha256"],
         }
-        yield _event(f"release/{number}/{_sha256(manifest)[:16]}/published", EntryKind.RELEASE, body)
+        yield _event(published_key(number, _sha256(manifest)), EntryKind.RELEASE, body)
 
 
 def _run(programme_id: str, kind: str, step: str, about: dict[str, Json]) -> dict[str, Json]:

@@ -44,12 +44,10 @@ def settled(log: CoopLog, context: grpc.ServicerContext) -> None:
 
 
 def newest_checkpoint(log: CoopLog) -> coop_pb2.CheckpointReply:
-    """Give the newest checkpoint, and the newest that members cosigned."""
-    cosigned = log.cosigned()
+    """Give the newest checkpoint, and of each member the newest that it cosigned."""
+    cosigned = [note.to_bytes() for note in log.cosigned()]
     log.book.refresh()
-    return coop_pb2.CheckpointReply(
-        checkpoint=log.book.note().to_bytes(), cosigned=b"" if cosigned is None else cosigned.to_bytes()
-    )
+    return coop_pb2.CheckpointReply(checkpoint=log.book.note().to_bytes(), cosigned=cosigned)
 
 
 def entries_reply(log: CoopLog, request: coop_pb2.EntriesRequest) -> coop_pb2.EntriesReply:

@@ -22,6 +22,7 @@ from highstreet.models.state import SharedState
 from highstreet.server.database import connect, transaction
 from highstreet.server.errors import NoReleaseError, PublishError, ReleaseBlockedError
 from highstreet.server.home import CoopHome
+from highstreet.server.verdicts import record_verdict
 
 __all__ = [
     "Candidate",
@@ -86,6 +87,8 @@ def publish_release(
     if len(model) > _MODEL_LIMIT_BYTES:
         raise PublishError("The model is larger than a release may be.")
     with closing(connect(home.database)) as connection, transaction(connection):
+        _record_verdict(connection, charter, candidate)  # kept also of one that is kept back below
+    with closing(connect(home.database)) as connection, transaction(connection):
         done = connection.execute(
             "SELECT manifest, signature FROM releases WHERE programme_id = ?", (candidate.programme_id,)
         ).fetchone()
@@ -116,6 +119,16 @@ def publish_release(
             (candidate.programme_id,),
         )
     return manifest
+
+
+def _record_verdict(connection: sqlite3.Connection, charter: Charter, candidate: Candidate) -> None:
+    """Keep what the rules on bias say of a candidate, unless it is a release already."""
+    done = connection.execute(
+        "SELECT 1 FROM releases WHERE programme_id = ?", (candidate.programme_id,)
+    ).fetchone()
+    report = None if done else judged(charter, candidate, latest_manifest(connection))
+    if report is not None:
+        record_verdict(connection, candidate.programme_id, report)
 
 
 def judged(

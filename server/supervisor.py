@@ -15,8 +15,8 @@ from highstreet.audit.errors import LogError
 from highstreet.files import FileAccessError
 from highstreet.processes import Child, ended_by_signals, reap, record, run_lock
 from highstreet.server.checkpoints import Checkpoints
+from highstreet.server.coop_desk import CoopDesk
 from highstreet.server.coop_log import CoopLog
-from highstreet.server.coop_service import CoopDesk
 from highstreet.server.database import connect
 from highstreet.server.departures import release_nodes
 from highstreet.server.errors import PortBusyError, SuperLinkError

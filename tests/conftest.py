@@ -121,8 +121,8 @@ def coop_home(found: Callable[..., CoopHome]) -> CoopHome:
 def run_coop(tmp_path: Path) -> Iterator[Callable[[CoopHome], RunningCoop]]:
     """Start a co-op's service on free ports, and write those ports into its settings."""
     from highstreet.files import write_private
+    from highstreet.server.coop_desk import CoopDesk
     from highstreet.server.coop_log import CoopLog
-    from highstreet.server.coop_service import CoopDesk
     from highstreet.server.founding import config_toml
     from highstreet.server.listening import serve_coop
 

@@ -10,8 +10,9 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from highstreet.audit.checkpoints import Checkpoint, LogHead, coordinator_origin, log_key, store_origin
-from highstreet.audit.log_book import LogBook, LogOwner
+from highstreet.audit.log_book import LogBook
 from highstreet.audit.log_entries import EntryDraft, EntryKind, LogEntry
+from highstreet.audit.log_owner import LogOwner
 from highstreet.audit.merkle import MerkleTree, leaf_hash
 from highstreet.audit.signed_notes import NoteKey, SignedNote
 from highstreet.audit.signing import public_key_bytes

@@ -26,8 +26,9 @@ from highstreet.audit.errors import (
     LogError,
     LogRewoundError,
 )
-from highstreet.audit.log_book import LogBook, LogOwner
+from highstreet.audit.log_book import LogBook
 from highstreet.audit.log_entries import EntryDraft, EntryKind, LogEntry
+from highstreet.audit.log_owner import LogOwner
 from highstreet.audit.merkle import leaf_hash, root_of, verify_consistency, verify_inclusion
 from highstreet.audit.signing import public_key_bytes
 from highstreet.files import DiskFullError

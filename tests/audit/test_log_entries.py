@@ -41,7 +41,7 @@ BODIES: dict[EntryKind, dict[str, Json]] = {
     EntryKind.ATTESTATION: {"programme_id": "ab", "round": 3, "attestation_sha256": HASH},
     EntryKind.OVERRIDE: {"programme_id": "ab", "document_sha256": HASH},
     EntryKind.MEMBERSHIP: {"step": "vouched", "member_id": "ab", "subject_id": "cd"},
-    EntryKind.ERASURE: {"commitment": HASH, "certificate_sha256": HASH},
+    EntryKind.ERASURE: {"commitment": HASH},
     EntryKind.WITNESS: {"step": "began", "origin": "highstreet/log/coop/ab", "size": 0, "root": None},
     EntryKind.VERDICT: {"programme_id": "ab", "verdict": "pass", "document_sha256": HASH},
 }

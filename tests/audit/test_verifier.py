@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from highstreet.audit.checkpoints import store_origin, witness_key
-from highstreet.audit.log_entries import EntryDraft, LogEntry
+from highstreet.audit.log_entries import EntryDraft, EntryKind, LogEntry
 from highstreet.audit.merkle import leaf_hash, root_of
 from highstreet.audit.signed_notes import SignedNote
 from highstreet.audit.signing import public_key_bytes
@@ -54,6 +54,18 @@ def test_a_log_that_nobody_touched_fits(log: MadeUpLog) -> None:
     assert (verdict.size, verdict.heads, verdict.is_key_given) == (24, 24, True)
     assert verdict.cosigned == {WITNESS.name: 24}
     assert verdict.root == root_of(map(leaf_hash, log.entries))
+
+
+def test_a_release_whose_number_is_given_out_twice_is_named(log: MadeUpLog) -> None:
+    for number, manifest, step in ((1, "a", "published"), (2, "b", "published"), (2, "b", "in_use")):
+        body = {"step": step, "number": number, "manifest_sha256": manifest * 64}
+        log.book.append(EntryKind.RELEASE, f"release/{number}/{manifest}/{step}", body)
+    assert _verify(log).holds
+    body = {"step": "published", "number": 2, "manifest_sha256": "c" * 64}
+    log.book.append(EntryKind.RELEASE, "release/2/c/published", body)
+    found = _first(_verify(log))
+    assert (found.first, found.last) == (28, 28)
+    assert "publishes release 2, as entry 26 did" in found.what
 
 
 def test_without_keys_it_says_that_the_key_is_the_logs_own_word(log: MadeUpLog) -> None:

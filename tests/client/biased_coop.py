@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from published import honest_noise, state_of
+from witnesses import fetch_witnessed
 
 from highstreet.audit.bias_override import Override, key_of
 from highstreet.audit.bias_rules import (
@@ -21,8 +23,6 @@ from highstreet.audit.bias_rules import (
 from highstreet.audit.charter import Charter
 from highstreet.audit.scorecard import released_scorecard
 from highstreet.client.home import StoreHome
-from highstreet.client.membership import member_caller
-from highstreet.client.releases import fetch_release
 from highstreet.models.bias_rows import bias_coordinates
 from highstreet.models.programme import default_plan
 from highstreet.models.state import SharedState
@@ -98,9 +98,8 @@ def signed(plain: Override, *, rules: dict[str, str], names: tuple[str, ...] = (
     return override
 
 
-def fetch(store: StoreHome) -> int:
-    """Have the store take the newest release into use; its number."""
-    with member_caller(store) as caller:
-        release = fetch_release(store, caller, max_state_bytes=LIMIT_BYTES)
+def fetch(coop: Any, store: StoreHome) -> int:
+    """Have the store take the newest release into use, once others have seen it too; its number."""
+    release = fetch_witnessed(coop, store, max_state_bytes=LIMIT_BYTES)
     assert release is not None
     return release.manifest.number

@@ -123,7 +123,7 @@ def _files(store: StoreHome) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in found}
 
 
-def _unreachable(home: StoreHome) -> Any:
+def _unreachable(home: StoreHome, *, to_leave: bool) -> Any:
     raise CoopUnreachableError("Nobody answers.")
 
 

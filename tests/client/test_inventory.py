@@ -17,13 +17,12 @@ from highstreet.client.identity import load_or_make_identity
 from highstreet.client.inventory import PLACES, Content, as_table, place_of_file, place_of_table
 from highstreet.client.ledger_file import LEDGER_KIND
 from highstreet.client.matching_file import MATCHING_KIND
-from highstreet.client.membership import member_caller
-from highstreet.client.releases import fetch_release
 from highstreet.client.restoration import restore_store
 from highstreet.client.shopify_privacy import keep_secret
 from highstreet.client.vault import vault_kind
 from tests.client.conftest import NOW
 from tests.client.lived_in_store import PERSON, PLANTED, TODAY, live
+from tests.client.witnesses import fetch_witnessed
 
 ROOT = Path(__file__).resolve().parents[2]
 KINDS = {"vault.db": vault_kind(), "ledger.db": LEDGER_KIND, "matching.db": MATCHING_KIND}
@@ -55,8 +54,7 @@ def lived_in(coop: Any, tmp_path: Path, limits: StoreLimits) -> StoreHome:
 
     home = live(StoreHome(tmp_path / "store"), coop, limits, tmp_path / "exports")
     publish(coop, 1)
-    with member_caller(home) as caller:
-        fetch_release(home, caller, max_state_bytes=1 << 20)
+    assert fetch_witnessed(coop, home, max_state_bytes=1 << 20) is not None
     keep_secret(home, "corner.myshopify.com", "s" * 32)
     return home
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from published import publish
+from witnesses import fetch_witnessed
 
 from highstreet.audit.claims import claims_of
 from highstreet.audit.errors import SignatureMismatchError
@@ -20,9 +21,7 @@ from highstreet.cli import main
 from highstreet.client.errors import ReleaseRefusedError, StoreConfigError
 from highstreet.client.home import StoreHome
 from highstreet.client.join import join_coop
-from highstreet.client.membership import member_caller
 from highstreet.client.promise import read_promise
-from highstreet.client.releases import fetch_release
 
 
 @pytest.fixture
@@ -34,8 +33,7 @@ def store(coop: Any, tmp_path: Path, limits: StoreLimits) -> StoreHome:
 
 def _released(coop: Any, store: StoreHome) -> Manifest:
     manifest = publish(coop, 1)
-    with member_caller(store) as caller:
-        fetch_release(store, caller, max_state_bytes=1 << 20)
+    assert fetch_witnessed(coop, store, max_state_bytes=1 << 20) is not None
     return manifest
 
 
@@ -73,6 +71,7 @@ def test_programs_get_claims_charter_and_release(
     coop: Any, store: StoreHome, capsys: pytest.CaptureFixture[str]
 ) -> None:
     manifest = _released(coop, store)
+    capsys.readouterr()  # what the coordinator wrote of those who joined
     main(["store", "promise", "--json", "--home", str(store.root)])
     found = json.loads(capsys.readouterr().out)
     claims = claims_of(coop.home.charter())

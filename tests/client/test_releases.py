@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 import pytest
 from published import publish, state_of
+from witnesses import fetch_witnessed
 
 from highstreet.audit.limits import StoreLimits
 from highstreet.audit.manifest import Manifest
 from highstreet.audit.signing import SignatureKind, SignedDocument
+from highstreet.client import release_fetch as fetch_module
 from highstreet.client import releases as releases_module
 from highstreet.client import releases_seen as seen_module
 from highstreet.client.departure import leave_coop
@@ -24,7 +26,7 @@ from highstreet.client.errors import CoopRefusedError, ReleaseRefusedError
 from highstreet.client.home import StoreHome
 from highstreet.client.join import join_coop
 from highstreet.client.membership import member_caller
-from highstreet.client.releases import Release, accept_release, active_release, fetch_release, roll_back
+from highstreet.client.releases import Release, accept_release, active_release, roll_back
 from highstreet.files import DiskFullError
 from highstreet.models.state import SharedState
 from highstreet.privacy.releases import Neighbouring, Weighting
@@ -42,9 +44,8 @@ def store(coop: Any, tmp_path: Path, limits: StoreLimits) -> StoreHome:
     return home
 
 
-def _fetch(store: StoreHome, limit_bytes: int = LIMIT_BYTES) -> Release | None:
-    with member_caller(store) as caller:
-        return fetch_release(store, caller, max_state_bytes=limit_bytes)
+def _fetch(coop: Any, store: StoreHome, limit_bytes: int = LIMIT_BYTES) -> Release | None:
+    return fetch_witnessed(coop, store, max_state_bytes=limit_bytes)
 
 
 def _published(coop: Any) -> tuple[SignedDocument, bytes]:
@@ -65,7 +66,7 @@ def _resigned(coop: Any, manifest: Manifest, **changes: Any) -> SignedDocument:
 
 
 def test_before_the_first_release_there_is_none(coop: Any, store: StoreHome) -> None:
-    assert _fetch(store) is None
+    assert _fetch(coop, store) is None
     assert active_release(store) is None
     with pytest.raises(ReleaseRefusedError, match="no earlier release"):
         roll_back(store)
@@ -73,12 +74,12 @@ def test_before_the_first_release_there_is_none(coop: Any, store: StoreHome) -> 
 
 def test_a_new_release_is_fetched_once_and_used(coop: Any, store: StoreHome) -> None:
     manifest = publish(coop, 1)
-    fetched = _fetch(store)
+    fetched = _fetch(coop, store)
     assert fetched is not None
     assert fetched.manifest == manifest
     assert fetched.state == state_of(coop.home.charter(), 1)
     assert active_release(store) == fetched
-    assert _fetch(store) is None
+    assert _fetch(coop, store) is None
 
 
 def test_the_manifest_says_what_was_agreed_and_what_it_cost(coop: Any, store: StoreHome) -> None:
@@ -104,11 +105,11 @@ def test_publishing_a_programme_again_changes_nothing(coop: Any, store: StoreHom
 def test_a_large_release_comes_in_pieces(
     coop: Any, store: StoreHome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from highstreet.server import coop_service
+    from highstreet.server import member_service
 
-    monkeypatch.setattr(coop_service, "_CHUNK_BYTES", 7)
+    monkeypatch.setattr(member_service, "_CHUNK_BYTES", 7)
     publish(coop, 1)
-    fetched = _fetch(store)
+    fetched = _fetch(coop, store)
     assert fetched is not None
     assert fetched.state == state_of(coop.home.charter(), 1)
 
@@ -116,25 +117,25 @@ def test_a_large_release_comes_in_pieces(
 def test_the_one_before_is_kept_and_older_ones_are_not(coop: Any, store: StoreHome) -> None:
     for number in (1, 2, 3):
         publish(coop, number)
-        _fetch(store)
+        _fetch(coop, store)
     assert sorted(path.name for path in store.releases.iterdir() if path.is_dir()) == ["000002", "000003"]
     assert roll_back(store) == 2
     active = active_release(store)
     assert active is not None
     assert active.state == state_of(coop.home.charter(), 2)
-    assert _fetch(store) is None  # the one rolled back from does not come back by itself
+    assert _fetch(coop, store) is None  # the one rolled back from does not come back by itself
     with pytest.raises(ReleaseRefusedError):
         roll_back(store)
     publish(coop, 4)
-    assert _fetch(store) is not None
+    assert _fetch(coop, store) is not None
 
 
 def test_a_store_that_was_away_takes_the_newest(coop: Any, store: StoreHome) -> None:
     publish(coop, 1)
-    _fetch(store)
+    _fetch(coop, store)
     for number in (2, 3, 4):
         publish(coop, number)
-    fetched = _fetch(store)
+    fetched = _fetch(coop, store)
     assert fetched is not None
     assert fetched.manifest.number == 4
 
@@ -156,7 +157,7 @@ def test_a_release_that_does_not_fit_is_refused_though_it_is_signed(
     coop: Any, store: StoreHome, name: str
 ) -> None:
     publish(coop, 1)
-    _fetch(store)
+    _fetch(coop, store)
     second = publish(coop, 2)
     before = _everything(store)
     changes, said = _ODD[name]
@@ -206,9 +207,9 @@ def test_leaving_and_joining_again_does_not_bring_an_older_release(
 ) -> None:
     publish(coop, 1)
     older, model = _published(coop)
-    _fetch(store)
+    _fetch(coop, store)
     second = publish(coop, 2)
-    _fetch(store)
+    _fetch(coop, store)
     leave_coop(store)
     join_coop(store, coop.invite("Corner Shop"), limits, now=datetime.now(UTC))
     with pytest.raises(ReleaseRefusedError, match="seen release 2"):
@@ -216,10 +217,10 @@ def test_leaving_and_joining_again_does_not_bring_an_older_release(
     forged = _resigned(coop, second, rounds=3)
     with pytest.raises(ReleaseRefusedError, match="another release 2"):
         accept_release(store, forged, _published(coop)[1], max_state_bytes=LIMIT_BYTES)
-    fetched = _fetch(store)  # the very one it had is the newest still
+    fetched = _fetch(coop, store)  # the very one it had is the newest still
     assert fetched is not None
     assert fetched.manifest == second
-    assert _fetch(store) is None
+    assert _fetch(coop, store) is None
     third = _resigned(coop, publish(coop, 3), previous_sha256="1" * 64)
     with pytest.raises(ReleaseRefusedError, match="does not follow"):
         accept_release(store, third, _published(coop)[1], max_state_bytes=LIMIT_BYTES)
@@ -242,7 +243,7 @@ def test_a_damaged_record_of_what_was_seen_lets_nothing_in(coop: Any, store: Sto
     publish(coop, 1)
     store.releases_seen.write_text(content)
     with pytest.raises(ReleaseRefusedError, match="damaged"):
-        _fetch(store)
+        _fetch(coop, store)
     assert active_release(store) is None
 
 
@@ -250,16 +251,16 @@ def test_a_training_is_remembered_or_its_release_not_taken(
     coop: Any, store: StoreHome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     publish(coop, 1)
-    assert _fetch(store) is not None
+    assert _fetch(coop, store) is not None
     publish(coop, 2)
     with monkeypatch.context() as patched:
         patched.setattr(seen_module, "_MOST_PROGRAMMES", 1)
         with pytest.raises(ReleaseRefusedError, match="can tell no more apart"):
-            _fetch(store)
+            _fetch(coop, store)
     used = active_release(store)
     assert used is not None
     assert used.manifest.number == 1
-    assert _fetch(store) is not None
+    assert _fetch(coop, store) is not None
 
 
 def test_a_manifest_changed_after_signing_is_refused(coop: Any, store: StoreHome) -> None:
@@ -302,7 +303,7 @@ def test_a_release_larger_than_announced_is_not_read_to_its_end(coop: Any, store
     file = release_file(coop.home, 1)
     file.write_bytes(file.read_bytes() + bytes(3 << 20))
     with pytest.raises(ReleaseRefusedError, match="not the one that was signed"):
-        _fetch(store)
+        _fetch(coop, store)
     taken = 0
 
     def chunks() -> Any:
@@ -311,7 +312,7 @@ def test_a_release_larger_than_announced_is_not_read_to_its_end(coop: Any, store
             taken += 1
             yield coop_pb2.ReleaseChunk(data=bytes(10))
 
-    assert len(releases_module._collect(chunks(), limit_bytes=25)) == 30
+    assert len(fetch_module._collect(chunks(), limit_bytes=25)) == 30
     assert taken == 3
 
 
@@ -319,7 +320,7 @@ def test_a_release_missing_at_the_coordinator_is_said(coop: Any, store: StoreHom
     publish(coop, 1)
     release_file(coop.home, 1).unlink()
     with pytest.raises(CoopRefusedError, match="no release of that number"):
-        _fetch(store)
+        _fetch(coop, store)
     assert active_release(store) is None
 
 
@@ -328,7 +329,7 @@ def test_a_full_disk_keeps_the_one_in_use(
     coop: Any, store: StoreHome, monkeypatch: pytest.MonkeyPatch, failing_write: int
 ) -> None:
     publish(coop, 1)
-    _fetch(store)
+    _fetch(coop, store)
     publish(coop, 2)
     write, written = releases_module.write_private, 0
 
@@ -343,11 +344,11 @@ def test_a_full_disk_keeps_the_one_in_use(
         patched.setattr(releases_module, "write_private", fails_once)
         patched.setattr(seen_module, "write_private", fails_once)
         with pytest.raises(DiskFullError):
-            _fetch(store)
+            _fetch(coop, store)
     active = active_release(store)
     assert active is not None
     assert active.state == state_of(coop.home.charter(), 1)
-    again = _fetch(store)
+    again = _fetch(coop, store)
     assert again is not None
     assert again.state == state_of(coop.home.charter(), 2)
 
@@ -355,7 +356,7 @@ def test_a_full_disk_keeps_the_one_in_use(
 @pytest.mark.parametrize("name", ["model.safetensors", "manifest.json"])
 def test_a_release_changed_on_disk_is_noticed(coop: Any, store: StoreHome, name: str) -> None:
     publish(coop, 1)
-    _fetch(store)
+    _fetch(coop, store)
     file = store.releases / "000001" / name
     changed = bytearray(file.read_bytes())
     changed[len(changed) // 2] ^= 1
@@ -376,7 +377,7 @@ def test_a_member_that_left_gets_no_release(coop: Any, store: StoreHome) -> None
     publish(coop, 1)
     with member_caller(store) as caller:
         caller.call(lambda stub, timeout: stub.Leave(coop_pb2.LeaveRequest(), timeout=timeout))
-    fetch: Callable[[], Release | None] = lambda: _fetch(store)  # noqa: E731
+    fetch: Callable[[], Release | None] = lambda: _fetch(coop, store)  # noqa: E731
     with pytest.raises(CoopRefusedError, match="not count this store as a member"):
         fetch()
 
@@ -402,5 +403,5 @@ def test_a_signed_model_that_no_honest_round_could_give_is_refused(coop: Any, st
         connection.close()
         publish_release(coop.home, candidate, now=datetime.now(UTC))
         with pytest.raises(ReleaseRefusedError, match="could have given"):
-            _fetch(store)
+            _fetch(coop, store)
         assert active_release(store) is None

@@ -20,7 +20,7 @@ from highstreet.client.membership import load_membership, member_caller
 from highstreet.client.rosters import newest_roster
 from highstreet.client.vouch_desk import Seen, VouchDesk
 from highstreet.client.vouches import counted_members
-from highstreet.server.coop_service import MemberService
+from highstreet.server.member_service import MemberService
 
 
 @dataclass

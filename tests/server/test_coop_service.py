@@ -27,9 +27,9 @@ from highstreet.client.identity import Identity, load_identity
 from highstreet.client.join import join_coop
 from highstreet.client.membership import load_membership
 from highstreet.protos import coop_pb2, coop_pb2_grpc
-from highstreet.server import coop_service
+from highstreet.server import coop_desk, join_service, member_service
+from highstreet.server.coop_desk import CoopDesk, end_membership
 from highstreet.server.coop_log import CoopLog
-from highstreet.server.coop_service import CoopDesk, end_membership
 from highstreet.server.errors import PortBusyError
 from highstreet.server.home import CoopHome
 from highstreet.server.listening import serve_coop
@@ -381,8 +381,10 @@ def _break(name: str) -> Callable[..., Any]:
 def test_an_unforeseen_failure_reaches_a_member_without_a_word(
     coop: Any, store: StoreHome, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    for part in ("roster", "latest_manifest", "release_file", "leave", "post", "letters_for"):
-        monkeypatch.setattr(coop_service, part, _break(part))
+    for part in ("latest_manifest", "release_file", "post", "letters_for"):
+        monkeypatch.setattr(member_service, part, _break(part))
+    for part in ("roster", "leave"):
+        monkeypatch.setattr(coop_desk, part, _break(part))
     for part in ("refresh", "entries", "inclusion_proof", "consistency_proof"):
         monkeypatch.setattr(LogBook, part, _break(part))
     monkeypatch.setattr(SignedNote, "from_bytes", _break("note"))
@@ -400,7 +402,7 @@ def test_an_unforeseen_failure_reaches_a_stranger_without_a_word(
     }
     monkeypatch.setattr(CoopHome, "charter", _break("charter"))
     monkeypatch.setattr(CoopHome, "signed_charter", _break("charter"))
-    monkeypatch.setattr(coop_service, "read_application", _break("application"))
+    monkeypatch.setattr(join_service, "read_application", _break("application"))
     assert _refused(_join_channel(coop), name, requests[name]) == _UNAVAILABLE
 
 
@@ -409,7 +411,7 @@ def test_a_failure_after_a_join_was_accepted_says_nothing_either(
 ) -> None:
     code = coop.invite("Corner Shop")
     with monkeypatch.context() as patched:
-        patched.setattr(coop_service, "roster", _break("roster"))
+        patched.setattr(coop_desk, "roster", _break("roster"))
         with pytest.raises(CoopRefusedError, match="cannot do it at the moment"):
             join_coop(StoreHome(tmp_path / "late"), code, limits, now=datetime.datetime.now(UTC))
     join_coop(StoreHome(tmp_path / "late"), code, limits, now=datetime.datetime.now(UTC))

@@ -43,7 +43,7 @@ def test_a_candidate_that_keeps_the_rule_is_released_and_used(coop: Any, store: 
         assert manifest.bias is not None
         assert manifest.bias.verdict.is_pass
         assert (manifest.bias.previous is None) == (number == 1)
-        assert fetch(store) == number
+        assert fetch(coop, store) == number
     assert active_release(store) is not None
     assert store_status(store).bias == ("of 1 rules on bias 1 are kept",)
 
@@ -74,7 +74,7 @@ def test_two_people_let_it_out_and_every_shop_is_shown_it(coop: Any, store: Stor
     manifest = publish_release(coop.home, kept, now=NOW, override=override)
     assert manifest.bias is not None
     assert manifest.bias.override == override
-    assert fetch(store) == 1
+    assert fetch(coop, store) == 1
     shown = " ".join(store_status(store).bias)
     assert "OVERRIDDEN on 2026-11-22 by Ann and Ben: history_alike (fail)" in shown
     assert REASON in shown
@@ -91,9 +91,9 @@ def test_what_was_overridden_once_is_not_taken_again_later(coop: Any, store: Sto
     charter, kept = coop.home.charter(), candidate(coop.home, 1, little=0.1)
     override = signed(release_named(charter, kept, None), rules={"history_alike": "fail"})
     first = publish_release(coop.home, kept, now=NOW, override=override)
-    assert fetch(store) == 1
+    assert fetch(coop, store) == 1
     publish_release(coop.home, candidate(coop.home, 2, little=0.38), now=NOW)
-    assert fetch(store) == 2
+    assert fetch(coop, store) == 2
     report = replace(report_on(charter, kept.state, number=4, previous=None), override=override)
     third = _unmeasured_third(coop, first)
     for programme_id, said in (
@@ -169,7 +169,7 @@ def test_a_coordinator_that_lies_about_the_verdict_or_the_figures_is_refused(
 
 def test_other_figures_of_the_release_before_are_refused(coop: Any, store: StoreHome) -> None:
     publish_release(coop.home, candidate(coop.home, 1, little=0.38), now=NOW)
-    assert fetch(store) == 1
+    assert fetch(coop, store) == 1
     second = publish_release(coop.home, candidate(coop.home, 2, little=0.38), now=NOW)
     assert second.bias is not None
     assert second.bias.previous is not None
@@ -179,7 +179,7 @@ def test_other_figures_of_the_release_before_are_refused(coop: Any, store: Store
     model = candidate(coop.home, 2, little=0.38).state.to_bytes()
     with pytest.raises(ReleaseRefusedError, match="other figures of the one before"):
         accept_release(store, document, model, max_state_bytes=LIMIT_BYTES)
-    assert fetch(store) == 2
+    assert fetch(coop, store) == 2
 
 
 def _third(coop: Any, **changes: Any) -> tuple[SignedDocument, bytes]:
@@ -197,7 +197,7 @@ def _third(coop: Any, **changes: Any) -> tuple[SignedDocument, bytes]:
 
 def test_made_up_figures_of_a_release_that_a_store_never_saw_are_refused(coop: Any, store: StoreHome) -> None:
     publish_release(coop.home, candidate(coop.home, 1, little=0.38), now=NOW)
-    assert fetch(store) == 1
+    assert fetch(coop, store) == 1
     publish_release(coop.home, candidate(coop.home, 2, little=0.38), now=NOW)
     with closing(connect(coop.home.database)) as connection:
         newest = latest_manifest(connection)
@@ -207,18 +207,18 @@ def test_made_up_figures_of_a_release_that_a_store_never_saw_are_refused(coop: A
         accept_release(store, document, model, max_state_bytes=LIMIT_BYTES)
     with pytest.raises(ReleaseRefusedError, match="other figures of the one before"):
         accept_release(store, document, model, max_state_bytes=LIMIT_BYTES, before=newest[1])
-    assert fetch(store) == 3  # the honest one, with the manifest of the one before
+    assert fetch(coop, store) == 3  # the honest one, with the manifest of the one before
 
 
 def test_made_up_figures_are_refused_after_a_rollback_too(coop: Any, store: StoreHome) -> None:
     for number in (1, 2):
         publish_release(coop.home, candidate(coop.home, number, little=0.38), now=NOW)
-        assert fetch(store) == number
+        assert fetch(coop, store) == number
     assert roll_back(store) == 1
     document, model = _third(coop)
     with pytest.raises(ReleaseRefusedError, match="other figures of the one before"):
         accept_release(store, document, model, max_state_bytes=LIMIT_BYTES)
-    assert fetch(store) == 3
+    assert fetch(coop, store) == 3
 
 
 def _released_with(
@@ -299,7 +299,7 @@ def test_quality_that_is_not_the_models_is_refused(coop: Any, store: StoreHome) 
         document = SignedDocument.create(SignatureKind.RELEASE, lying.to_dict(), coop.home.coordinator_key())
         with pytest.raises(ReleaseRefusedError, match="figures of quality are not those of its model"):
             accept_release(store, document, model, max_state_bytes=LIMIT_BYTES)
-    assert fetch(store) == 1
+    assert fetch(coop, store) == 1
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.000001])

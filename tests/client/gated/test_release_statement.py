@@ -51,7 +51,7 @@ def _audit() -> AuditResults:
 
 def test_a_store_and_the_coordinator_state_the_same_of_a_release(coop: Any, store: StoreHome) -> None:
     _release(coop)
-    fetch(store)
+    fetch(coop, store)
     theirs, their_page = _stated(stated_by_coop(coop.home, None, audit=None, now=NOW))
     ours, our_page = _stated(stated_by_store(store, audit=None, now=NOW))
     assert (theirs.maker, ours.maker) == (Maker.COORDINATOR, Maker.STORE)
@@ -113,7 +113,7 @@ def test_nothing_is_stated_of_a_release_that_is_not_there(coop: Any, store: Stor
 
 def test_a_store_states_nothing_of_a_model_that_was_changed(coop: Any, store: StoreHome) -> None:
     _release(coop)
-    fetch(store)
+    fetch(coop, store)
     model = next(store.releases.rglob("model.safetensors"))
     model.write_bytes(model.read_bytes()[:-1] + b"\x01")
     with pytest.raises(ReleaseRefusedError):
@@ -150,7 +150,7 @@ def test_its_own_maker_cannot_sign_what_does_not_follow(
     coop: Any, store: StoreHome, path: tuple[str | int, ...], new: object
 ) -> None:
     _release(coop)
-    fetch(store)
+    fetch(coop, store)
     file, _ = stated_by_store(store, audit=_audit(), now=NOW).values()
     value = json.loads(SignedDocument.from_file_bytes(file).document)
     key = load_identity(store).signing
@@ -259,7 +259,7 @@ def test_the_commands_write_and_check_a_statement(
     coop: Any, store: StoreHome, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _release(coop)
-    fetch(store)
+    fetch(coop, store)
     out = tmp_path / "dpia"
     assert main(["coop", "--home", str(coop.home.root), "statement", "1", "--out", str(out)]) == 0
     audit = ["--audit", str(AUDIT_FILE)]

@@ -1,36 +1,23 @@
-"""The co-op service: joining on one port, everything members ask for on another (protos/coop.proto).
+"""The member service: everything members ask for (protos/coop.proto).
 
-gRPC for Python either demands a client certificate of every connection to a port or of none, so there are
-two ports. The join port knows Hello, GetCharter and Join only and has threads of its own: strangers cannot
-use up those of members. On the member port TLS itself turns away who has no certificate of this co-op, and
-every call looks its holder up in the member table: who left is refused at once, whatever the certificate
-says.
+On its port TLS itself turns away who has no certificate of this co-op, and every call looks its holder up in
+the member table: who left is refused at once, whatever the certificate says.
 """
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
 from typing import cast
 
 import grpc
-import structlog
 
-from highstreet import __version__
-from highstreet.audit.canonical import canonical_json
-from highstreet.audit.roster import Roster, read_roster
-from highstreet.audit.signing import SignatureKind, SignedDocument
 from highstreet.audit.vouches import Vouch
 from highstreet.audit.withdrawals import Withdrawal
 from highstreet.protos import coop_pb2, coop_pb2_grpc
-from highstreet.server.application import read_application
-from highstreet.server.coop_log import CoopLog
+from highstreet.server.coop_desk import CoopDesk, end_membership, hello, to_wire
 from highstreet.server.database import connect
-from highstreet.server.departures import release_nodes
-from highstreet.server.errors import JoinRefusedError, MembershipError, ServerError, VouchingRefusedError
-from highstreet.server.home import CoopHome
+from highstreet.server.errors import MembershipError, VouchingRefusedError
 from highstreet.server.log_service import (
     consistency_reply,
     cosign_reply,
@@ -40,9 +27,9 @@ from highstreet.server.log_service import (
     newest_checkpoint,
     settled,
 )
-from highstreet.server.membership import Member, claim, complete, leave, member_by_serial, roster
-from highstreet.server.pki import Authority, certificate_serial
-from highstreet.server.refusals import refusal_name, refuse
+from highstreet.server.membership import Member, member_by_serial
+from highstreet.server.pki import certificate_serial
+from highstreet.server.refusals import refuse
 from highstreet.server.releases import latest_manifest, manifest_before, release_file
 from highstreet.server.throttle import Throttle
 from highstreet.server.vouching import (
@@ -55,117 +42,9 @@ from highstreet.server.vouching import (
     state,
 )
 
-__all__ = ["FORMAT_VERSION", "CoopDesk", "JoinService", "MemberService"]
+__all__ = ["MemberService"]
 
-FORMAT_VERSION = 2
 _CHUNK_BYTES = 1 << 20
-_log = structlog.get_logger(__name__)
-
-#: Refusals that count as failed attempts: what somebody who guesses would see.
-_SUSPICIOUS = {
-    coop_pb2.COOP_REFUSAL_INVITE,
-    coop_pb2.COOP_REFUSAL_POSSESSION,
-    coop_pb2.COOP_REFUSAL_UNREADABLE,
-}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CoopDesk:
-    """What the two services need.
-
-    Attributes:
-        home: the co-op's folder. register_node: makes a Flower node's public key (OpenSSH form) known to
-        the SuperLink and returns the node's
-            id; the same key again returns the same id.
-        unregister_node: the reverse, by node id.
-        now: unix seconds.
-        log: the coordinator's, open as long as the services run.
-    """
-
-    home: CoopHome
-    register_node: Callable[[bytes], int]
-    unregister_node: Callable[[int], None]
-    now: Callable[[], int]
-    log: CoopLog
-
-    def signed_roster(self, connection: sqlite3.Connection) -> SignedDocument:
-        """Sign who is in now."""
-        value = roster(connection, self.home.charter().coop.id)
-        return SignedDocument.create(SignatureKind.ROSTER, value, self.home.coordinator_key())
-
-    def read_roster(self, connection: sqlite3.Connection) -> Roster:
-        """Return who is in now, as a store would read it."""
-        return read_roster(canonical_json(roster(connection, self.home.charter().coop.id)))
-
-
-class JoinService(coop_pb2_grpc.CoopServicer):
-    """Hello, GetCharter and Join, for whoever can reach the port; other calls are not implemented here."""
-
-    def __init__(self, desk: CoopDesk, throttle: Throttle) -> None:
-        self._desk = desk
-        self._throttle = throttle
-
-    def Hello(  # noqa: N802  # the name is the contract's
-        self, request: coop_pb2.HelloRequest, context: grpc.ServicerContext
-    ) -> coop_pb2.HelloReply:
-        """Say which format version to use, and which co-op this is."""
-        return _hello(self._desk, request)
-
-    def GetCharter(  # noqa: N802
-        self, request: coop_pb2.CharterRequest, context: grpc.ServicerContext
-    ) -> coop_pb2.SignedDocument:
-        """Give the charter in force, for a store to check before it spends its invitation."""
-        return _to_wire(self._desk.home.signed_charter())
-
-    def Join(  # noqa: N802
-        self, request: coop_pb2.JoinRequest, context: grpc.ServicerContext
-    ) -> coop_pb2.JoinReply:
-        """Spend an invitation on the store's keys; the same store asking again gets the same answer."""
-        peer = context.peer().rsplit(":", 1)[0]
-        if not self._throttle.is_open(peer):
-            refuse(context, coop_pb2.COOP_REFUSAL_TOO_MANY)
-        try:
-            member = self._admit(request)
-        except JoinRefusedError as error:
-            if error.refusal in _SUSPICIOUS:
-                self._throttle.count(peer)
-            _log.info("join refused", reason=refusal_name(error.refusal))
-            refuse(context, error.refusal)
-        except (ServerError, OSError, sqlite3.Error) as error:
-            _log.error("join failed", reason=type(error).__name__)
-            refuse(context, coop_pb2.COOP_REFUSAL_UNAVAILABLE)
-        settled(self._desk.log, context)
-        return self._reply(member)
-
-    def _admit(self, request: coop_pb2.JoinRequest) -> Member:
-        if request.format_version != FORMAT_VERSION:
-            raise JoinRefusedError(coop_pb2.COOP_REFUSAL_VERSION, "Another format version.")
-        home = self._desk.home
-        application = read_application(request)
-        if request.accepted_charter_sha256 != home.charter().sha256():
-            raise JoinRefusedError(coop_pb2.COOP_REFUSAL_CHARTER, "Another charter was agreed to.")
-        authority = Authority.from_pem(home.ca_certificate.read_bytes(), home.ca_key.read_bytes())
-        with closing(connect(home.database)) as connection:
-            member = claim(connection, authority, application, now=self._desk.now())
-            node_id = self._desk.register_node(member.node_public_key)
-            member = complete(connection, member.member_id, node_id=node_id, now=self._desk.now())
-        _log.info("store joined", member_id=member.member_id)
-        return member
-
-    def _reply(self, member: Member) -> coop_pb2.JoinReply:
-        home, config = self._desk.home, self._desk.home.config()
-        with closing(connect(home.database)) as connection:
-            signed_roster = self._desk.signed_roster(connection)
-        return coop_pb2.JoinReply(
-            member_id=member.member_id,
-            client_certificate_pem=member.certificate_pem,
-            ca_certificate_pem=home.ca_certificate.read_bytes(),
-            charter=_to_wire(home.signed_charter()),
-            roster=_to_wire(signed_roster),
-            coordinator_public_key=home.coordinator_key().public_key().public_bytes_raw(),
-            superlink_address=config.superlink_address,
-            member_address=config.member_address,
-        )
 
 
 class MemberService(coop_pb2_grpc.CoopServicer):
@@ -179,14 +58,14 @@ class MemberService(coop_pb2_grpc.CoopServicer):
         self, request: coop_pb2.HelloRequest, context: grpc.ServicerContext
     ) -> coop_pb2.HelloReply:
         """Say which format version to use, and which co-op this is."""
-        return _hello(self._desk, request)
+        return hello(self._desk, request)
 
     def GetCharter(  # noqa: N802
         self, request: coop_pb2.CharterRequest, context: grpc.ServicerContext
     ) -> coop_pb2.SignedDocument:
         """Give the charter in force."""
         self._member(context)
-        return _to_wire(self._desk.home.signed_charter())
+        return to_wire(self._desk.home.signed_charter())
 
     def GetRoster(  # noqa: N802
         self, request: coop_pb2.RosterRequest, context: grpc.ServicerContext
@@ -197,7 +76,7 @@ class MemberService(coop_pb2_grpc.CoopServicer):
             signed, vouches = self._desk.signed_roster(connection), current_vouches(connection)
             withdrawals = current_withdrawals(connection)
         return coop_pb2.RosterReply(
-            roster=_to_wire(signed),
+            roster=to_wire(signed),
             vouches=[
                 coop_pb2.Vouch(
                     voucher_id=each.voucher_id,
@@ -303,8 +182,9 @@ class MemberService(coop_pb2_grpc.CoopServicer):
             return coop_pb2.ReleaseManifest(number=0)
         return coop_pb2.ReleaseManifest(
             number=found[0],
-            manifest=_to_wire(found[1]),
-            previous=None if before is None else _to_wire(before),
+            manifest=to_wire(found[1]),
+            previous=None if before is None else to_wire(before),
+            log_index=self._desk.log.place_of_release(found[0], found[1].sha256().hex()),
         )
 
     def DownloadRelease(  # noqa: N802
@@ -390,33 +270,3 @@ class MemberService(coop_pb2_grpc.CoopServicer):
                 return member_by_serial(connection, serial)
         except MembershipError:
             refuse(context, coop_pb2.COOP_REFUSAL_NOT_A_MEMBER)
-
-
-def end_membership(desk: CoopDesk, member_id: str) -> Member:
-    """End a membership: first in the member table, which every call asks, then at the SuperLink.
-
-    Raises:
-        MembershipError: not a member.
-    """
-    with closing(connect(desk.home.database)) as connection:
-        member = leave(connection, member_id, now=desk.now())
-        try:
-            release_nodes(connection, desk.unregister_node)
-        except (ServerError, OSError) as error:
-            # The supervisor tries again. Its signed replies are refused anyway, as those of a stranger.
-            _log.warning("node not unregistered yet", member_id=member_id, reason=type(error).__name__)
-    return member
-
-
-def _hello(desk: CoopDesk, request: coop_pb2.HelloRequest) -> coop_pb2.HelloReply:
-    coop = desk.home.charter().coop
-    version = FORMAT_VERSION if FORMAT_VERSION in request.format_versions[:64] else 0
-    return coop_pb2.HelloReply(
-        format_version=version, software_version=__version__, coop_id=coop.id, coop_name=coop.name
-    )
-
-
-def _to_wire(signed: SignedDocument) -> coop_pb2.SignedDocument:
-    return coop_pb2.SignedDocument(
-        kind=signed.kind.value, document=signed.document, signature=signed.signature
-    )
