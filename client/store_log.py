@@ -19,6 +19,7 @@ from highstreet.audit.log_book import LogBook, LogOwner
 from highstreet.audit.log_entries import EntryDraft, EntryKind
 from highstreet.audit.witness_book import WitnessBook
 from highstreet.client.attestation_book import AttestationBook
+from highstreet.client.attested_names import AttestedName
 from highstreet.client.consent import ConsentDesk
 from highstreet.client.errors import ClientError
 from highstreet.client.home import StoreHome
@@ -27,7 +28,7 @@ from highstreet.client.ledger import Ledger
 from highstreet.client.ledger_entries import LedgerEvent
 from highstreet.client.membership import load_membership
 from highstreet.client.releases import Release
-from highstreet.client.round_answers import RoundAnswer, Step
+from highstreet.client.round_answers import RoundAnswer
 from highstreet.client.vault import Vault
 from highstreet.protos.rounds_pb2 import RefusalCode
 
@@ -73,8 +74,8 @@ class StoreLog:
         def answer_and_log(body: bytes) -> RoundAnswer:
             given = answer(body)
             self.settle(ledger)
-            if given.step is Step.CONTRIBUTION and given.programme_id:
-                self._note_consent(given)
+            if given.attested is not None:
+                self._note_consent(given, given.attested)
             self._note_answer(given)
             return given
 
@@ -132,13 +133,13 @@ class StoreLog:
         body: dict[str, Json] = {"position": position, "root": root.hex(), "changes": changes}
         self.book.append(EntryKind.CONSENT_ROOT, f"consent/{occasion}", body)
 
-    def _note_consent(self, given: RoundAnswer) -> None:
-        """Write the consent log's head once for every round, and of a contribution what was attested.
+    def _note_consent(self, given: RoundAnswer, about: AttestedName) -> None:
+        """Write the consent log's head once for every round, list and table, and what was attested of it.
 
-        Of a refused round the head is that of now; none where the consent log cannot be relied on, when
-        every round is refused.
+        Of a refused one the head is that of now; none where the consent log cannot be relied on, when
+        all are refused.
         """
-        name = f"{given.programme_id}/{given.round}"
+        name = about.key
         if given.is_refused:
             key = f"round/{name}/refused"
             if self.book.missing([f"consent/{key}"]):
@@ -154,7 +155,7 @@ class StoreLog:
         attested = given.attestation_sha256
         if attested is None or not self.book.missing([f"attestation/{name}"]):
             return
-        basis = AttestationBook(self._home).find(given.programme_id, given.round).basis
+        basis = AttestationBook(self._home).find(about).basis
         self.note_consent_root(
             position=basis.position, root=basis.root, changes=basis.changes, occasion=f"round/{name}"
         )
