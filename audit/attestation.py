@@ -1,22 +1,26 @@
 """Round attestation: what a store signs beside each contribution, of which nothing tells of a customer.
 
-It names the round, the model that came in and the contribution that went out, binds the store's policy, says
-what the programme has cost so far, which is the same for every customer, and commits to two things that only
-the store can open: the consent log that the round was computed under, and the customers who were used. Both
-commitments are fresh in every round: that nobody's consent changed between two rounds must not show either.
+A contribution is what a training sums, and in a matching the blinded list and the table: all that leaves a
+store and rests on customers. The attestation names the round, the model that came in and the contribution
+that went out, binds the store's policy, says what the programme has cost so far, which is the same for every
+customer, and commits to two things that only the store can open: the consent log that the round was computed
+under, and the customers who were used. Both commitments are fresh in every round: that nobody's consent
+changed between two rounds must not show either.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Annotated
+from enum import StrEnum
+from typing import Annotated, Literal
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from highstreet.audit.canonical import canonical_json, read_canonical
 from highstreet.audit.commitments import commit
+from highstreet.audit.consent import Purpose
 from highstreet.audit.consent_states import ConsentTime
 from highstreet.audit.errors import AttestationError, SignatureMismatchError, UnreadableDocumentError
 from highstreet.audit.signing import SignatureKind, SignedDocument
@@ -24,6 +28,7 @@ from highstreet.audit.signing import SignatureKind, SignedDocument
 __all__ = [
     "ATTESTATION_LIMIT_BYTES",
     "Attestation",
+    "AttestedKind",
     "AttestedRound",
     "AttestedUse",
     "ConsentBasis",
@@ -36,6 +41,21 @@ __all__ = [
 ATTESTATION_LIMIT_BYTES = 4096
 _FORMAT_VERSION = 1
 _CONSENT_DOMAIN = "highstreet/attested-consent/v1"
+
+
+class AttestedKind(StrEnum):
+    """What was contributed."""
+
+    TRAINING = "training"
+    MATCHING_LIST = "matching_list"
+    MATCHING_TABLE = "matching_table"
+
+    @property
+    def purposes(self) -> frozenset[Purpose]:
+        """What every customer behind it must have agreed to, whatever else they were used for."""
+        if self is AttestedKind.TRAINING:
+            return frozenset({Purpose.COOP_LEARNING})
+        return frozenset({Purpose.COOP_LEARNING, Purpose.MATCHING})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,14 +98,17 @@ class AttestedRound:
     """Which round is attested; known to everybody who was asked, and checked against what they know.
 
     Attributes:
+        kind: what was contributed.
         coop_id, member_id: which store.
-        programme_id, round: as in the request.
-        request_sha256: names the request.
-        model_sha256: of the model state that came in.
+        programme_id, round: as in the request; of a matching its id, and 0.
+        request_sha256: names the request: the round's, or of a list the matching's.
+        model_sha256: of the model state that came in; in a matching, which has none, of no bytes.
         cohort_floor: fewest stores whose sum is used; the only count there is.
-        contribution_sha256: of the signed header of the contribution, which names every box in it.
+        contribution_sha256: of what was signed of the contribution: its header, which names every box in it,
+            or the blinded list.
     """
 
+    kind: AttestedKind
     coop_id: str
     member_id: str
     programme_id: str
@@ -105,7 +128,8 @@ class AttestedUse:
         consent: commitment to the `ConsentBasis`.
         policy_sha256: of the store's limits, rules of consent and special products.
         epsilon, delta: privacy loss of a customer of this store who takes part in everything of the
-            programme that this store has paid for so far; neighbours by adding or removing the customer.
+            programme that this store has paid for so far; neighbours by adding or removing the customer. Of a
+            matching: 0, and how often one person changes what others read (`matchings.influence_of`).
     """
 
     cohort: bytes
@@ -147,6 +171,7 @@ def read_attestation(document: bytes) -> Attestation:
         raise AttestationError("An attestation cannot be read.") from error
     for name in _HASHES:
         values[name] = bytes.fromhex(values[name])
+    values["kind"] = AttestedKind(values["kind"])
     return Attestation(
         round=AttestedRound(**{each.name: values[each.name] for each in fields(AttestedRound)}),
         use=AttestedUse(**{each.name: values[each.name] for each in fields(AttestedUse)}),
@@ -188,6 +213,7 @@ class _Form(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     format_version: Annotated[int, Field(ge=_FORMAT_VERSION, le=_FORMAT_VERSION)]
+    kind: Literal["training", "matching_list", "matching_table"]
     coop_id: _Id
     member_id: _Id
     programme_id: _Id

@@ -2,7 +2,8 @@
 
 An opening holds when everything that was signed follows from it: the consent log's root and position, the
 moment, the policy, and the cohort's root, in which there is no room for anybody who was not shown. Then every
-customer of the cohort is judged by the same rules as the store judges by (`consent_states`).
+customer of the cohort is judged by the same rules as the store judges by (`consent_states`), for what the
+store says they were used for and for what such a contribution takes whatever it says.
 """
 
 from __future__ import annotations
@@ -80,7 +81,9 @@ def check_opening(opening: AttestationOpening, *, public_key: bytes | None = Non
     tree = _tree(opening)
     _require(tree.root, use.cohort, "the cohort")
     states = _states(opening)
-    wrong = [found for each in opening.cohort if (found := _without(states, opening, each)) is not None]
+    needed = attestation.round.kind.purposes
+    found = (_without(states, opening, each, needed) for each in opening.cohort)
+    wrong = [each for each in found if each is not None]
     return OpeningVerdict(
         attestation=attestation,
         customers=len(opening.cohort),
@@ -130,8 +133,10 @@ def _states(opening: AttestationOpening) -> ConsentStates:
     return states
 
 
-def _without(states: ConsentStates, opening: AttestationOpening, entry: CohortEntry) -> WithoutConsent | None:
-    for purpose in sorted(entry.purposes | {Purpose.COOP_LEARNING}):
+def _without(
+    states: ConsentStates, opening: AttestationOpening, entry: CohortEntry, needed: frozenset[Purpose]
+) -> WithoutConsent | None:
+    for purpose in sorted(entry.purposes | needed):
         state = states.state(entry.customer, purpose, Channel.EVERYWHERE, opening.basis.time)
         if state is not ConsentState.GRANTED:
             return WithoutConsent(entry=entry, purpose=purpose, state=state)

@@ -27,7 +27,9 @@ _WITNESS_LIMIT_BYTES = 1 << 30
 _PEM_LIMIT_BYTES = 64 << 10
 
 audit_app = command_group(
-    "audit", "For whoever checks: logs, receipts of consent, attestations of rounds, statements of releases."
+    "audit",
+    "For whoever checks what others keep: logs, receipts, attestations, statements. Every command says what "
+    "does not fit and needs nothing but the files; only `verify coop://...` asks a coordinator.",
 )
 
 
@@ -45,17 +47,24 @@ audit_app.command("attestation")(cli_attestation.attestation)
 def verify(
     log: Annotated[str, typer.Argument(help="A log's folder, a copy of it, or coop://HOST:PORT.")],
     witness: Annotated[
-        list[Path] | None, typer.Option(help="What a witness kept of this log; may be given again.")
+        list[Path] | None,
+        typer.Option(help="A file with what a witness kept of this log; may be given again."),
     ] = None,
     key: Annotated[
         list[str] | None,
-        typer.Option(help="A verifier key, or a file of some, of the log and of witnesses; likewise."),
+        typer.Option(help="A key of the log or of a witness, or a file of keys; may be given again."),
     ] = None,
     ca: Annotated[Path | None, typer.Option(help="For coop://: the co-op's authority (PEM).")] = None,
     certificate: Annotated[Path | None, typer.Option(help="For coop://: a member's certificate.")] = None,
     private_key: Annotated[Path | None, typer.Option(help="For coop://: the key to it.")] = None,
 ) -> None:
-    """Hash every entry of a log anew and name the first that does not fit."""
+    """Check that the history in a log was not rewritten; name the first entry that does not fit.
+
+    Every entry is hashed anew and held against the heads that the log's owner signed. Give with `--witness`
+    what others kept of the log, such as a store's file on its coordinator: without it an owner who rewrote
+    the whole log and signed it again would not be noticed. `highstreet audit keys` prints the keys to give
+    with `--key`.
+    """
     keys = [each for text in key or () for each in _keys(text)]
     kept = [note for path in witness or () for note in _kept(path)]
     material = _material(log, ca, private_key, certificate)
@@ -67,7 +76,10 @@ def verify(
 
 @audit_app.command("keys")
 def keys(log: Annotated[Path, typer.Argument(help="A log's folder.")]) -> None:
-    """Print the verifier keys of a log's owner: of its log, and as a witness of others'."""
+    """Print the keys to check a log with: its owner's, for this log and as a witness of others'.
+
+    They come from the log itself. Compare them with what the owner tells you before you rely on them.
+    """
     entries = read_log_folder(log).entries
     if not entries:
         raise LogEntryError("The log holds no entry.")

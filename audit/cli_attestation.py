@@ -1,4 +1,4 @@
-"""`highstreet audit attestation`: checks what a store opened of a round, or a person's proof, offline."""
+"""`highstreet audit attestation`: checks what a store opened, or one person's proof, offline."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from highstreet.audit.cli_keys import KeyOption, read_key
 from highstreet.printable import printable
 
 if TYPE_CHECKING:
-    from highstreet.audit.attestation import Attestation
+    from highstreet.audit.attestation import Attestation, AttestedKind, AttestedRound, AttestedUse
     from highstreet.audit.attestation_check import OpeningVerdict
     from highstreet.audit.attestation_papers import AttestationOpening, CohortEntry
 
@@ -20,19 +21,19 @@ __all__ = ["attestation"]
 
 def attestation(
     file: Annotated[Path, typer.Argument(help="What `store attestation export` or `prove` wrote.")],
-    key: Annotated[
-        str, typer.Option("--key", help="The shop's public key, 64 hexadecimal digits, as the roster has it.")
-    ] = "",
+    key: KeyOption = "",
 ) -> None:
-    """Check a round's attestation: an auditor's opening of it, or one person's proof."""
+    """Check what a shop attested of a training round or a matching: that everybody behind it had agreed.
+
+    Of an auditor's opening, every customer is judged anew by what they had said up to that moment; the first
+    without consent is named, by number. Of one person's proof it is told whether they were among them. It
+    needs nothing but the file; give the shop's key as the co-op's roster has it.
+    """
     from highstreet.audit.attestation_check import check_membership, check_opening
     from highstreet.audit.attestation_papers import PAPER_LIMIT_BYTES, AttestationOpening, read_paper
     from highstreet.files import read_limited
 
-    try:
-        public_key = bytes.fromhex(key.strip()) if key else None
-    except ValueError as error:
-        raise typer.BadParameter("A key is 64 hexadecimal digits.", param_hint="--key") from error
+    public_key = read_key(key)
     paper = read_paper(read_limited(file, limit_bytes=PAPER_LIMIT_BYTES))
     if isinstance(paper, AttestationOpening):
         verdict = check_opening(paper, public_key=public_key)
@@ -50,16 +51,38 @@ def attestation(
 
 
 def _attested(found: Attestation) -> list[str]:
+    from highstreet.audit.attestation import AttestedKind
+
     about, use = found.round, found.use
     return [
         f"store     {about.member_id} of co-op {about.coop_id}",
-        f"round     {about.programme_id}/{about.round}, request {about.request_sha256.hex()}",
-        f"model in  {about.model_sha256.hex()}",
+        f"{_which(about)}, request {about.request_sha256.hex()}",
+        *([f"model in  {about.model_sha256.hex()}"] if about.kind is AttestedKind.TRAINING else []),
         f"sent      {about.contribution_sha256.hex()}",
         f"policy    {use.policy_sha256.hex()}",
-        f"epsilon   {use.epsilon:.4g} in this programme up to this round, delta {use.delta:g}, a customer of "
-        "this shop added or removed",
+        _cost(about.kind, use),
     ]
+
+
+def _which(about: AttestedRound) -> str:
+    """Say what was contributed; people count rounds from 1."""
+    from highstreet.audit.attestation import AttestedKind
+
+    if about.kind is AttestedKind.TRAINING:
+        return f"round     {about.programme_id}/{about.round + 1}"
+    what = "list" if about.kind is AttestedKind.MATCHING_LIST else "table"
+    return f"matching  {about.programme_id}/{what}"
+
+
+def _cost(kind: AttestedKind, use: AttestedUse) -> str:
+    from highstreet.audit.attestation import AttestedKind
+
+    if kind is AttestedKind.TRAINING:
+        return (
+            f"epsilon   {use.epsilon:.4g} in this programme up to this round, delta {use.delta:g}, a "
+            "customer of this shop added or removed"
+        )
+    return f"delta     {use.delta:.4g}: what one person in the matching can change for others; no noise in it"
 
 
 def _opened(opening: AttestationOpening, verdict: OpeningVerdict) -> list[str]:
@@ -83,7 +106,7 @@ def _opened(opening: AttestationOpening, verdict: OpeningVerdict) -> list[str]:
         "",
         f"Customer {first.entry.customer} (leaf {first.entry.slot}) was used for "
         f"{first.purpose.plain_words}; consent to that: {first.state.replace('_', ' ')}.",
-        f"{verdict.without:,} of the cohort had no consent. Ask the shop what happened in that round.",
+        f"{verdict.without:,} of the cohort had no consent. Ask the shop what happened.",
     ]
 
 
@@ -91,6 +114,6 @@ def _proven(entry: CohortEntry) -> list[str]:
     purposes = "; ".join(each.plain_words for each in sorted(entry.purposes))
     return [
         "",
-        f"Customer {entry.customer}, as this shop's vault counts them, could be used in that round, for: "
-        f"{purposes}.",
+        f"Customer {entry.customer}, as this shop's vault counts them, was among those whose data that rests "
+        f"on, for: {purposes}.",
     ]

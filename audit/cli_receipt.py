@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from highstreet.audit.cli_keys import KeyOption, read_key
 from highstreet.printable import printable
 
 if TYPE_CHECKING:
@@ -21,27 +22,18 @@ _LIMIT_BYTES = 4 << 20
 
 def receipt(
     file: Annotated[Path, typer.Argument(help="The receipt: the file ending in .json.")],
-    key: Annotated[
-        str, typer.Option("--key", help="The shop's public key, 64 hexadecimal digits, as it told you.")
-    ] = "",
+    key: KeyOption = "",
     as_json: Annotated[bool, typer.Option("--json", help="The receipt itself, once it is checked.")] = False,
 ) -> None:
-    """Check a receipt of consents: that the shop signed it, and that nobody changed it since."""
-    from highstreet.audit.errors import ReceiptError
-    from highstreet.audit.receipt_format import to_jsonld, verify_receipt
+    """Check a receipt of what you said yes and no to: that the shop signed it, and nobody changed it since.
 
-    try:
-        public_key = bytes.fromhex(key.strip()) if key else None
-    except ValueError as error:
-        raise typer.BadParameter("A key is 64 hexadecimal digits.", param_hint="--key") from error
-    try:
-        size = file.stat().st_size
-        data = file.read_bytes() if size <= _LIMIT_BYTES else b""
-    except OSError as error:
-        raise ReceiptError(
-            f"{file.name} cannot be read.", next_step="Check that the file is there and that you may read it."
-        ) from error
-    found = verify_receipt(data, public_key=public_key)
+    It needs nothing but the file. Compare the shop's key with what the shop tells you itself, or give it.
+    """
+    from highstreet.audit.receipt_format import to_jsonld, verify_receipt
+    from highstreet.files import read_limited
+
+    public_key = read_key(key)
+    found = verify_receipt(read_limited(file, limit_bytes=_LIMIT_BYTES), public_key=public_key)
     if as_json:
         typer.echo(json.dumps(to_jsonld(found), ensure_ascii=False))
         return

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from highstreet.audit.cli_keys import KeyOption, read_key
 from highstreet.printable import printable
 
 if TYPE_CHECKING:
@@ -20,29 +21,20 @@ _LIMIT_BYTES = 4 << 20
 
 def statement(
     file: Annotated[Path, typer.Argument(help="The statement: the file ending in .json.")],
-    key: Annotated[
-        str,
-        typer.Option("--key", help="The coordinator's public key as members know it, 64 hexadecimal digits."),
-    ] = "",
+    key: KeyOption = "",
     as_json: Annotated[bool, typer.Option("--json", help="What it says, once it is checked.")] = False,
 ) -> None:
-    """Check a statement about a release: its signatures, and that all in it follows from what was signed."""
+    """Check a statement about a release: its signatures, and that all in it follows from what was signed.
+
+    It needs nothing but the file. The key is the coordinator's, as the co-op's members know it.
+    """
     from highstreet.audit.errors import StatementError
     from highstreet.audit.signing import SignedDocument
     from highstreet.audit.statement import read_statement
+    from highstreet.files import read_limited
 
-    try:
-        coordinator_key = bytes.fromhex(key.strip()) if key else None
-    except ValueError as error:
-        raise typer.BadParameter("A key is 64 hexadecimal digits.", param_hint="--key") from error
-    try:
-        size = file.stat().st_size
-        data = file.read_bytes() if size <= _LIMIT_BYTES else b""
-    except OSError as error:
-        raise StatementError(
-            f"{file.name} cannot be read.", next_step="Check that the file is there and that you may read it."
-        ) from error
-    found = read_statement(SignedDocument.from_file_bytes(data))
+    coordinator_key = read_key(key)
+    found = read_statement(SignedDocument.from_file_bytes(read_limited(file, limit_bytes=_LIMIT_BYTES)))
     if coordinator_key is not None and found.coordinator_key != coordinator_key:
         raise StatementError(
             "The statement is of another coordinator than the one whose key was given.",

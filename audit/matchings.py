@@ -12,6 +12,7 @@ from dataclasses import replace
 from enum import IntEnum
 from fractions import Fraction
 
+from highstreet.audit.attestation import AttestedKind, AttestedRound
 from highstreet.audit.charter import Charter, MatchingTerms, RoundTerms
 from highstreet.audit.errors import CharterError
 from highstreet.audit.matching_requests import FORMAT_VERSION
@@ -28,6 +29,7 @@ from highstreet.protos.rounds_pb2 import ReleaseSpec, RoundRequest, TableBinding
 __all__ = [
     "TABLE_PHASE",
     "MatchingPart",
+    "attested_list",
     "drawn_holders",
     "fewest_participants",
     "influence_of",
@@ -222,6 +224,36 @@ def matching_context(
         holder_ids=tuple(request.holders),
         colluders=charter.rounds.colluders,
         identifiers_per_store=request.identifiers_per_store,
+    )
+
+
+def attested_list(
+    request: MatchingRequest,
+    request_sha256: bytes,
+    *,
+    charter: Charter,
+    member_id: str,
+    list_sha256: bytes,
+) -> AttestedRound:
+    """Return what a member's attestation of its blinded list must be about; of a table see `attested_round`.
+
+    Args:
+        request: of the matching.
+        request_sha256: names it.
+        charter: in force.
+        member_id: whose list it is.
+        list_sha256: of the list as it is signed.
+    """
+    return AttestedRound(
+        kind=AttestedKind.MATCHING_LIST,
+        coop_id=request.coop_id,
+        member_id=member_id,
+        programme_id=request.matching_id,
+        round=0,
+        request_sha256=request_sha256,
+        model_sha256=_NO_STATE_SHA256,
+        cohort_floor=table_floor(charter, participants=len(request.participants)),
+        contribution_sha256=list_sha256,
     )
 
 

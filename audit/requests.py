@@ -8,7 +8,7 @@ import re
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from google.protobuf.message import DecodeError
 
-from highstreet.audit.attestation import AttestedRound
+from highstreet.audit.attestation import AttestedKind, AttestedRound
 from highstreet.audit.charter import Charter, RoundTerms
 from highstreet.audit.errors import UnreadableDocumentError
 from highstreet.audit.signing import SignatureKind, SignedDocument, sign, verify
@@ -194,7 +194,7 @@ def open_reply(body: bytes, *, member_public_key: bytes) -> RoundReply:
 def attested_round(
     request: RoundRequest, sha256: bytes, *, member_id: str, contribution_sha256: bytes
 ) -> AttestedRound:
-    """Return what a member's attestation of its contribution to a round must be about.
+    """Return what a member's attestation of its contribution to a round, or of its table, must be about.
 
     Args:
         request: of the round.
@@ -203,6 +203,7 @@ def attested_round(
         contribution_sha256: of the contribution's signed header.
     """
     return AttestedRound(
+        kind=AttestedKind.MATCHING_TABLE if request.HasField("table") else AttestedKind.TRAINING,
         coop_id=request.coop_id,
         member_id=member_id,
         programme_id=request.programme_id,

@@ -1,16 +1,18 @@
-"""The store's book of attestations: for each round one private file with what opens it."""
+"""The store's book of attestations: for each round, list and table one private file with what opens it."""
 
 from __future__ import annotations
 
 import base64
 import json
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
-from highstreet.audit.attestation import AttestedUse, ConsentBasis
+from highstreet.audit.attestation import AttestedKind, AttestedUse, ConsentBasis
 from highstreet.audit.cohort_commitment import CohortTree
 from highstreet.audit.consent_states import ConsentTime
 from highstreet.audit.errors import AttestationError
+from highstreet.client.attested_names import AttestedName
 from highstreet.client.attested_use import CommittedRound
 from highstreet.client.errors import AttestationRecordError
 from highstreet.client.home import StoreHome
@@ -20,6 +22,8 @@ __all__ = ["AttestationBook"]
 
 _VERSION = 1
 _LIMIT_BYTES = 1 << 30
+#: Of matchings, as many as replies are kept of (`matching_papers`): what nobody can open any more goes.
+_KEPT_MATCHINGS = 4
 _SLOT_BYTES, _LEAF_BYTES = 4, 32
 _HASHES = ("cohort", "consent", "policy_sha256")
 
@@ -42,8 +46,9 @@ class AttestationBook:
         )
         plain = {
             "version": _VERSION,
-            "programme_id": made.programme_id,
-            "round": made.round,
+            "kind": made.name.kind.value,
+            "programme_id": made.name.programme_id,
+            "round": made.name.round,
             "request_sha256": made.request_sha256.hex(),
             "use": {
                 name: value.hex() if isinstance(value, bytes) else value
@@ -55,25 +60,35 @@ class AttestationBook:
             "pad_key": made.tree.pad_key.hex(),
             "leaves": base64.b64encode(leaves).decode(),
         }
-        path = self._folder / _name(made.programme_id, made.round)
+        path = self._folder / made.name.file_name
+        if made.name.kind is not AttestedKind.TRAINING:
+            self._make_room(path)
         write_private(path, json.dumps(plain).encode())
 
-    def rounds(self) -> list[tuple[str, int]]:
-        """Return programme and number of every round that is kept, in the order of names."""
-        found = [path.stem.rpartition("-") for path in self._folder.glob("*-*.json")]
-        return sorted((programme, int(number)) for programme, _, number in found if number.isdigit())
+    def _make_room(self, path: Path) -> None:
+        """Drop the oldest of a matching's kind: whoever asks for matchings without end fills no disk."""
+        _, _, part = path.name.rpartition("-")
+        others = [each for each in self._folder.glob(f"*-{part}") if each != path]
+        others.sort(key=lambda each: each.stat().st_mtime)
+        for each in others[: max(0, len(others) - _KEPT_MATCHINGS + 1)]:
+            each.unlink(missing_ok=True)
 
-    def find(self, programme_id: str, round_number: int) -> CommittedRound:
-        """Return what opens the attestation of a round.
+    def names(self) -> list[AttestedName]:
+        """Return what is kept, in the order of names."""
+        found = [AttestedName.from_file_name(path.name) for path in self._folder.glob("*.json")]
+        return sorted(name for name in found if name is not None)
+
+    def find(self, name: AttestedName) -> CommittedRound:
+        """Return what opens an attestation.
 
         Raises:
             AttestationRecordError: there is none, or it cannot be read.
         """
-        path = self._folder / _name(programme_id, round_number)
-        if (programme_id, round_number) not in self.rounds():
-            known = ", ".join(f"{programme}/{number}" for programme, number in self.rounds()) or "none"
+        path = self._folder / name.file_name
+        if not path.is_file():
+            known = ", ".join(str(each) for each in self.names()) or "none"
             raise AttestationRecordError(
-                "This shop keeps no attestation of that round.", next_step=f"Rounds that it keeps: {known}."
+                f"This shop keeps no attestation of {name}.", next_step=f"What it keeps: {known}."
             )
         try:
             return _read(json.loads(read_limited(path, limit_bytes=_LIMIT_BYTES)))
@@ -81,10 +96,6 @@ class AttestationBook:
             raise AttestationRecordError(
                 f"{path.name} cannot be read.", next_step="Put it back from a copy of the shop's folder."
             ) from error
-
-
-def _name(programme_id: str, round_number: int) -> str:
-    return f"{programme_id}-{round_number}.json"
 
 
 def _read(plain: dict[str, Any]) -> CommittedRound:
@@ -102,8 +113,9 @@ def _read(plain: dict[str, Any]) -> CommittedRound:
         for at in range(0, len(packed), step)
     }
     return CommittedRound(
-        programme_id=plain["programme_id"],
-        round=plain["round"],
+        name=AttestedName(
+            programme_id=plain["programme_id"], kind=AttestedKind(plain["kind"]), round=plain["round"]
+        ),
         request_sha256=bytes.fromhex(plain["request_sha256"]),
         use=AttestedUse(**use),
         basis=ConsentBasis(

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterator
 from contextlib import closing
 
+from highstreet.audit.attestation import AttestedKind
 from highstreet.audit.attestation_papers import (
     AttestationOpening,
     CohortEntry,
@@ -14,50 +15,35 @@ from highstreet.audit.attestation_papers import (
 )
 from highstreet.audit.cohort_commitment import customer_leaf
 from highstreet.audit.consent import Purpose
-from highstreet.audit.requests import attestation_in
 from highstreet.audit.signing import SignedDocument
 from highstreet.client.attestation_book import AttestationBook
+from highstreet.client.attested_names import AttestedName
 from highstreet.client.attested_use import CommittedRound, customer_salt
 from highstreet.client.consent_log import ConsentLog
 from highstreet.client.errors import AttestationRecordError
 from highstreet.client.home import StoreHome
 from highstreet.client.identity import load_identity
 from highstreet.client.ledger import Ledger, RoundKey
+from highstreet.client.matching_papers import MatchingPapers
 from highstreet.client.pseudonyms import known_names
+from highstreet.client.round_replies import attestation_of
 from highstreet.client.vault import Vault
-from highstreet.protos.rounds_pb2 import RoundReply, SignedReply
 
-__all__ = ["named_round", "open_attested", "prove_membership"]
+__all__ = ["open_attested", "prove_membership"]
 
 #: What a customer's data can be used for beside the co-op's learning.
 _FURTHER = (Purpose.MATCHING, Purpose.SENSITIVE_CATEGORIES)
 
 
-def named_round(text: str) -> tuple[str, int]:
-    """Return programme and number of a round as people write it: PROGRAMME/NUMBER.
+def open_attested(home: StoreHome, vault: Vault, name: AttestedName) -> AttestationOpening:
+    """Open all that was attested of a contribution, for an auditor: consent events, and no identity.
 
     Raises:
-        AttestationRecordError: it is not so written.
-    """
-    programme_id, _, number = text.strip().rpartition("/")
-    if not programme_id or not (number.isascii() and number.isdigit()):
-        raise AttestationRecordError(
-            "That is no round.", next_step="Write it as `highstreet store rounds` does: PROGRAMME/NUMBER."
-        )
-    return programme_id, int(number)
-
-
-def open_attested(
-    home: StoreHome, vault: Vault, *, programme_id: str, round_number: int
-) -> AttestationOpening:
-    """Open all that was attested of a round, for an auditor. It holds consent events, and no identity.
-
-    Raises:
-        AttestationRecordError: nothing of that round is kept, or nothing of it was sent.
+        AttestationRecordError: nothing of it is kept, or nothing was sent.
         InconsistentConsentLogError: the consent log cannot be relied on.
         LedgerError: the ledger cannot be trusted or read.
     """
-    kept = AttestationBook(home).find(programme_id, round_number)
+    kept = AttestationBook(home).find(name)
     signed = _sent(home, kept)
     log = ConsentLog(vault)
     with log.reading() as (connection, folded):
@@ -84,23 +70,21 @@ def open_attested(
     )
 
 
-def prove_membership(
-    home: StoreHome, vault: Vault, customer_id: str, *, programme_id: str, round_number: int
-) -> MembershipProof:
-    """Make a customer's proof that their data could be used in a round. For the customer alone.
+def prove_membership(home: StoreHome, vault: Vault, customer_id: str, name: AttestedName) -> MembershipProof:
+    """Make a customer's proof that their data was behind a contribution. For the customer alone.
 
     Raises:
         UnknownCustomerError: no such customer.
         AttestationRecordError: they were not in it; or see `open_attested`.
     """
     customer = vault.customer_key(customer_id)
-    kept = AttestationBook(home).find(programme_id, round_number)
+    kept = AttestationBook(home).find(name)
     places = {leaf: slot for slot, leaf in kept.tree.leaves.items()}
     entry = next(_found(vault, kept, places, [customer]), None)
     if entry is None:
         raise AttestationRecordError(
-            "This customer's data was not used in that round.",
-            next_step="An auditor can see that in the round's opening: highstreet store attestation export",
+            f"This customer's data was not used in {name}.",
+            next_step="An auditor can see that in its opening: highstreet store attestation export",
         )
     return MembershipProof(
         signed=_sent(home, kept),
@@ -125,18 +109,27 @@ def _found(
 
 
 def _sent(home: StoreHome, kept: CommittedRound) -> SignedDocument:
-    """Return the attestation as it left, from the reply that the ledger keeps."""
-    key = RoundKey(programme_id=kept.programme_id, phase=kept.round, request_sha256=kept.request_sha256)
-    with closing(Ledger.open(home.ledger)) as ledger:
-        answered = ledger.answered(key)
-    signed = (
-        None
-        if answered is None
-        else attestation_in(RoundReply.FromString(SignedReply.FromString(answered.reply).reply))
-    )
+    """Return the attestation as it left, from the reply that is kept."""
+    reply = _reply(home, kept)
+    signed = None if reply is None else attestation_of(reply)
     if signed is None:
         raise AttestationRecordError(
-            "Nothing was sent for that round that could be attested.",
-            next_step="See what was: highstreet store rounds",
+            f"Of {kept.name} no reply is kept that was attested.",
+            next_step="See what was sent: highstreet store rounds. Of matchings the latest four are kept.",
         )
     return signed
+
+
+def _reply(home: StoreHome, kept: CommittedRound) -> bytes | None:
+    """Return what left, sealed: from the ledger, or of a matching from its papers."""
+    if kept.name.kind is AttestedKind.TRAINING:
+        key = RoundKey(
+            programme_id=kept.name.programme_id, phase=kept.name.round, request_sha256=kept.request_sha256
+        )
+        with closing(Ledger.open(home.ledger)) as ledger:
+            answered = ledger.answered(key)
+        return None if answered is None else answered.reply
+    papers = MatchingPapers(home.matchings)
+    if kept.name.kind is AttestedKind.MATCHING_LIST:
+        return papers.list(kept.request_sha256)
+    return papers.table_given_to(kept.request_sha256)

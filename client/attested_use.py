@@ -1,4 +1,4 @@
-"""Attested use: what a store commits to in a round's attestation, made when the round is computed.
+"""Attested use: what a store commits to in an attestation, made when the contribution is computed.
 
 A customer's salt in a round comes from the pseudonym that the vault alone has (`client.pseudonyms`). So what
 is kept of a round holds leaves and no customers, and an erasure, which destroys the pseudonym, closes every
@@ -18,7 +18,8 @@ from highstreet.audit.attestation import AttestedUse, ConsentBasis
 from highstreet.audit.canonical import canonical_json
 from highstreet.audit.cohort_commitment import PAD_KEY_BYTES, PLACES, CohortTree, customer_leaf
 from highstreet.audit.commitments import SALT_BYTES
-from highstreet.client.consent_in_use import ConsentInUse
+from highstreet.audit.consent import Purpose
+from highstreet.client.attested_names import AttestedName
 
 __all__ = ["CommittedRound", "commit_to_round", "customer_salt"]
 
@@ -30,15 +31,14 @@ class CommittedRound:
     """What opens an attestation, but for the customers' salts; it never leaves the store by itself.
 
     Attributes:
-        programme_id, round, request_sha256: which.
+        name, request_sha256: which.
         use: what is signed.
         basis, consent_salt: open the commitment to the consent log.
         policy: what its hash was taken of.
         tree: over the customers used.
     """
 
-    programme_id: str
-    round: int
+    name: AttestedName
     request_sha256: bytes
     use: AttestedUse = field(repr=False)
     basis: ConsentBasis = field(repr=False)
@@ -52,12 +52,12 @@ def customer_salt(pseudonym: bytes, request_sha256: bytes) -> bytes:
     return hmac.digest(pseudonym, _SALT_PREFIX + request_sha256, hashlib.sha256)
 
 
-def commit_to_round(
-    consent: ConsentInUse,
-    names: Mapping[int, str],
+def commit_to_round(  # each is a part of what is signed
+    cohort: Mapping[int, frozenset[Purpose]],
+    pseudonyms: Mapping[int, str],
     *,
-    programme_id: str,
-    round_number: int,
+    name: AttestedName,
+    basis: ConsentBasis,
     request_sha256: bytes,
     policy: Mapping[str, object],
     epsilon: float,
@@ -66,10 +66,10 @@ def commit_to_round(
     """Commit to whose data a round used and under which consent log, with fresh secrets.
 
     Args:
-        consent: what the round was computed under.
-        names: pseudonyms in hexadecimal digits, of all of its customers at least.
-        programme_id: of the request.
-        round_number: of the request.
+        cohort: row key of each customer used -> what for.
+        pseudonyms: in hexadecimal digits, of all of its customers at least.
+        name: of the contribution.
+        basis: the consent log and the moment that they were judged by.
         request_sha256: names the request.
         policy: of the store, now.
         epsilon: of the programme so far, for whoever took part in all of it.
@@ -79,28 +79,23 @@ def commit_to_round(
         AttestationError: more customers than a tree has room for.
     """
     leaves = [
-        customer_leaf(
-            customer_salt(bytes.fromhex(names[customer]), request_sha256),
-            customer,
-            consent.purposes(customer),
-        )
-        for customer in sorted(consent.customers)
+        customer_leaf(customer_salt(bytes.fromhex(pseudonyms[customer]), request_sha256), customer, purposes)
+        for customer, purposes in sorted(cohort.items())
     ]
     places = secrets.SystemRandom().sample(range(PLACES), len(leaves))
     tree = CohortTree.placed(os.urandom(PAD_KEY_BYTES), leaves, places)
     salt = os.urandom(SALT_BYTES)
     return CommittedRound(
-        programme_id=programme_id,
-        round=round_number,
+        name=name,
         request_sha256=request_sha256,
         use=AttestedUse(
             cohort=tree.root,
-            consent=consent.basis.commitment(salt),
+            consent=basis.commitment(salt),
             policy_sha256=hashlib.sha256(canonical_json(dict(policy))).digest(),
             epsilon=epsilon,
             delta=delta,
         ),
-        basis=consent.basis,
+        basis=basis,
         consent_salt=salt,
         policy=policy,
         tree=tree,

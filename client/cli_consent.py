@@ -74,6 +74,11 @@ def record(  # noqa: PLR0913 - a command's options
 ) -> None:
     """Write down what a customer said to one purpose. It counts from now on, also in a round under way.
 
+    For example: `record 1042 coop_learning yes --how form --notice 2026-11:en`. Purposes are
+    suggestions_here, shop_model, coop_learning, email_marketing, matching and sensitive_categories; each is
+    off until a customer says yes to it, and a yes to one is none to another. `objects` is an objection
+    (GDPR, Article 21). `asked` writes down that they were asked and have not answered.
+
     Who takes back a yes to co-op learning or matching has no count of shops any more, and gets one at the
     next matching after saying yes to both.
     """
@@ -122,7 +127,11 @@ def _no(history: tuple[LoggedEvent, ...], purpose: Purpose) -> Act:
 def show(
     ctx: typer.Context, customer: CustomerArgument, as_json: JsonOption = False, home: HomeOption = None
 ) -> None:
-    """Show where one customer stands on each purpose, and everything they ever said."""
+    """Show where one customer stands on each purpose, and everything they ever said.
+
+    CUSTOMER is their number in the imported files. Where they stand follows from what they said and is kept
+    nowhere else.
+    """
     from highstreet.audit.consent import Channel, Purpose
     from highstreet.client.consent import ConsentDesk
     from highstreet.client.vault import Vault
@@ -207,7 +216,10 @@ def _show_count(store: StoreHome, vault: Vault, desk: ConsentDesk, key: int) -> 
 
 @consent_app.command("counts")
 def counts(ctx: typer.Context, home: HomeOption = None) -> None:
-    """Count customers by where they stand on each purpose."""
+    """Count customers by where they stand on each purpose: said yes, said no, never asked, ran out.
+
+    The counts stay on this computer.
+    """
     from highstreet.client.consent import ConsentDesk
     from highstreet.client.vault import Vault
 
@@ -224,7 +236,11 @@ def counts(ctx: typer.Context, home: HomeOption = None) -> None:
 
 @consent_app.command("tidy")
 def tidy(ctx: typer.Context, home: HomeOption = None) -> None:
-    """Write down every yes that ran out, and empty answers that are kept no longer (store.toml)."""
+    """Write down every yes that ran out, and empty answers that are kept no longer.
+
+    How long a yes counts and answers are kept is in store.toml, section [consent]. A yes that ran out counts
+    for nothing from that moment on, written down or not; this puts it on record.
+    """
     from highstreet.client.consent import ConsentDesk
     from highstreet.client.vault import Vault
 
@@ -242,7 +258,11 @@ def notice(
     file: Annotated[Path, typer.Argument(help="The exact text that customers are shown, UTF-8.")],
     home: HomeOption = None,
 ) -> None:
-    """Keep the text of a notice, so that what customers were shown can be told later."""
+    """Keep the exact text of a notice, so that what customers were shown can be told later.
+
+    For example: `notice 2026-11 en privacy-notice.txt`, and then `record ... --notice 2026-11:en`. Another
+    text needs another version: a notice that is kept is never changed.
+    """
     import time
 
     from highstreet.client.errors import UnknownNoticeError
@@ -261,7 +281,7 @@ def notice(
 
 @consent_app.command("notices")
 def notices(ctx: typer.Context, home: HomeOption = None) -> None:
-    """List the notices that are kept."""
+    """List the notices that are kept: version, language, and what their text hashes to."""
     from highstreet.client.notices import list_notices
     from highstreet.client.vault import Vault
 
@@ -280,7 +300,10 @@ def minor(
     is_minor: Annotated[_YesOrNo, typer.Argument(help="Whether the customer is a minor.")],
     home: HomeOption = None,
 ) -> None:
-    """Say whether a customer is a minor; a minor's data is used for nothing, whatever was agreed to."""
+    """Say whether a customer is a minor: `minor 1042 yes`, or `no` when they are none any more.
+
+    A minor's data is used for nothing, whatever was agreed to.
+    """
     from highstreet.client.consent import ConsentDesk
     from highstreet.client.consented_cohort import Exclusion
     from highstreet.client.vault import Vault
@@ -298,7 +321,10 @@ def ask_again(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask whether it is meant.")] = False,
     home: HomeOption = None,
 ) -> None:
-    """End everybody's yes to a purpose: the notice changed in what matters, and they are asked anew."""
+    """End everybody's yes to a purpose: the notice changed in what matters, and they are asked anew.
+
+    Nobody's data is used for that purpose until they say yes again. It cannot be taken back.
+    """
     from highstreet.audit.consent import Purpose
     from highstreet.client.consent import ConsentDesk
     from highstreet.client.matching_withdrawals import forget_withdrawn_at
@@ -320,7 +346,11 @@ def accept_restored(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask whether it is meant.")] = False,
     home: HomeOption = None,
 ) -> None:
-    """After an older copy was put back: use the log as it is, with nobody's yes until asked again."""
+    """After an older copy was put back: use the log as it is, with nobody's yes until asked again.
+
+    An older copy of the shop's data may have forgotten withdrawals, so it is not used. If you have the newer
+    data, put that back instead. Otherwise this goes on with the older copy, in which nobody has said yes.
+    """
     from highstreet.client.consent_restoration import accept_restored_log, is_rewound
     from highstreet.client.vault import Vault
 

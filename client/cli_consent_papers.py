@@ -64,7 +64,10 @@ def receipt(
     language: Annotated[str, typer.Option("--language", help="en, de or fr; else the shop's.")] = "",
     home: HomeOption = None,
 ) -> None:
-    """Make a customer's receipt: what they agreed to, as a page to read and a signed file to check."""
+    """Make a customer's receipt: what they agreed to, as a page to read and a signed file to check.
+
+    For the customer alone. They, or anybody they show it to, check it with `highstreet audit receipt`.
+    """
     from highstreet.client.config import read_config
     from highstreet.client.consent import ConsentDesk
     from highstreet.client.identity import load_or_make_identity

@@ -60,7 +60,11 @@ def correct(
     ] = None,
     home: HomeOption = None,
 ) -> None:
-    """Put right what is wrong about a customer. Put it right in your till or shop system too."""
+    """Put right what is wrong about a customer; give what is to be changed as options.
+
+    For example: `correct 1042 --email new@example.org`. Put it right in your till or shop system too: the
+    next import brings back what those say.
+    """
     from highstreet.client.rectification import Correction
     from highstreet.client.rectification import correct as put_right
     from highstreet.privacy.matching.identifiers import IdentifierKind
@@ -83,7 +87,10 @@ def restrict(
     lift: Annotated[bool, typer.Option("--lift", help="The data may be used again.")] = False,
     home: HomeOption = None,
 ) -> None:
-    """Keep a customer's data and use them for nothing, until it is lifted."""
+    """Keep a customer's data and use them for nothing, until it is lifted with `--lift`.
+
+    For who disputes their data, or needs them for a claim of their own (GDPR, Article 18).
+    """
     from highstreet.client.rights_desk import set_restriction
 
     set_restriction(_place(ctx, home), customer, is_restricted=not lift, source=_BY_OWNER, now=_now())
@@ -103,7 +110,11 @@ def object_to(
     ] = None,
     home: HomeOption = None,
 ) -> None:
-    """Write down an objection: the data are not used for it from now on."""
+    """Write down an objection: from now on the data are not used for what they object to.
+
+    For example: `object 1042 coop_learning`. Without a purpose it holds for all of them. What has left in a
+    sum with noise cannot be called back; nothing that has not left uses their data.
+    """
     from highstreet.audit.consent import Purpose
     from highstreet.client.rights_desk import object_to as write_down
 
@@ -141,7 +152,11 @@ def finish(
     as_json: JsonOption = False,
     home: HomeOption = None,
 ) -> None:
-    """Finish erasures that were cut off by a crash, or could not be finished."""
+    """Finish erasures that were cut off by a crash, or that found something they could not remove.
+
+    Give the number of whoever was being erased, so that the certificate can be about them; without it the
+    erasure is finished all the same, with a certificate that names nobody.
+    """
     from highstreet.client.erasure import finish_erasures
 
     done = finish_erasures(_place(ctx, home), now=_now(), customer_ids=[customer] if customer else [])
@@ -155,7 +170,11 @@ def finish(
 
 @rights_app.command("again")
 def again(ctx: typer.Context, home: HomeOption = None) -> None:
-    """Erase again whoever came back with an older copy of the shop's data."""
+    """Erase again whoever came back with an older copy of the shop's data.
+
+    The store knows by keyed digests whom it erased, for as long as such copies are kept, and refuses to work
+    on one that brings them back until this was done.
+    """
     from highstreet.client.erasure import erase_again
 
     count = erase_again(_place(ctx, home), now=_now())
@@ -168,7 +187,11 @@ def check(
     customer: Annotated[str | None, typer.Option("--customer", help="The shop's number for them.")] = None,
     salt: Annotated[str | None, typer.Option("--salt", help="What was handed over with it.")] = None,
 ) -> None:
-    """Check a certificate: that it was signed by the key it names, and whose it is."""
+    """Check a certificate of an erasure: that it was signed by the key it names, and whose it is.
+
+    The certificate names nobody. With `--customer` and the `--salt` that the person was handed, it is checked
+    that it is theirs.
+    """
     from highstreet.audit.erasure_certificate import person_commitment, read_certificate
     from highstreet.audit.signing import DOCUMENT_LIMIT_BYTES, SignedDocument
     from highstreet.files import read_limited
@@ -193,7 +216,10 @@ def shopify_secret(
     shop: Annotated[str, typer.Argument(help="The shop's name, as in your-shop.myshopify.com.")],
     home: HomeOption = None,
 ) -> None:
-    """Keep the secret that Shopify signs its calls with; it is asked for, or read from standard input."""
+    """Keep the secret that Shopify signs its calls with; it is asked for, or read from standard input.
+
+    For shops on Shopify, once, before `webhook`. SHOP is the name in your-shop.myshopify.com.
+    """
     from highstreet.client.shopify_privacy import keep_secret
 
     secret = (
@@ -213,7 +239,11 @@ def webhook(
     signature: Annotated[str, typer.Option("--signature", help="The header X-Shopify-Hmac-SHA256.")],
     home: HomeOption = None,
 ) -> None:
-    """Do what one of Shopify's three privacy calls asks for, after checking its signature."""
+    """Do what one of Shopify's three privacy calls asks for, after checking its signature.
+
+    The calls are customers/data_request, customers/redact and shop/redact. FILE is the call's body, byte for
+    byte; topic and signature are its headers. See docs/rights.md for how to pass them on.
+    """
     from highstreet.client.shopify_privacy import BODY_LIMIT_BYTES, answer_privacy_call
     from highstreet.files import read_limited
 

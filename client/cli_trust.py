@@ -30,6 +30,8 @@ _LEFT = {
     "table of a matching": "a masked table, as large as every shop's, split among the shops of the committee",
     "word that counts were dealt with": "that word and no count; it is the same if they could not be read",
 }
+#: The parts of a matching that are attested, by what left.
+_ATTESTED = {"blinded list": "/list", "table of a matching": "/table"}
 
 
 def status(ctx: typer.Context, as_json: JsonOption = False, home: HomeOption = None) -> None:
@@ -77,7 +79,11 @@ def budget(ctx: typer.Context, as_json: JsonOption = False, home: HomeOption = N
 
 
 def rounds(ctx: typer.Context, as_json: JsonOption = False, home: HomeOption = None) -> None:
-    """Show each message that left this shop: when, how large, and why one was refused."""
+    """Show each message that left this shop: when, how large, and why one was refused.
+
+    A round is named PROGRAMME/NUMBER, counted from 1; of a matching, list and table have names of their own.
+    `highstreet store attestation` takes these names.
+    """
     from dataclasses import asdict
 
     from highstreet.client.round_log import read_rounds
@@ -108,9 +114,14 @@ def rounds(ctx: typer.Context, as_json: JsonOption = False, home: HomeOption = N
 
 
 def _which(note: RoundNote) -> str:
+    """Name it as `store attestation` takes it, where something of it is attested; rounds count from 1."""
+    if not note.phase:
+        return "a message"
+    programme_id = printable(note.programme_id)
     if note.phase.startswith("matching"):
-        return "a matching"
-    return f"round {note.round} ({printable(note.phase)})" if note.phase else "a message"
+        part = _ATTESTED.get(note.what, "")
+        return f"matching {programme_id}{part}"
+    return f"round {programme_id}/{note.round + 1} ({printable(note.phase)})"
 
 
 def _show_status(found: StoreStatus) -> None:

@@ -32,6 +32,7 @@ __all__ = [
     "ShopTotals",
     "basis_now",
     "excluded",
+    "granted_by",
     "left_out_of_totals",
     "mint_cohort",
     "mint_totals",
@@ -194,13 +195,27 @@ def still_granted(cohort: ConsentedCohort, vault: Vault, connection: sqlite3.Con
         CohortExpiredError: made too long ago.
         InconsistentConsentLogError: the log cannot be relied on.
     """
+    return granted_by(cohort, vault, connection)[0]
+
+
+def granted_by(
+    cohort: ConsentedCohort, vault: Vault, connection: sqlite3.Connection
+) -> tuple[tuple[int, ...], ConsentBasis]:
+    """Return what `still_granted` does, with the consent log's head and the moment it was judged at.
+
+    Raises: as `still_granted`.
+    """
     details = _usable(cohort, ConsentedCohort, vault)
+    moment = details.clocks.moment()
     with ConsentLog(vault).folded(connection) as log:
         if log.tree.size < details.position:
             raise _forged()
-        granted = _granted(log.states, details.purposes, details.channel, details.clocks.moment())
+        granted = _granted(log.states, details.purposes, details.channel, moment)
+        basis = ConsentBasis(
+            position=log.head.position, root=log.head.root, changes=log.head.changes, time=moment
+        )
     granted -= excluded(connection)
-    return tuple(customer for customer in details.customers if customer in granted)
+    return tuple(customer for customer in details.customers if customer in granted), basis
 
 
 def sensitive_granted(

@@ -88,6 +88,11 @@ class StoreHome:
         return self.coop / "erasures.jsonl"
 
     @property
+    def matchings(self) -> Path:
+        """What was sent in the latest matchings, sealed; it goes with the membership."""
+        return self.coop / "matchings"
+
+    @property
     def witness(self) -> Path:
         """The checkpoints of the coordinator's log that this store cosigned."""
         return self.coop / "witness"

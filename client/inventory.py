@@ -184,15 +184,16 @@ PLACES: tuple[Place, ...] = (
     _place(
         "matching.db:customers",
         _P,
-        "while a matching is under way: whose identifier is where in its list, what is hashed, the tag",
-        "before the shop's table was given the whole list is overwritten; after it random bytes take the "
-        "person's place",
+        "while a matching is under way: whose identifier is where in its list, what is hashed, what blinds "
+        "it, the tag",
+        "random bytes take the person's place; the list stays as it was sent, and nobody can find them in it",
     ),
     _place(
         "matching.db:stores",
-        _P,
-        "while a matching is under way: the seed that blinds its list",
-        "goes with the list",
+        _S,
+        "while a matching is under way: its list as it is sent, and what the shop's made-up entries come "
+        "from",
+        "stays until the matching is over: what blinds the person's place in the list is not in it",
     ),
     _place(
         "matching.db:holders", _N, "while a matching is under way: this shop's key for other shops' lists"
@@ -210,6 +211,12 @@ PLACES: tuple[Place, ...] = (
     ),
     _place("coop/.person_counts.json.*.tmp", _P, "half of that file, when writing it was killed", "removed"),
     _place("coop/matchings/*.deadline", _N, "until when a matching lasts"),
+    _place(
+        "coop/matchings/*.list",
+        _S,
+        "the shop's blinded list, as long as every shop's, as it was sent",
+        "stays: without what blinded it nobody can find a person in it",
+    ),
     _place(
         "coop/matchings/*.table",
         _S,

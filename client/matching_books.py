@@ -1,18 +1,23 @@
-"""The books of matchings of one shop: secrets, papers and counts on its disk, and its consented customers."""
+"""The books of matchings of one shop: what it keeps of them on its disk, and its consented customers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from highstreet.audit.attestation import AttestedUse
+from highstreet.client.attestation_book import AttestationBook
+from highstreet.client.attested_use import commit_to_round
 from highstreet.client.consent import ConsentDesk
 from highstreet.client.errors import MatchingStateError
 from highstreet.client.home import StoreHome
-from highstreet.client.matching_inputs import MATCHING_PURPOSES, matching_inputs
+from highstreet.client.matching_inputs import MATCHING_PURPOSES, MatchingInputs, matching_inputs
 from highstreet.client.matching_papers import MatchingPapers
-from highstreet.client.matching_records import MatchingBooks
+from highstreet.client.matching_records import MatchingBooks, UsedInMatching
 from highstreet.client.matching_state import MatchingState
 from highstreet.client.person_counts import PersonCounts
+from highstreet.client.pseudonyms import ledger_names
+from highstreet.client.store_policy import store_policy
 from highstreet.client.vault import Vault
 from highstreet.privacy.matching import IdentifierKind
 
@@ -20,8 +25,14 @@ __all__ = ["matching_books"]
 
 
 @contextmanager
-def matching_books(home: StoreHome) -> Iterator[MatchingBooks]:
+def matching_books(
+    home: StoreHome, *, approach: Callable[[], None] = lambda: None
+) -> Iterator[MatchingBooks]:
     """Open a store's books of matchings while the block runs.
+
+    Args:
+        home: the store's folder.
+        approach: waits until shortly before what was made may leave.
 
     Raises:
         MatchingStateError: the file of matchings is damaged, of a newer version, locked or not writable.
@@ -40,19 +51,33 @@ def matching_books(home: StoreHome) -> Iterator[MatchingBooks]:
                 )
             yield vault
 
-    def inputs(kind: IdentifierKind) -> dict[str, bytes]:
+    def inputs(kind: IdentifierKind) -> MatchingInputs:
         with the_same() as vault:
             return matching_inputs(vault, ConsentDesk(vault).cohort(*MATCHING_PURPOSES), kind)
 
-    def consent_position() -> int:
+    def attest(used: UsedInMatching) -> AttestedUse:
+        customers = [int(customer) for customer in used.customers]
         with the_same() as vault:
-            return ConsentDesk(vault).position()
+            pseudonyms = ledger_names(vault, customers)
+        committed = commit_to_round(
+            dict.fromkeys(customers, used.name.kind.purposes),
+            pseudonyms,
+            name=used.name,
+            basis=used.basis,
+            request_sha256=used.request_sha256,
+            policy=store_policy(home),
+            epsilon=0.0,  # nothing of a matching is noised
+            delta=used.delta,
+        )
+        AttestationBook(home).keep(committed)
+        return committed.use
 
     with MatchingState.open(home.matching, vault_id=vault_id) as secrets:
         yield MatchingBooks(
             secrets=secrets,
-            papers=MatchingPapers(home.coop / "matchings"),
+            papers=MatchingPapers(home.matchings),
             counts=PersonCounts(home.person_counts, vault_id=vault_id),
             inputs=inputs,
-            consent_position=consent_position,
+            attest=attest,
+            approach=approach,
         )

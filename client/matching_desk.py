@@ -1,4 +1,4 @@
-"""The store's desk for the steps of a private matching: as key holder, as shop, and as reader of counts.
+"""The store's desk for the steps of a private matching: what it does as a key holder, and who does the rest.
 
 Each step comes with the request that opened the matching, which is examined anew each time. What a step binds
 the store to is on its disk before a byte leaves, so that after a crash the same bytes leave again. Refusals
@@ -24,27 +24,22 @@ from highstreet.client.errors import (
     RoundRefusedError,
 )
 from highstreet.client.matching_records import MatchingBooks
+from highstreet.client.matching_shop import MatchingShop
 from highstreet.client.matching_terms import (
     AskedMatching,
-    AskedTable,
     examine_matching,
     examine_matching_table,
     read_matching_request,
 )
 from highstreet.client.round_answers import RoundAnswer, Step
-from highstreet.client.round_replies import ReplySeal
+from highstreet.client.round_replies import ReplySeal, attestation_of
 from highstreet.client.round_terms import Agreement, require
 from highstreet.client.sums import SumRecords
 from highstreet.privacy.matching import (
     HolderKeys,
-    IdentifierKind,
-    MatchedStore,
-    MatchingContext,
     MatchingRefusedError,
-    MatchingStore,
-    ReceiptsMissingError,
 )
-from highstreet.privacy.secure_sum import ReadSum, SumRefusedError, contribute, read_evidence
+from highstreet.privacy.secure_sum import SumRefusedError, read_evidence
 from highstreet.privacy.secure_sum.wire import refuse_many_fields
 from highstreet.protos.matching_pb2 import MatchingRequest
 from highstreet.protos.rounds_pb2 import (
@@ -141,6 +136,7 @@ class MatchingDesk:
         self._agreement = agreement
         self._seal = seal
         self._books = books
+        self._shop = MatchingShop(agreement, seal=seal, books=books)
         self._clock = clock
         self.records = TableRecords(books=books, sums=sums)
 
@@ -173,7 +169,14 @@ class MatchingDesk:
             _LOG.error("a step of a matching could not be answered: %s", type(error).__name__)
         else:
             _LOG.info("matching %s: %s given", request.matching_id, step)
-            return RoundAnswer(body=body, step=step, programme_id=request.matching_id, phase=MATCHING)
+            signed = attestation_of(body)
+            return RoundAnswer(
+                body=body,
+                step=step,
+                programme_id=request.matching_id,
+                phase=MATCHING,
+                attestation_sha256=None if signed is None else signed.sha256(),
+            )
         matching_id = "" if request is None else request.matching_id
         return RoundAnswer(
             body=self._seal.refusal(code, sha256=_answered(asked, sha256), programme_id=matching_id),
@@ -191,7 +194,7 @@ class MatchingDesk:
             case "offer":
                 said = MatchReply(key=self._offer(matching))
             case "blind":
-                said = MatchReply(list=self._blind(matching, _parsed(BlindCustomers, asked.blind)))
+                return self._blind(matching, _parsed(BlindCustomers, asked.blind))
             case "evaluate":
                 evaluated = self._evaluate(matching, _parsed(EvaluateLists, asked.evaluate))
                 said = MatchReply(evaluated=evaluated.SerializeToString(deterministic=True))
@@ -214,16 +217,7 @@ class MatchingDesk:
     def _blind(self, matching: AskedMatching, asked: BlindCustomers) -> bytes:
         keys = HolderKeys.collect(matching.context, asked.keys)
         self._begin(matching)
-        secrets = self._books.secrets
-        # Nobody needs the list any more then, and with a customer erased since it would be another one.
-        given = secrets.table_request(matching.context) is not None
-        require(not given, REFUSAL_MATCHING, "its table was given already")
-        store = secrets.store(matching.context, self._member_id)
-        if store is None:
-            position = self._books.consent_position()  # first: what comes while inputs are read is behind it
-            inputs = self._books.inputs(IdentifierKind(matching.terms.identifier_kind))
-            store = secrets.draw_store(matching.context, self._member_id, inputs, consent_position=position)
-        return store.blinded_list(keys, self._seal.keys.signing)
+        return self._shop.blinded_list(matching, keys)
 
     def _evaluate(self, matching: AskedMatching, asked: EvaluateLists) -> EvaluatedLists:
         """Evaluate each list or say why not: one that is refused takes nothing from the others."""
@@ -255,44 +249,7 @@ class MatchingDesk:
             return given
         settled = self.records.agreed_set(table.request, table.sha256) is not None
         require(not settled, REFUSAL_DEADLINE, "its set of contributors is settled, without this store")
-        matched = self._matched(matching, keys, list(asked.evaluations), table)
-        made = contribute(
-            table.context,
-            matched.table(),
-            member_id=self._member_id,
-            signing_key=self._seal.keys.signing,
-        )
-        reply = self._seal.contribution(
-            made.body, sha256=table.sha256, programme_id=table.request.programme_id, round_number=0
-        )
-        return self._books.papers.keep_table(matching.context.request_sha256, reply)
-
-    def _matched(
-        self, matching: AskedMatching, keys: HolderKeys, evaluations: list[bytes], table: AskedTable
-    ) -> MatchedStore:
-        """Return the store with its tags, less those that hold no more; its sum is on record."""
-        secrets, context = self._books.secrets, matching.context
-        listed, matched = self._listed(context), secrets.matched(context)
-        if matched is None:
-            matched = secrets.keep_matched(context, listed.match(keys, evaluations))
-        if secrets.table_request(context) is None:
-            secrets.leave_out(context, self._changed(matching, listed))
-        return secrets.give_table(context, table.sha256)
-
-    def _listed(self, context: MatchingContext) -> MatchingStore:
-        store = self._books.secrets.store(context, self._member_id)
-        if store is None:
-            raise RoundRefusedError(REFUSAL_MATCHING, "this store sent no list")
-        return store
-
-    def _changed(self, matching: AskedMatching, listed: MatchingStore) -> set[str]:
-        """Return who of a list has withdrawn since, or is not known by the identifier in it any more."""
-        present = self._books.inputs(IdentifierKind(matching.terms.identifier_kind))
-        return {
-            customer
-            for customer, message in zip(listed.customers, listed.inputs, strict=True)
-            if present.get(customer) != message
-        }
+        return self._shop.table(matching, keys, list(asked.evaluations), table)
 
     def _read(self, matching: AskedMatching, asked: ReadCounts) -> None:
         """Read the counts off the sum, from what the committee signed; then forget the matching.
@@ -306,32 +263,9 @@ class MatchingDesk:
             return  # read before; the reply got lost
         table = examine_matching_table(asked.table, matching, None, self._agreement, now=self._clock())
         require(given_to == table.sha256, REFUSAL_MATCHING, "this store gave no table to it")
-        matched = secrets.matched(context)
-        if matched is None:
-            raise RoundRefusedError(REFUSAL_MATCHING, "this store gave no table to it")
         shown = read_evidence(asked.evidence, table.context, surplus=context.colluders)
-        listed = self._listed(context)
-        self._keep(table.sha256, matched, shown, listed)
-        self._books.counts.forget(self._changed(matching, listed))
+        self._shop.read(matching, table, shown)
         secrets.destroy(context.request_sha256)
-
-    def _keep(
-        self, table_sha256: bytes, matched: MatchedStore, shown: ReadSum, listed: MatchingStore
-    ) -> None:
-        try:
-            if self._member_id not in shown.contributors:
-                raise ReceiptsMissingError
-            counts = matched.counts(shown.values, contributors=len(shown.contributors))
-        except ReceiptsMissingError as error:
-            _LOG.warning("%s", error.what)
-            self._books.counts.refuse(table_sha256)
-        else:
-            self._books.counts.save(
-                table_sha256,
-                counts,
-                dict(zip(listed.customers, listed.inputs, strict=True)),
-                consent_position=self._books.secrets.consent_position(listed.context),
-            )
 
     def _begin(self, matching: AskedMatching) -> None:
         """Take part, unless there was another matching in this period.

@@ -61,13 +61,38 @@ BEGIN SELECT RAISE(ABORT, 'they stay'); END;
 """
 # What a list was drawn from; before this was kept, every withdrawal in the log takes the count.
 _VERSION_2 = "ALTER TABLE stores ADD COLUMN consent_position INTEGER NOT NULL DEFAULT 0;"
+# What was drawn for one customer can be overwritten alone. A list under way does not outlast the update.
+_VERSION_3 = """
+DROP TABLE customers;
+DROP TABLE stores;
+CREATE TABLE stores (
+    request_sha256 BLOB PRIMARY KEY REFERENCES matchings (request_sha256),
+    elements BLOB NOT NULL,
+    label_blinding BLOB NOT NULL,
+    made_up_seed BLOB NOT NULL,
+    dummies INTEGER NOT NULL,
+    consent_position INTEGER NOT NULL,
+    mask_seed BLOB
+) STRICT;
+CREATE TABLE customers (
+    request_sha256 BLOB NOT NULL REFERENCES stores (request_sha256),
+    place INTEGER NOT NULL,
+    customer TEXT NOT NULL,
+    input BLOB NOT NULL,
+    blinding BLOB NOT NULL,
+    tag BLOB,
+    is_left_out INTEGER NOT NULL DEFAULT 0 CHECK (is_left_out = 0 OR tag IS NULL),
+    PRIMARY KEY (request_sha256, place),
+    UNIQUE (request_sha256, customer)
+) STRICT, WITHOUT ROWID;
+"""
 MATCHING_KIND = DatabaseKind(
     noun="file of matchings",
     outcome="nothing was sent",
     repair="Remove it, and take part in no matching until the charter's period has passed: what this store "
     "answered is not known any more.",
     application_id=0x48534D54,  # "HSMT" in ASCII
-    migrations=(_VERSION_1, _VERSION_2),
+    migrations=(_VERSION_1, _VERSION_2, _VERSION_3),
     has_write_ahead_log=False,  # it would keep copies of secrets
     forgets=True,
     is_checked_whole=True,

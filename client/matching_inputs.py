@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
+from highstreet.audit.attestation import ConsentBasis
 from highstreet.audit.consent import Purpose
-from highstreet.client.consented_cohort import ConsentedCohort, still_granted
+from highstreet.client.consented_cohort import ConsentedCohort, granted_by
 from highstreet.client.errors import WrongPurposeError
 from highstreet.client.vault import Vault
 from highstreet.privacy.matching import IdentifierKind, identifier_input
 from highstreet.privacy.matching.errors import InvalidIdentifierError
 
-__all__ = ["MATCHING_PURPOSES", "matching_inputs", "present_inputs"]
+__all__ = ["MATCHING_PURPOSES", "MatchingInputs", "matching_inputs", "present_inputs"]
 
 #: Both are needed: who is matched is to count in the co-op's learning, and to be counted across shops.
 MATCHING_PURPOSES = (Purpose.COOP_LEARNING, Purpose.MATCHING)
@@ -22,7 +25,26 @@ _IDENTIFIERS = """
 """
 
 
-def matching_inputs(vault: Vault, cohort: ConsentedCohort, kind: IdentifierKind) -> dict[str, bytes]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatchingInputs:
+    """What is hashed of customers who agree, and what their consent was judged by in the same state.
+
+    Attributes:
+        by_customer: row key in decimal digits -> `identifier_input`.
+        basis: the consent log and the moment.
+    """
+
+    by_customer: Mapping[str, bytes] = field(repr=False)
+    basis: ConsentBasis = field(repr=False)
+
+    def changed(self, listed: Mapping[str, bytes]) -> frozenset[str]:
+        """Return who of a list does not agree any more, or is not known by the identifier in it."""
+        return frozenset(
+            customer for customer, message in listed.items() if self.by_customer.get(customer) != message
+        )
+
+
+def matching_inputs(vault: Vault, cohort: ConsentedCohort, kind: IdentifierKind) -> MatchingInputs:
     """Return what is hashed for each customer of a cohort who has not withdrawn and has such an identifier.
 
     Consent is looked up again in the very state that identifiers are read from. A customer is named by the
@@ -39,7 +61,7 @@ def matching_inputs(vault: Vault, cohort: ConsentedCohort, kind: IdentifierKind)
         ForgedCohortError, CohortExpiredError, InconsistentConsentLogError: nothing is loaded.
     """
     with vault.read() as connection:
-        granted = still_granted(cohort, vault, connection)
+        granted, basis = granted_by(cohort, vault, connection)
         if not cohort.purposes >= set(MATCHING_PURPOSES):
             raise WrongPurposeError(
                 "Identifiers were asked for of customers who did not agree to be matched.",
@@ -53,7 +75,7 @@ def matching_inputs(vault: Vault, cohort: ConsentedCohort, kind: IdentifierKind)
         except InvalidIdentifierError:
             # Saved under another version of Unicode, or by other hands: not matched, and so of weight 0.
             continue
-    return inputs
+    return MatchingInputs(by_customer=inputs, basis=basis)
 
 
 def present_inputs(vault: Vault, cohort: ConsentedCohort) -> dict[str, frozenset[bytes]]:
@@ -62,7 +84,7 @@ def present_inputs(vault: Vault, cohort: ConsentedCohort) -> dict[str, frozenset
     Raises:
         WrongPurposeError, ForgedCohortError, CohortExpiredError, InconsistentConsentLogError: as there.
     """
-    by_kind = [matching_inputs(vault, cohort, kind) for kind in IdentifierKind]
+    by_kind = [matching_inputs(vault, cohort, kind).by_customer for kind in IdentifierKind]
     customers = frozenset().union(*by_kind)
     return {
         customer: frozenset(inputs[customer] for inputs in by_kind if customer in inputs)

@@ -1,14 +1,18 @@
-"""What a store keeps of its matchings, as the matching desk needs it: secrets, papers and counts.
+"""What a store keeps of its matchings, as the matching desk needs it: secrets, papers, counts, attestations.
 
-`MatchingState` and `PersonCounts` keep them on the shop's disk; the lab and tests keep them in memory.
+`MatchingState`, `MatchingPapers`, `PersonCounts` and `AttestationBook` keep them on the shop's disk, tests in
+memory.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
+from highstreet.audit.attestation import AttestedUse, ConsentBasis
+from highstreet.client.attested_names import AttestedName
+from highstreet.client.matching_inputs import MatchingInputs
 from highstreet.privacy.matching import (
     AnsweredList,
     Counts,
@@ -19,7 +23,7 @@ from highstreet.privacy.matching import (
     MatchingStore,
 )
 
-__all__ = ["CountsBook", "MatchingBooks", "MatchingSecrets", "Papers"]
+__all__ = ["Attest", "CountsBook", "MatchingBooks", "MatchingSecrets", "Papers", "UsedInMatching"]
 
 
 class MatchingSecrets(Protocol):
@@ -45,6 +49,9 @@ class MatchingSecrets(Protocol):
     def store(self, context: MatchingContext, member_id: str) -> MatchingStore | None:
         """Return this store as it was drawn, None when it was not."""
 
+    def forget_list(self, context: MatchingContext) -> None:
+        """Remove what was drawn for a list that has not left; another one may be drawn then."""
+
     def keep_matched(self, context: MatchingContext, matched: MatchedStore) -> MatchedStore:
         """Keep the tags before the table leaves, and return what is kept."""
 
@@ -52,7 +59,7 @@ class MatchingSecrets(Protocol):
         """Return the store with its tags, None before there are any."""
 
     def leave_out(self, context: MatchingContext, customers: Collection[str]) -> None:
-        """Remove the tags of who withdrew, or whose identifier changed, before the table was given."""
+        """Remove the tags of who withdrew, or whose identifier changed, before the table left."""
 
     def give_table(self, context: MatchingContext, table_request_sha256: bytes) -> MatchedStore:
         """Record which sum the table goes into, before it does; there is only ever one."""
@@ -79,11 +86,17 @@ class Papers(Protocol):
     def keep_deadlines(self, of: Collection[bytes]) -> None:
         """Drop the deadlines of all matchings but these."""
 
-    def keep_table(self, table_sha256: bytes, reply: bytes) -> bytes:
+    def keep_list(self, request_sha256: bytes, reply: bytes) -> bytes:
+        """Keep the sealed reply with this store's list, and return the one that is kept: the first."""
+
+    def list(self, request_sha256: bytes) -> bytes | None:
+        """Return the sealed reply with this store's list in a matching, None when it sent none."""
+
+    def keep_table(self, request_sha256: bytes, reply: bytes) -> bytes:
         """Keep the sealed reply with this store's table, and return the one that is kept: the first."""
 
-    def table(self, table_sha256: bytes) -> bytes | None:
-        """Return the sealed reply with this store's table, None when it gave none."""
+    def table(self, request_sha256: bytes) -> bytes | None:
+        """Return the sealed reply with this store's table in a matching, None when it gave none."""
 
 
 class CountsBook(Protocol):
@@ -107,20 +120,47 @@ class CountsBook(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UsedInMatching:
+    """Whose data is in what is about to leave.
+
+    Attributes:
+        name: of the contribution.
+        request_sha256: names its request.
+        customers: row keys in decimal digits.
+        basis: the consent log and the moment that they were judged by.
+        delta: how often one person changes what others read in this matching; of the request alone.
+    """
+
+    name: AttestedName
+    request_sha256: bytes
+    customers: Collection[str] = field(repr=False)
+    basis: ConsentBasis = field(repr=False)
+    delta: float
+
+
+class Attest(Protocol):
+    """Commits to whose data was used, with fresh secrets."""
+
+    def __call__(self, used: UsedInMatching) -> AttestedUse:
+        """Keep durably what opens it, in the place of what was never sent, and return what is signed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MatchingBooks:
     """All of it, and who may be matched.
 
     Attributes:
-        secrets, papers, counts: see there.
+        secrets, papers, counts, attest: see there.
         inputs: what is hashed for each customer who agrees at this moment.
-        consent_position: the last entry of the consent log.
+        approach: waits until shortly before what was made may leave (`departures`).
     """
 
     secrets: MatchingSecrets
     papers: Papers
     counts: CountsBook
-    inputs: Callable[[IdentifierKind], Mapping[str, bytes]]
-    consent_position: Callable[[], int]
+    inputs: Callable[[IdentifierKind], MatchingInputs]
+    attest: Attest
+    approach: Callable[[], None] = lambda: None
 
     def end_expired(self, now: float) -> None:
         """Destroy the secrets of every matching whose time has passed, whatever became of it."""

@@ -8,16 +8,25 @@ that is shown again later finds nothing to answer with, and nothing new is drawn
 from __future__ import annotations
 
 import os
-import secrets
 import threading
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
 from highstreet.client.errors import MatchingStateError, MatchingTooSoonError
 from highstreet.client.matching_file import open_matching_file
+from highstreet.client.matching_holder_rows import insert_answer, insert_holder, kept_holder, remove_holder
+from highstreet.client.matching_list_rows import (
+    erase_from_lists,
+    insert_store,
+    insert_tags,
+    kept_matched,
+    kept_store,
+    list_position,
+    remove_list,
+    remove_tags,
+)
 from highstreet.client.matching_register import (
     contradicted,
     find_matching,
@@ -27,36 +36,18 @@ from highstreet.client.matching_register import (
     refuse_used_id,
     under_way,
 )
-from highstreet.client.matching_rows import (
-    customers_in,
-    insert_store,
-    kept_holder,
-    kept_matched,
-    kept_store,
-    kept_tags,
-)
 from highstreet.client.private_database import PrivateDatabase
 from highstreet.privacy.matching import (
     AnsweredList,
     KeyHolder,
     MatchedStore,
     MatchingContext,
-    MatchingRefusal,
-    MatchingRefusedError,
     MatchingStore,
 )
 from highstreet.privacy.matching.entropy import Entropy
 from highstreet.privacy.matching.errors import InvalidMatchingError
 
 __all__ = ["MatchingState"]
-
-_SECRETS = ("answers", "holders", "customers", "stores")
-_ERASED_BYTES = 32
-
-
-def _nobody() -> str:
-    """Return a name in the place of an erased customer's: of nobody, and no other's."""
-    return f"erased {secrets.token_hex(16)}"
 
 
 class MatchingState:
@@ -144,10 +135,7 @@ class MatchingState:
             kept = kept_holder(self._connection, context, member_id)
             if kept is None:
                 kept = KeyHolder.draw(context, member_id, entropy=entropy)
-                self._connection.execute(
-                    "INSERT INTO holders (request_sha256, secret_key) VALUES (?, ?)",
-                    (context.request_sha256, kept.secret_key),
-                )
+                insert_holder(self._connection, kept)
             return kept
 
     def holder(self, context: MatchingContext, member_id: str) -> KeyHolder | None:
@@ -172,29 +160,7 @@ class MatchingState:
         """
         with self._transaction():
             refuse_over(self._connection, request_sha256)
-            row = self._connection.execute(
-                "SELECT keys_sha256 FROM holders WHERE request_sha256 = ?", (request_sha256,)
-            ).fetchone()
-            if row is None:
-                raise contradicted("No key was drawn for it here")
-            if row[0] not in (None, answered.keys_sha256):
-                raise MatchingRefusedError(MatchingRefusal.OTHER_KEYS)
-            known = self._connection.execute(
-                "SELECT list_sha256 FROM answers WHERE request_sha256 = ? AND member_id = ?",
-                (request_sha256, answered.member_id),
-            ).fetchone()
-            if known is not None:
-                if known[0] != answered.list_sha256:
-                    raise MatchingRefusedError(MatchingRefusal.SECOND_LIST)
-                return
-            self._connection.execute(
-                "UPDATE holders SET keys_sha256 = ? WHERE request_sha256 = ?",
-                (answered.keys_sha256, request_sha256),
-            )
-            self._connection.execute(
-                "INSERT INTO answers VALUES (?, ?, ?)",
-                (request_sha256, answered.member_id, answered.list_sha256),
-            )
+            insert_answer(self._connection, request_sha256, answered)
 
     def draw_store(
         self,
@@ -245,12 +211,18 @@ class MatchingState:
         """
         with self._transaction():
             self._begun(context)
-            row = self._connection.execute(
-                "SELECT consent_position FROM stores WHERE request_sha256 = ?", (context.request_sha256,)
-            ).fetchone()
-            if row is None:
-                raise contradicted("No list was drawn for it here")
-            return int(row[0])
+            return list_position(self._connection, context.request_sha256)
+
+    def forget_list(self, context: MatchingContext) -> None:
+        """Overwrite what was drawn for a list that has not left; nothing is there to be drawn for good yet.
+
+        Raises:
+            MatchingOverError, MatchingContradictedError: see `begin`; also when the table was given.
+        """
+        with self._transaction():
+            if self._begun(context) is not None:
+                raise contradicted("Its table was given away already")
+            remove_list(self._connection, context.request_sha256)
 
     def keep_matched(self, context: MatchingContext, matched: MatchedStore) -> MatchedStore:
         """Keep the tags before the table leaves; return what is kept, which is the first that was given.
@@ -266,18 +238,7 @@ class MatchingState:
             kept = kept_matched(self._connection, context)
             if kept is not None:
                 return kept
-            taking_part = customers_in(self._connection, context)
-            changed = self._connection.execute(
-                "UPDATE stores SET mask_seed = ?, made_up_seed = ? WHERE request_sha256 = ? AND dummies = ?",
-                (matched.mask_seed, matched.made_up_seed, context.request_sha256, matched.dummies),
-            ).rowcount
-            if changed != 1 or not matched.tags.keys() <= taking_part:
-                raise contradicted("These tags are not of the customers who take part")
-            self._connection.executemany(
-                "UPDATE customers SET tag = ? WHERE request_sha256 = ? AND customer = ? AND is_left_out = 0",
-                [(one, context.request_sha256, customer) for customer, one in matched.tags.items()],
-            )
-            return replace(matched, tags=kept_tags(self._connection, context))
+            return insert_tags(self._connection, context, matched)
 
     def matched(self, context: MatchingContext) -> MatchedStore | None:
         """Return the store with its tags, None before `keep_matched`.
@@ -293,19 +254,15 @@ class MatchingState:
 
         They are in no table and have no count.
 
-        Their places in the list stay, as it may have left. Once the table was given it stays too: from then
-        on `PersonCounts.forget` is what takes a withdrawal into account.
+        Their places in the list stay, as it may have left. For as long as the table has not: what was sent
+        stays as it was sent, and from then on `PersonCounts.forget` takes a withdrawal into account.
 
         Raises:
-            MatchingOverError, MatchingContradictedError: see `begin`; also when the table was given already.
+            MatchingOverError, MatchingContradictedError: see `begin`.
         """
         with self._transaction():
-            if self._begun(context) is not None:
-                raise contradicted("Its table was given away already")
-            self._connection.executemany(
-                "UPDATE customers SET tag = NULL, is_left_out = 1 WHERE request_sha256 = ? AND customer = ?",
-                [(context.request_sha256, customer) for customer in customers],
-            )
+            self._begun(context)
+            remove_tags(self._connection, context.request_sha256, customers)
 
     def give_table(self, context: MatchingContext, table_request_sha256: bytes) -> MatchedStore:
         """Record which secure sum the table goes into, before it does; there is only ever one.
@@ -361,11 +318,8 @@ class MatchingState:
         Again, or for a matching that was never begun, it changes nothing.
         """
         with self._transaction():
-            for table in _SECRETS:
-                self._connection.execute(
-                    f"DELETE FROM {table} WHERE request_sha256 = ?",  # noqa: S608 - from the line above
-                    (request_sha256,),
-                )
+            remove_holder(self._connection, request_sha256)
+            remove_list(self._connection, request_sha256)
             self._connection.execute(
                 "UPDATE matchings SET is_destroyed = 1 WHERE request_sha256 = ? AND is_destroyed = 0",
                 (request_sha256,),
@@ -374,38 +328,15 @@ class MatchingState:
     def erase(self, customers: Collection[str]) -> int:
         """Take customers who are erased out of every matching; return in how many they were.
 
-        A list has to be the same whenever it is sent again, and cannot be without what was hashed. So where
-        the table was not given yet, the whole list is overwritten, and this shop's customers are counted at
-        the next matching; what the store holds as a key holder stays, for the others. Where it was given,
-        the list is never sent again (`matching_desk`): random bytes take the place of what was hashed, no
-        tag is left, and everybody else is counted as before.
+        Random bytes take the place of what was hashed and of what blinded it, and no tag is left. The list
+        stays as it was sent, in which nobody can find them any more, and everybody else is counted as before:
+        nobody outside is shown that somebody was erased.
         """
         with self._transaction():
-            places = [
-                (request, table, customer)
-                for request, table, customer in self._connection.execute(
-                    "SELECT request_sha256, table_request_sha256, customer"
-                    " FROM customers JOIN matchings USING (request_sha256)"
-                ).fetchall()
-                if customer in customers
-            ]
-            unmatched = {request for request, table, _ in places if table is None}
-            for request in unmatched:
-                for table in ("customers", "stores"):
-                    self._connection.execute(
-                        f"DELETE FROM {table} WHERE request_sha256 = ?",  # noqa: S608 - from the line above
-                        (request,),
-                    )
-            self._connection.executemany(
-                "UPDATE customers SET customer = ?, input = ?, tag = NULL, is_left_out = 1"
-                " WHERE request_sha256 = ? AND customer = ?",
-                [
-                    (_nobody(), os.urandom(_ERASED_BYTES), request, customer)
-                    for request, _, customer in places
-                    if request not in unmatched
-                ],
-            )
-        return len({request for request, _, _ in places})
+            found = erase_from_lists(self._connection, customers)
+        with self._lock:  # tags made rows longer, and pages that were taken apart hold what they held before
+            self._database.rewrite()
+        return found
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

@@ -100,7 +100,7 @@ def matching_status(home: StoreHome, terms: MatchingTerms, vault: Vault) -> Matc
     """
     cohort = ConsentDesk(vault).cohort(*MATCHING_PURPOSES)
     kind = IdentifierKind(terms.identifier_kind)
-    named = matching_inputs(vault, cohort, kind).keys()
+    named = matching_inputs(vault, cohort, kind).by_customer.keys()
     kept = PersonCounts(home.person_counts, vault_id=vault.vault_id).latest()
     shops = {} if kept is None else kept.held_by(present_inputs(vault, cohort))
     is_under_way, matched_on = _course(home, kept, vault)

@@ -138,7 +138,7 @@ class PersonalRecord:
             "rounds": [
                 {
                     "training": each.programme_id,
-                    "phase": each.phase,
+                    "round": each.phase + 1,
                     "day": (date(1970, 1, 1) + timedelta(days=each.day)).isoformat(),
                     "noise_multiplier": each.noise_multiplier,
                     "sampling_rate": each.sampling_rate,

@@ -72,10 +72,12 @@ def run_store(
         stack.enter_context(ended_by_signals(ending))
         ledger = stack.enter_context(closing(Ledger.open(home.ledger)))
         status = ServiceStatus(member_id=membership.member_id, coop_id=membership.coop_id)
-        books = None if load_charter(home).matching is None else stack.enter_context(matching_books(home))
+        departures = Departures()
+        books = None
+        if load_charter(home).matching is not None:
+            books = stack.enter_context(matching_books(home, approach=departures.approach))
         log = StoreLog(home)
         log.settle(ledger)
-        departures = Departures()
         desk = _desk(home, membership, config, ledger, books, log, departures)
         answer = log.answering(noted(desk.answer, home), ledger)
         stack.enter_context(serve(StoreService(answer, status, departures), home.socket))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from highstreet.audit.attestation import AttestedKind
+from highstreet.client.attested_names import AttestedName
 from highstreet.privacy.secure_sum import SumRefusal
 from highstreet.protos.rounds_pb2 import RefusalCode
 
@@ -23,6 +25,18 @@ class Step(StrEnum):
     EVALUATIONS = "evaluations of blinded lists"
     TABLE = "table of a matching"
     COUNTS = "word that counts were dealt with"
+
+    @property
+    def attested(self) -> AttestedKind | None:
+        """As what it is attested; None of what rests on no customer of this store, or of many stores'."""
+        return _ATTESTED.get(self)
+
+
+_ATTESTED = {
+    Step.CONTRIBUTION: AttestedKind.TRAINING,
+    Step.BLINDED_LIST: AttestedKind.MATCHING_LIST,
+    Step.TABLE: AttestedKind.MATCHING_TABLE,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +60,14 @@ class RoundAnswer:
     refusal: RefusalCode | None = None
     attestation_sha256: bytes | None = None
     sum_refusal: SumRefusal | None = None
+
+    @property
+    def attested(self) -> AttestedName | None:
+        """What is attested, or would have been; None where nothing is, or the request could not be read."""
+        kind = None if self.step is None else self.step.attested
+        if kind is None or not self.programme_id:
+            return None
+        return AttestedName(programme_id=self.programme_id, kind=kind, round=self.round)
 
     @property
     def is_refused(self) -> bool:

@@ -18,12 +18,12 @@ from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
 from highstreet.audit.attestation import Attestation, AttestedUse, sign_attestation
-from highstreet.audit.requests import MESSAGE_LIMIT_BYTES, attestation_in, attested_round, request_sha256
+from highstreet.audit.requests import MESSAGE_LIMIT_BYTES, attested_round, request_sha256
 from highstreet.client.errors import RoundRefusedError
 from highstreet.client.matching_desk import MatchingDesk
 from highstreet.client.matching_records import MatchingBooks
 from highstreet.client.round_answers import RoundAnswer, Step
-from highstreet.client.round_replies import ReplySeal
+from highstreet.client.round_replies import ReplySeal, attestation_of
 from highstreet.client.round_terms import (
     Agreement,
     AskedRound,
@@ -42,9 +42,7 @@ from highstreet.protos.rounds_pb2 import (
     MatchStep,
     RefusalCode,
     RoundMessage,
-    RoundReply,
     RoundRequest,
-    SignedReply,
     SignedRequest,
 )
 
@@ -134,7 +132,8 @@ class RoundDesk:
             received = replace(received, request=request)
             if received.step is Step.CONTRIBUTION:
                 reply = self._contribution(request, received)
-                return self._answer(received, reply, attestation=_attested(reply))
+                signed = attestation_of(reply)
+                return self._answer(received, reply, attestation=None if signed is None else signed.sha256())
             return self._sum_step(request, received)
         except RoundRefusedError as error:
             code = error.code
@@ -217,12 +216,6 @@ class RoundDesk:
             refusal=refusal,
             attestation_sha256=attestation,
         )
-
-
-def _attested(sealed: bytes) -> bytes | None:
-    """Return the hash of the attestation in a reply of this store's own; None where it has none."""
-    signed = attestation_in(RoundReply.FromString(SignedReply.FromString(sealed).reply))
-    return None if signed is None else signed.sha256()
 
 
 def _parse(body: bytes) -> _Received:

@@ -21,6 +21,7 @@ from highstreet.audit.log_entries import EntryDraft, EntryKind
 from highstreet.audit.log_owner import LogOwner
 from highstreet.audit.witness_book import WitnessBook
 from highstreet.client.attestation_book import AttestationBook
+from highstreet.client.attested_names import AttestedName
 from highstreet.client.consent import ConsentDesk
 from highstreet.client.contradiction import refuse_contradicted
 from highstreet.client.erasure_openings import ErasureOpenings
@@ -31,7 +32,7 @@ from highstreet.client.ledger import Ledger
 from highstreet.client.ledger_entries import LedgerEvent
 from highstreet.client.membership import load_membership
 from highstreet.client.releases import Release
-from highstreet.client.round_answers import RoundAnswer, Step
+from highstreet.client.round_answers import RoundAnswer
 from highstreet.client.vault import Vault
 from highstreet.protos.rounds_pb2 import RefusalCode
 
@@ -82,9 +83,9 @@ class StoreLog:
             refuse_contradicted(self._home)
             given = answer(body)
             self.settle(ledger)
-            if given.step is Step.CONTRIBUTION and given.programme_id:
-                self._note_consent(given)
-                self._note_erasures(given)
+            if given.attested is not None:
+                self._note_consent(given, given.attested)
+                self._note_erasures(given, given.attested)
             self._note_answer(given)
             return given
 
@@ -142,13 +143,13 @@ class StoreLog:
         body: dict[str, Json] = {"position": position, "root": root.hex(), "changes": changes}
         self.book.append(EntryKind.CONSENT_ROOT, f"consent/{occasion}", body)
 
-    def _note_consent(self, given: RoundAnswer) -> None:
-        """Write the consent log's head once for every round, and of a contribution what was attested.
+    def _note_consent(self, given: RoundAnswer, about: AttestedName) -> None:
+        """Write the consent log's head once for every round, list and table, and what was attested of it.
 
-        Of a refused round the head is that of now; none where the consent log cannot be relied on, when
-        every round is refused.
+        Of a refused one the head is that of now; none where the consent log cannot be relied on, when
+        all are refused.
         """
-        name = f"{given.programme_id}/{given.round}"
+        name = about.key
         if given.is_refused:
             key = f"round/{name}/refused"
             if self.book.missing([f"consent/{key}"]):
@@ -164,7 +165,7 @@ class StoreLog:
         attested = given.attestation_sha256
         if attested is None or not self.book.missing([f"attestation/{name}"]):
             return
-        basis = AttestationBook(self._home).find(given.programme_id, given.round).basis
+        basis = AttestationBook(self._home).find(about).basis
         self.note_consent_root(
             position=basis.position, root=basis.root, changes=basis.changes, occasion=f"round/{name}"
         )
@@ -175,11 +176,11 @@ class StoreLog:
         }
         self.book.append(EntryKind.ATTESTATION, f"attestation/{name}", body)
 
-    def _note_erasures(self, given: RoundAnswer) -> None:
-        """Bind the erasures since the last contribution, none as well as many; once for every round."""
+    def _note_erasures(self, given: RoundAnswer, about: AttestedName) -> None:
+        """Bind the erasures since the last contribution, none as well as many; once for each."""
         if given.is_refused or given.attestation_sha256 is None:
             return
-        occasion = f"round/{given.programme_id}/{given.round}"
+        occasion = f"round/{about.key}"
         key = erasure_key(occasion)
         if self.book.missing([key]):
             opening = ErasureOpenings(self._home).for_occasion(occasion)

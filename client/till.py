@@ -21,10 +21,11 @@ from datetime import UTC, date, datetime, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from highstreet.audit.attestation import AttestedUse
+from highstreet.audit.attestation import AttestedKind, AttestedUse
 from highstreet.audit.charter import PrivacyTerms
 from highstreet.audit.consent import Purpose
 from highstreet.client.attestation_book import AttestationBook
+from highstreet.client.attested_names import AttestedName
 from highstreet.client.attested_use import CommittedRound, commit_to_round
 from highstreet.client.consent import ConsentDesk
 from highstreet.client.consent_in_use import ConsentInUse
@@ -196,10 +197,12 @@ class StoreTill:
         budget = Budget(epsilon=self.terms.epsilon, delta=self.terms.delta, period_days=period)
         programme_id = asked.request.programme_id
         return commit_to_round(
-            consent,
+            {customer: consent.purposes(customer) for customer in consent.customers},
             names,
-            programme_id=programme_id,
-            round_number=asked.request.round,
+            name=AttestedName(
+                programme_id=programme_id, kind=AttestedKind.TRAINING, round=asked.request.round
+            ),
+            basis=consent.basis,
             request_sha256=asked.sha256,
             policy=store_policy(self.home),
             epsilon=self.ledger.programme_epsilon(programme_id, budget=budget),

@@ -125,8 +125,8 @@ def _matched(
     public = HolderKeys.collect(context, offers)
     matched = {}
     for one, inputs in customers.items():
-        store = clock.time("store: choose who takes part", partial(MatchingStore.draw, context, one, inputs))
-        body = clock.time("store: blind a list", partial(store.blinded_list, public, keys[one].signing))
+        store = clock.time("store: draw and blind a list", partial(MatchingStore.draw, context, one, inputs))
+        body = clock.time("store: sign the list", partial(store.blinded_list, public, keys[one].signing))
         answers = []
         for name in context.holder_ids:
             answer = partial(holders[name].evaluate, body, public, keys[name].signing)

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 from google.protobuf.message import DecodeError
 
+from highstreet.audit.attestation import AttestedRound
 from highstreet.audit.charter import Charter
 from highstreet.audit.errors import AuditError
 from highstreet.audit.matching_requests import matching_sha256, open_matching_request
-from highstreet.audit.matchings import matching_context
-from highstreet.audit.requests import FORMAT_VERSION, open_reply
+from highstreet.audit.matchings import attested_list, matching_context
+from highstreet.audit.requests import FORMAT_VERSION, attestation_in, open_reply
+from highstreet.audit.signing import SignedDocument
 from highstreet.privacy.matching import MatchingContext
 from highstreet.protos.matching_pb2 import MatchingRequest, SignedMatchingRequest
 from highstreet.protos.rounds_pb2 import (
@@ -30,7 +32,20 @@ from highstreet.server.matching_book import OpenMatching
 from highstreet.server.membership import Member
 from highstreet.server.rounds import Refusal
 
-__all__ = ["AskedMatching"]
+__all__ = ["AskedMatching", "MatchAnswer"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatchAnswer:
+    """A store's part in a step of a matching, as it signed it.
+
+    Attributes:
+        said: not checked yet.
+        attestation: that came with it, not checked yet; with a list and with nothing else.
+    """
+
+    said: MatchReply
+    attestation: SignedDocument | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +58,7 @@ class AskedMatching:
         request: what it says.
         context: as stores derive it.
         participants: by id, in order; also those who left since.
+        charter: in force.
     """
 
     opened: OpenMatching
@@ -50,6 +66,7 @@ class AskedMatching:
     request: MatchingRequest
     context: MatchingContext
     participants: Mapping[str, Member]
+    charter: Charter
 
     @classmethod
     def rebuild(
@@ -86,7 +103,14 @@ class AskedMatching:
             charter=charter,
             roster=roster_of(charter.coop.id, participants),
         )
-        return cls(opened=opened, signed=signed, request=request, context=context, participants=participants)
+        return cls(
+            opened=opened,
+            signed=signed,
+            request=request,
+            context=context,
+            participants=participants,
+            charter=charter,
+        )
 
     @property
     def holders(self) -> tuple[Member, ...]:
@@ -117,7 +141,17 @@ class AskedMatching:
         asked = ReadCounts(table=table, evidence=evidence)
         return self._message(MatchStep(read=asked.SerializeToString(deterministic=True)))
 
-    def read_reply(self, body: bytes, member: Member) -> MatchReply | Refusal:
+    def attested_list(self, member: Member, list_sha256: bytes) -> AttestedRound:
+        """Return what a member's attestation of its list must be about."""
+        return attested_list(
+            self.request,
+            self.context.request_sha256,
+            charter=self.charter,
+            member_id=member.member_id,
+            list_sha256=list_sha256,
+        )
+
+    def read_reply(self, body: bytes, member: Member) -> MatchAnswer | Refusal:
         """Return a store's answer when it is signed by that store and answers exactly this matching.
 
         Raises:
@@ -137,9 +171,13 @@ class AskedMatching:
         if reply.WhichOneof("outcome") != "match":
             raise OddReplyError("no outcome")
         try:
-            return MatchReply.FromString(reply.match)
+            said = MatchReply.FromString(reply.match)
         except DecodeError as error:
             raise OddReplyError("signature or form") from error
+        answer = MatchAnswer(said=said, attestation=attestation_in(reply))
+        if (answer.attestation is None) == (said.WhichOneof("outcome") == "list"):
+            raise OddReplyError("attestation: none where one belongs, or one where none does")
+        return answer
 
     def _message(self, step: MatchStep) -> bytes:
         step.request.CopyFrom(self.signed)

@@ -6,8 +6,8 @@ import sqlite3
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 
-from highstreet.audit.signing import SignedDocument
 from highstreet.models.state import SharedState
+from highstreet.server.attestations import Attested
 from highstreet.server.checkpoint_entries import (
     Announced,
     NamedPhase,
@@ -168,13 +168,9 @@ class Checkpoints:
             (opened.programme_id, opened.round, member_id, reply, refusal, int(self._clock())),
         )
 
-    def save_attestation(self, opened: OpenRound, member_id: str, attestation: SignedDocument) -> None:
+    def save_attestation(self, attested: Attested) -> None:
         """Keep the attestation of a contribution that was accepted, for good; the first one stands."""
-        self._connection.execute(
-            "INSERT OR IGNORE INTO attestations (programme_id, round, member_id, document, signature)"
-            " VALUES (?, ?, ?, ?, ?)",
-            (opened.programme_id, opened.round, member_id, attestation.document, attestation.signature),
-        )
+        attested.keep(self._connection)
 
     def replies(self, opened: OpenRound) -> Sequence[StoredReply]:
         """Return the answers kept so far."""

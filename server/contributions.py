@@ -6,11 +6,10 @@ import hashlib
 import logging
 from collections.abc import Callable
 
-from highstreet.audit.attestation import open_attestation
-from highstreet.audit.errors import AttestationError
 from highstreet.audit.requests import attested_round
 from highstreet.privacy.secure_sum import SumRefusedError, open_contribution
 from highstreet.server.asked_round import AskedRound
+from highstreet.server.attestations import Attested
 from highstreet.server.checkpoints import Announced, Checkpoints
 from highstreet.server.errors import OddReplyError, ProgrammeFailedError
 from highstreet.server.exchange import Exchange, Line
@@ -37,8 +36,7 @@ class _Judge:
             answer = read_reply(
                 body, request=self._asked.request, request_sha256=self._asked.sha256, member=member
             )
-            if isinstance(answer, Contributed):
-                self._refuse_odd(answer, member)
+            attested = self._checked(answer, member) if isinstance(answer, Contributed) else None
         except OddReplyError as error:
             _LOG.warning(
                 "round %s: reply of %s dropped: %s", self._asked.opened.round, member.member_id, error.reason
@@ -50,36 +48,27 @@ class _Judge:
             if not answer.is_final:
                 return False
         if save:
-            if isinstance(answer, Contributed) and answer.attestation is not None:
-                self._book.save_attestation(self._asked.opened, member.member_id, answer.attestation)
+            if attested is not None:
+                self._book.save_attestation(attested)
             self._book.save_reply(self._asked.opened, member.member_id, reply=body, refusal=refusal)
         self._count(member.member_id, answer)
         return True
 
-    def _refuse_odd(self, answer: Contributed, member: Member) -> None:
-        """Check a contribution as far as anybody can who opens no box."""
+    def _checked(self, answer: Contributed, member: Member) -> Attested:
+        """Check a contribution as far as anybody can who opens no box; return what was attested of it."""
         try:
             opened = open_contribution(answer.contribution, self._asked.context)
         except SumRefusedError as error:
             raise OddReplyError(f"contribution: {error.code.name.lower()}") from error
         if opened.header.contributor_id != member.member_id:
             raise OddReplyError("contribution: another store's")
-        self._refuse_unattested(answer, member, hashlib.sha256(opened.header_bytes).digest())
-
-    def _refuse_unattested(self, answer: Contributed, member: Member, header_sha256: bytes) -> None:
-        """Take no contribution to a training without its store's word on how it was made."""
-        request, signed = self._asked.request, answer.attestation
-        if request.HasField("table") or signed is None:
-            if request.HasField("table") != (signed is None):
-                raise OddReplyError("attestation: none where one belongs, or one where none does")
-            return
         about = attested_round(
-            request, self._asked.sha256, member_id=member.member_id, contribution_sha256=header_sha256
+            self._asked.request,
+            self._asked.sha256,
+            member_id=member.member_id,
+            contribution_sha256=hashlib.sha256(opened.header_bytes).digest(),
         )
-        try:
-            open_attestation(signed, public_key=member.signing_public_key, about=about)
-        except AttestationError as error:
-            raise OddReplyError("attestation: not of this round, contribution and store") from error
+        return Attested.read(answer.attestation, about, member)
 
     def _count(self, member_id: str, answer: Contributed | Refusal) -> None:
         if isinstance(answer, Refusal):

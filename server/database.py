@@ -210,6 +210,22 @@ _MIGRATIONS = (
         UNIQUE (programme_id, document)
     ) STRICT;
     """,
+    # A matching's lists are attested too, before there is a round of its tables.
+    """
+    CREATE TABLE attestations_of_all (
+        programme_id TEXT NOT NULL REFERENCES programmes (programme_id),
+        round        INTEGER NOT NULL,
+        kind         TEXT NOT NULL,
+        member_id    TEXT NOT NULL REFERENCES members (member_id),
+        document     BLOB NOT NULL,
+        signature    BLOB NOT NULL,
+        PRIMARY KEY (programme_id, round, kind, member_id)
+    ) STRICT;
+    INSERT INTO attestations_of_all
+        SELECT programme_id, round, 'training', member_id, document, signature FROM attestations;
+    DROP TABLE attestations;
+    ALTER TABLE attestations_of_all RENAME TO attestations;
+    """,
 )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from highstreet.server.attestations import Attested
 from highstreet.server.database import transaction
 
 __all__ = ["Kept", "MatchingBook", "OpenMatching", "Part"]
@@ -117,6 +118,10 @@ class MatchingBook:
             " (programme_id, part, member_id, holder_id, message, refusal) VALUES (?, ?, ?, ?, ?, ?)",
             (programme_id, part.value, member_id, holder_id, message, refusal),
         )
+
+    def save_attestation(self, attested: Attested) -> None:
+        """Keep the attestation of a list that was accepted, for good; the first one stands."""
+        attested.keep(self._connection)
 
     def keep_evidence(self, programme_id: str, evidence: bytes, *, until: int) -> None:
         """Keep what contributors read the sum from, for as long as the matching lasts; the first stands.

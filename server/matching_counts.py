@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from highstreet.protos.rounds_pb2 import MatchReply
+from highstreet.server.asked_matching import MatchAnswer
 from highstreet.server.matching_book import Part
 from highstreet.server.matching_parts import Asking
 from highstreet.server.membership import Member
@@ -68,7 +68,7 @@ class Telling:
         asking = self.asking
         waiting = set(asking.book.untold(asking.matching_id)) & asking.line.current()
 
-        def take(member: Member, reply: MatchReply | Refusal) -> bool:
+        def take(member: Member, reply: MatchAnswer | Refusal) -> bool:
             if isinstance(reply, Refusal) and not reply.is_final:
                 return False
             refusal = reply.name if isinstance(reply, Refusal) else ""

@@ -20,7 +20,8 @@ from highstreet.privacy.matching import (
 from highstreet.privacy.secure_sum import SumRefusedError
 from highstreet.privacy.secure_sum.wire import refuse_many_fields
 from highstreet.protos.rounds_pb2 import EvaluatedLists, MatchReply
-from highstreet.server.asked_matching import AskedMatching
+from highstreet.server.asked_matching import AskedMatching, MatchAnswer
+from highstreet.server.attestations import Attested
 from highstreet.server.errors import OddReplyError, ProgrammeFailedError
 from highstreet.server.exchange import Exchange, Line
 from highstreet.server.matching_book import MatchingBook, Part
@@ -62,7 +63,7 @@ class Asking:
         members: Sequence[Member],
         *,
         body: Callable[[Member], bytes | None],
-        take: Callable[[Member, MatchReply | Refusal], bool],
+        take: Callable[[Member, MatchAnswer | Refusal], bool],
         is_over: Callable[[], bool],
         left: Callable[[str], None] = lambda member_id: None,
     ) -> None:
@@ -111,15 +112,15 @@ def gather_keys(asking: Asking) -> tuple[HolderKeys, tuple[bytes, ...]]:
     missing -= {kept.member_id for kept in book.kept(asking.matching_id, Part.KEY)}
     refused: dict[str, str] = {}
 
-    def take(member: Member, reply: MatchReply | Refusal) -> bool:
+    def take(member: Member, reply: MatchAnswer | Refusal) -> bool:
         if isinstance(reply, Refusal):
             if reply.is_final:
                 refused[member.member_id] = reply.name
             return reply.is_final
-        holder_id, _ = read_holder_key(reply.key, asked.context)
+        holder_id, _ = read_holder_key(reply.said.key, asked.context)
         if holder_id != member.member_id:
             raise OddReplyError("another holder's key")
-        book.save(asking.matching_id, Part.KEY, holder_id, reply.key)
+        book.save(asking.matching_id, Part.KEY, holder_id, reply.said.key)
         missing.discard(holder_id)
         return True
 
@@ -154,24 +155,30 @@ def gather_lists(
         deadline=asking.until,
     )
 
-    def count(member_id: str, body: bytes) -> None:
+    def read(member_id: str, body: bytes) -> CheckedList:
         checked = read_list(body, asked.context, keys_sha256=keys.sha256())
         if checked.member_id != member_id:
             raise OddReplyError("another member's list")
-        lists[member_id] = checked
-        tally.contributed(member_id, now=asking.line.clock())
+        return checked
 
-    def take(member: Member, reply: MatchReply | Refusal) -> bool:
+    def count(checked: CheckedList) -> None:
+        lists[checked.member_id] = checked
+        tally.contributed(checked.member_id, now=asking.line.clock())
+
+    def take(member: Member, reply: MatchAnswer | Refusal) -> bool:
         if isinstance(reply, Refusal):
             _LOG.info("matching: %s refuses: %s", member.member_id, reply.name)
             tally.refuses(member.member_id, reply)
             return reply.is_final
-        count(member.member_id, reply.list)
-        book.save(asking.matching_id, Part.LIST, member.member_id, reply.list)
+        checked = read(member.member_id, reply.said.list)
+        about = asked.attested_list(member, checked.sha256)
+        book.save_attestation(Attested.read(reply.attestation, about, member))
+        book.save(asking.matching_id, Part.LIST, member.member_id, reply.said.list)
+        count(checked)
         return True
 
     for kept in book.kept(asking.matching_id, Part.LIST):
-        count(kept.member_id, kept.message)
+        count(read(kept.member_id, kept.message))
     message = asked.blind_message(offers)
     asking.ask(
         [member for one, member in asked.participants.items() if one not in lists],
@@ -209,13 +216,13 @@ def gather_evaluations(
     def body(member: Member) -> bytes | None:
         return asked.evaluate_message(offers, [bodies[one] for one in sorted(pending[member.member_id])])
 
-    def take(member: Member, reply: MatchReply | Refusal) -> bool:
+    def take(member: Member, reply: MatchAnswer | Refusal) -> bool:
         if isinstance(reply, Refusal):
             if reply.is_final:
                 refused[member.member_id] = reply.name
             return reply.is_final
         owners = sorted(pending[member.member_id])
-        for owner, message, refusal in _read_evaluated(asked, member, reply, owners, lists):
+        for owner, message, refusal in _read_evaluated(asked, member, reply.said, owners, lists):
             book.save(
                 asking.matching_id,
                 Part.EVALUATIONS,

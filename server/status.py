@@ -59,17 +59,17 @@ def members_table(
 
 
 def rounds_table(rounds: Sequence[RoundSummary]) -> Table:
-    """Show a programme's rounds: phase, stores in the sum, answers of the committee, how long it took."""
+    """Show a programme's rounds, from 1 on: phase, stores in the sum, committee's answers, seconds."""
     table = Table(
         "round", "phase", "stores", "committee answers", "seconds", title="Rounds", title_justify="left"
     )
     for each in rounds:
         if each.closed_at is None:
-            table.add_row(str(each.round), Text(each.phase), "", "", "open")
+            table.add_row(str(each.round + 1), Text(each.phase), "", "", "open")
         else:
             seconds = str(each.closed_at - each.opened_at)
             stores = str(each.contributors)
-            table.add_row(str(each.round), Text(each.phase), stores, each.committee, seconds)
+            table.add_row(str(each.round + 1), Text(each.phase), stores, each.committee, seconds)
     return table
 
 

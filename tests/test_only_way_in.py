@@ -34,7 +34,7 @@ PERSONAL = (
 #: Modules that hand customers' data on, to whoever has the desk's word: the capability, and what looks at it.
 WITH_A_CAPABILITY = {
     "client/shop_loader.py": ("ConsentedCohort", "still_granted"),
-    "client/matching_inputs.py": ("ConsentedCohort", "still_granted"),
+    "client/matching_inputs.py": ("ConsentedCohort", "granted_by"),
     "client/shop_totals.py": ("ShopTotals", "left_out_of_totals"),
 }
 #: Modules that may name such tables without: what they are for.
@@ -57,8 +57,7 @@ WITHOUT = {
     "client/importing/holdout.py": "compares a file with what was imported; its rows are the file's",
     "client/importing/staging.py": "the rows of one file, not saved yet, in a database of their own",
     "client/matching_file.py": "another database: the secrets of a matching, whose table has the same name",
-    "client/matching_rows.py": "another database: the secrets of a matching, whose table has the same name",
-    "client/matching_state.py": "another database: the secrets of a matching, whose table has the same name",
+    "client/matching_list_rows.py": "another database: a matching's secrets, whose table has the same name",
 }
 #: The one module that opens a shop's databases.
 OPENS_DATABASES = "client/private_database.py"

@@ -13,10 +13,10 @@ from highstreet.privacy.matching.context import MatchingContext
 from highstreet.privacy.matching.entropy import Entropy, drawn, drawn_sample
 from highstreet.privacy.matching.errors import InvalidMatchingError, MatchingRefusal, MatchingRefusedError
 from highstreet.privacy.matching.evaluations import read_evaluations
-from highstreet.privacy.matching.group import Element, Scalar, element_from_uniform, scalar_from_uniform
+from highstreet.privacy.matching.group import Scalar, element_from_uniform, scalar_from_uniform
 from highstreet.privacy.matching.holder_keys import HolderKeys
 from highstreet.privacy.matching.identifiers import LABEL
-from highstreet.privacy.matching.limits import FORMAT_VERSION, SEED_BYTES
+from highstreet.privacy.matching.limits import ELEMENT_BYTES, FORMAT_VERSION, SCALAR_BYTES, SEED_BYTES
 from highstreet.privacy.matching.matched import MatchedStore
 from highstreet.privacy.matching.shape import MAX_DUMMIES
 from highstreet.privacy.matching.tags import drawn_dummies, mask_seed, tag
@@ -32,14 +32,17 @@ __all__ = ["MatchingStore"]
 class MatchingStore:
     """One store in one matching, until the holders have answered.
 
-    Its state is `seed`, `dummies`, `customers` and `inputs`: personal data and a secret, for the vault
-    alone, kept durably before the list leaves and destroyed when the matching is over. Everything sent
-    follows from it, so that after a crash the same bytes are sent again.
+    Its state, all of it, is personal data and secrets, for the vault alone, kept durably before the list
+    leaves and destroyed when the matching is over. Everything sent follows from it, so that after a crash
+    the same bytes are sent again. What was drawn for one customer says nothing of another: one can be
+    overwritten, with input and blinding, and the list stays as it was sent.
 
     Attributes:
         context: the matching, as this store checked it.
         member_id: this store.
-        seed: 32 secret bytes; blindings, padding and made-up entries come from it.
+        elements: the list as it travels: the label's element, the customers', random ones.
+        blindings: scalars; the label's, then each customer's.
+        made_up_seed: of this store's made-up entries, 32 bytes.
         dummies: made-up entries, receipts not counted.
         customers: the store's own names of the customers who take part, in the order of the list.
         inputs: what is hashed for each (`identifier_input`).
@@ -47,7 +50,9 @@ class MatchingStore:
 
     context: MatchingContext
     member_id: str
-    seed: bytes = field(repr=False)
+    elements: bytes = field(repr=False)
+    blindings: tuple[Scalar, ...] = field(repr=False)
+    made_up_seed: bytes = field(repr=False)
     dummies: int = field(repr=False)
     customers: tuple[str, ...] = field(repr=False)
     inputs: tuple[bytes, ...] = field(repr=False)
@@ -56,7 +61,10 @@ class MatchingStore:
         count = len(self.customers)
         sound = (
             self.context.members.get(self.member_id) is not None
-            and len(self.seed) == SEED_BYTES
+            and len(self.made_up_seed) == SEED_BYTES
+            and len(self.elements) == ELEMENT_BYTES * self.context.list_length
+            and len(self.blindings) == count + 1
+            and all(len(each) == SCALAR_BYTES for each in self.blindings)
             and 0 <= self.dummies <= MAX_DUMMIES
             and count == len(set(self.customers)) == len(self.inputs) == len(set(self.inputs))
             and count <= self.context.identifiers_per_store
@@ -93,10 +101,22 @@ class MatchingStore:
             if len(chosen) == context.identifiers_per_store:
                 break
             chosen.setdefault(message, customer)
+        seed = drawn(entropy, SEED_BYTES)
+        blindings = tuple(
+            scalar_from_uniform(_derived(context, seed, b"blinding", place))
+            for place in range(len(chosen) + 1)
+        )
+        own = [blind(*pair) for pair in zip([LABEL, *chosen], blindings, strict=True)]
+        padding = [
+            element_from_uniform(_derived(context, seed, b"padding", place))
+            for place in range(len(own), context.list_length)
+        ]
         return cls(
             context=context,
             member_id=member_id,
-            seed=drawn(entropy, SEED_BYTES),
+            elements=written_elements(own + padding),
+            blindings=blindings,
+            made_up_seed=_derived(context, seed, b"made-up", 0)[:SEED_BYTES],
             dummies=drawn_dummies(entropy),
             customers=tuple(chosen.values()),
             inputs=tuple(chosen),
@@ -132,7 +152,7 @@ class MatchingStore:
                 REPEATED_HOLDER, MISSING_HOLDER. Nothing of any answer is used then.
             InvalidMatchingError: the holders' keys are another matching's.
         """
-        blinded = self._blinded()
+        blinded = read_elements(self.elements, count=self.context.list_length)
         list_sha256 = hashlib.sha256(self._list_content(keys)).digest()
         messages = [LABEL, *self.inputs]
         outputs: dict[str, list[bytes]] = {}
@@ -142,7 +162,7 @@ class MatchingStore:
                 raise MatchingRefusedError(MatchingRefusal.REPEATED_HOLDER)
             outputs[message.holder_id] = finalise(
                 messages,
-                [self._blinding(place) for place in range(len(messages))],
+                self.blindings,
                 blinded,
                 read_elements(message.elements, count=self.context.list_length),
                 proof=message.proof,
@@ -155,7 +175,7 @@ class MatchingStore:
         return MatchedStore(
             shape=self.context.shape,
             mask_seed=mask_seed(keys_sha256, by_input[0]),
-            made_up_seed=self._derived(b"made-up", 0)[:SEED_BYTES],
+            made_up_seed=self.made_up_seed,
             dummies=self.dummies,
             tags={
                 customer: tag(keys_sha256, message, own)
@@ -174,23 +194,12 @@ class MatchingStore:
                 request_sha256=self.context.request_sha256,
                 keys_sha256=keys.sha256(),
                 member_id=self.member_id,
-                elements=written_elements(self._blinded()),
+                elements=self.elements,
             )
         )
 
-    def _blinded(self) -> list[Element]:
-        """Return the list: the label, the customers and random elements up to the length all lists have."""
-        own = [blind(message, self._blinding(place)) for place, message in enumerate([LABEL, *self.inputs])]
-        padding = [
-            element_from_uniform(self._derived(b"padding", place))
-            for place in range(len(own), self.context.list_length)
-        ]
-        return own + padding
 
-    def _blinding(self, place: int) -> Scalar:
-        return scalar_from_uniform(self._derived(b"blinding", place))
-
-    def _derived(self, purpose: bytes, place: int) -> bytes:
-        """Return 64 bytes for one purpose and place of this matching, uniform to whoever lacks the seed."""
-        start = b"highstreet/v1/matching-" + purpose + b"\x00" + self.context.sha256()
-        return hashlib.sha512(start + self.seed + place.to_bytes(4, "big")).digest()
+def _derived(context: MatchingContext, seed: bytes, purpose: bytes, place: int) -> bytes:
+    """Return 64 bytes for one purpose and place of a matching, uniform to whoever lacks the seed."""
+    start = b"highstreet/v1/matching-" + purpose + b"\x00" + context.sha256()
+    return hashlib.sha512(start + seed + place.to_bytes(4, "big")).digest()

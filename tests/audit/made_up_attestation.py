@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from highstreet.audit.attestation import (
     Attestation,
+    AttestedKind,
     AttestedRound,
     AttestedUse,
     ConsentBasis,
@@ -29,6 +30,7 @@ DAY = 86_400_000_000
 LEARNING = Purpose.COOP_LEARNING
 POLICY: dict[str, object] = {"limits": {"max_epsilon": 3.0}, "consent": {"valid_days": 0}}
 ABOUT = AttestedRound(
+    kind=AttestedKind.TRAINING,
     coop_id="0" * 32,
     member_id="a" * 16,
     programme_id="b" * 16,
@@ -81,6 +83,7 @@ def opening_of(
     now: int = 100 * DAY,
     longest_validity: int | None = None,
     erased: int = 0,
+    about: AttestedRound = ABOUT,
 ) -> AttestationOpening:
     """What a store attests that used these customers, right or wrong."""
     entries = entries_of(events)
@@ -111,7 +114,7 @@ def opening_of(
         if leaf in leaves
     ]
     return AttestationOpening(
-        signed=sign_attestation(Attestation(round=ABOUT, use=use), KEY),
+        signed=sign_attestation(Attestation(round=about, use=use), KEY),
         public_key=PUBLIC,
         basis=basis,
         consent_salt=salt("consent"),

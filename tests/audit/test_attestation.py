@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from highstreet.audit.attestation import AttestedRound, open_attestation, read_attestation
+from highstreet.audit.attestation import AttestedKind, AttestedRound, open_attestation, read_attestation
 from highstreet.audit.attestation_check import check_membership, check_opening
 from highstreet.audit.attestation_papers import AttestationOpening, MembershipProof, read_paper
 from highstreet.audit.cohort_commitment import CohortTree, customer_leaf
@@ -28,6 +28,7 @@ def test_an_attestation_is_opened_for_its_round_and_store_alone() -> None:
     signed = opening_of(GIVEN, [(1, ONLY)]).signed
     assert open_attestation(signed, public_key=PUBLIC, about=ABOUT).use.epsilon == 0.5
     changed: list[dict[str, object]] = [
+        {"kind": AttestedKind.MATCHING_TABLE},
         {"coop_id": "1" * 32},
         {"member_id": "b" * 16},
         {"programme_id": "c" * 16},
@@ -56,6 +57,7 @@ def test_an_attestation_is_opened_for_its_round_and_store_alone() -> None:
         {"epsilon": "much"},
         {"cohort": "00"},
         {"round": -1},
+        {"kind": "guessing"},
         {"format_version": 2},
         {"delta": 1.5},
     ],
@@ -124,6 +126,23 @@ def test_the_first_by_place_is_named_and_each_purpose_needs_its_own_yes() -> Non
     assert verdict.first.purpose is Purpose.SENSITIVE_CATEGORIES
     wrong = [each.slot for each in opening.cohort if each.customer in {1, 2}]
     assert verdict.first.entry.slot == min(wrong)
+
+
+@pytest.mark.parametrize("kind", [AttestedKind.MATCHING_LIST, AttestedKind.MATCHING_TABLE])
+def test_who_is_behind_a_matching_must_have_agreed_to_it_whatever_the_store_says_they_were_used_for(
+    kind: AttestedKind,
+) -> None:
+    about = replace(ABOUT, kind=kind, round=0)
+    agreed = [*GIVEN, *(event(10 + one, one, Act.GIVEN, DAY, Purpose.MATCHING) for one in (1, 2))]
+    both = ONLY | {Purpose.MATCHING}
+    assert check_opening(opening_of(agreed, [(1, both), (2, both)], about=about)).first is None
+    for said in (both, ONLY):
+        verdict = check_opening(opening_of(agreed, [(1, both), (3, said)], about=about))
+        assert verdict.without == 1
+        assert verdict.first is not None
+        assert (verdict.first.entry.customer, verdict.first.purpose) == (3, Purpose.MATCHING)
+    # The twin: to a training it is nothing.
+    assert check_opening(opening_of(agreed, [(1, both), (3, ONLY)])).first is None
 
 
 def _without_withdrawal(opening: AttestationOpening) -> AttestationOpening:

@@ -7,11 +7,12 @@ from pathlib import Path
 
 from typer.testing import CliRunner
 
+from highstreet.audit.attestation import AttestedKind
 from highstreet.audit.attestation_papers import MembershipProof
 from highstreet.audit.cli import audit_app
 from highstreet.audit.cohort_commitment import CohortTree, customer_leaf
 from highstreet.audit.consent import Act
-from tests.audit.made_up_attestation import DAY, LEARNING, PUBLIC, event, opening_of
+from tests.audit.made_up_attestation import ABOUT, DAY, LEARNING, PUBLIC, event, opening_of
 
 ONLY = frozenset({LEARNING})
 GIVEN = [event(1, 1, Act.GIVEN, DAY), event(2, 2, Act.GIVEN, DAY)]
@@ -35,6 +36,19 @@ def test_an_opening_that_holds_and_one_that_does_not(tmp_path: Path) -> None:
     assert "Customer 2 " in output
     assert "withdrawn" in output
     assert PUBLIC.hex() in output
+
+
+def test_rounds_are_counted_from_one_and_a_matching_is_said_to_be_one(tmp_path: Path) -> None:
+    training = opening_of(GIVEN, [(1, ONLY)])
+    _, output = _run(tmp_path, training.to_file_bytes(), "--key", PUBLIC.hex())
+    assert f"round     {ABOUT.programme_id}/{ABOUT.round + 1}, " in output
+    assert "epsilon   0.5 " in output
+    matching = opening_of(GIVEN, [(1, ONLY)], about=replace(ABOUT, kind=AttestedKind.MATCHING_LIST, round=0))
+    code, output = _run(tmp_path, matching.to_file_bytes(), "--key", PUBLIC.hex())
+    assert code == 1  # nobody agreed to be matched
+    assert f"matching  {ABOUT.programme_id}/list, " in output
+    assert "model in" not in output
+    assert "epsilon" not in output
 
 
 def test_a_persons_proof_and_a_wrong_key(tmp_path: Path) -> None:

@@ -276,7 +276,7 @@ def test_the_command_says_what_a_receipt_says_and_refuses_a_changed_one(
     path.write_text(path.read_text().replace("till", "web1"))
     assert cli.main(["audit", "receipt", str(path)]) == 1
     assert cli.main(["audit", "receipt", str(tmp_path / "none.json")]) == 1
-    assert "none.json cannot be read" in capsys.readouterr().err
+    assert "none.json does not exist" in capsys.readouterr().err
 
 
 def _paths(value: object, before: tuple[object, ...] = ()) -> list[tuple[object, ...]]:

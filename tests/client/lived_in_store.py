@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping
 from contextlib import closing
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -76,10 +77,11 @@ def live(home: StoreHome, coop: Any, limits: StoreLimits, exports: Path) -> Stor
     configure_logs(home.logs / "store.log")
     with Vault.open(home.vault) as vault:
         list(Importer(vault, now=NOW).run([exports]))
-        key, vault_id = vault.customer_key(PERSON), vault.vault_id
+        keys = {name: str(vault.customer_key(name)) for name in (PERSON, "c1", "c2")}
+        vault_id = vault.vault_id
     suggest(home, PERSON, k=3)
     _pay_for_a_round(home)
-    _match(home, str(key), vault_id)
+    _match(home, keys, vault_id)
     make_record(home, PERSON, source="test", now=NOW)
     answer = RoundAnswer(body=b"sealed", step=None, programme_id="p1", round=0, phase="popularity")
     noted(lambda _: answer, home)(b"request")
@@ -102,14 +104,12 @@ def _pay_for_a_round(home: StoreHome) -> None:
         till.take(_asked(), _plainly)
 
 
-def _match(home: StoreHome, person: str, vault_id: str) -> None:
-    """One matching that ended, and one under way whose list holds the person."""
-    inputs = {
-        name: identifier_input(IdentifierKind.EMAIL, email)
-        for name, email in ((person, EMAIL), ("1", "c1@example.org"), ("2", "c2@example.org"))
-    }
+def _match(home: StoreHome, keys: Mapping[str, str], vault_id: str) -> None:
+    """One matching that ended, and one under way whose list holds the person; by row keys."""
+    emails = {PERSON: EMAIL, "c1": "c1@example.org", "c2": "c2@example.org"}
+    inputs = {keys[name]: identifier_input(IdentifierKind.EMAIL, email) for name, email in emails.items()}
     PersonCounts(home.person_counts, vault_id=vault_id).save(
-        b"t" * 32, Counts({person: 3, "1": 2}), inputs, consent_position=0
+        b"t" * 32, Counts({keys[PERSON]: 3, keys["c1"]: 2}), inputs, consent_position=0
     )
     context = matching_context()
     with MatchingState.open(home.matching, vault_id=vault_id) as state:

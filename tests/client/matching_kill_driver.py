@@ -25,8 +25,9 @@ from made_up_context import IDS, OWN, matching_context
 
 from highstreet.client import (
     matching_file,
+    matching_holder_rows,
+    matching_list_rows,
     matching_register,
-    matching_rows,
     matching_state,
     private_database,
 )
@@ -43,7 +44,8 @@ from highstreet.privacy.matching import (
 TRACED = {
     matching_state.__file__,
     matching_file.__file__,
-    matching_rows.__file__,
+    matching_holder_rows.__file__,
+    matching_list_rows.__file__,
     matching_register.__file__,
     private_database.__file__,
 }
@@ -103,7 +105,7 @@ def one_matching(
     holder = state.draw_holder(context, OWN)
     let_out(folder, "key", number, holder.secret_key.hex())
     store = state.draw_store(context, OWN, INPUTS, consent_position=7)
-    let_out(folder, "list", number, digest(store.seed, *map(str.encode, store.customers)))
+    let_out(folder, "list", number, digest(store.elements, *map(str.encode, store.customers)))
     for member in random.choices(IDS, k=6):
         answer(folder, state, context, number, member, careless=careless)
     matched = state.keep_matched(context, made_up_match(store))

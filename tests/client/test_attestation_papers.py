@@ -19,10 +19,10 @@ from highstreet.audit.errors import AttestationError
 from highstreet.audit.requests import attestation_in, attested_round, open_reply, request_sha256, sign_request
 from highstreet.client import till as till_module
 from highstreet.client.attestation_book import AttestationBook
-from highstreet.client.attestation_papers import named_round, open_attested, prove_membership
+from highstreet.client.attestation_papers import open_attested, prove_membership
+from highstreet.client.attested_names import AttestedName, find_name
 from highstreet.client.attested_use import CommittedRound
 from highstreet.client.consent import ConsentDesk, How
-from highstreet.client.consent_in_use import ConsentInUse
 from highstreet.client.errors import AttestationRecordError
 from highstreet.client.home import StoreHome
 from highstreet.client.identity import load_or_make_identity
@@ -55,6 +55,11 @@ COOP = Purpose.COOP_LEARNING
 SAID = How(method=Method.SPOKEN, source="till")
 TODAY = date(2027, 1, 15)
 PROGRAMMES = ("a1b2c3d4e5f60718", "b1b2c3d4e5f60718", "c1b2c3d4e5f60718")
+
+
+def _first(programme: str) -> AttestedName:
+    """The first round of a programme, as people name it."""
+    return find_name(f"{programme}/1")
 
 
 class Store:
@@ -111,7 +116,7 @@ class Store:
         return open_attestation(signed, public_key=self.public_key, about=about)
 
     def opened(self, programme: str) -> AttestationOpening:
-        made = open_attested(self.home, self.vault, programme_id=programme, round_number=0)
+        made = open_attested(self.home, self.vault, _first(programme))
         paper = read_paper(made.to_file_bytes())
         assert paper == made
         return made
@@ -162,9 +167,10 @@ def test_an_auditor_names_whom_a_store_used_after_they_withdrew(
     ann = store.vault.customer_key("ann")
     store.says("ann", Act.WITHDRAWN)
 
-    def cheating(consent: ConsentInUse, names: dict[int, str], **how: object) -> CommittedRound:
-        everybody = replace(consent, customers=consent.customers | {ann})
-        return real(everybody, {**names, ann: "ab" * 32}, **how)  # type: ignore[arg-type]  # as given
+    def cheating(
+        cohort: dict[int, frozenset[Purpose]], names: dict[int, str], **how: object
+    ) -> CommittedRound:
+        return real({**cohort, ann: frozenset({COOP})}, {**names, ann: "ab" * 32}, **how)  # type: ignore[arg-type]  # as given
 
     real = till_module.commit_to_round
     monkeypatch.setattr(till_module, "commit_to_round", cheating)
@@ -182,7 +188,9 @@ def test_two_rounds_without_any_change_have_nothing_of_the_cohort_in_common(stor
     assert first.cohort != second.cohort
     assert first.consent != second.consent
     assert (first.policy_sha256, first.epsilon) == (second.policy_sha256, second.epsilon)
-    leaves = [set(AttestationBook(store.home).find(each, 0).tree.leaves.values()) for each in PROGRAMMES[:2]]
+    leaves = [
+        set(AttestationBook(store.home).find(_first(each)).tree.leaves.values()) for each in PROGRAMMES[:2]
+    ]
     assert not leaves[0] & leaves[1]
 
 
@@ -195,8 +203,8 @@ def test_the_policy_hash_changes_with_the_shops_own_settings(store: Store) -> No
 def test_the_customer_concerned_has_a_proof_and_others_have_none(store: Store) -> None:
     store.says("ben", Act.WITHDRAWN)
     store.contributes(PROGRAMMES[0])
-    where = {"programme_id": PROGRAMMES[0], "round_number": 0}
-    proof = prove_membership(store.home, store.vault, "ann", **where)  # type: ignore[arg-type]  # two names
+    where = _first(PROGRAMMES[0])
+    proof = prove_membership(store.home, store.vault, "ann", where)
     again = read_paper(proof.to_file_bytes())
     assert isinstance(again, MembershipProof)
     assert len(again.path) == DEPTH
@@ -204,7 +212,7 @@ def test_the_customer_concerned_has_a_proof_and_others_have_none(store: Store) -
     with pytest.raises(AttestationError):
         check_membership(replace(again, entry=replace(again.entry, customer=again.entry.customer + 1)))
     with pytest.raises(AttestationRecordError):
-        prove_membership(store.home, store.vault, "ben", **where)  # type: ignore[arg-type]  # two names
+        prove_membership(store.home, store.vault, "ben", where)
 
 
 def test_nobody_can_open_the_leaf_of_somebody_who_was_erased(store: Store) -> None:
@@ -221,15 +229,11 @@ def test_nobody_can_open_the_leaf_of_somebody_who_was_erased(store: Store) -> No
 def test_a_round_that_was_never_attested_or_is_no_round_is_told(store: Store) -> None:
     store.contributes(PROGRAMMES[0])
     with pytest.raises(AttestationRecordError, match="keeps no"):
-        open_attested(store.home, store.vault, programme_id=PROGRAMMES[2], round_number=0)
-    assert named_round(f" {PROGRAMMES[0]}/0 ") == (PROGRAMMES[0], 0)
-    for text in ("", "0", "/0", "a/", "a/-1", "a/x"):
-        with pytest.raises(AttestationRecordError, match="no round"):
-            named_round(text)
+        open_attested(store.home, store.vault, _first(PROGRAMMES[2]))
     path = next(store.home.attestations.iterdir())
     path.write_bytes(path.read_bytes().replace(b'"leaves": "', b'"leaves": "AAAA'))
     with pytest.raises(AttestationRecordError, match="cannot be read"):
-        open_attested(store.home, store.vault, programme_id=PROGRAMMES[0], round_number=0)
+        open_attested(store.home, store.vault, _first(PROGRAMMES[0]))
 
 
 def test_the_same_request_has_the_same_attestation_and_the_book_holds_no_names(store: Store) -> None:

@@ -28,7 +28,7 @@ def _import(vault: Vault, folder: Path, **emails: str) -> None:
 def _match(vault: Vault, path: Path, **shops: int) -> None:
     """Leave behind what a matching of everybody who agrees leaves behind."""
     desk = ConsentDesk(vault)
-    inputs = matching_inputs(vault, desk.cohort(*MATCHING_PURPOSES), IdentifierKind.EMAIL)
+    inputs = matching_inputs(vault, desk.cohort(*MATCHING_PURPOSES), IdentifierKind.EMAIL).by_customer
     counts = {str(vault.customer_key(name)): k for name, k in shops.items()}
     book = PersonCounts(path, vault_id=vault.vault_id)
     book.save(TABLE, Counts(counts), inputs, consent_position=desk.position())

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from highstreet.audit.attestation import ConsentBasis
+from highstreet.audit.attestation import AttestedKind, ConsentBasis
 from highstreet.audit.checkpoints import Checkpoint, witness_key
 from highstreet.audit.consent_states import ConsentTime
 from highstreet.audit.errors import LogRewoundError, WitnessConflictError
@@ -22,8 +22,8 @@ from highstreet.audit.merkle import MerkleTree, leaf_hash
 from highstreet.audit.verifier import verify_log
 from highstreet.audit.witness_book import read_witness_file
 from highstreet.client.attestation_book import AttestationBook
+from highstreet.client.attested_names import AttestedName
 from highstreet.client.attested_use import commit_to_round
-from highstreet.client.consent_in_use import ConsentInUse
 from highstreet.client.errors import AttestationRecordError, CoopRefusedError
 from highstreet.client.home import StoreHome
 from highstreet.client.identity import load_identity
@@ -333,20 +333,13 @@ def _contributed(number: int, *, refusal: int | None = None) -> RoundAnswer:
     )
 
 
-def _keep_attested(store: StoreHome, number: int, basis: ConsentBasis) -> None:
-    consent = ConsentInUse(
-        position=basis.position,
-        customers=frozenset(),
-        sensitive=frozenset(),
-        counted=frozenset(),
-        basis=basis,
-    )
+def _keep_attested(store: StoreHome, name: AttestedName, basis: ConsentBasis) -> None:
     AttestationBook(store).keep(
         commit_to_round(
-            consent,
             {},
-            programme_id="ab" * 8,
-            round_number=number,
+            {},
+            name=name,
+            basis=basis,
             request_sha256=bytes(32),
             policy={},
             epsilon=0.5,
@@ -359,13 +352,36 @@ def test_a_rounds_attestation_and_consent_head_are_written_once_before_it_leaves
     log: StoreLog, ledger: Ledger, store: StoreHome
 ) -> None:
     basis = ConsentBasis(position=7, root=b"r" * 32, changes=2, time=ConsentTime(now=1))
-    _keep_attested(store, 0, basis)
+    _keep_attested(store, AttestedName(programme_id="ab" * 8, kind=AttestedKind.TRAINING), basis)
     answer = log.answering(lambda _: _contributed(0), ledger)
     assert answer(b"request") == answer(b"request")
     entries = [LogEntry.from_document(line).draft for line in log.book.entries(1, 9)]
     assert [entry.kind.value for entry in entries] == ["consent_root", "attestation", "erasure", "round"]
     assert entries[0].body == {"position": 7, "root": (b"r" * 32).hex(), "changes": 2}
     assert entries[1].body["attestation_sha256"] == (b"a" * 32).hex()
+
+
+@pytest.mark.parametrize("step", [Step.BLINDED_LIST, Step.TABLE])
+def test_a_matchings_list_and_table_are_in_the_log_with_what_was_attested_once(
+    log: StoreLog, ledger: Ledger, store: StoreHome, step: Step
+) -> None:
+    basis = ConsentBasis(position=7, root=b"r" * 32, changes=2, time=ConsentTime(now=1))
+    given = RoundAnswer(
+        body=b"sealed", step=step, programme_id="cd" * 8, phase="matching", attestation_sha256=b"a" * 32
+    )
+    assert given.attested is not None
+    answer = log.answering(lambda _: given, ledger)
+    with pytest.raises(AttestationRecordError):  # what opens it is kept before it leaves
+        answer(b"request")
+    _keep_attested(store, given.attested, basis)
+    assert answer(b"request") == answer(b"request")
+    entries = [LogEntry.from_document(line).draft for line in log.book.entries(1, 9)]
+    assert [entry.kind.value for entry in entries] == ["consent_root", "attestation", "round"]
+    assert entries[1].body == {
+        "programme_id": "cd" * 8,
+        "round": 0,
+        "attestation_sha256": (b"a" * 32).hex(),
+    }
 
 
 def test_without_what_opens_its_attestation_a_contribution_does_not_leave(

@@ -38,10 +38,10 @@ def _key(vault: Vault, name: str) -> str:
 
 def test_only_customers_who_agreed_to_both_and_have_an_identifier_are_there(shop: Vault) -> None:
     cohort = ConsentDesk(shop).cohort(*MATCHING_PURPOSES)
-    assert matching_inputs(shop, cohort, EMAIL) == {
+    assert matching_inputs(shop, cohort, EMAIL).by_customer == {
         _key(shop, "ann"): identifier_input(EMAIL, "ann@example.org")
     }
-    assert matching_inputs(shop, cohort, NUMBER) == {
+    assert matching_inputs(shop, cohort, NUMBER).by_customer == {
         _key(shop, "ann"): identifier_input(NUMBER, "7"),
         _key(shop, "dan"): identifier_input(NUMBER, "10"),
     }
@@ -61,15 +61,16 @@ def test_either_withdrawal_beats_a_cohort_already_made(shop: Vault, purpose: Pur
     desk = ConsentDesk(shop)
     cohort = desk.cohort(*MATCHING_PURPOSES)
     desk.record("ann", purpose, Act.WITHDRAWN, How(method=Method.SPOKEN, source="test"))
-    assert matching_inputs(shop, cohort, EMAIL) == {}
+    assert matching_inputs(shop, cohort, EMAIL).by_customer == {}
 
 
 def test_who_agrees_later_is_not_slipped_into_an_older_cohort(shop: Vault) -> None:
     desk = ConsentDesk(shop)
     cohort = desk.cohort(*MATCHING_PURPOSES)
     desk.record("eve", Purpose.MATCHING, Act.GIVEN, How(method=Method.SPOKEN, source="test"))
-    assert _key(shop, "eve") not in matching_inputs(shop, cohort, EMAIL)
-    assert _key(shop, "eve") in matching_inputs(shop, desk.cohort(*MATCHING_PURPOSES), EMAIL)
+    assert _key(shop, "eve") not in matching_inputs(shop, cohort, EMAIL).by_customer
+    anew = matching_inputs(shop, desk.cohort(*MATCHING_PURPOSES), EMAIL)
+    assert _key(shop, "eve") in anew.by_customer
 
 
 def test_nothing_but_a_cohort_of_this_vault_that_is_still_good_opens_it(shop: Vault, tmp_path: Path) -> None:
@@ -89,4 +90,4 @@ def test_a_value_that_no_import_would_have_kept_is_left_out_alone(shop: Vault) -
     with shop.write() as connection:
         connection.execute("UPDATE identifiers SET value = char(8203) WHERE value = '7'")
     cohort = ConsentDesk(shop).cohort(*MATCHING_PURPOSES)
-    assert set(matching_inputs(shop, cohort, NUMBER)) == {_key(shop, "dan")}
+    assert set(matching_inputs(shop, cohort, NUMBER).by_customer) == {_key(shop, "dan")}

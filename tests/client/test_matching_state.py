@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import sqlite3
@@ -184,9 +185,9 @@ def test_who_withdraws_is_in_no_table_and_the_list_stays(state: MatchingState, i
     assert matched is not None
     assert set(matched.tags) == {"1", "3"}
     assert state.give_table(CONTEXT, TABLE) == matched == state.matched(CONTEXT)
-    with pytest.raises(MatchingContradictedError, match="given"):
-        state.leave_out(CONTEXT, ["1"])
-    assert state.matched(CONTEXT) == matched
+    # The table that is about to leave is on record, and has not left: who says no now is not in it.
+    state.leave_out(CONTEXT, ["1"])
+    assert set(state.give_table(CONTEXT, TABLE).tags) == {"3"}
 
 
 def test_nothing_is_drawn_for_a_matching_that_was_not_begun(state: MatchingState) -> None:
@@ -266,7 +267,7 @@ def test_secrets_are_destroyed_and_a_replay_finds_nothing(state: MatchingState, 
     holder, matched = state.draw_holder(CONTEXT, OWN), _match(state)
     store = state.store(CONTEXT, OWN)
     assert store is not None
-    secrets = [holder.secret_key, store.seed, matched.mask_seed, matched.made_up_seed, *store.inputs]
+    secrets = [holder.secret_key, matched.mask_seed, matched.made_up_seed, *store.inputs, *store.blindings]
     secrets += matched.tags.values()
     assert all(secret in path.read_bytes() for secret in secrets)
     state.destroy(REQUEST)
@@ -433,22 +434,56 @@ def test_what_is_let_out_before_it_is_kept_would_be_seen(tmp_path: Path) -> None
         _check_after_kills(tmp_path, 400, 5, "careless")
 
 
-def test_before_the_table_was_given_an_erasure_overwrites_the_list_and_leaves_the_holders_key(
+def test_before_the_table_was_given_an_erasure_takes_one_person_and_the_list_stays_as_it_was_sent(
     state: MatchingState, path: Path
 ) -> None:
     _begin(state)
-    key = state.draw_holder(CONTEXT, OWN).secret_key
-    seed = state.draw_store(CONTEXT, OWN, INPUTS, consent_position=7).seed
+    own, other = state.draw_holder(CONTEXT, OWN), KeyHolder.draw(CONTEXT, IDS[1])
+    keys = HolderKeys.collect(CONTEXT, [own.offer(SIGNING[0]), other.offer(SIGNING[1])])
+    drawn = state.draw_store(CONTEXT, OWN, INPUTS, consent_position=7)
+    sent = drawn.blinded_list(keys, SIGNING[0])
+    of_two = drawn.blindings[1 + drawn.customers.index("2")]
+    assert of_two in path.read_bytes()
     assert state.erase({"nobody"}) == 0
-    assert state.store(CONTEXT, OWN) is not None
+    assert state.store(CONTEXT, OWN) == drawn
     assert state.erase({"2"}) == 1
-    assert state.store(CONTEXT, OWN) is None
-    assert state.under_way() == (REQUEST,)
-    kept = state.holder(CONTEXT, OWN)
-    assert kept is not None
-    assert kept.secret_key == key
     held = path.read_bytes()
-    assert not [value for value in (seed, *INPUTS.values()) if value in held]
+    assert INPUTS["2"] not in held
+    assert of_two not in held  # whoever guesses the identifier cannot find it in the list that was sent
+    left = state.store(CONTEXT, OWN)
+    assert left is not None
+    assert left.blinded_list(keys, SIGNING[0]) == sent
+    answers = [
+        holder.evaluate(sent, keys, signing).release(lambda _: None)
+        for holder, signing in ((own, SIGNING[0]), (other, SIGNING[1]))
+    ]
+    matched = state.keep_matched(CONTEXT, left.match(keys, answers))
+    # The others are counted by the very tags that they would have had.
+    whole = drawn.match(keys, answers)
+    assert matched.tags == {name: tag for name, tag in whole.tags.items() if name != "2"}
+    assert state.give_table(CONTEXT, TABLE).table().shape == whole.table().shape
+
+
+def test_a_list_that_has_not_left_is_overwritten_and_drawn_anew(state: MatchingState, path: Path) -> None:
+    _begin(state)
+    first = state.draw_store(CONTEXT, OWN, INPUTS, consent_position=7)
+    state.forget_list(CONTEXT)
+    assert state.store(CONTEXT, OWN) is None
+    held = path.read_bytes()
+    assert not [value for value in (*first.blindings, *INPUTS.values()) if value in held]
+    second = state.draw_store(CONTEXT, OWN, {"1": INPUTS["1"]}, consent_position=8)
+    assert second.customers == ("1",)
+    assert second.elements != first.elements
+    assert state.consent_position(CONTEXT) == 8
+    matched = state.keep_matched(
+        CONTEXT,
+        MatchedStore(
+            shape=CONTEXT.shape, mask_seed=b"m" * 32, made_up_seed=b"d" * 32, dummies=second.dummies, tags={}
+        ),
+    )
+    assert state.give_table(CONTEXT, TABLE) == matched
+    with pytest.raises(MatchingContradictedError, match="given"):
+        state.forget_list(CONTEXT)
 
 
 def test_after_the_table_was_given_an_erasure_takes_one_person_and_counts_the_others(
@@ -470,3 +505,34 @@ def test_after_the_table_was_given_an_erasure_takes_one_person_and_counts_the_ot
     assert INPUTS["2"] not in held
     assert matched.tags["2"] not in held
     assert state.erase({"2"}) == 0
+
+
+def _long_list(path: Path) -> dict[str, bytes]:
+    """Leave a list on the disk whose rows grew by their tags, so that pages were taken apart."""
+    context = matching_context(identifiers=300)
+    inputs = {str(n): identifier_input(IdentifierKind.EMAIL, f"customer {n}@example.org") for n in range(300)}
+    with _open(path) as state:
+        _begin(state, context)
+        store = state.draw_store(context, OWN, inputs, consent_position=7)
+        tags = {customer: hashlib.sha512(customer.encode()).digest() for customer in store.customers}
+        state.keep_matched(
+            context,
+            MatchedStore(
+                shape=context.shape,
+                mask_seed=b"m" * 32,
+                made_up_seed=b"d" * 32,
+                dummies=store.dummies,
+                tags=tags,
+            ),
+        )
+    return inputs
+
+
+def test_nothing_of_an_erased_person_is_in_what_pages_do_not_use(path: Path) -> None:
+    inputs = _long_list(path)
+    gone = {str(n) for n in range(0, 300, 3)}
+    with _open(path) as state:
+        assert state.erase(gone) == 1
+    held = path.read_bytes()
+    assert [name for name in gone if inputs[name] in held] == []
+    assert [name for name in inputs if inputs[name] not in held] == [one for one in inputs if one in gone]

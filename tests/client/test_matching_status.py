@@ -239,7 +239,9 @@ def test_the_log_of_what_left_says_what_each_message_of_a_matching_is(
         given = RoundAnswer(body=b"x", step=step, programme_id="a" * 16, phase="matching")
         noted(lambda body, given=given: given, home)(b"asked")
     said = _said(capsys, home, "rounds")
-    assert said.count("a matching: 1 bytes left: ") == len(steps)
+    assert said.count(f"matching {'a' * 16}") == len(steps)
+    for part in ("/list", "/table"):  # named as `store attestation` takes it
+        assert said.count(f"matching {'a' * 16}{part}: 1 bytes left: ") == 1
     for words in (
         "a key that is destroyed when the matching is over",
         "a list of blinded identifiers, as long as every shop's",

@@ -98,8 +98,8 @@ def test_with_a_record_its_customer_can_show_which_leaf_of_the_log_is_theirs(hom
 
 def test_a_record_says_which_rounds_the_data_were_in_and_what_that_tells_at_most(home: StoreHome) -> None:
     record = _record(home)
-    assert [(each["training"], each["phase"], each["day"]) for each in record["rounds"]] == [
-        ("p1", 0, "2026-11-22")
+    assert [(each["training"], each["round"], each["day"]) for each in record["rounds"]] == [
+        ("p1", 1, "2026-11-22")
     ]
     assert record["rounds"][0]["left_the_shop"] is True
     loss = record["privacy_loss"]

@@ -6,6 +6,7 @@ in between. What is kept is kept in memory.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Collection, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -15,17 +16,20 @@ import numpy as np
 from numpy.typing import NDArray
 from played_coop import PROGRAMME, Clock, CrashError, PlayedCarrier, PlayedCoop, PlayedStore, made_charter
 
-from highstreet.audit.attestation import AttestedUse
+from highstreet.audit.attestation import AttestedUse, ConsentBasis
 from highstreet.audit.charter import MATCHING, Charter, MatchingTerms
+from highstreet.audit.consent_states import ConsentTime
 from highstreet.audit.limits import StoreLimits
+from highstreet.client.attested_use import commit_to_round
 from highstreet.client.errors import (
     MatchingContradictedError,
     MatchingOverError,
     MatchingTooSoonError,
     RoundRefusedError,
 )
+from highstreet.client.matching_inputs import MatchingInputs
 from highstreet.client.matching_papers import MatchingPapers
-from highstreet.client.matching_records import MatchingBooks
+from highstreet.client.matching_records import MatchingBooks, UsedInMatching
 from highstreet.client.matching_state import MatchingState
 from highstreet.client.person_counts import PersonCounts
 from highstreet.client.round_answers import RoundAnswer
@@ -60,6 +64,8 @@ LIMITS = StoreLimits(
     max_state_bytes=1 << 20,
     purposes=("coop_learning", MATCHING),
 )
+#: What consent was judged by in stores that keep no log of it.
+BASIS = ConsentBasis(position=0, root=bytes(32), changes=0, time=ConsentTime(now=0))
 
 
 def matching_charter(**terms: object) -> Charter:
@@ -132,6 +138,12 @@ class MemorySecrets:
         del member_id
         return self._begun(context).store
 
+    def forget_list(self, context: MatchingContext) -> None:
+        kept = self._begun(context)
+        if kept.given_to is not None:
+            raise MatchingContradictedError("Its table was given.")
+        kept.store = kept.matched = None
+
     def keep_matched(self, context: MatchingContext, matched: MatchedStore) -> MatchedStore:
         kept = self._begun(context)
         kept.matched = kept.matched or matched
@@ -143,7 +155,6 @@ class MemorySecrets:
     def leave_out(self, context: MatchingContext, customers: Collection[str]) -> None:
         kept = self._begun(context)
         assert kept.matched is not None
-        assert kept.given_to is None
         kept.matched = kept.matched.without(customers)
 
     def give_table(self, context: MatchingContext, table_request_sha256: bytes) -> MatchedStore:
@@ -177,6 +188,7 @@ class MemorySecrets:
 class MemoryPapers:
     def __init__(self) -> None:
         self.deadlines: dict[bytes, int] = {}
+        self.lists: dict[bytes, bytes] = {}
         self.tables: dict[bytes, bytes] = {}
 
     def keep_deadline(self, request_sha256: bytes, deadline: int) -> None:
@@ -187,6 +199,12 @@ class MemoryPapers:
 
     def keep_deadlines(self, of: Collection[bytes]) -> None:
         self.deadlines = {one: deadline for one, deadline in self.deadlines.items() if one in of}
+
+    def keep_list(self, request_sha256: bytes, reply: bytes) -> bytes:
+        return self.lists.setdefault(request_sha256, reply)
+
+    def list(self, request_sha256: bytes) -> bytes | None:
+        return self.lists.get(request_sha256)
 
     def keep_table(self, request_sha256: bytes, reply: bytes) -> bytes:
         return self.tables.setdefault(request_sha256, reply)
@@ -259,6 +277,7 @@ class Shop(PlayedStore):
         self.emails: dict[str, str] = {}
         self.silent = set(silent)
         self.secrets, self.papers, self.counts = MemorySecrets(), MemoryPapers(), MemoryCounts()
+        self.attested: list[UsedInMatching] = []
         self.till = MemoryTill()
         self.bodies: dict[str, list[bytes]] = {}
         self.answers: dict[str, list[RoundAnswer]] = {}
@@ -266,11 +285,25 @@ class Shop(PlayedStore):
     def desk(self, coop: PlayedCoop) -> RoundDesk:
         """The desk as it is built when the store starts."""
 
-        def inputs(kind: IdentifierKind) -> dict[str, bytes]:
-            return {
+        def inputs(kind: IdentifierKind) -> MatchingInputs:
+            by_customer = {
                 one: identifier_input(kind, self.emails.get(one, f"{one}@example.org"))
                 for one in sorted(self.customers)
             }
+            return MatchingInputs(by_customer=by_customer, basis=BASIS)
+
+        def attest(used: UsedInMatching) -> AttestedUse:
+            self.attested.append(used)
+            return commit_to_round(
+                {_row_key(one): used.name.kind.purposes for one in used.customers},
+                {_row_key(one): hashlib.sha256(one.encode()).hexdigest() for one in used.customers},
+                name=used.name,
+                basis=used.basis,
+                request_sha256=used.request_sha256,
+                policy={},
+                epsilon=0.0,
+                delta=used.delta,
+            ).use
 
         counted = CountedRoster(
             roster=coop.roster, counted=frozenset(store.member_id for store in coop.stores.values())
@@ -291,7 +324,7 @@ class Shop(PlayedStore):
                 papers=self.papers,
                 counts=self.counts,
                 inputs=inputs,
-                consent_position=lambda: 0,
+                attest=attest,
             ),
             clock=coop.clock,
         )
@@ -347,6 +380,11 @@ class DiskShop(Shop):
         kept = PersonCounts(self.folder / "counts.json", vault_id="0" * 32).latest()
         assert kept is not None
         return None if kept.shops is None else dict(kept.shops)
+
+
+def _row_key(name: str) -> int:
+    """A row key for a customer who has none: another one for each name."""
+    return 1 + int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big")
 
 
 def step_of(body: bytes) -> str:

@@ -323,7 +323,7 @@ class PlayedStore:
     def _seal(self, request: RoundRequest, sha256: bytes, contribution: bytes, word: str = "ok") -> bytes:
         reply = _reply(request, sha256, self.member_id)
         reply.contribution = contribution
-        if not request.HasField("table") and word != "unattested":
+        if word != "unattested":
             signed = self._attestation(request, sha256, contribution, word)
             reply.attestation.attestation, reply.attestation.signature = signed.document, signed.signature
         return seal_reply(reply, self.signing)

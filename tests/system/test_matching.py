@@ -103,6 +103,7 @@ class _Watch:
         self._done: dict[Path, tuple[int, int]] = {}
         self.content = {"flower": bytearray(), "rest": bytearray()}
         self.secrets: set[bytes] = set()
+        self.blindings: set[bytes] = set()
         self.lists: set[bytes] = set()
 
     def look(self) -> None:
@@ -134,11 +135,13 @@ class _Watch:
             for question in (
                 "SELECT tag FROM customers WHERE tag IS NOT NULL",
                 "SELECT secret_key FROM holders",
-                "SELECT seed FROM stores",
+                "SELECT label_blinding FROM stores",
                 "SELECT mask_seed FROM stores WHERE mask_seed IS NOT NULL",
-                "SELECT made_up_seed FROM stores WHERE made_up_seed IS NOT NULL",
+                "SELECT made_up_seed FROM stores",
             ):
                 self.secrets |= {bytes(row[0]) for row in connection.execute(question)}
+            blindings = connection.execute("SELECT blinding FROM customers")
+            self.blindings |= {bytes(row[0]) for row in blindings}
 
     @contextmanager
     def looking(self) -> Iterator[None]:
@@ -195,9 +198,11 @@ def _assert_nothing_told(watch: _Watch, customers: Sequence[Sequence[Customer]],
     """Nothing the coordinator ever had on its disk holds an identifier, its hash, a tag or a key."""
     flower, rest = bytes(watch.content["flower"]), bytes(watch.content["rest"])
     shops = len(customers)
-    # One tag for each person who is matched, two keys, one mask, and two seeds of each shop.
+    # One tag for each person who is matched, two keys, one mask; a seed, and label blinding, of each shop.
     assert len(watch.secrets) == people + 2 + 1 + 2 * shops
-    sought = _needles(customers) | {form for secret in watch.secrets for form in _written(secret)}
+    assert len(watch.blindings) >= people  # one in each shop of theirs
+    secrets = watch.secrets | watch.blindings
+    sought = _needles(customers) | {form for secret in secrets for form in _written(secret)}
     assert min(map(len, sought)) >= 8
     assert _found(sought, flower + rest) == []
     # What did travel is found by the same search, also where Flower keeps what it carries.
@@ -209,7 +214,7 @@ def _assert_nothing_told(watch: _Watch, customers: Sequence[Sequence[Customer]],
 
 def _assert_destroyed(watch: _Watch, shops: Sequence[MatchingShop]) -> None:
     """No secret of the matching is left on any shop's disk."""
-    sought = {form for secret in watch.secrets for form in _written(secret)}
+    sought = {form for secret in watch.secrets | watch.blindings for form in _written(secret)}
     for shop in shops:
         with closing(sqlite3.connect(shop.home.matching)) as connection:
             for table in ("holders", "answers", "customers", "stores"):

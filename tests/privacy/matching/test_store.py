@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import plain_ristretto as plain
@@ -18,7 +19,7 @@ from highstreet.privacy.matching import (
     identifier_input,
 )
 from highstreet.privacy.matching.errors import InvalidMatchingError
-from highstreet.privacy.matching.group import read_element
+from highstreet.privacy.matching.group import random_scalar, read_element
 from highstreet.privacy.matching.identifiers import LABEL
 from highstreet.privacy.matching.tags import mask_seed, tag
 from highstreet.privacy.matching.wire import written
@@ -107,17 +108,39 @@ def test_a_list_follows_from_the_state_alone_and_from_no_other_matching(made_up_
     restored = MatchingStore(
         context=made_up.context,
         member_id=store.member_id,
-        seed=store.seed,
+        elements=store.elements,
+        blindings=store.blindings,
+        made_up_seed=store.made_up_seed,
         dummies=store.dummies,
         customers=store.customers,
         inputs=store.inputs,
     )
     assert made_up.list_of(restored) == made_up.list_of(store)
-    other = made_up_matching(request="other")
-    moved = MatchingStore(
-        **{**{name: getattr(store, name) for name in store.__slots__}, "context": other.context}
-    )
+    other = made_up_matching(request="other")  # of the same entropy
+    moved = other.store(store.member_id, ["ann", "bob"])
+    assert moved.customers == store.customers
+    assert moved.dummies == store.dummies
     assert not set(elements_of(other.list_of(moved))) & set(elements_of(made_up.list_of(store)))
+
+
+def test_a_customer_can_be_overwritten_alone_and_list_and_tags_of_the_others_stay(answered, fresh):
+    made_up, store, answers = answered
+    place = store.customers.index("ann")
+    gone = replace(
+        store,
+        customers=tuple("nobody" if one == "ann" else one for one in store.customers),
+        inputs=tuple(b"nothing" if at == place else one for at, one in enumerate(store.inputs)),
+        blindings=tuple(
+            random_scalar(fresh("erased")) if at == place + 1 else one
+            for at, one in enumerate(store.blindings)
+        ),
+    )
+    assert made_up.list_of(gone) == made_up.list_of(store)
+    keys = made_up.holder_keys()
+    whole, left = store.match(keys, answers), gone.match(keys, answers)
+    assert left.mask_seed == whole.mask_seed
+    assert left.tags["bob"] == whole.tags["bob"]
+    assert left.tags["nobody"] not in whole.tags.values()
 
 
 def test_of_customers_with_one_identifier_one_takes_part(made_up_matching, fresh):
@@ -249,7 +272,10 @@ def test_a_store_is_not_restored_from_what_cannot_be_its_state_and_shows_none_of
     store = made_up.store(made_up.ids[0], ["ann", "bob"])
     state = {name: getattr(store, name) for name in store.__slots__}
     wrong = [
-        {"seed": b"short"},
+        {"made_up_seed": b"short"},
+        {"elements": store.elements[:-32]},
+        {"blindings": store.blindings[:-1]},
+        {"blindings": (*store.blindings[:-1], b"short")},
         {"dummies": 49},
         {"customers": ("ann", "ann")},
         {"customers": ("ann",)},
