@@ -184,7 +184,7 @@ class Receipt:
         for odd in self.odd_entries:
             self._check_odd(odd)
         _check(all(entry.event.customer == self.customer for entry in self.entries), "it is about two people")
-        salts = [entry.salt for entry in (*self.entries, *self.odd_entries)]
+        salts = [entry.salt for entry in self.entries] + [odd.salt for odd in self.odd_entries]
         _check(all(len(salt) == _HASH_BYTES for salt in salts), "a salt has 32 bytes")
         places = [*odd_places, *(entry.position for entry in self.entries)]
         _check(len(set(places)) == len(places), "two entries stand in one place")

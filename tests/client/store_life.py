@@ -42,7 +42,7 @@ from highstreet.client.vault import Vault
 from highstreet.files import make_private_folder, write_private
 from highstreet.models.programme import default_plan
 from highstreet.privacy.budget import Budget, SpendingLimits
-from highstreet.protos.rounds_pb2 import REFUSAL_BUDGET
+from highstreet.protos.rounds_pb2 import REFUSAL_BUDGET, REFUSAL_RELEASE
 from tests.client.made_up_coop import SCHEMA, charter_of
 
 __all__ = [
@@ -64,7 +64,7 @@ PROGRAMME = "ab" * 16
 SAID = How(method=Method.SPOKEN, source="machine")
 SECONDS, HOURS = 1_000_000, 3_600_000_000
 START = 1_795_348_800 * SECONDS
-PLAN = default_plan(SCHEMA, noise_multiplier=20.0, gradient_rounds=0)
+PLAN = default_plan(SCHEMA, noise_multiplier=6.0, gradient_rounds=0)
 TERMS = charter_of(PLAN).privacy
 BUDGET = Budget(epsilon=3.0, delta=1e-5, period_days=3650)
 MOST_PEOPLE = 4
@@ -260,7 +260,8 @@ class StoreLife(RuleBasedStateMachine):
                 assert not self.said_no & used
             flight.reply = flight.reply or reply
         except RoundRefusedError as error:
-            if error.code != REFUSAL_BUDGET or flight.reply is not None:
+            is_spent = error.code in {REFUSAL_BUDGET, REFUSAL_RELEASE}  # epsilon, or how many rounds
+            if not is_spent or flight.reply is not None:
                 raise
             flight.is_refused = True
             return RoundAnswer(body=b"no", refusal=error.code, **about)
