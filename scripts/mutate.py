@@ -69,6 +69,7 @@ AREAS = {
         ),
         (
             "tests/client/test_consent_desk.py",
+            "tests/client/test_consent_desk_edges.py",
             "tests/client/test_withdrawal_in_flight.py",
             "tests/client/test_consent_rewind.py",
             "tests/client/test_consent_papers.py",

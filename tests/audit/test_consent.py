@@ -18,6 +18,7 @@ from highstreet.audit.consent import (
     Act,
     Channel,
     ConsentEvent,
+    ConsentState,
     Method,
     NoticeName,
     Purpose,
@@ -224,3 +225,18 @@ def test_an_event_is_read_back_from_its_one_spelling_and_from_no_other() -> None
     ):
         with pytest.raises(ValueError):  # noqa: PT011 - whatever is wrong with it
             read_spelling(wrong)
+
+
+def test_acts_and_states_are_a_no_a_lapse_or_neither() -> None:
+    noes, lapses = {"refused", "withdrawn", "objected"}, {"expired", "reconsent_needed"}
+    assert {act.value for act in Act if act.is_no} == noes
+    assert {act.value for act in Act if act.is_lapse} == lapses
+    assert {state.value for state in ConsentState if state.is_no} == noes
+    assert {state.value for state in ConsentState if state.is_lapsed} == lapses
+
+
+@pytest.mark.parametrize("kept", [9, 10, 11])
+def test_half_a_name_of_a_notice_is_refused(kept: int) -> None:
+    values = [value if place not in {9, 10, 11} - {kept} else None for place, value in enumerate(RAW)]
+    with pytest.raises(ValueError, match="not a"):
+        read_event(values)
