@@ -68,8 +68,8 @@ AREAS = {
             "client/consented_cohort.py",
         ),
         (
-            "tests/client/test_consent_desk.py",
             "tests/client/test_consent_desk_edges.py",
+            "tests/client/test_consent_desk.py",
             "tests/client/test_withdrawal_in_flight.py",
             "tests/client/test_consent_rewind.py",
             "tests/client/test_consent_papers.py",
