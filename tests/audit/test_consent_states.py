@@ -171,6 +171,8 @@ def test_ends_that_no_entry_tells_of_are_found_but_none_that_would_end_a_standin
     assert _fold(ended, forever).unwritten_ends(1, COOP, NOW) == ()
     assert _fold(ended, forever).state(1, COOP, WEB, NOW) is STATES.GRANTED
     assert _fold().unwritten_ends(1, COOP, NOW) == ()
+    on_web, at_till = _event(1, GIVEN, 5, WEB, 900), _event(1, GIVEN, 5, TILL)
+    assert _fold(on_web, at_till).unwritten_ends(1, COOP, NOW) == (WEB,)
 
 
 def test_the_latest_moment_is_over_all_channels_and_acts_but_being_asked() -> None:

@@ -186,7 +186,7 @@ def test_a_totals_word_leaves_out_who_objected_to_what_totals_serve_and_nobody_e
 ) -> None:
     desk = ConsentDesk(full_vault)
     ann, ben, cat = (full_vault.customer_key(name) for name in ("ann", "ben", "cat"))
-    desk.record("ann", Purpose.SUGGESTIONS_HERE, Act.OBJECTED, SAID)
+    desk.record("ann", Purpose.SUGGESTIONS_HERE, Act.OBJECTED, SAID, channel=Channel.TILL)
     desk.record("ben", COOP, Act.OBJECTED, SAID)
     desk.record("cat", Purpose.SHOP_MODEL, Act.WITHDRAWN, SAID)
     totals = desk.totals()
