@@ -9,6 +9,7 @@ import pytest
 
 from highstreet.audit.consent import Act, Channel, ConsentEvent, ConsentState, Method, Purpose
 from highstreet.client.consent import ConsentDesk, How
+from highstreet.client.consent_anchor import ConsentAnchor
 from highstreet.client.consent_in_use import ConsentInUse
 from highstreet.client.consent_intake import event_number
 from highstreet.client.consented_cohort import Exclusion, basis_now, left_out_of_totals
@@ -197,3 +198,18 @@ def test_a_totals_word_leaves_out_who_objected_to_what_totals_serve_and_nobody_e
     with full_vault.read() as connection:
         assert left_out_of_totals(totals, full_vault, connection) == (ann, cat)
     assert ben not in desk.cohort(Purpose.SHOP_MODEL).customers
+
+
+def test_what_was_announced_to_be_emptied_is_settled_when_it_is(
+    full_vault: Vault, at: Callable[[int], ConsentDesk]
+) -> None:
+    full_vault.path.with_name("store.toml").write_text("[consent]\nvalid_days = 690\nkeep_days = 700\n")
+    head = full_vault.path.with_name("consent.head")
+    before = head.read_bytes()
+    assert at(0).forget_old() == 0
+    assert head.read_bytes() == before  # where nobody is due nothing is announced
+    later = at(20 * 86_400 * SECOND)
+    assert later.forget_old() >= 1
+    kept = ConsentAnchor.of_vault(full_vault.path, full_vault.vault_id).read()
+    assert kept == later.root()
+    assert kept.to_be_emptied is None
