@@ -12,7 +12,7 @@ DEMO_ARGS ?=
 # One worker for each core, four at most: a worker takes up to 1 GB. SPREAD= runs all tests in one process.
 SPREAD ?= -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 
-.PHONY: help setup demo test test-slow lint format types protos protos-check wheel wheel-test lab audit clean
+.PHONY: help setup demo test test-slow lint format types mutate protos protos-check wheel wheel-test lab audit clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -72,6 +72,9 @@ lab: $(STAMP)  ## the benchmark of docs/results over 108 stores (long; goes on w
 
 audit: $(STAMP)  ## attacks on the shipped training path; lower bounds on epsilon in docs/results (long)
 	@$(BIN)/highstreet lab audit --out docs/results
+
+mutate: $(STAMP)  ## small wrong changes of consent desk and bias gate; the tests must notice (long)
+	@$(BIN)/python scripts/mutate.py
 
 clean:  ## remove what was built (not the co-ops under ~/.highstreet)
 	@rm -rf $(VENV) .types build dist *.egg-info .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis

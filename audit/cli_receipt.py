@@ -65,6 +65,9 @@ def _in_words(found: Receipt, *, is_known_key: bool) -> list[str]:
             f"  {_when(event.at)}  {event.purpose.plain_words}, {event.channel.value}: "
             f"{event.act.value.replace('_', ' ')} by {event.method.value}, {event.source}{notice}"
         )
+    if found.odd_entries:
+        lines.append(f"{len(found.odd_entries):,} entries that cannot be shown as answers:")
+        lines += [f"  entry {odd.position:,}: {odd.record or 'too long'}" for odd in found.odd_entries]
     return lines
 
 

@@ -8,6 +8,7 @@ skipped: it could be a withdrawal.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ __all__ = [
     "Purpose",
     "inconsistent",
     "read_event",
+    "read_spelling",
 ]
 
 #: Of an event's source: a receipt shows it, and takes no more.
@@ -40,6 +42,7 @@ EVERYBODY = 0
 _FORMAT_VERSION = 1
 _EVENT_ID = re.compile(r"[0-9a-f]{32}")
 _HASH_BYTES = 32
+_SPELLED_HASHES = ("notice_sha256", "evidence_sha256")
 
 
 class Purpose(StrEnum):
@@ -269,6 +272,32 @@ def read_event(values: Sequence[object]) -> ConsentEvent:
         raise ValueError("no name of an event")
     if customer is None and event.act is not Act.RECONSENT_NEEDED:
         raise ValueError("nobody speaks for everybody")
+    return event
+
+
+def read_spelling(spelling: bytes) -> ConsentEvent:
+    """Return the event that `ConsentEvent.canonical` spelled so.
+
+    Raises:
+        ValueError: it is the spelling of no event.
+    """
+    try:
+        plain = json.loads(spelling)
+        hashes = [None if plain[name] is None else bytes.fromhex(plain[name]) for name in _SPELLED_HASHES]
+        customer = plain["customer"]
+        event = read_event(
+            [
+                plain["event_id"],
+                None if customer == EVERYBODY else customer,
+                *(plain[name] for name in ("purpose", "channel", "act", "at", "valid_until", "method")),
+                *(plain[name] for name in ("source", "notice_version", "language")),
+                *hashes,
+            ]
+        )
+    except (KeyError, TypeError, RecursionError) as error:
+        raise ValueError("no spelling of an event") from error
+    if event.canonical() != spelling:
+        raise ValueError("another spelling of an event")
     return event
 
 

@@ -19,7 +19,7 @@ from highstreet.audit.signing import DOCUMENT_LIMIT_BYTES, SignatureKind, Signed
 
 __all__ = ["ErasureCertificate", "guess_bound", "person_commitment", "read_certificate"]
 
-_FORMAT_VERSION = 1
+_FORMAT_VERSION = 2
 _DOMAIN = "highstreet/erased-customer/v1"
 
 
@@ -39,6 +39,8 @@ class ErasureCertificate:
         epsilon: what they tell of the person at most, all of them together, at delta; of several persons the
             largest.
         delta: always stated with epsilon.
+        epsilon_is_least: there may have been more, and more rounds: the shop was once restored from a backup,
+            and what it spent since that backup was made is not known.
         counted_epsilon: what the shop goes on counting for everybody in period_days; an erasure lowers it
             for nobody.
         period_days: of the budget.
@@ -59,6 +61,7 @@ class ErasureCertificate:
     rounds: int
     epsilon: float
     delta: float
+    epsilon_is_least: bool
     counted_epsilon: float
     period_days: int
     files_searched: int
@@ -68,7 +71,7 @@ class ErasureCertificate:
 
     @property
     def right_guesses(self) -> float:
-        """The most often that anybody can be right who guesses, from all sums, whether the person was in."""
+        """The most often anybody can be right who guesses, from all those sums, whether the person was in."""
         return guess_bound(self.epsilon, delta=self.delta)
 
     def to_dict(self) -> dict[str, object]:
@@ -122,6 +125,7 @@ class _Document(BaseModel):
     rounds: int = Field(ge=0)
     epsilon: float = Field(ge=0)
     delta: float = Field(gt=0, lt=1)
+    epsilon_is_least: bool
     counted_epsilon: float = Field(ge=0)
     period_days: int = Field(ge=1)
     files_searched: int = Field(ge=0)

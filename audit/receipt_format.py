@@ -25,7 +25,7 @@ from highstreet.audit.receipt_context import (
     STATES,
     STATUS_OF,
 )
-from highstreet.audit.receipts import Receipt, ReceiptEntry, ReceiptIssuer, Standing
+from highstreet.audit.receipts import OddEntry, Receipt, ReceiptEntry, ReceiptIssuer, Standing
 from highstreet.audit.signing import DOCUMENT_LIMIT_BYTES, SignatureKind, SignedDocument
 
 __all__ = ["from_jsonld", "sign_receipt", "to_jsonld", "verify_receipt"]
@@ -78,7 +78,8 @@ def verify_receipt(data: bytes, *, public_key: bytes | None = None) -> Receipt:
 def to_jsonld(receipt: Receipt) -> dict[str, object]:
     """Return the receipt as JSON-LD, its context included."""
     controller = _STORE + receipt.issuer.public_key.hex()
-    return {
+    odd = {"hs:oddEntry": [_odd(each) for each in receipt.odd_entries]} if receipt.odd_entries else {}
+    return odd | {
         "@context": dict(RECEIPT_CONTEXT),
         "@id": _UUID + receipt.receipt_id,
         "@type": "dpv:ConsentReceipt",
@@ -196,6 +197,15 @@ def _entry(entry: ReceiptEntry) -> dict[str, object]:
     return value
 
 
+def _odd(entry: OddEntry) -> dict[str, object]:
+    return {
+        "hs:position": entry.position,
+        "hs:record": entry.record,
+        "hs:salt": entry.salt.hex(),
+        "hs:leaf": entry.leaf.hex(),
+    }
+
+
 def _moment(microseconds: int) -> str:
     moment = (_EPOCH + microseconds * _MICROSECOND).replace(tzinfo=None)
     return moment.isoformat(timespec="microseconds") + "Z"
@@ -227,6 +237,7 @@ def _read(value: Mapping[str, object]) -> Receipt:
         older_entries=_whole(value["hs:olderEntries"]),
         log_position=_whole(value["hs:logPosition"]),
         log_root=bytes.fromhex(_text(value["hs:logRoot"])),
+        odd_entries=tuple(_read_odd(_node(each)) for each in _list(value.get("hs:oddEntry", []))),
     )
 
 
@@ -258,6 +269,15 @@ def _read_entry(customer: int, purpose: Purpose, value: Mapping[str, object]) ->
     )
     return ReceiptEntry(
         position=_whole(value["hs:position"]), event=event, salt=bytes.fromhex(_text(value["hs:salt"]))
+    )
+
+
+def _read_odd(value: Mapping[str, object]) -> OddEntry:
+    return OddEntry(
+        position=_whole(value["hs:position"]),
+        record=_text(value["hs:record"]),
+        salt=bytes.fromhex(_text(value["hs:salt"])),
+        leaf=bytes.fromhex(_text(value["hs:leaf"])),
     )
 
 

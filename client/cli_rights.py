@@ -294,4 +294,6 @@ def _show(done: list[Erasure], *, as_json: bool) -> None:
                 f"the person at most epsilon {certificate.epsilon:.3g} (delta {certificate.delta:g}): who "
                 f"guesses from them is right at most {100 * certificate.right_guesses:.1f} times of 100."
             )
+        if certificate.epsilon_is_least:
+            typer.echo("There may have been more: this shop was restored, and rounds may be forgotten.")
         typer.echo("Erase them in your till or shop system too, and in your own copies of its files.")

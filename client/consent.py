@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -25,9 +24,12 @@ from highstreet.audit.consent import (
     Method,
     Purpose,
 )
-from highstreet.audit.consent_states import ConsentStates, ConsentTime
+from highstreet.audit.consent_states import ConsentTime
 from highstreet.client.config import ConsentConfig, read_config
 from highstreet.client.consent_anchor import ConsentHead
+from highstreet.client.consent_counts import ConsentCount, count_states
+from highstreet.client.consent_dating import date_answer
+from highstreet.client.consent_ends import end_for_everybody, is_old, ran_out
 from highstreet.client.consent_intake import CLOCK_TOLERANCE_MICROSECONDS, event_number, fresh_events
 from highstreet.client.consent_log import ConsentLog, LoggedEvent
 from highstreet.client.consented_cohort import (
@@ -38,12 +40,11 @@ from highstreet.client.consented_cohort import (
     mint_cohort,
     mint_totals,
 )
-from highstreet.client.errors import ClockSetBackError
 from highstreet.client.home import StoreHome
 from highstreet.client.notices import known_notice
 from highstreet.client.vault import Vault
 
-__all__ = ["ConsentCount", "ConsentDesk", "How"]
+__all__ = ["ConsentDesk", "How"]
 
 _DAY_MICROSECONDS = 86_400_000_000
 
@@ -65,23 +66,6 @@ class How:
     notice: tuple[str, str] | None = None
     valid_until: int | None = None
     evidence_sha256: bytes | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConsentCount:
-    """How many customers stand where, for one purpose.
-
-    Attributes:
-        granted: agree.
-        withdrawn: said no, at first or later, or objected.
-        lapsed: said yes, but that ran out or has to be asked for again.
-        not_asked: neither; those who were asked and have not answered are among them.
-    """
-
-    granted: int
-    withdrawn: int
-    lapsed: int
-    not_asked: int
 
 
 def _now_microseconds() -> int:
@@ -133,7 +117,7 @@ class ConsentDesk:
         customer = self._vault.customer_key(customer_id)
         with self._vault.write() as connection:
             with self._log.folded(connection) as log:
-                at = self._dated(log.states, customer, purpose, act)
+                at = date_answer(log.states, customer, purpose, act, now=self._clock())
             event = ConsentEvent(
                 event_id=event_number(),
                 customer=customer,
@@ -169,7 +153,7 @@ class ConsentDesk:
             InconsistentConsentLogError: the log cannot be relied on; nothing was written.
         """
         with self._vault.write() as connection:
-            self._log.add(connection, [_end_for_everybody(purpose, at=self._clock(), source=source)])
+            self._log.add(connection, [end_for_everybody(purpose, at=self._clock(), source=source)])
         self._log.settle()
 
     def note_expired(self) -> int:
@@ -179,12 +163,12 @@ class ConsentDesk:
             InconsistentConsentLogError: the log cannot be relied on; nothing was written.
         """
         with self._log.reading() as (_, log):
-            due = list(self._ran_out(log.states))
+            due = list(ran_out(log.states, self._moment()))
         if not due:
             return 0
         with self._vault.write() as connection:
             with self._log.folded(connection) as log:
-                due = list(self._ran_out(log.states))  # again: another process may have been faster
+                due = list(ran_out(log.states, self._moment()))  # again: another process may have been faster
             self._log.add(connection, due)
         self._log.settle()
         return len(due)
@@ -211,7 +195,7 @@ class ConsentDesk:
         oldest = moment.now - keep_days * _DAY_MICROSECONDS
         with self._vault.write() as connection:
             with self._log.folded(connection) as log:
-                due = [each for each in log.states.everybody() if _is_old(log.states, each, oldest, moment)]
+                due = [each for each in log.states.everybody() if is_old(log.states, each, oldest, moment)]
             if due:
                 self._log.empty(connection, due)
         if due:
@@ -232,7 +216,7 @@ class ConsentDesk:
             InconsistentConsentLogError: an entry does not fit its leaf; such a log can never be accepted.
         """
         with self._vault.write() as connection:
-            ends = [_end_for_everybody(each, at=self._clock(), source="copy put back") for each in Purpose]
+            ends = [end_for_everybody(each, at=self._clock(), source="copy put back") for each in Purpose]
             self._log.add_unknown(connection, ends)
         self._log.settle_unknown()
         return self.root()
@@ -302,7 +286,7 @@ class ConsentDesk:
             (total,) = connection.execute("SELECT count(*) FROM customers").fetchone()
             moment, states = self._moment(), log.states
             return {
-                purpose: _count(
+                purpose: count_states(
                     (
                         states.state(each, purpose, Channel.EVERYWHERE, moment)
                         for each in states.customers(purpose)
@@ -407,71 +391,3 @@ class ConsentDesk:
             tolerance=CLOCK_TOLERANCE_MICROSECONDS,
             longest_validity=self._config.valid_days * _DAY_MICROSECONDS or None,
         )
-
-    def _dated(self, states: ConsentStates, customer: int, purpose: Purpose, act: Act) -> int:
-        """Return when something said just now was said."""
-        now = self._clock()
-        if act is Act.ASKED:
-            return now
-        said = [moment for moment in (states.latest(customer, purpose),) if moment is not None]
-        if act is not Act.GIVEN:
-            return max([now, *said])
-        ended = states.latest_end(purpose)
-        earlier = max(said if ended is None else [*said, ended], default=None)
-        if earlier is None:
-            return now
-        if now < earlier - CLOCK_TOLERANCE_MICROSECONDS:
-            raise ClockSetBackError(
-                "This computer's clock is earlier than this customer's last answer; a yes cannot be dated.",
-                next_step="Set the clock right, then run the command again.",
-            )
-        return max(now, earlier + 1)
-
-    def _ran_out(self, states: ConsentStates) -> Iterator[ConsentEvent]:
-        moment = self._moment()
-        for purpose in Purpose:
-            for customer in states.customers(purpose):
-                for channel in states.unwritten_ends(customer, purpose, moment):
-                    yield ConsentEvent(
-                        event_id=event_number(),
-                        customer=customer,
-                        purpose=purpose,
-                        channel=channel,
-                        act=Act.EXPIRED,
-                        at=moment.now,
-                        method=Method.RULE,
-                        source="ran out",
-                    )
-
-
-def _is_old(states: ConsentStates, customer: int, oldest: int, moment: ConsentTime) -> bool:
-    """Whether all that a customer said is older than that, and none of it a yes or objection that counts."""
-    said = [states.latest(customer, purpose) for purpose in Purpose]
-    return all(each is None or each < oldest for each in said) and not any(
-        states.state(customer, purpose, channel, moment) in {ConsentState.GRANTED, ConsentState.OBJECTED}
-        for purpose in Purpose
-        for channel in Channel
-    )
-
-
-def _end_for_everybody(purpose: Purpose, *, at: int, source: str) -> ConsentEvent:
-    return ConsentEvent(
-        event_id=event_number(),
-        customer=EVERYBODY,
-        purpose=purpose,
-        channel=Channel.EVERYWHERE,
-        act=Act.RECONSENT_NEEDED,
-        at=at,
-        method=Method.RULE,
-        source=source,
-    )
-
-
-def _count(states: Iterable[ConsentState], *, total: int) -> ConsentCount:
-    found = Counter(states)
-    granted = found[ConsentState.GRANTED]
-    withdrawn = sum(count for state, count in found.items() if state.is_no)
-    lapsed = sum(count for state, count in found.items() if state.is_lapsed)
-    return ConsentCount(
-        granted=granted, withdrawn=withdrawn, lapsed=lapsed, not_asked=total - granted - withdrawn - lapsed
-    )

@@ -80,4 +80,7 @@ def consent_history(desk: ConsentDesk, customer: int) -> tuple[ConsentEntry, ...
 def _moment(microseconds: int | None) -> str:
     if microseconds is None:
         return ""
-    return (_START + timedelta(microseconds=microseconds)).isoformat(timespec="seconds")
+    try:
+        return (_START + timedelta(microseconds=microseconds)).isoformat(timespec="seconds")
+    except OverflowError:
+        return f"{microseconds} microseconds since 1970"  # before the year 1 or after 9999

@@ -14,6 +14,7 @@ __all__ = ["CLOCK_TOLERANCE_MICROSECONDS", "check_showable", "event_number", "fr
 
 #: Clocks that are corrected over the network step back by less than this.
 CLOCK_TOLERANCE_MICROSECONDS = 10_000_000
+_PLAIN_NOES = frozenset({Act.REFUSED, Act.WITHDRAWN})
 
 
 def event_number() -> str:
@@ -65,13 +66,21 @@ def fresh_events(
             ).fetchone()
             at = at if ahead is None else max(at, int(ahead))
         alike = connection.execute(
-            'SELECT channel, act FROM consents WHERE customer = ? AND purpose = ? AND "at" = ?', (*about, at)
+            'SELECT act, valid_until FROM consents WHERE customer = ? AND purpose = ? AND "at" = ?'
+            " AND channel = ?",
+            (*about, at, event.channel.value),
         )
-        if not any(channel == event.channel and _is_alike(Act(act), event.act) for channel, act in alike):
+        if not any(_is_said_by(Act(act), valid_until, event) for act, valid_until in alike):
             yield event if at == event.at else replace(event, at=at)
 
 
-def _is_alike(known: Act, act: Act) -> bool:
-    """Whether one says nothing that the other does not; files do not tell a first no from a later one."""
-    plain_noes = {Act.REFUSED, Act.WITHDRAWN}
-    return known is act or {known, act} <= plain_noes
+def _is_said_by(act: Act, valid_until: int | None, event: ConsentEvent) -> bool:
+    """Whether an entry of the same moment says all that an event does.
+
+    Files do not tell a first no from a later one. Of two yeses the one that ends first counts, so one that
+    ends before what is known is news.
+    """
+    if event.act is Act.GIVEN:
+        ends = event.valid_until
+        return act is Act.GIVEN and (ends is None or (valid_until is not None and valid_until <= ends))
+    return act is event.act or {act, event.act} <= _PLAIN_NOES

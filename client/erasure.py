@@ -19,7 +19,7 @@ from pathlib import Path
 from highstreet.audit.erasure_certificate import ErasureCertificate, person_commitment
 from highstreet.audit.errors import InconsistentConsentLogError
 from highstreet.audit.signing import SignatureKind, SignedDocument
-from highstreet.client.byte_search import Searched, search_folder, searchable
+from highstreet.client.byte_search import SHORTEST_BYTES, Searched, search_folder, searchable
 from highstreet.client.config import read_config
 from highstreet.client.consent_log import ConsentLog
 from highstreet.client.erased_rows import erase_rows, known_by, not_known_otherwise
@@ -30,7 +30,14 @@ from highstreet.client.home import StoreHome
 from highstreet.client.identity import load_or_make_identity
 from highstreet.client.importing.importer import one_at_a_time
 from highstreet.client.importing.staging import discard_leftovers
-from highstreet.client.kept_values import forget_values, keep_values, kept_values, new_key
+from highstreet.client.kept_values import (
+    forget_unused,
+    forget_values,
+    keep_values,
+    kept_values,
+    new_key,
+    unused_keys,
+)
 from highstreet.client.membership import is_joined, load_membership
 from highstreet.client.personal_file import forget_model
 from highstreet.client.rights_files import certificates_folder, remove_expired, remove_folders
@@ -157,8 +164,9 @@ def finish_erasures(home: StoreHome, *, now: datetime, customer_ids: Sequence[st
     """
     with Vault.open(home.vault) as vault:
         with vault.read() as connection:
-            if not unfinished_erasures(connection):
-                return []
+            unfinished = unfinished_erasures(connection)
+        if not unfinished and not unused_keys(home, ()):
+            return []
         with one_at_a_time(vault):
             return _finish(home, vault, now=now, customer_ids=customer_ids)
 
@@ -203,6 +211,7 @@ def _erase(
                 removed=removed,
                 rounds=len(largest.rounds) if largest else 0,
                 epsilon=largest.epsilon if largest else 0.0,
+                epsilon_is_least=largest is not None and largest.is_least,
                 counted_epsilon=largest.counted_epsilon if largest else 0.0,
                 values=keep_values(key, erasure_id, values),
             ),
@@ -219,6 +228,7 @@ def _finish(
 ) -> list[Erasure]:
     with vault.read() as connection:
         unfinished = unfinished_erasures(connection)
+    forget_unused(home, {pending.erasure_id for pending in unfinished})
     done, register, failed = [], read_register(home.root), None
     for pending in unfinished:
         digests = {
@@ -249,7 +259,7 @@ def _complete(
         models = forget_model(home)
     vault.rewrite()
     remove_expired(home, vault, now=now)
-    searched = search_folder(home.root, _to_look_for(home, vault, pending))
+    searched = search_folder(home.root, _to_look_for(home, vault, pending, person=person))
     if searched.found_in or searched.links:
         raise _incomplete(searched)
     removed = {**pending.removed, "matchings under way": matchings, "files of the shop's own model": models}
@@ -260,9 +270,15 @@ def _complete(
     return certified
 
 
-def _to_look_for(home: StoreHome, vault: Vault, pending: UnfinishedErasure) -> tuple[bytes, ...]:
+def _to_look_for(
+    home: StoreHome, vault: Vault, pending: UnfinishedErasure, *, person: Sequence[str]
+) -> tuple[bytes, ...]:
     """Return what no row holds for somebody else meanwhile, of all that the person was known by."""
-    kept = kept_values(home, pending.erasure_id, pending.values)
+    kept = (
+        _known_by_now(home, pending, person=person)
+        if pending.values is None
+        else kept_values(home, pending.erasure_id, pending.values)
+    )
     with vault.write() as connection:
         left = searchable(not_known_otherwise(connection, kept))
     if kept and not left:
@@ -272,6 +288,22 @@ def _to_look_for(home: StoreHome, vault: Vault, pending: UnfinishedErasure) -> t
             next_step="Erase whoever has that number or address now, then: highstreet store rights finish",
         )
     return left
+
+
+def _known_by_now(home: StoreHome, pending: UnfinishedErasure, *, person: Sequence[str]) -> list[str]:
+    """Return what to look for where the journal kept nothing: the number that whoever finishes it gives.
+
+    When the register has forgotten the person as well nobody can say that a number is theirs; the certificate
+    then says that nothing was looked for.
+    """
+    is_remembered = any(each.erasure_id == pending.erasure_id for each in read_register(home.root).erasures)
+    if is_remembered and not person:
+        raise ErasureIncompleteError(
+            "The version that erased a person did not keep what they were known by, so it cannot be looked "
+            "for; no certificate was made.",
+            next_step="Say who it was: highstreet store rights finish CUSTOMER",
+        )
+    return [each for each in person if len(each.encode()) >= SHORTEST_BYTES]
 
 
 def _erase_from_matchings(home: StoreHome, vault: Vault, names: frozenset[str]) -> int:
@@ -312,6 +344,7 @@ def _certify(
         rounds=pending.rounds,
         epsilon=pending.epsilon,
         delta=config.limits.delta,
+        epsilon_is_least=pending.epsilon_is_least,
         counted_epsilon=pending.counted_epsilon,
         period_days=config.limits.period_days,
         files_searched=searched.files,

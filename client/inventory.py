@@ -155,7 +155,7 @@ PLACES: tuple[Place, ...] = (
         "rights/*.key",
         _N,
         "while an erasure is unfinished: the key of what the journal keeps to look for in every file",
-        "removed when it is finished",
+        "removed when it is finished; one that a killed erasure never used, by the next",
     ),
     _place(
         "rights/certificates/*.json",

@@ -17,9 +17,15 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from highstreet.client.errors import ErasureIncompleteError
 from highstreet.client.home import StoreHome
-from highstreet.files import access_error, make_private_folder, read_limited, write_private
+from highstreet.files import (
+    access_error,
+    make_private_folder,
+    read_limited,
+    remove_leftovers,
+    write_private,
+)
 
-__all__ = ["forget_values", "keep_values", "kept_values", "new_key"]
+__all__ = ["forget_unused", "forget_values", "keep_values", "kept_values", "new_key", "unused_keys"]
 
 _KEY_BYTES = 32
 #: A key is used for one message.
@@ -73,6 +79,24 @@ def forget_values(home: StoreHome, erasure_id: str) -> None:
         path.unlink(missing_ok=True)
     except OSError as error:
         raise access_error(path, error) from error
+
+
+def unused_keys(home: StoreHome, used: Collection[str]) -> list[str]:
+    """Return the erasures that have a key and are none of these.
+
+    Killed between its key and the journal's entry, an erasure leaves a key that nothing was kept under.
+    """
+    return sorted(path.stem for path in home.rights.glob("*.key") if path.stem not in used)
+
+
+def forget_unused(home: StoreHome, used: Collection[str]) -> None:
+    """Remove the keys of all erasures but these, and what is left of one that was being written.
+
+    The caller holds the import's lock.
+    """
+    for unused in unused_keys(home, used):
+        forget_values(home, unused)
+    remove_leftovers(home.rights, "*.key")
 
 
 def _key_file(home: StoreHome, erasure_id: str) -> Path:

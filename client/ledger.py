@@ -18,20 +18,28 @@ from __future__ import annotations
 import hashlib
 import hmac
 import threading
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 
-from highstreet.client.errors import LedgerError, LedgerRewoundError, RestoredError, RoundRepeatedError
+from highstreet.client.errors import LedgerError, LedgerRewoundError, RoundRepeatedError
 from highstreet.client.ledger_entries import (
     AnsweredRound,
-    Exposure,
     LedgerEvent,
     OpenedRound,
+    Participation,
     RoundKey,
     Spending,
 )
-from highstreet.client.ledger_file import Event, last_event, open_ledger, refuse_stray_exposures, settle
+from highstreet.client.ledger_file import (
+    Event,
+    last_event,
+    open_ledger,
+    open_put_aside,
+    refuse_stray_exposures,
+    settle,
+)
+from highstreet.client.ledger_refusals import refuse_beyond, refuse_while_out
 from highstreet.client.ledger_rows import (
     History,
     agreed_set,
@@ -50,14 +58,14 @@ from highstreet.client.ledger_rows import (
     replies_since,
     reply_to,
     restored_on,
+    round_digests,
 )
 from highstreet.client.private_database import PrivateDatabase
 from highstreet.privacy.accountant import Accountant, PldAccountant
 from highstreet.privacy.budget import Budget, Fit, SpendingLimits, check_release, fit, window_start
-from highstreet.privacy.errors import BudgetExhaustedError
 from highstreet.privacy.releases import GaussianRelease
 
-__all__ = ["AnsweredRound", "Exposure", "Ledger", "OpenedRound", "RoundKey", "Spending"]
+__all__ = ["AnsweredRound", "Ledger", "OpenedRound", "Participation", "RoundKey", "Spending"]
 
 _CUSTOMER_BYTES = 16
 _REPLY_LIMIT_BYTES = 64 << 20
@@ -90,6 +98,15 @@ class Ledger:
             LedgerError: it is damaged, rewound, missing though spent from, too new, locked or not writable.
         """
         return cls(open_ledger(path), accountant or PldAccountant())
+
+    @classmethod
+    def open_put_aside(cls, path: Path) -> Ledger:
+        """Open a ledger that was put aside when the store was restored, to ask it what was spent.
+
+        Raises:
+            LedgerError: there is none, or it is damaged, too new or locked.
+        """
+        return cls(open_put_aside(path), PldAccountant())
 
     def close(self) -> None:
         """Close the file."""
@@ -139,10 +156,11 @@ class Ledger:
                 opened = self._find(key, cohort, limits, today)
                 if opened is None:
                     day = self._day(today)
-                    self._refuse_while_out(day, limits.budget)
+                    refuse_while_out(self._connection, day, limits.budget)
                     past = releases_since(self._connection, window_start(day, limits.budget.period_days))
                     check_release(release, limits, rounds_in_period=len(past))
-                    self._refuse_beyond(limits, day, (release, *remaining))
+                    new = (release, *remaining)
+                    refuse_beyond(self._connection, day, limits, new, self._accountant)
                     refuse_stray_exposures(self._connection)
                     customers = tuple(dict.fromkeys(cohort))
                     insert_round(
@@ -278,48 +296,30 @@ class Ledger:
             counted_epsilon=losses[every],
         )
 
-    def exposures_of(
-        self, customers: Sequence[Collection[str]], budget: Budget, *, today: date
-    ) -> list[Exposure]:
-        """Return what each of some customers was exposed to, for those customers and the shop.
+    def participation(self, customers: Sequence[Collection[str]]) -> Participation:
+        """Return which rounds each of some customers was charged for.
 
         Args:
             customers: of each, all names that the ledger may know them by.
-            budget: whose delta and period are asked about.
-            today: by the store's clock.
 
         Raises:
             LedgerError: the ledger cannot be trusted or read.
         """
         with self._lock, self._database.writing():
-            start = window_start(self._day(today), budget.period_days)
-            ever = releases_since(self._connection, _FIRST_DAY)
-            past = list(releases_since(self._connection, start))
-            rounds = all_rounds(self._connection)
+            rounds, digests = all_rounds(self._connection), round_digests(self._connection)
             histories = histories_since(self._connection, _FIRST_DAY)
-        exposed = [
-            sorted({number for name in names for number in histories.get(self._commit_to(name), ())})
-            for names in customers
-        ]
-        losses: dict[History, float] = {}
-
-        def loss(history: Iterable[int]) -> float:
-            numbers = tuple(history)
-            if numbers not in losses:
-                losses[numbers] = self._fit(numbers, ever, (), budget).epsilon
-            return losses[numbers]
-
-        return [
-            Exposure(
-                rounds=tuple(rounds[number] for number in numbers),
-                epsilon=loss(numbers),
-                epsilon_in_period=loss(number for number in numbers if number in past),
-                counted_epsilon=loss(past),
-                delta=budget.delta,
-                period_days=budget.period_days,
-            )
-            for numbers in exposed
-        ]
+            restored, latest = restored_on(self._connection), latest_day(self._connection)
+        return Participation(
+            rounds={digests[number]: each for number, each in rounds.items()},
+            of_customers=tuple(
+                frozenset(
+                    digests[number] for name in names for number in histories.get(self._commit_to(name), ())
+                )
+                for names in customers
+            ),
+            latest_day=latest,
+            is_restored=restored is not None,
+        )
 
     def programme_epsilon(self, programme_id: str, *, budget: Budget) -> float:
         """Return the loss of somebody who took part in everything of a programme that was paid for here.
@@ -373,29 +373,6 @@ class Ledger:
             epsilon=self._fit(tuple(past), past, (), limits.budget).epsilon,
             is_again=True,
         )
-
-    def _refuse_while_out(self, day: int, budget: Budget) -> None:
-        latest = restored_on(self._connection)
-        if latest is not None and window_start(day, budget.period_days) <= latest:
-            ends = _EPOCH + timedelta(days=latest + budget.period_days)
-            raise RestoredError(
-                f"This shop was restored and stays out of rounds until {ends}; nothing was spent.",
-                next_step="Nothing has to be done. Suggestions go on from the shop's own customers.",
-            )
-
-    def _refuse_beyond(self, limits: SpendingLimits, day: int, new: tuple[GaussianRelease, ...]) -> None:
-        """Refuse what a customer who took part in all of the past could not afford; ask about nobody."""
-        for budget in limits.budgets:
-            past = releases_since(self._connection, window_start(day, budget.period_days))
-            wanted = self._fit(tuple(past), past, new, budget)
-            if not wanted.is_within:
-                raise BudgetExhaustedError(
-                    epsilon=wanted.epsilon,
-                    budget_epsilon=budget.epsilon,
-                    delta=budget.delta,
-                    period_days=budget.period_days,
-                    is_promised=budget is limits.promised,
-                )
 
     def _fit(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from highstreet.privacy.releases import GaussianRelease
@@ -9,9 +10,9 @@ from highstreet.privacy.releases import GaussianRelease
 __all__ = [
     "AnsweredRound",
     "ExposedRound",
-    "Exposure",
     "LedgerEvent",
     "OpenedRound",
+    "Participation",
     "RoundKey",
     "Spending",
 ]
@@ -126,21 +127,18 @@ class ExposedRound:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Exposure:
-    """What one customer was exposed to, by the ledger.
+class Participation:
+    """Who of some customers was charged for which rounds, by one ledger.
 
     Attributes:
-        rounds: all there ever were, oldest first.
-        epsilon: the loss of all of them together, at the budget's delta.
-        epsilon_in_period: of those in the period that ends today.
-        counted_epsilon: what the next round is judged by, whoever takes part: nobody lost more in the period.
-        delta: of all three.
-        period_days: of the budget.
+        rounds: every round that was paid for, oldest first, by its digest in the ledger's chain: a copy of
+            the ledger has the same.
+        of_customers: of each customer asked about, the digests of the rounds they were charged for.
+        latest_day: of a spend or a restoration, in days since 1970-01-01; 0 before the first.
+        is_restored: whether spends from before the ledger may be forgotten.
     """
 
-    rounds: tuple[ExposedRound, ...]
-    epsilon: float
-    epsilon_in_period: float
-    counted_epsilon: float
-    delta: float
-    period_days: int
+    rounds: Mapping[bytes, ExposedRound]
+    of_customers: tuple[frozenset[bytes], ...]
+    latest_day: int
+    is_restored: bool

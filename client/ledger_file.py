@@ -38,6 +38,7 @@ __all__ = [
     "last_event",
     "mark_path",
     "open_ledger",
+    "open_put_aside",
     "refuse_stray_exposures",
     "reply_digest",
     "restoration_digest",
@@ -104,6 +105,24 @@ def open_ledger(path: Path) -> PrivateDatabase:
         with database.reading() as connection:
             _verify(connection, mark)
         settle(database)
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def open_put_aside(path: Path) -> PrivateDatabase:
+    """Open a ledger that is in use no more after checking its chain; what its mark says does not matter.
+
+    Raises:
+        LedgerError: there is none, or it is damaged, newer than this program or locked.
+    """
+    if not path.is_file():
+        raise LedgerUnreadableError(f"There is no ledger {path}.")
+    database = PrivateDatabase.open(path, LEDGER_KIND)
+    try:
+        with database.reading() as connection:
+            _check_chain(connection)
     except BaseException:
         database.close()
         raise
@@ -211,12 +230,18 @@ def _read_mark(path: Path) -> Event | None:
         raise LedgerUnreadableError(f"The ledger's mark {place} is damaged.", next_step=_RESTORE) from error
 
 
-def _verify(connection: sqlite3.Connection, mark: Event | None) -> None:
+def _check_chain(connection: sqlite3.Connection) -> list[bytes]:
+    """Return the chain's start and the digest of every event after checking each."""
     digests = [_start(connection)]
     for event in _recomputed(connection, digests):
         if event.sequence != len(digests):
             raise LedgerUnreadableError("An entry of the ledger is missing.", next_step=_RESTORE)
         digests.append(event.digest)
+    return digests
+
+
+def _verify(connection: sqlite3.Connection, mark: Event | None) -> None:
+    digests = _check_chain(connection)
     if mark is None:
         if len(digests) > 1:
             raise LedgerRewoundError("The ledger's mark is gone, so its age is unknown.", next_step=_RESTORE)

@@ -37,6 +37,7 @@ __all__ = [
     "replies_since",
     "reply_to",
     "restored_on",
+    "round_digests",
 ]
 
 #: Rounds that a customer was exposed in, by their numbers in the ledger.
@@ -157,6 +158,11 @@ def all_rounds(connection: sqlite3.Connection) -> dict[int, ExposedRound]:
         )
         for sequence, programme_id, phase, day, noise_multiplier, sampling_rate, is_answered in rows
     }
+
+
+def round_digests(connection: sqlite3.Connection) -> dict[int, bytes]:
+    """Return what the ledger's chain knows each round by, by its number in the ledger."""
+    return dict(connection.execute("SELECT sequence, digest FROM rounds").fetchall())
 
 
 def replies_since(connection: sqlite3.Connection, start: int) -> int:

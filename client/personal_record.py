@@ -16,10 +16,9 @@ from highstreet.client.consent import ConsentDesk
 from highstreet.client.consent_history import ConsentEntry, consent_history
 from highstreet.client.consented_cohort import Exclusion
 from highstreet.client.errors import PersonCountsError
-from highstreet.client.exposure import exposures_of
+from highstreet.client.exposure import Exposure, exposures_of
 from highstreet.client.home import StoreHome
 from highstreet.client.inventory import PLACES, Content
-from highstreet.client.ledger import Exposure
 from highstreet.client.membership import is_joined, load_membership
 from highstreet.client.rights_requests import Request, requests_of
 from highstreet.client.vault import Vault
@@ -79,7 +78,6 @@ class PersonalRecord:
         requests: under the customer's rights.
         shops_counted: at how many shops of the co-op, by the latest matching; None: not known.
         exposure: rounds the data was used in and what that tells at most.
-        ledgers_aside: ledgers put aside when the store was restored; their rounds are not shown.
         backup_days: for how long a copy of the shop's data may be around.
     """
 
@@ -95,7 +93,6 @@ class PersonalRecord:
     requests: Sequence[Request]
     shops_counted: int | None
     exposure: Exposure
-    ledgers_aside: int
     backup_days: int
 
     @property
@@ -146,13 +143,13 @@ class PersonalRecord:
                 }
                 for each in self.exposure.rounds
             ],
-            "ledgers_put_aside": self.ledgers_aside,
             "privacy_loss": {
                 "epsilon": self.exposure.epsilon,
                 "epsilon_in_period": self.exposure.epsilon_in_period,
                 "most_anybody_lost_in_period": self.exposure.counted_epsilon,
                 "delta": self.exposure.delta,
                 "period_days": self.exposure.period_days,
+                "is_least": self.exposure.is_least,
                 "right_guesses": self.right_guesses,
             },
             "recipients": list(_RECIPIENTS),
@@ -209,7 +206,6 @@ def gather_record(home: StoreHome, vault: Vault, customer_id: str, *, now: datet
         requests=requests,
         shops_counted=_shops_counted(home, vault, customer),
         exposure=exposure,
-        ledgers_aside=len(list(home.former.glob("*-ledger-*"))),
         backup_days=read_config(home).rights.backup_days,
     )
 

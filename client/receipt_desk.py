@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import tzinfo
 
 from highstreet.audit.consent import Channel, Purpose
 from highstreet.audit.receipt_format import sign_receipt
-from highstreet.audit.receipts import MAX_ENTRIES, Receipt, ReceiptEntry, ReceiptIssuer, Standing
+from highstreet.audit.receipts import (
+    MAX_ENTRIES,
+    OddEntry,
+    Receipt,
+    ReceiptEntry,
+    ReceiptIssuer,
+    Standing,
+    oddity,
+)
+from highstreet.audit.signing import DOCUMENT_LIMIT_BYTES, SignedDocument
 from highstreet.client.config import ShopConfig
 from highstreet.client.consent import ConsentDesk
 from highstreet.client.consent_pages.receipt_page import receipt_page
@@ -73,15 +82,17 @@ def issue_receipt(
         )
     key = vault.customer_key(customer_id)
     head, history = desk.root(), desk.history(key)  # in this order: what is added meanwhile is left out below
+    every = [
+        ReceiptEntry(position=logged.position, event=logged.event, salt=logged.salt)
+        for logged in history
+        if logged.event is not None and logged.salt is not None and logged.position <= head.position
+    ]
     entries = sorted(
-        (
-            ReceiptEntry(position=logged.position, event=logged.event, salt=logged.salt)
-            for logged in history
-            if logged.event is not None and logged.salt is not None and logged.position <= head.position
-        ),
+        (entry for entry in every if oddity(entry.event) is None),
         key=lambda entry: (entry.event.at, entry.event.event_id),
     )
-    receipt = Receipt(
+    odd = [OddEntry.of(entry) for entry in every if oddity(entry.event) is not None]
+    whole = Receipt(
         receipt_id=str(uuid.uuid4()),
         issued_at=now,
         issuer=ReceiptIssuer(
@@ -92,19 +103,40 @@ def issue_receipt(
         ),
         customer_id=customer_id,
         customer=key,
-        standings=tuple(_standings(desk, key, entries)),
-        entries=tuple(entries[-MAX_ENTRIES:]),
-        older_entries=max(len(entries) - MAX_ENTRIES, 0),
+        standings=tuple(_standings(desk, key, every)),
+        entries=(),
+        older_entries=len(every),
         log_position=head.position,
         log_root=head.root,
     )
+    receipt, signed = _signed(whole, entries, odd, identity)
     file_name = f"receipt-{receipt.receipt_id[:8]}.json"
     return IssuedReceipt(
         receipt=receipt,
-        file=sign_receipt(receipt, identity.signing).to_file_bytes(),
+        file=signed.to_file_bytes(),
         file_name=file_name,
         page=receipt_page(receipt, language=language, zone=zone, receipt_file=file_name),
     )
+
+
+def _signed(
+    whole: Receipt, entries: Sequence[ReceiptEntry], odd: Sequence[OddEntry], identity: Identity
+) -> tuple[Receipt, SignedDocument]:
+    """Sign a receipt with as many of the latest entries as a document has room for, odd ones the first."""
+    most = MAX_ENTRIES
+    while True:
+        shown_odd = odd[-most:]
+        shown = entries[-(most - len(shown_odd)) :] if most > len(shown_odd) else ()
+        receipt = replace(
+            whole,
+            entries=tuple(shown),
+            odd_entries=tuple(shown_odd),
+            older_entries=whole.older_entries - len(shown) - len(shown_odd),
+        )
+        signed = sign_receipt(receipt, identity.signing)
+        if len(signed.document) <= DOCUMENT_LIMIT_BYTES or most == 1:
+            return receipt, signed
+        most //= 2
 
 
 def _standings(desk: ConsentDesk, customer: int, entries: list[ReceiptEntry]) -> Iterator[Standing]:

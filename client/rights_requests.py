@@ -61,6 +61,11 @@ _CHANGES = (
 )
 
 
+#: What journals of earlier versions do not say of an unfinished erasure; they did not look whether there
+#: were former ledgers.
+_OF_BEFORE: dict[str, object] = {"values": None, "epsilon_is_least": True}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """One request as it is on record.
@@ -86,8 +91,9 @@ class UnfinishedErasure:
         customers: row keys to look for in other files; nothing in the vault says any more whose they were.
         people: how many persons they are.
         removed: what was taken out of the vault.
-        rounds, epsilon, counted_epsilon: what the certificate will say.
-        values: what has to be looked for in every file, from `keep_values`; empty: nothing could be.
+        rounds, epsilon, epsilon_is_least, counted_epsilon: what the certificate will say.
+        values: what has to be looked for in every file, from `keep_values`; empty: nothing could be. None in
+            a journal of versions that kept nothing to look for.
     """
 
     request: int
@@ -97,8 +103,9 @@ class UnfinishedErasure:
     removed: dict[str, int]
     rounds: int
     epsilon: float
+    epsilon_is_least: bool
     counted_epsilon: float
-    values: str = field(repr=False)
+    values: str | None = field(repr=False)
 
 
 def note_request(
@@ -184,6 +191,7 @@ def still_to_do(
     removed: Mapping[str, int],
     rounds: int,
     epsilon: float,
+    epsilon_is_least: bool,
     counted_epsilon: float,
     values: str,
 ) -> str:
@@ -195,6 +203,7 @@ def still_to_do(
             "removed": dict(removed),
             "rounds": rounds,
             "epsilon": epsilon,
+            "epsilon_is_least": epsilon_is_least,
             "counted_epsilon": counted_epsilon,
             "values": values,
         }
@@ -208,7 +217,7 @@ def unfinished_erasures(connection: sqlite3.Connection) -> list[UnfinishedErasur
     )
     found = []
     for request, erasure_id, text in rows:
-        plain = json.loads(text)
+        plain = _OF_BEFORE | json.loads(text)
         customers = tuple(plain.pop("customers"))
         found.append(UnfinishedErasure(request=request, erasure_id=erasure_id, customers=customers, **plain))
     return found

@@ -45,6 +45,9 @@ class _File(BaseModel):
     history_caption: str
     history_empty: str
     older: str
+    odd: str
+    odd_entry: str
+    odd_long: str
     when: str
     what: str
     how: str

@@ -18,10 +18,12 @@ from highstreet.audit.consent import (
     Act,
     Channel,
     ConsentEvent,
+    ConsentState,
     Method,
     NoticeName,
     Purpose,
     read_event,
+    read_spelling,
 )
 from highstreet.audit.consent_leaf import consent_leaf, event_commitment
 from highstreet.audit.consent_tree import ConsentTree, consent_root
@@ -199,3 +201,42 @@ def test_the_purposes_that_a_charter_can_name_are_ones_that_customers_can_agree_
 def test_every_purpose_has_words_of_its_own_for_an_owner() -> None:
     words = [purpose.plain_words for purpose in Purpose]
     assert all(a != b for a, b in itertools.combinations(words, 2))
+
+
+def test_an_event_is_read_back_from_its_one_spelling_and_from_no_other() -> None:
+    bare = replace(EVENT, notice=None, evidence_sha256=None, valid_until=None)
+    everybody = replace(bare, customer=EVERYBODY, act=Act.RECONSENT_NEEDED, method=Method.RULE)
+    for event in (EVENT, bare, everybody):
+        assert read_spelling(event.canonical()) == event
+    plain = json.loads(EVENT.canonical())
+    for wrong in (
+        b"",
+        b"[]",
+        b"null",
+        b"[" * 100_000,
+        EVENT.canonical() + b" ",
+        json.dumps(plain).encode(),
+        json.dumps(plain | {"more": 1}, sort_keys=True, separators=(",", ":")).encode(),
+        json.dumps(plain | {"act": "maybe"}, sort_keys=True, separators=(",", ":")).encode(),
+        json.dumps(plain | {"customer": 0}, sort_keys=True, separators=(",", ":")).encode(),
+        json.dumps(plain | {"notice_sha256": "zz"}, sort_keys=True, separators=(",", ":")).encode(),
+        json.dumps(plain | {"notice_sha256": 5}, sort_keys=True, separators=(",", ":")).encode(),
+        EVENT.canonical().replace(b'"source":"till 2",', b""),
+    ):
+        with pytest.raises(ValueError):  # noqa: PT011 - whatever is wrong with it
+            read_spelling(wrong)
+
+
+def test_acts_and_states_are_a_no_a_lapse_or_neither() -> None:
+    noes, lapses = {"refused", "withdrawn", "objected"}, {"expired", "reconsent_needed"}
+    assert {act.value for act in Act if act.is_no} == noes
+    assert {act.value for act in Act if act.is_lapse} == lapses
+    assert {state.value for state in ConsentState if state.is_no} == noes
+    assert {state.value for state in ConsentState if state.is_lapsed} == lapses
+
+
+@pytest.mark.parametrize("kept", [9, 10, 11])
+def test_half_a_name_of_a_notice_is_refused(kept: int) -> None:
+    values = [value if place not in {9, 10, 11} - {kept} else None for place, value in enumerate(RAW)]
+    with pytest.raises(ValueError, match="not a"):
+        read_event(values)

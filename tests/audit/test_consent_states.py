@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from highstreet.audit.consent import EVERYBODY, Act, Channel, ConsentEvent, ConsentState, Method, Purpose
@@ -171,6 +171,8 @@ def test_ends_that_no_entry_tells_of_are_found_but_none_that_would_end_a_standin
     assert _fold(ended, forever).unwritten_ends(1, COOP, NOW) == ()
     assert _fold(ended, forever).state(1, COOP, WEB, NOW) is STATES.GRANTED
     assert _fold().unwritten_ends(1, COOP, NOW) == ()
+    on_web, at_till = _event(1, GIVEN, 5, WEB, 900), _event(1, GIVEN, 5, TILL)
+    assert _fold(on_web, at_till).unwritten_ends(1, COOP, NOW) == (WEB,)
 
 
 def test_the_latest_moment_is_over_all_channels_and_acts_but_being_asked() -> None:
@@ -272,3 +274,83 @@ def test_a_million_events_of_one_person_fold_in_seconds_and_are_judged_in_one() 
     assert states.state(1, COOP, ALL, NOW) is STATES.GRANTED
     assert folded < 30
     assert time.process_time() - began < 3
+
+
+_FROM_THE_STRICTEST = (
+    STATES.OBJECTED, STATES.WITHDRAWN, STATES.REFUSED, STATES.EXPIRED, STATES.RECONSENT_NEEDED,
+    STATES.ASKED, STATES.NOT_ASKED, STATES.GRANTED,
+)  # fmt: skip
+_NOES = {GIVEN: None, Act.WITHDRAWN: 1, Act.OBJECTED: 0, Act.REFUSED: 2}
+_ENDS = {Act.EXPIRED: 3, Act.RECONSENT_NEEDED: 4}
+
+
+def _covering_state(
+    log: list[ConsentEvent], who: int, channel: Channel, time: ConsentTime
+) -> tuple[ConsentState, bool]:
+    """The state of one channel read from the rules, and whether it is so by the clock alone."""
+    mine = [(n, e) for n, e in enumerate(log) if e.customer == who and e.channel in (ALL, channel)]
+    everybody = [(n, e) for n, e in enumerate(log) if e.customer == EVERYBODY]
+    no = max(((e.at, -(_NOES[e.act] or 0)) for _, e in mine if e.act.is_no), default=None)
+    lapse = max(((e.at, -_ENDS[e.act]) for _, e in mine if e.act in _ENDS), default=None)
+    yeses = [
+        (n, e)
+        for n, e in mine
+        if e.act is GIVEN and e.at <= time.now + time.tolerance and (no is None or e.at > no[0])
+    ]
+    if not yeses:
+        if no is not None:
+            return _FROM_THE_STRICTEST[-no[1]], False
+        if any(e.act is Act.ASKED for _, e in mine):
+            return STATES.ASKED, False
+        return (STATES.NOT_ASKED if lapse is None else _FROM_THE_STRICTEST[-lapse[1]]), False
+    left = [e for n, e in yeses if all(e.at > end.at and n > m for m, end in everybody)]
+    if not left:
+        return STATES.RECONSENT_NEEDED, False
+    latest = max(e.at for e in left)
+    if lapse is not None and latest <= lapse[0]:
+        return _FROM_THE_STRICTEST[-lapse[1]], False
+    ends = [e.valid_until for e in left if e.at == latest and e.valid_until is not None]
+    if time.longest_validity is not None:
+        ends.append(latest + time.longest_validity)
+    has_ended = any(end <= time.now for end in ends)
+    return (STATES.EXPIRED if has_ended else STATES.GRANTED), has_ended
+
+
+@settings(max_examples=400)
+@given(log=events, time=moments, who=st.integers(1, 3))
+def test_every_state_is_what_the_rules_say_read_one_by_one(
+    log: list[ConsentEvent], time: ConsentTime, who: int
+) -> None:
+    states = _fold(*log)
+    used = {e.channel for e in log if e.customer == who}
+    by_hand = {channel: _covering_state(log, who, channel, time) for channel in (ALL, WEB, TILL)}
+    for channel in (WEB, TILL):
+        expected = by_hand[channel][0] if used else STATES.NOT_ASKED
+        assert states.state(who, COOP, channel, time) is expected
+    strictest = min((by_hand[each][0] for each in {ALL, *used}), key=_FROM_THE_STRICTEST.index)
+    assert states.state(who, COOP, ALL, time) is strictest
+    due = {
+        channel
+        for channel in used
+        if by_hand[channel][1]
+        and not any(by_hand[each][0] is STATES.GRANTED for each in (used if channel is ALL else {channel}))
+    }
+    assert set(states.unwritten_ends(who, COOP, time)) == due
+    said = [e.at for e in log if e.customer == who and e.act is not Act.ASKED]
+    assert states.latest(who, COOP) == max(said, default=None)
+    ends = [e.at for e in log if e.customer == EVERYBODY]
+    assert states.latest_end(COOP) == max(ends, default=None)
+    assert states.latest_end(HERE) is None
+    people = {e.customer for e in log if e.customer != EVERYBODY}
+    assert set(states.customers(COOP)) == states.everybody() == people
+    assert set(states.customers(HERE)) == set()
+
+
+def test_a_no_leaves_no_earlier_yes_to_look_through() -> None:
+    """What a no ended is dropped: states are derived in the time that what is left takes."""
+    said = [_event(1, GIVEN, moment) for moment in range(1000)]
+    states = _fold(*said, _event(1, WITHDRAWN, 1000))
+    states.take(1002, _event(1, GIVEN, 5))
+    states.take(1003, _event(1, GIVEN, 1000))
+    (track,) = states._tracks[COOP][1].values()
+    assert track.grants == []

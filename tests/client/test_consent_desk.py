@@ -503,3 +503,63 @@ def test_signals_are_taken_with_their_own_dates_once(
     assert cat in desk.cohort(COOP).customers
     assert desk.take([signal(cat, Act.OBJECTED, clocks.now)]) == 1
     assert desk.state(cat, COOP) is ConsentState.OBJECTED
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
+def test_of_two_yeses_of_one_moment_the_one_that_ends_first_is_never_dropped(
+    full_vault: Vault, clocks: Clocks, order: tuple[int, ...]
+) -> None:
+    desk, cat = clocks.desk(full_vault), full_vault.customer_key("cat")
+    at, day = clocks.now - SECOND, 86_400 * SECOND
+    ends = (None, clocks.now + 2 * day, clocks.now + day)
+
+    def yes(valid_until: int | None) -> ConsentEvent:
+        return ConsentEvent(
+            event_id=event_number(),
+            customer=cat,
+            purpose=COOP,
+            channel=Channel.EVERYWHERE,
+            act=Act.GIVEN,
+            at=at,
+            valid_until=valid_until,
+            method=Method.IMPORT,
+            source="file",
+        )
+
+    for place in order:
+        desk.take([yes(ends[place])])
+    assert desk.take([yes(each) for each in ends]) == 0  # each is known, or says less than what is
+    assert desk.state(cat, COOP) is ConsentState.GRANTED
+    clocks.now += day
+    assert desk.state(cat, COOP) is ConsentState.EXPIRED
+    assert desk.take([yes(clocks.now + day)]) == 0
+    assert desk.state(cat, COOP) is ConsentState.EXPIRED
+
+
+def test_a_no_of_the_same_moment_is_no_repetition_of_a_yes_and_an_objection_none_of_a_refusal(
+    full_vault: Vault, clocks: Clocks
+) -> None:
+    desk, cat = clocks.desk(full_vault), full_vault.customer_key("cat")
+
+    def said(act: Act) -> ConsentEvent:
+        return ConsentEvent(
+            event_id=event_number(),
+            customer=cat,
+            purpose=COOP,
+            channel=Channel.EVERYWHERE,
+            act=act,
+            at=clocks.now,
+            method=Method.IMPORT,
+            source="file",
+        )
+
+    for act, is_new in (
+        (Act.GIVEN, True),
+        (Act.REFUSED, True),
+        (Act.WITHDRAWN, False),
+        (Act.OBJECTED, True),
+        (Act.REFUSED, False),
+        (Act.GIVEN, False),
+    ):
+        assert desk.take([said(act)]) == int(is_new), act
+    assert desk.state(cat, COOP) is ConsentState.OBJECTED

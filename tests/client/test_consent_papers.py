@@ -2,22 +2,28 @@ from __future__ import annotations
 
 import stat
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from highstreet import cli
-from highstreet.audit.consent import Act, Channel, ConsentState, Method, Purpose
+from highstreet.audit.consent import Act, Channel, ConsentEvent, ConsentState, Method, Purpose
 from highstreet.audit.consent_leaf import consent_leaf
+from highstreet.audit.errors import ReceiptError
 from highstreet.audit.receipt_format import verify_receipt
+from highstreet.audit.receipts import OddEntry
+from highstreet.client import consent_log
 from highstreet.client.config import ShopConfig, read_config
 from highstreet.client.consent import ConsentDesk, How
+from highstreet.client.consent_history import consent_history
+from highstreet.client.consent_intake import event_number
 from highstreet.client.errors import StoreConfigError, UnknownCustomerError
 from highstreet.client.home import StoreHome
 from highstreet.client.identity import load_or_make_identity
 from highstreet.client.importing.importer import Importer
-from highstreet.client.receipt_desk import issue_receipt
+from highstreet.client.receipt_desk import IssuedReceipt, issue_receipt
 from highstreet.client.vault import Vault
 from highstreet.errors import HighstreetError
 
@@ -212,3 +218,119 @@ def test_an_answer_that_no_receipt_could_show_is_refused_and_one_at_the_limit_is
         now=time.time_ns() // 1000,
         zone=UTC,
     )
+
+
+def _badly(full_vault: Vault, monkeypatch: pytest.MonkeyPatch) -> ConsentDesk:
+    """Answers that are refused today, as a log of an earlier version may hold them."""
+    desk = ConsentDesk(full_vault)
+    with monkeypatch.context() as patch:
+        patch.setattr(consent_log, "check_showable", lambda event: None)
+        for source, until in (("", None), ("x" * 501, None), ("y" * 5000, None), ("till", 10**18)):
+            how = How(method=Method.SPOKEN, source=source, valid_until=until)
+            desk.record("ann", Purpose.MATCHING, Act.GIVEN, how)
+    desk.record("ann", Purpose.MATCHING, Act.REFUSED, How(method=Method.SPOKEN, source="till"))
+    return desk
+
+
+def _issued(vault: Vault, desk: ConsentDesk, language: str = "en") -> IssuedReceipt:
+    return issue_receipt(
+        vault,
+        desk,
+        load_or_make_identity(StoreHome(vault.path.parent)),
+        ShopConfig(name="Mill Lane", contact="x"),
+        "ann",
+        language=language,
+        now=time.time_ns() // 1000,
+        zone=UTC,
+    )
+
+
+def test_answers_in_the_log_that_no_receipt_has_fields_for_stand_in_it_word_for_word(
+    full_vault: Vault, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    desk = _badly(full_vault, monkeypatch)
+    issued = _issued(full_vault, desk)
+    receipt = issued.receipt
+    history = {entry.position: entry for entry in desk.history(full_vault.customer_key("ann")) if entry.event}
+    assert len(receipt.odd_entries) == 4
+    assert len(receipt.entries) + 4 == len(history)
+    assert receipt.older_entries == 0
+    for odd in receipt.odd_entries:
+        event = history[odd.position].event
+        assert event is not None
+        assert odd.leaf == history[odd.position].leaf == consent_leaf(event, odd.salt)
+        assert odd.record == ("" if event.source == "y" * 5000 else event.canonical().decode())
+    assert verify_receipt(issued.file) == receipt
+    assert {each.purpose: each.state for each in receipt.standings}[Purpose.MATCHING] == "refused"
+    file = tmp_path / "receipt.json"
+    file.write_bytes(issued.file)
+    assert cli.main(["audit", "receipt", str(file)]) == 0
+    shown = capsys.readouterr().out
+    assert "4 entries that cannot be shown as answers" in shown
+    assert "x" * 501 in shown
+    for language in ("en", "de", "fr"):
+        page = _issued(full_vault, desk, language).page
+        assert "x" * 501 in page
+        assert page.count("&#34;source&#34;") == 3
+
+
+def test_a_receipt_that_calls_an_answer_odd_or_an_odd_entry_its_own_is_none(
+    full_vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receipt = _issued(full_vault, _badly(full_vault, monkeypatch)).receipt
+    odd, entry = receipt.odd_entries[0], receipt.entries[0]
+    for wrong in (
+        OddEntry.of(entry),
+        replace(odd, position=receipt.log_position + 1),
+        replace(odd, position=entry.position),
+        replace(odd, record=odd.record.replace("given", "asked")),
+        replace(odd, record=odd.record + " "),
+        replace(odd, record="{}"),
+        replace(odd, record=receipt.odd_entries[1].record),
+        replace(odd, salt=odd.salt[1:]),
+        replace(odd, leaf=odd.leaf[1:]),
+        replace(odd, leaf=bytes(32)),
+        replace(odd, record=" " * 2001),
+    ):
+        with pytest.raises(ReceiptError):
+            replace(receipt, odd_entries=(wrong,))
+    with pytest.raises(ReceiptError):
+        replace(receipt, odd_entries=receipt.odd_entries[::-1])
+    with pytest.raises(ReceiptError):
+        replace(receipt, customer=receipt.customer + 1, entries=())
+    assert replace(receipt, odd_entries=(odd,)).odd_entries == (odd,)
+
+
+def test_more_answers_than_a_document_has_room_for_leave_the_older_ones_out_and_count_them(
+    full_vault: Vault,
+) -> None:
+    desk = ConsentDesk(full_vault)
+    ann, at = full_vault.customer_key("ann"), 1_700_000_000_000_000
+    before = len(desk.history(ann))
+    desk.take(
+        ConsentEvent(
+            event_id=event_number(),
+            customer=ann,
+            purpose=Purpose.MATCHING,
+            channel=Channel.EVERYWHERE,
+            act=Act.REFUSED if number % 2 else Act.GIVEN,
+            at=at + number,
+            method=Method.IMPORT,
+            source="ä" * 500,
+        )
+        for number in range(1000)
+    )
+    issued = _issued(full_vault, desk)
+    assert 100 < len(issued.receipt.entries) < 1000
+    assert len(issued.receipt.entries) + issued.receipt.older_entries == 1000 + before
+    assert verify_receipt(issued.file) == issued.receipt
+
+
+def test_a_record_of_a_customers_data_shows_answers_with_moments_that_no_calendar_has(
+    full_vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = _badly(full_vault, monkeypatch)
+    shown = consent_history(desk, full_vault.customer_key("ann"))
+    assert [each.valid_until for each in shown if each.valid_until.endswith("since 1970")] == [
+        "1000000000000000000 microseconds since 1970"
+    ]

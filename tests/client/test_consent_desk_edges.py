@@ -1,0 +1,215 @@
+"""The consent desk's edges: between a word that was given and its use, and at the very limits of a rule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+
+import pytest
+
+from highstreet.audit.consent import Act, Channel, ConsentEvent, ConsentState, Method, Purpose
+from highstreet.client.consent import ConsentDesk, How
+from highstreet.client.consent_anchor import ConsentAnchor
+from highstreet.client.consent_in_use import ConsentInUse
+from highstreet.client.consent_intake import event_number
+from highstreet.client.consented_cohort import Exclusion, basis_now, left_out_of_totals
+from highstreet.client.shop_loader import load_shop
+from highstreet.client.vault import Vault
+from highstreet.models.schema import FeatureSchema
+
+COOP = Purpose.COOP_LEARNING
+SAID = How(method=Method.SPOKEN, source="till")
+TODAY = date(2026, 11, 22)
+SECOND = 1_000_000
+NOON = 1_795_348_800 * SECOND
+
+
+@pytest.fixture
+def at(full_vault: Vault) -> Callable[[int], ConsentDesk]:
+    """A desk whose clock says noon and so many microseconds."""
+    return lambda offset: ConsentDesk(full_vault, clock=lambda: NOON + offset)
+
+
+def _event(customer: int, act: Act, moment: int, channel: Channel = Channel.EVERYWHERE) -> ConsentEvent:
+    return ConsentEvent(
+        event_id=event_number(),
+        customer=customer,
+        purpose=COOP,
+        channel=channel,
+        act=act,
+        at=moment,
+        method=Method.IMPORT,
+        source="file",
+    )
+
+
+@pytest.mark.parametrize("reason", list(Exclusion))
+def test_who_is_excluded_after_a_cohort_was_made_is_not_loaded_by_it(
+    full_vault: Vault, reason: Exclusion
+) -> None:
+    desk = ConsentDesk(full_vault)
+    cohort = desk.cohort(COOP)
+    assert len(cohort) == 1
+    desk.exclude("ann", reason)
+    desk.exclude("ann", reason)
+    assert desk.exclusions(full_vault.customer_key("ann")) == {reason}
+    assert load_shop(full_vault, cohort, FeatureSchema(), TODAY).customer_ids == ()
+    desk.include("ann", reason)
+    assert desk.exclusions(full_vault.customer_key("ann")) == frozenset()
+    assert len(load_shop(full_vault, cohort, FeatureSchema(), TODAY).customer_ids) == 1
+
+
+def test_a_yes_on_a_channel_is_none_everywhere(full_vault: Vault) -> None:
+    desk, cat = ConsentDesk(full_vault), full_vault.customer_key("cat")
+    desk.record("cat", COOP, Act.GIVEN, SAID, channel=Channel.WEB)
+    assert cat not in desk.cohort(COOP).customers
+    assert cat in desk.cohort(COOP, channel=Channel.WEB).customers
+    assert desk.state(cat, COOP) is ConsentState.NOT_ASKED
+    assert desk.state(cat, COOP, Channel.WEB) is ConsentState.GRANTED
+    assert desk.record("cat", COOP, Act.GIVEN, SAID).channel is Channel.EVERYWHERE
+
+
+@pytest.mark.parametrize("purpose", [COOP, Purpose.SENSITIVE_CATEGORIES, Purpose.MATCHING])
+@pytest.mark.parametrize("ends", ["ran out", "said no and yes again", "stands"])
+def test_what_was_computed_is_not_handed_over_if_any_of_its_words_stands_no_more(
+    full_vault: Vault, purpose: Purpose, ends: str
+) -> None:
+    desk, ann = ConsentDesk(full_vault), full_vault.customer_key("ann")
+    for each in (Purpose.SENSITIVE_CATEGORIES, Purpose.MATCHING):
+        desk.record("ann", each, Act.GIVEN, SAID)
+    if ends == "ran out":  # and nothing in the log says so
+        over = How(method=Method.SPOKEN, source="till", valid_until=1)
+        desk.record("ann", purpose, Act.GIVEN, over)
+    cohort = desk.cohort(Purpose.SUGGESTIONS_HERE)
+    with full_vault.read() as connection:
+        basis = basis_now(cohort, full_vault, connection)
+    both = (Purpose.SENSITIVE_CATEGORIES, Purpose.MATCHING)
+    sensitive, counted = (frozenset({ann} if each is purpose else ()) for each in both)
+    used = ConsentInUse(
+        position=cohort.position,
+        customers=frozenset({ann}),
+        sensitive=sensitive,
+        counted=counted,
+        basis=basis,
+    )
+    assert used.purposes(ann) == {COOP, purpose}
+    if ends == "said no and yes again":
+        desk.record("ann", purpose, Act.WITHDRAWN, SAID)
+        desk.record("ann", purpose, Act.GIVEN, SAID)
+    assert used.ended(full_vault) == (frozenset() if ends == "stands" else {ann})
+
+
+def test_the_clock_may_be_behind_an_answer_by_ten_seconds_and_no_more(
+    full_vault: Vault, at: Callable[[int], ConsentDesk]
+) -> None:
+    cat = full_vault.customer_key("cat")
+    ahead = 10 * SECOND
+    assert at(0).take([_event(cat, Act.GIVEN, NOON + ahead + 1)]) == 0
+    assert at(0).take([_event(cat, Act.GIVEN, NOON + ahead)]) == 1
+    assert at(-1).state(cat, COOP) is ConsentState.NOT_ASKED
+    assert at(0).state(cat, COOP) is ConsentState.GRANTED
+    again = at(0).record("cat", COOP, Act.GIVEN, SAID)
+    assert again.at == NOON + ahead + 1  # after what it repeats, so that it counts
+    assert at(0).record("cat", COOP, Act.WITHDRAWN, SAID).at == NOON + ahead + 1
+    assert at(0).record("cat", COOP, Act.ASKED, SAID).at == NOON
+
+
+def test_an_end_for_everybody_dates_the_yes_that_follows_it(
+    full_vault: Vault, at: Callable[[int], ConsentDesk]
+) -> None:
+    cat = full_vault.customer_key("cat")
+    at(5 * SECOND).ask_everybody_again(COOP, source="notice")
+    said = at(0).record("cat", COOP, Act.GIVEN, SAID)
+    assert said.at == NOON + 5 * SECOND + 1
+    assert at(0).state(cat, COOP) is ConsentState.GRANTED
+    assert at(0).record("ben", COOP, Act.REFUSED, SAID).at == NOON  # a no ends nothing that was not said
+
+
+@pytest.mark.parametrize("act", [Act.WITHDRAWN, Act.EXPIRED])
+def test_an_end_out_of_a_file_ends_a_yes_that_is_dated_ahead_of_the_clock(
+    full_vault: Vault, at: Callable[[int], ConsentDesk], act: Act
+) -> None:
+    cat = full_vault.customer_key("cat")
+    at(5 * SECOND).record("cat", COOP, Act.GIVEN, SAID)
+    assert at(0).take([_event(cat, act, NOON)]) == 1
+    newest = at(0).history(cat)[-1].event
+    assert newest is not None
+    assert newest.at == NOON + 5 * SECOND
+    assert at(6 * SECOND).state(cat, COOP) in {ConsentState.WITHDRAWN, ConsentState.EXPIRED}
+
+
+def test_alike_on_another_channel_is_not_alike(full_vault: Vault, at: Callable[[int], ConsentDesk]) -> None:
+    cat = full_vault.customer_key("cat")
+    assert at(0).take([_event(cat, Act.WITHDRAWN, NOON)]) == 1
+    assert at(0).take([_event(cat, Act.REFUSED, NOON)]) == 0
+    assert at(0).take([_event(cat, Act.WITHDRAWN, NOON, Channel.WEB)]) == 1
+    assert at(0).take([_event(cat, Act.ASKED, NOON), _event(cat, Act.ASKED, NOON)]) == 1
+
+
+def test_what_ran_out_is_written_once(full_vault: Vault, at: Callable[[int], ConsentDesk]) -> None:
+    cat = full_vault.customer_key("cat")
+    over = How(method=Method.SPOKEN, source="till", valid_until=NOON + SECOND)
+    at(0).record("cat", COOP, Act.GIVEN, over)
+    before = at(0).position()
+    assert at(0).note_expired() == 0
+    assert at(SECOND).note_expired() == 1
+    assert at(SECOND).note_expired() == 0
+    assert at(SECOND).position() == before + 1
+    newest = at(SECOND).history(cat)[-1].event
+    assert newest is not None
+    assert (newest.act, newest.at, newest.method) == (Act.EXPIRED, NOON + SECOND, Method.RULE)
+    assert at(0).state(cat, COOP) is ConsentState.EXPIRED  # a clock set back revives nothing
+
+
+def test_said_no_and_withdrawn_look_behind_an_entry_and_at_their_own_purpose(full_vault: Vault) -> None:
+    desk = ConsentDesk(full_vault)
+    ann, cat = full_vault.customer_key("ann"), full_vault.customer_key("cat")
+    begun = desk.position()
+    assert desk.said_no(COOP, since=begun) == frozenset()
+    assert ann not in desk.withdrawn(COOP, since=begun)
+    for act in (Act.WITHDRAWN, Act.EXPIRED):
+        desk.record("ann", COOP, act, SAID)
+        desk.record("ann", COOP, Act.GIVEN, SAID)
+    assert desk.said_no(COOP, since=begun) == {ann}
+    assert ann in desk.withdrawn(COOP, since=begun)
+    assert ann not in desk.withdrawn(COOP, since=desk.position())
+    assert desk.said_no(COOP, since=desk.position()) == frozenset()
+    assert desk.said_no(Purpose.MATCHING, since=begun) == frozenset()
+    desk.record("cat", COOP, Act.GIVEN, SAID)
+    now = desk.position()
+    desk.ask_everybody_again(COOP, source="notice")
+    assert desk.said_no(COOP, since=now) >= {ann, cat}
+    assert desk.withdrawn(COOP, since=now) >= {ann, cat}
+
+
+def test_a_totals_word_leaves_out_who_objected_to_what_totals_serve_and_nobody_else(
+    full_vault: Vault,
+) -> None:
+    desk = ConsentDesk(full_vault)
+    ann, ben, cat = (full_vault.customer_key(name) for name in ("ann", "ben", "cat"))
+    desk.record("ann", Purpose.SUGGESTIONS_HERE, Act.OBJECTED, SAID, channel=Channel.TILL)
+    desk.record("ben", COOP, Act.OBJECTED, SAID)
+    desk.record("cat", Purpose.SHOP_MODEL, Act.WITHDRAWN, SAID)
+    totals = desk.totals()
+    with full_vault.read() as connection:
+        assert left_out_of_totals(totals, full_vault, connection) == (ann,)
+    desk.exclude("ben", Exclusion.MINOR)
+    desk.exclude("cat", Exclusion.RESTRICTED)
+    with full_vault.read() as connection:
+        assert left_out_of_totals(totals, full_vault, connection) == (ann, cat)
+    assert ben not in desk.cohort(Purpose.SHOP_MODEL).customers
+
+
+def test_what_was_announced_to_be_emptied_is_settled_when_it_is(
+    full_vault: Vault, at: Callable[[int], ConsentDesk]
+) -> None:
+    full_vault.path.with_name("store.toml").write_text("[consent]\nvalid_days = 690\nkeep_days = 700\n")
+    head = full_vault.path.with_name("consent.head")
+    before = head.read_bytes()
+    assert at(0).forget_old() == 0
+    assert head.read_bytes() == before  # where nobody is due nothing is announced
+    later = at(20 * 86_400 * SECOND)
+    assert later.forget_old() >= 1
+    kept = ConsentAnchor.of_vault(full_vault.path, full_vault.vault_id).read()
+    assert kept == later.root()
+    assert kept.to_be_emptied is None
