@@ -37,7 +37,7 @@ __all__ = ["OF_A_BAND", "checks_of", "found", "open_shops", "train_fairly", "tra
 #: Customers of each age in each shop.
 OF_A_BAND = 160
 _SHOPS = 3
-_ROUND_LIMIT_SECONDS = 120.0
+_ROUND_LIMIT_SECONDS = 300.0
 _ONE = ("Trained on customers of one age band only", "one band")
 _ALL = ("Trained on customers of every age band", "every band")
 
@@ -191,7 +191,7 @@ def _candidate(scene: Scene, how: tuple[str, str], said: str) -> Candidate:
         measured_on=sizes.get(len(charter.plan.phases) - 1, 0),
         rules=() if verdict is None else _rules(charter.bias_limits, verdict),
         is_released=not said and bool(manifests),
-        said=said.splitlines()[-1].strip() if said else "released",
+        said=_why(said),
     )
 
 
@@ -222,6 +222,16 @@ def _in_words(rule: BiasRule) -> str:
     return (
         f"{rule.metric.value}{less} {rule.direction.value.replace('_', ' ')} {rule.limit:g}, by {rule.groups}"
     )
+
+
+def _why(said: str) -> str:
+    """Return the first sentence after what failed, of what a command said; the last line where there is none.
+
+    >>> _why("1 of 2: x highstreet: The training failed: It is kept back: a (fail). See more: y.")
+    'It is kept back: a (fail).'
+    """
+    found = re.search(r"The training failed: (.*?\.)(\s|$)", said)
+    return found[1] if found else (said.splitlines() or [""])[-1].strip()
 
 
 def _group_in_words(cell: str) -> str:

@@ -92,7 +92,7 @@ def check_log(scene: Scene) -> tuple[LogRead | None, list[Check]]:
         found = [line for line in said.splitlines() if line.startswith(("Entry ", "Entries "))]
         return bool(found), found[0] if found else "no entry was named"
 
-    return (read[0] if read else None), [
+    checks = [
         attempt(
             "The coordinator's log, held against what every shop witnessed of it", "everything fits", whole
         ),
@@ -102,6 +102,7 @@ def check_log(scene: Scene) -> tuple[LogRead | None, list[Check]]:
             rolled_back,
         ),
     ]
+    return (read[0] if read else None), checks
 
 
 def cut_before(log: Path, copy: Path, kind: EntryKind) -> None:
