@@ -62,8 +62,7 @@ def gate_charts(trial: GateTrial) -> list[Markup]:
                     f"The rule {rule.name.replace('_', ' ')}: each group of each candidate",
                     lanes,
                     limit=rule.limit,
-                    axis=f"{rule.words}; circle: on the right side, square: on the wrong side, "
-                    "diamond: the noise leaves it open",
+                    axis=rule.words,
                 )
             )
     return charts
