@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from highstreet.audit.attestation_papers import AttestationOpening, attested
+from highstreet.client.attestation_book import AttestationBook
 from highstreet.client.attestation_papers import open_attested
 from highstreet.client.errors import AttestationRecordError
 from highstreet.client.home import StoreHome
@@ -30,7 +31,7 @@ from highstreet.simulations.errors import SimulationsError
 from highstreet.simulations.report.audit_record import AttestedCohort, Withdrawal
 from highstreet.simulations.report.record import Check
 
-__all__ = ["TakenBack", "cohort_sizes", "compare_attestations", "openings_of", "take_back_learning"]
+__all__ = ["TakenBack", "cohort_sizes", "compare_attestations", "take_back_learning"]
 
 _PURPOSE = "coop_learning"
 
@@ -59,27 +60,38 @@ def take_back_learning(scene: Scene, shop: Shop, *, closed: int) -> TakenBack:
     return TakenBack(shop=shop, customer=customer, closed=closed, at=time.time_ns() // 1000)
 
 
-def openings_of(shop: Shop, *, first: int = 0) -> dict[int, AttestationOpening]:
+def _openings_of(shop: Shop, *, first: int) -> dict[int, AttestationOpening]:
     """Open what a shop attested of each round of its latest training, from round `first` on, by round."""
     home = StoreHome(shop.home)
-    notes = [note for note in read_rounds(home) if (note.what, note.outcome) == ("contribution", "sent")]
-    latest = notes[-1].programme_id if notes else ""
-    sent = {note.round for note in notes if note.programme_id == latest}
+    programme, sent = _latest(home)
     with Vault.open(home.vault) as vault:
         return {
-            number: open_attested(home, vault, programme_id=latest, round_number=number)
+            number: open_attested(home, vault, programme_id=programme, round_number=number)
             for number in sorted(sent)
             if number >= first
         }
 
 
-def cohort_sizes(shops: Sequence[Shop]) -> dict[int, int]:
-    """Return how many customers all shops together used in each round of the latest training, as attested."""
-    sizes: dict[int, int] = {}
+def cohort_sizes(shops: Sequence[Shop], rounds: Sequence[int]) -> tuple[int, ...]:
+    """Return how many customers all shops together committed to in these rounds of the latest training.
+
+    Only what opens the attestations tells: the commitments themselves do not say how many there are.
+    """
+    sizes = [0] * len(rounds)
     for shop in shops:
-        for number, opening in openings_of(shop).items():
-            sizes[number] = sizes.get(number, 0) + len(opening.cohort)
-    return sizes
+        home = StoreHome(shop.home)
+        programme, sent = _latest(home)
+        for place, number in enumerate(rounds):
+            if number in sent:
+                sizes[place] += len(AttestationBook(home).find(programme, number).tree.leaves)
+    return tuple(sizes)
+
+
+def _latest(home: StoreHome) -> tuple[str, set[int]]:
+    """Return the latest training that the shop contributed to, and in which rounds it did."""
+    notes = [note for note in read_rounds(home) if (note.what, note.outcome) == ("contribution", "sent")]
+    latest = notes[-1].programme_id if notes else ""
+    return latest, {note.round for note in notes if note.programme_id == latest}
 
 
 def compare_attestations(scene: Scene, taken: TakenBack | None) -> tuple[Withdrawal | None, list[Check]]:
@@ -126,7 +138,7 @@ class _Compared:
 
 
 def _compare(scene: Scene, taken: TakenBack) -> _Compared:
-    openings = openings_of(taken.shop, first=taken.closed - 1)
+    openings = _openings_of(taken.shop, first=taken.closed - 1)
     later = [number for number, opening in openings.items() if opening.basis.time.now > taken.at]
     if taken.closed - 1 not in openings or not later:
         raise AttestationRecordError("No round was attested before, or none after.")

@@ -175,7 +175,7 @@ def _everybody_agrees(scene: Scene, shop: Shop) -> None:
 
 def _candidate(scene: Scene, how: tuple[str, str], said: str) -> Candidate:
     home, charter = CoopHome.open(scene.coop_home), _charter(scene)
-    sizes = cohort_sizes(scene.shops)
+    trained_on, measured_on = cohort_sizes(scene.shops, (0, len(charter.plan.phases) - 1))
     try:
         verdict = kept_back(home).report.verdict
     except PublishError:
@@ -187,8 +187,8 @@ def _candidate(scene: Scene, how: tuple[str, str], said: str) -> Candidate:
     return Candidate(
         title=how[0],
         short=how[1],
-        trained_on=sizes.get(0, 0),
-        measured_on=sizes.get(len(charter.plan.phases) - 1, 0),
+        trained_on=trained_on,
+        measured_on=measured_on,
         rules=() if verdict is None else _rules(charter.bias_limits, verdict),
         is_released=not said and bool(manifests),
         said=_why(said),

@@ -60,7 +60,7 @@ def check_statement(scene: Scene, *, title: str) -> tuple[Statement | None, list
 
     checks = [
         attempt(f"The {title}, checked as an auditor", "it follows from what was signed", honest),
-        attempt("That statement with one date changed, as a control", "refused", forged),
+        attempt(f"The {title}, with one date changed, as a control", "refused", forged),
     ]
     return (made[0] if made else None), checks
 

@@ -13,7 +13,8 @@ from highstreet.simulations.report.audit_record import AttestedCohort, GateTrial
 __all__ = ["attested_cohorts", "gate_charts"]
 
 _WIDTH, _COLUMNS, _HEAD, _GAP = 760.0, 60, 26.0, 14.0
-_MARKS = {"pass": "circle", "fail": "square", "undetermined": "diamond"}
+#: Whatever neither passes nor fails is a diamond.
+_MARKS = {"pass": "circle", "fail": "square"}
 
 
 def attested_cohorts(withdrawal: Withdrawal) -> Markup:
@@ -48,7 +49,7 @@ def gate_charts(trial: GateTrial) -> list[Markup]:
                 value=group.value,
                 low=group.low,
                 high=group.high,
-                mark=_MARKS[group.outcome],
+                mark=_MARKS.get(group.outcome, "diamond"),
             )
             for candidate in trial.candidates
             for judged in candidate.rules

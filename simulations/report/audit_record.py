@@ -19,6 +19,9 @@ __all__ = [
 ]
 
 
+Outcome = Literal["pass", "fail", "undetermined", "not_applicable"]
+
+
 class AttestedCohort(Recorded):
     """One round's attestation, opened for an auditor; nothing here names anybody.
 
@@ -61,7 +64,7 @@ class JudgedGroup(Recorded):
     """What a rule found of one group of customers; value and interval as in the manifest."""
 
     group: str
-    outcome: Literal["pass", "fail", "undetermined"]
+    outcome: Outcome
     value: float
     low: float
     high: float
@@ -81,7 +84,7 @@ class JudgedRule(Recorded):
     name: str
     words: str
     limit: float
-    outcome: Literal["pass", "fail", "undetermined", "not_applicable"]
+    outcome: Outcome
     groups: tuple[JudgedGroup, ...] = ()
 
 
