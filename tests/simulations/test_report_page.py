@@ -123,6 +123,7 @@ def test_the_audit_module_has_a_section_with_both_candidates_and_links_beside_th
         '<a href="statements/coop/statement-1.html">statement about the release</a>',
         "held against what 2 shops witnessed of it: everything fits.",
         "1 release, 89 round",
+        '<td>under 25</td><td class="number">-0.620</td><td>-0.700 to -0.540</td><td class="bad">fail</td>',
     ):
         assert words in text, words
 
