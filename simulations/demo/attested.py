@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +31,7 @@ from highstreet.simulations.errors import SimulationsError
 from highstreet.simulations.report.audit_record import AttestedCohort, Withdrawal
 from highstreet.simulations.report.record import Check
 
-__all__ = ["TakenBack", "cohort_sizes", "compare_attestations", "take_back_learning"]
+__all__ = ["TakenBack", "cohort_sizes", "compare_attestations", "is_only_gone", "take_back_learning"]
 
 _PURPOSE = "coop_learning"
 
@@ -127,6 +127,26 @@ def compare_attestations(scene: Scene, taken: TakenBack | None) -> tuple[Withdra
     return (found[0].withdrawal if found else None), checks
 
 
+def is_only_gone(person: int, *, before: Collection[int], after: Sequence[Collection[int]]) -> bool:
+    """Whether one person, and nobody else, was used before and not in the next round, and never again.
+
+    Args:
+        person: number of the customer.
+        before: whom the last round used before they said no.
+        after: whom each round used after, in order.
+    """
+    return (
+        bool(after)
+        and set(before) - set(after[0]) == {person}
+        and set(after[0]) <= set(before)
+        and not any(person in cohort for cohort in after)
+    )
+
+
+def _customers(opening: AttestationOpening) -> set[int]:
+    return {entry.customer for entry in opening.cohort}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Compared:
     """Two attestations, whose customer is gone, whether nothing else changed, and that in words."""
@@ -145,16 +165,17 @@ def _compare(scene: Scene, taken: TakenBack) -> _Compared:
     with Vault.open(StoreHome(taken.shop.home).vault) as vault:
         person = vault.customer_key(taken.customer)
     before, after = openings[taken.closed - 1], openings[later[0]]
-    everybody = sorted({entry.customer for opening in (before, after) for entry in opening.cohort})
+    everybody = sorted(_customers(before) | _customers(after))
     said = [_audited(scene, name, each) for name, each in (("before", before), ("after", after))]
     withdrawal = Withdrawal(
         store=taken.shop.name,
         before=_described(scene, before, everybody, said[0]),
         after=_described(scene, after, everybody, said[1]),
     )
-    gone = {number for number, used in zip(everybody, withdrawal.after.used, strict=True) if not used}
-    still = [number for number in later if person in {entry.customer for entry in openings[number].cohort}]
-    is_right = all(withdrawal.before.used) and gone == {person} and not still
+    cohorts = {number: _customers(opening) for number, opening in openings.items()}
+    is_right = is_only_gone(
+        person, before=cohorts[taken.closed - 1], after=[cohorts[number] for number in later]
+    )
     return _Compared(
         withdrawal=withdrawal,
         person=person,
@@ -189,7 +210,7 @@ def _described(
     scene: Scene, opening: AttestationOpening, everybody: Sequence[int], said: str
 ) -> AttestedCohort:
     about = attested(opening)
-    used = {entry.customer for entry in opening.cohort}
+    used = _customers(opening)
     return AttestedCohort(
         round=about.round.round,
         phase=CoopHome.open(scene.coop_home).charter().plan.phases[about.round.round].name,

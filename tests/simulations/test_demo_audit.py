@@ -25,6 +25,7 @@ from highstreet.models.customer_groups import ATTRIBUTES, cell_of
 from highstreet.models.programme import check_plan
 from highstreet.simulations.demo import gate
 from highstreet.simulations.demo.age_shops import AGES, LATER, ONE_BAND, write_age_shops
+from highstreet.simulations.demo.attested import is_only_gone
 from highstreet.simulations.demo.gate_charter import TRAININGS, gate_charter
 from highstreet.simulations.demo.papers import cut_before
 from highstreet.simulations.errors import SimulationsError
@@ -90,6 +91,28 @@ def test_the_gates_shops_have_customers_enough_for_its_rule_and_half_as_many_had
     in_a_band = 3 * gate.OF_A_BAND
     assert needed <= in_a_band / 2
     assert needed > in_a_band / 8
+
+
+def test_a_withdrawal_shows_when_one_person_is_gone_from_the_next_round_on_and_nobody_else() -> None:
+    assert is_only_gone(7, before={3, 7, 9}, after=[{3, 9}, {3, 9}])
+    assert is_only_gone(7, before={3, 7, 9}, after=[{9, 3}, {3}])  # what others do later is theirs
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({3, 7, 9}, []),
+        ({3, 7, 9}, [{3, 7, 9}]),
+        ({3, 7, 9}, [{3}]),
+        ({3, 9}, [{3, 9}]),
+        ({3, 7, 9}, [{3, 9, 11}]),
+        ({3, 7, 9}, [{3, 9}, {3, 7, 9}]),
+    ],
+)
+def test_a_withdrawal_that_did_not_end_the_use_or_ended_another_does_not_pass(
+    before: set[int], after: list[set[int]]
+) -> None:
+    assert not is_only_gone(7, before=before, after=after)
 
 
 def _changed(trial: GateTrial, place: int, **update: object) -> GateTrial:
