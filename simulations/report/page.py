@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from importlib import resources
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from highstreet.simulations.report import quality_charts, run_charts
+from highstreet.simulations.report import audit_charts, quality_charts, run_charts
 from highstreet.simulations.report.record import Evaluation, RoundSent, RunRecord
 from highstreet.simulations.report.verdict import direction, verdict
 
@@ -21,7 +21,11 @@ _KINDS = ("contribution", "inspection", "agreement", "share of the sum")
 def render(record: RunRecord) -> str:
     """Return the whole page. Every text of the record is escaped; styles and drawings are inline."""
     environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        loader=FunctionLoader(_text),
     )
     environment.filters.update(
         bytes=_bytes,
@@ -31,7 +35,7 @@ def render(record: RunRecord) -> str:
         direction=direction,
         sized=_thousands,
     )
-    template = environment.from_string(_text("report.html"))
+    template = environment.get_template("report.html")
     return template.render(
         record=record,
         style=Markup(_text("report.css")),  # noqa: S704  our own package data
@@ -47,12 +51,12 @@ def render(record: RunRecord) -> str:
     )
 
 
-def _charts(record: RunRecord) -> dict[str, Markup]:
+def _charts(record: RunRecord) -> dict[str, Markup | list[Markup]]:
     groups = [(_heading(store.name, store.customers), store.evaluation) for store in record.stores]
     measured: list[tuple[str, Evaluation]] = [(head, found) for head, found in groups if found is not None]
     if record.pooled is not None:
         measured.append(("All shops together", record.pooled))
-    charts = {
+    charts: dict[str, Markup | list[Markup]] = {
         "consent": run_charts.consent_bars(record.stores, _CHARTED_PURPOSE),
         "budget": run_charts.budget_bars(record.claims),
         "bytes": run_charts.bytes_by_store(record.stores),
@@ -65,6 +69,10 @@ def _charts(record: RunRecord) -> dict[str, Markup]:
         charts["gain_all"] = quality_charts.gain_by_size(record.stores, "alone", "all_items")
     if record.contribution is not None:
         charts["contribution"] = run_charts.contribution_picture(record.contribution)
+    if record.audit is not None and record.audit.withdrawal is not None:
+        charts["cohorts"] = audit_charts.attested_cohorts(record.audit.withdrawal)
+    if record.audit is not None and record.audit.gate is not None:
+        charts["gate"] = list(audit_charts.gate_charts(record.audit.gate))
     return charts
 
 

@@ -9,7 +9,10 @@ from __future__ import annotations
 import math
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from highstreet.simulations.report.audit_record import AuditPart
+from highstreet.simulations.report.recorded import Recorded
 
 __all__ = [
     "Check",
@@ -32,11 +35,7 @@ __all__ = [
 ]
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Estimate(_Record):
+class Estimate(Recorded):
     """A figure with its 95 % interval; the interval is None where none was computed."""
 
     value: float
@@ -44,7 +43,7 @@ class Estimate(_Record):
     high: float | None = None
 
 
-class Method(_Record):
+class Method(Recorded):
     """How well one way of ranking predicts what customers bought next, NDCG@10 over the full catalogue.
 
     Attributes:
@@ -62,7 +61,7 @@ class Method(_Record):
     novel: Estimate | None = None
 
 
-class Gain(_Record):
+class Gain(Recorded):
     """A paired difference in NDCG@10: the co-op's prior with local training minus another method."""
 
     against: str
@@ -71,7 +70,7 @@ class Gain(_Record):
     novel: Estimate | None = None
 
 
-class Evaluation(_Record):
+class Evaluation(Recorded):
     """What one shop measured inside its own walls; it never leaves them in a real co-op."""
 
     customers: int
@@ -80,7 +79,7 @@ class Evaluation(_Record):
     gains: tuple[Gain, ...] = ()
 
 
-class Consent(_Record):
+class Consent(Recorded):
     """How many customers answered what for one purpose; `words` say the purpose as an owner would."""
 
     purpose: str
@@ -90,7 +89,7 @@ class Consent(_Record):
     unanswered: int = 0
 
 
-class Claim(_Record):
+class Claim(Recorded):
     """A privacy guarantee, always whole: for whom, which pair, under which neighbouring relation.
 
     Attributes:
@@ -121,7 +120,7 @@ class Claim(_Record):
         return f"{math.ceil(self.epsilon * 100 - 1e-9) / 100:.2f}"
 
 
-class RoundSent(_Record):
+class RoundSent(Recorded):
     """One message that left a store.
 
     Attributes:
@@ -145,14 +144,14 @@ class RoundSent(_Record):
     noise: str = ""
 
 
-class Suggested(_Record):
+class Suggested(Recorded):
     """One suggestion a shop makes to one of its customers."""
 
     title: str
     reason: str
 
 
-class StoreRecord(_Record):
+class StoreRecord(Recorded):
     """One shop of the run. Names and titles come from files: the page escapes them."""
 
     name: str
@@ -167,7 +166,7 @@ class StoreRecord(_Record):
     active_release: int = 0
 
 
-class Phase(_Record):
+class Phase(Recorded):
     """One exchange of the programme as the charter describes it."""
 
     index: int
@@ -179,7 +178,7 @@ class Phase(_Record):
     sampling_rate: float = 1.0
 
 
-class RoundSum(_Record):
+class RoundSum(Recorded):
     """The secure sum of one round: who was in it, who opened it, how much noise it carries.
 
     Attributes:
@@ -237,7 +236,7 @@ class RoundSum(_Record):
         return math.sqrt(self.contributors)
 
 
-class Contribution(_Record):
+class Contribution(Recorded):
     """A copy of one message as it left a store, to look at.
 
     Attributes:
@@ -267,7 +266,7 @@ class Contribution(_Record):
     names_found: int
 
 
-class Release(_Record):
+class Release(Recorded):
     """What the co-op released and signed."""
 
     number: int
@@ -276,7 +275,7 @@ class Release(_Record):
     manifest: dict[str, object] = Field(default_factory=dict)
 
 
-class Check(_Record):
+class Check(Recorded):
     """One thing a sceptic would try, what ought to happen and what did."""
 
     title: str
@@ -285,7 +284,7 @@ class Check(_Record):
     passed: bool
 
 
-class Step(_Record):
+class Step(Recorded):
     """One step of the run on the clock that starts with it."""
 
     name: str
@@ -293,7 +292,7 @@ class Step(_Record):
     seconds: float
 
 
-class Machine(_Record):
+class Machine(Recorded):
     """Where it ran, and the most memory all its processes held at one moment."""
 
     processor: str
@@ -307,7 +306,7 @@ class Machine(_Record):
     peak_step: str = ""
 
 
-class RunRecord(_Record):
+class RunRecord(Recorded):
     """A whole run; `format_version` changes when a field changes its meaning."""
 
     format_version: Literal[2] = 2
@@ -326,6 +325,7 @@ class RunRecord(_Record):
     sums: tuple[RoundSum, ...] = ()
     contribution: Contribution | None = None
     release: Release | None = None
+    audit: AuditPart | None = None
     checks: tuple[Check, ...] = ()
     steps: tuple[Step, ...] = ()
     machine: Machine

@@ -114,7 +114,7 @@ def contribution_picture(contribution: Contribution) -> Markup:
     size = _WIDTH / _COLUMNS
     description = (
         f"{len(shown)} of the {max(contribution.boxes, default=0):,} bytes of a sealed box that "
-        f"{contribution.store} sent in round {contribution.round} ({contribution.phase}), one cell each. "
+        f"{contribution.store} sent in round {contribution.round + 1} ({contribution.phase}), one cell each. "
         f"They look like random bytes: their mean is {sum(shown) / max(len(shown), 1):.1f}, where 127.5 is "
         "expected."
     )

@@ -2,6 +2,17 @@
 
 from __future__ import annotations
 
+from highstreet.simulations.report.audit_record import (
+    AttestedCohort,
+    AuditPart,
+    Candidate,
+    GateTrial,
+    JudgedGroup,
+    JudgedRule,
+    LogRead,
+    Statement,
+    Withdrawal,
+)
 from highstreet.simulations.report.record import (
     Check,
     Claim,
@@ -22,7 +33,7 @@ from highstreet.simulations.report.record import (
     Suggested,
 )
 
-__all__ = ["CLAIM", "made_up_run"]
+__all__ = ["CLAIM", "made_up_audit", "made_up_run"]
 
 CLAIM = Claim(
     unit="a customer of one shop",
@@ -117,6 +128,84 @@ def _store(name: str, customers: int, *, shift: float = 0.0) -> StoreRecord:
     )
 
 
+def _cohort(number: int, phase: str, *, gone: int | None) -> AttestedCohort:
+    used = tuple(place != gone for place in range(70))
+    return AttestedCohort(
+        round=number,
+        phase=phase,
+        attestation_sha256="a1" * 32,
+        cohort_root="b2" * 32,
+        consent_entries=140 + (gone is not None),
+        customers=sum(used),
+        used=used,
+        said="Every customer who could be checked had standing consent.",
+    )
+
+
+def _candidate(
+    title: str, short: str, *, trained_on: int, young: JudgedGroup, is_released: bool
+) -> Candidate:
+    old = JudgedGroup(group="65 plus", outcome="pass", value=0.05, low=-0.03, high=0.13)
+    rule = JudgedRule(
+        name="ages_alike",
+        words="ndcg_at_10_novel less that of others at least -0.25, by age_band",
+        limit=-0.25,
+        outcome=young.outcome,
+        groups=(young, old),
+    )
+    return Candidate(
+        title=title,
+        short=short,
+        trained_on=trained_on,
+        measured_on=2880,
+        rules=(rule,),
+        is_released=is_released,
+        said="released" if is_released else "The rules on bias keep it back: ages_alike (fail).",
+    )
+
+
+def made_up_audit() -> AuditPart:
+    """What the audit module did in a run in which all went as it ought to."""
+    failed = JudgedGroup(group="under 25", outcome="fail", value=-0.62, low=-0.7, high=-0.54)
+    passed = JudgedGroup(group="under 25", outcome="pass", value=-0.02, low=-0.1, high=0.06)
+    return AuditPart(
+        withdrawal=Withdrawal(
+            store="Mill Lane",
+            before=_cohort(1, "cooccurrence", gone=None),
+            after=_cohort(2, "curvature", gone=11),
+        ),
+        gate=GateTrial(
+            coop_name="Trial of the gate",
+            data_note="Made up.",
+            shops=3,
+            customers=2880,
+            promise="epsilon 3",
+            terms=("rules on bias: 1", "ages_alike: takes about 150 customers in each group"),
+            candidates=(
+                _candidate("One band only", "one band", trained_on=480, young=failed, is_released=False),
+                _candidate("Every band", "every band", trained_on=2880, young=passed, is_released=True),
+            ),
+            in_use=3,
+        ),
+        statements=(
+            Statement(
+                title="statement about the release",
+                page="statements/coop/statement-1.html",
+                file="statements/coop/statement-1.json",
+                sha256="c3" * 32,
+                said=("Release 1.", "All it says follows."),
+            ),
+        ),
+        log=LogRead(
+            owner="the coordinator",
+            entries=90,
+            witnesses=2,
+            kinds=(("release", 1), ("round", 89)),
+            said="Everything fits.",
+        ),
+    )
+
+
 def made_up_run(*, names: tuple[str, ...] = ("Corner shop", "Mill Lane"), shift: float = 0.0) -> RunRecord:
     """A whole run with shops of the given names."""
     return RunRecord(
@@ -178,6 +267,7 @@ def made_up_run(*, names: tuple[str, ...] = ("Corner shop", "Mill Lane"), shift:
             names_found=0,
         ),
         release=Release(number=1, sha256="ab" * 32, size_bytes=123456, manifest={"number": 1, "stores": 6}),
+        audit=made_up_audit(),
         checks=(
             Check(
                 title="A release with one byte changed", expected="refused", happened="refused", passed=True

@@ -9,6 +9,7 @@ from made_up_runs import CLAIM, made_up_run
 
 from highstreet.audit.report_pages.svg import Drawing, Scale, ticks
 from highstreet.simulations.report import render
+from highstreet.simulations.report.audit_record import AuditPart
 from highstreet.simulations.report.record import Estimate, RunRecord
 from highstreet.simulations.report.verdict import direction, verdict
 
@@ -71,12 +72,12 @@ def test_every_chart_has_a_text_alternative_with_its_figures() -> None:
     page = _Page(render(made_up_run()))
     drawings = page.named("svg")
     ids = {attributes["id"] for _, attributes in page.elements if "id" in attributes}
-    assert len(drawings) == 9
+    assert len(drawings) == 11
     for drawing in drawings:
         assert drawing["role"] == "img"
         assert set((drawing["aria-labelledby"] or "").split()) <= ids
     words = re.findall(r"<desc[^>]*>([^<]+)</desc>", render(made_up_run()))
-    assert len(words) == 9
+    assert len(words) == 11
     assert any("Mill Lane, 80 customers: +0.0030 (+0.0010 to +0.0050)." in found for found in words)
 
 
@@ -112,6 +113,39 @@ def _luminance(colour: str) -> float:
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
+def test_the_audit_module_has_a_section_with_both_candidates_and_links_beside_the_page() -> None:
+    text = " ".join(render(made_up_run()).split())
+    for words in (
+        "70 customers before, 69 after",
+        'ages alike: <span class="bad">fail</span>',
+        "Kept back. The rules on bias keep it back: ages_alike (fail).",
+        "Released, and in use at 3 of 3 shops.",
+        '<a href="statements/coop/statement-1.html">statement about the release</a>',
+        "held against what 2 shops witnessed of it: everything fits.",
+        "1 release, 89 round",
+        '<td>under 25</td><td class="number">-0.620</td><td>-0.700 to -0.540</td><td class="bad">fail</td>',
+    ):
+        assert words in text, words
+
+
+def test_rounds_are_counted_from_1_wherever_the_page_names_one() -> None:
+    text = render(made_up_run())
+    assert "<tr><td>2</td><td>ranker</td><td>contribution</td>" in text
+    assert "<td>2, ranker</td>" in text
+    assert "round 1 (popularity)" in text
+    assert "<td>0, popularity</td>" not in text
+    assert "<tr><td>0</td>" not in text
+
+
+def test_what_a_run_did_not_come_to_is_left_out_of_the_section() -> None:
+    record = made_up_run()
+    text = render(record.model_copy(update={"audit": AuditPart()}))
+    assert "What an auditor can check" in text
+    for words in ("Two candidates", "Statements for", "The log</h3>", "taken back between"):
+        assert words not in text
+    assert 'href="#audit"' not in render(record.model_copy(update={"audit": None}))
+
+
 def test_a_run_without_figures_still_gives_a_page() -> None:
     record = made_up_run()
     bare = record.model_copy(
@@ -126,6 +160,7 @@ def test_a_run_without_figures_still_gives_a_page() -> None:
             "sums": (),
             "contribution": None,
             "release": None,
+            "audit": None,
             "checks": (),
             "steps": (),
         }
