@@ -14,9 +14,11 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from highstreet.audit.attestation import AttestedKind
 from highstreet.audit.attestation_papers import AttestationOpening, attested
 from highstreet.client.attestation_book import AttestationBook
 from highstreet.client.attestation_papers import open_attested
+from highstreet.client.attested_names import AttestedName
 from highstreet.client.errors import AttestationRecordError
 from highstreet.client.home import StoreHome
 from highstreet.client.round_log import read_rounds
@@ -66,7 +68,7 @@ def _openings_of(shop: Shop, *, first: int) -> dict[int, AttestationOpening]:
     programme, sent = _latest(home)
     with Vault.open(home.vault) as vault:
         return {
-            number: open_attested(home, vault, programme_id=programme, round_number=number)
+            number: open_attested(home, vault, _round(programme, number))
             for number in sorted(sent)
             if number >= first
         }
@@ -83,8 +85,13 @@ def cohort_sizes(shops: Sequence[Shop], rounds: Sequence[int]) -> tuple[int, ...
         programme, sent = _latest(home)
         for place, number in enumerate(rounds):
             if number in sent:
-                sizes[place] += len(AttestationBook(home).find(programme, number).tree.leaves)
+                sizes[place] += len(AttestationBook(home).find(_round(programme, number)).tree.leaves)
     return tuple(sizes)
+
+
+def _round(programme: str, number: int) -> AttestedName:
+    """Name a round of a training, by its number as it travels."""
+    return AttestedName(programme_id=programme, kind=AttestedKind.TRAINING, round=number)
 
 
 def _latest(home: StoreHome) -> tuple[str, set[int]]:
