@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 
+import click
 import pytest
 
 from highstreet import __version__, cli
@@ -42,6 +44,28 @@ def test_help_shows_defaults_without_marks_meant_for_another_reader(
     shown = capsys.readouterr().out
     assert "[default:" in shown
     assert "\\[" not in shown
+
+
+def _without_help(command: click.Command, words: tuple[str, ...]) -> Iterator[str]:
+    """Name every command, option and argument that says nothing about itself."""
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            found = command.get_command(context, name)
+            assert found is not None
+            yield from _without_help(found, (*words, name))
+        return
+    yield from () if command.help else (" ".join(words),)
+    for parameter in command.params:
+        if not getattr(parameter, "help", None) and not getattr(parameter, "hidden", False):
+            yield f"{' '.join(words)}: {parameter.name}"
+
+
+def test_every_argument_and_option_says_what_it_is() -> None:
+    """Twin: one without a word is found."""
+    assert list(_without_help(cli._root(), ("highstreet",))) == []
+    silent = click.Command("do", help="Do it.", params=[click.Option(["--fast"])])
+    assert list(_without_help(silent, ("do",))) == ["do: fast"]
 
 
 def test_unknown_command_exits_2_and_points_at_help(capsys: pytest.CaptureFixture[str]) -> None:
