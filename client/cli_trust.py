@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -139,17 +140,8 @@ def _show_status(found: StoreStatus) -> None:
                 f"  {consent.plain_words}: {consent.granted:,} yes, {consent.withdrawn:,} no, "
                 f"{lapsed}{consent.not_asked:,} not asked."
             )
-    if found.coop_name:
-        release = f"release {found.active_release} is in use" if found.active_release else "no release yet"
-        typer.echo(f"  Co-op: {printable(found.coop_name)}, as member {found.member_id}; {release}.")
-        for line in found.bias:
-            typer.echo(f"    {line}")
-        if found.counts:
-            typer.echo(f"  {found.counts}")
-        typer.echo(f"  {found.log}")
-        typer.echo(f"  {_running(found)}")
-    else:
-        typer.echo("  In no co-op.")
+    for line in _coop_lines(found):
+        typer.echo(line)
     for line in found.matching.lines() if found.matching is not None else ():
         typer.echo(f"  {line}")
     if found.budget is not None:
@@ -157,6 +149,21 @@ def _show_status(found: StoreStatus) -> None:
         if found.budget.out_until:
             typer.echo(f"  Restored: this shop stays out of rounds until {found.budget.out_until}.")
     typer.echo(f"Next: {_next_step(found)}")
+
+
+def _coop_lines(found: StoreStatus) -> Iterator[str]:
+    if not found.coop_name:
+        yield "  In no co-op."
+        return
+    release = f"release {found.active_release} is in use" if found.active_release else "no release yet"
+    yield f"  Co-op: {printable(found.coop_name)}, as member {found.member_id}; {release}."
+    for line in (found.release_trouble, *found.bias):
+        if line:
+            yield f"    {printable(line)}"
+    if found.counts:
+        yield f"  {found.counts}"
+    yield f"  {found.log}"
+    yield f"  {_running(found)}"
 
 
 def _running(found: StoreStatus) -> str:

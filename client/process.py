@@ -27,7 +27,7 @@ from highstreet.client.membership import (
 )
 from highstreet.client.node import Node, NodeSettings
 from highstreet.client.programme_days import ProgrammeDays
-from highstreet.client.release_watch import ask_for_release, fit_release, watching_releases
+from highstreet.client.release_watch import ask_for_release, fit_release, telling, watching_releases
 from highstreet.client.releases import active_release
 from highstreet.client.round_log import noted
 from highstreet.client.round_members import RoundMembers
@@ -172,5 +172,9 @@ def _watching_releases(
             log.note_release(release)
         status.active_release = fit_release(home)
 
-    with watching_releases(ending, ask=lambda: ask_for_release(home, log), fit=fit):
+    def tell(trouble: str) -> None:
+        status.release_trouble = trouble
+
+    ask = telling(lambda: ask_for_release(home, log), tell)
+    with watching_releases(ending, ask=ask, fit=fit):
         yield

@@ -23,7 +23,7 @@ from highstreet.client.releases import active_release
 from highstreet.client.store_log import StoreLog
 from highstreet.errors import HighstreetError
 
-__all__ = ["WatchTimes", "ask_for_release", "fit_release", "watching_releases"]
+__all__ = ["WatchTimes", "ask_for_release", "fit_release", "telling", "watching_releases"]
 
 _LOG = logging.getLogger("highstreet.store")
 
@@ -47,6 +47,26 @@ def ask_for_release(home: StoreHome, log: StoreLog) -> bool:
     max_state_bytes = read_config(home).limits.max_state_bytes
     with member_caller(home) as caller:
         return fetch_release(home, log, caller, max_state_bytes=max_state_bytes) is not None
+
+
+def telling(ask: Callable[[], bool], tell: Callable[[str], None]) -> Callable[[], bool]:
+    """Return the same asking, which also tells the owner why there is nothing new and what helps.
+
+    Args:
+        ask: says whether something new was kept.
+        tell: called after each asking, with nothing where all is well.
+    """
+
+    def ask_and_tell() -> bool:
+        try:
+            found = ask()
+        except HighstreetError as error:
+            tell(error.for_user())
+            raise
+        tell("")
+        return found
+
+    return ask_and_tell
 
 
 def fit_release(home: StoreHome) -> int:

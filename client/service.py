@@ -39,6 +39,7 @@ class ServiceStatus:
     Attributes:
         member_id, coop_id: who this is, and in which co-op.
         active_release: in use; 0 for none.
+        release_trouble: why a newer one is not, or none can be asked for, and what helps; empty otherwise.
         rounds_answered: contributions sent, a repeated one again.
         rounds_refused: messages refused, whatever they asked for.
         last_round: the round of the last message.
@@ -48,6 +49,7 @@ class ServiceStatus:
     member_id: str = ""
     coop_id: str = ""
     active_release: int = 0
+    release_trouble: str = ""
     rounds_answered: int = 0
     rounds_refused: int = 0
     last_round: str = ""
@@ -114,6 +116,7 @@ class StoreService(StoreServicer):
             rounds_refused=status.rounds_refused,
             last_round=status.last_round,
             active_release=status.active_release,
+            release_trouble=status.release_trouble,
             started_unix_seconds=int(status.started_at),
         )
 

@@ -27,7 +27,7 @@ class StatusRequest(_message.Message):
     def __init__(self, format_version: _Optional[int] = ...) -> None: ...
 
 class StatusReply(_message.Message):
-    __slots__ = ("format_version", "version", "member_id", "coop_id", "rounds_answered", "rounds_refused", "last_round", "active_release", "started_unix_seconds")
+    __slots__ = ("format_version", "version", "member_id", "coop_id", "rounds_answered", "rounds_refused", "last_round", "active_release", "started_unix_seconds", "release_trouble")
     FORMAT_VERSION_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     MEMBER_ID_FIELD_NUMBER: _ClassVar[int]
@@ -37,6 +37,7 @@ class StatusReply(_message.Message):
     LAST_ROUND_FIELD_NUMBER: _ClassVar[int]
     ACTIVE_RELEASE_FIELD_NUMBER: _ClassVar[int]
     STARTED_UNIX_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    RELEASE_TROUBLE_FIELD_NUMBER: _ClassVar[int]
     format_version: int
     version: str
     member_id: str
@@ -46,4 +47,5 @@ class StatusReply(_message.Message):
     last_round: str
     active_release: int
     started_unix_seconds: int
-    def __init__(self, format_version: _Optional[int] = ..., version: _Optional[str] = ..., member_id: _Optional[str] = ..., coop_id: _Optional[str] = ..., rounds_answered: _Optional[int] = ..., rounds_refused: _Optional[int] = ..., last_round: _Optional[str] = ..., active_release: _Optional[int] = ..., started_unix_seconds: _Optional[int] = ...) -> None: ...
+    release_trouble: str
+    def __init__(self, format_version: _Optional[int] = ..., version: _Optional[str] = ..., member_id: _Optional[str] = ..., coop_id: _Optional[str] = ..., rounds_answered: _Optional[int] = ..., rounds_refused: _Optional[int] = ..., last_round: _Optional[str] = ..., active_release: _Optional[int] = ..., started_unix_seconds: _Optional[int] = ..., release_trouble: _Optional[str] = ...) -> None: ...

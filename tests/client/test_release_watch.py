@@ -7,7 +7,8 @@ import threading
 import numpy as np
 import pytest
 
-from highstreet.client.release_watch import WatchTimes, watching_releases
+from highstreet.client.release_watch import WatchTimes, telling, watching_releases
+from highstreet.errors import HighstreetError
 
 OFTEN = WatchTimes(ask_seconds=0.01, refit_seconds=0.01)
 WAIT_SECONDS = 20
@@ -54,6 +55,22 @@ def test_asking_goes_on_after_any_failure_and_logs_no_text(
         assert ask.reached.wait(WAIT_SECONDS)
     assert type(error).__name__ in caplog.text
     assert "plum" not in caplog.text
+
+
+def test_the_owner_is_told_what_a_release_waits_for_until_it_came() -> None:
+    told: list[str] = []
+    trouble = [HighstreetError("Release 2 waits.", next_step="Switch on the others."), None]
+
+    def ask() -> bool:
+        if error := trouble.pop(0):
+            raise error
+        return True
+
+    asking = telling(ask, told.append)
+    with pytest.raises(HighstreetError):
+        asking()
+    assert asking()
+    assert told == ["Release 2 waits. Switch on the others.", ""]
 
 
 def test_a_fit_that_failed_is_tried_again_without_anything_new() -> None:

@@ -90,6 +90,16 @@ def test_a_socket_left_by_a_crash_is_replaced(tmp_path: Path, desk: Desk) -> Non
         assert answer_through(path, b"body") == desk.answer_with.body
 
 
+def test_the_service_says_what_a_release_waits_for(tmp_path: Path, desk: Desk) -> None:
+    status, path = ServiceStatus(), tmp_path / "run" / "store.sock"
+    with serve(StoreService(desk.answer, status), path):
+        for words in ("Release 2 waits.", ""):
+            status.release_trouble = words
+            said = ask_status(path)
+            assert said is not None
+            assert said.release_trouble == words
+
+
 def test_a_path_too_long_for_a_socket_is_told_plainly(tmp_path: Path, desk: Desk) -> None:
     path = tmp_path / ("x" * 120) / "store.sock"
     with (
