@@ -23,9 +23,11 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant
 
+from highstreet.audit.attestation import AttestedKind
 from highstreet.audit.consent import Act, Channel, Method, Purpose
 from highstreet.client import attestation_book, consent, consent_log, erasure, leaving_out, store_log
 from highstreet.client.attestation_book import AttestationBook
+from highstreet.client.attested_names import AttestedName
 from highstreet.client.consent import ConsentDesk, How
 from highstreet.client.erasure import erase_again, erase_customers, finish_erasures
 from highstreet.client.errors import ClockSetBackError, RoundRefusedError, VaultRewoundError
@@ -302,7 +304,9 @@ class StoreLife(RuleBasedStateMachine):
 
     def _is_on_record(self, flight: Flight) -> None:
         used = _used(flight.reply or b"")
-        opened = AttestationBook(self.home).find(PROGRAMME, flight.number)
+        opened = AttestationBook(self.home).find(
+            AttestedName(programme_id=PROGRAMME, kind=AttestedKind.TRAINING, round=flight.number)
+        )
         assert len(opened.tree.leaves) == len(used)
         assert self.log.book.missing([f"attestation/{PROGRAMME}/{flight.number}"]) == []
         with self.vault.read() as connection:

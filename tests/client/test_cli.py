@@ -214,8 +214,8 @@ def test_rounds_lists_what_left_and_why_something_was_refused(
         )
         noted(lambda _, answer=answer: answer, home)(b"message")
     shown = Typed(capsys, "rounds", "--home", home.root).out
-    assert "round 3 (ranker): 4 bytes left: noised sums, split among the shops of the committee." in shown
-    assert "round 3 (ranker) refused: it does not fit this shop's budget for privacy: see" in shown
+    assert "round p/4 (ranker): 4 bytes left: noised sums, split among the shops of the committee." in shown
+    assert "round p/4 (ranker) refused: it does not fit this shop's budget for privacy: see" in shown
     assert "2 messages" in shown
 
 

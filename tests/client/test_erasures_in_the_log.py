@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from witnesses import cosign
 
-from highstreet.audit.attestation import ConsentBasis
+from highstreet.audit.attestation import AttestedKind, ConsentBasis
 from highstreet.audit.canonical import canonical_json
 from highstreet.audit.checkpoints import Checkpoint, coordinator_origin, log_key, store_origin, witness_key
 from highstreet.audit.commitments import commit
@@ -23,8 +23,8 @@ from highstreet.audit.merkle import verify_inclusion
 from highstreet.audit.signed_notes import SignedNote, verify_cosignature
 from highstreet.cli import main
 from highstreet.client.attestation_book import AttestationBook
+from highstreet.client.attested_names import AttestedName
 from highstreet.client.attested_use import commit_to_round
-from highstreet.client.consent_in_use import ConsentInUse
 from highstreet.client.erasure import erase_customers
 from highstreet.client.erasure_openings import ErasureOpenings, certificate_sha256
 from highstreet.client.errors import ErasureOpeningsError
@@ -78,19 +78,12 @@ def hold_round(store: StoreHome) -> Iterator[Callable[..., LogEntry | None]]:
 
 
 def _keep_attested(store: StoreHome, number: int) -> None:
-    consent = ConsentInUse(
-        position=7,
-        customers=frozenset(),
-        sensitive=frozenset(),
-        counted=frozenset(),
-        basis=ConsentBasis(position=7, root=b"r" * 32, changes=2, time=ConsentTime(now=1)),
-    )
     AttestationBook(store).keep(
         commit_to_round(
-            consent,
             {},
-            programme_id="ab" * 8,
-            round_number=number,
+            {},
+            name=AttestedName(programme_id="ab" * 8, kind=AttestedKind.TRAINING, round=number),
+            basis=ConsentBasis(position=7, root=b"r" * 32, changes=2, time=ConsentTime(now=1)),
             request_sha256=bytes(32),
             policy={},
             epsilon=0.5,

@@ -376,7 +376,7 @@ def test_a_matchings_list_and_table_are_in_the_log_with_what_was_attested_once(
     _keep_attested(store, given.attested, basis)
     assert answer(b"request") == answer(b"request")
     entries = [LogEntry.from_document(line).draft for line in log.book.entries(1, 9)]
-    assert [entry.kind.value for entry in entries] == ["consent_root", "attestation", "round"]
+    assert [entry.kind.value for entry in entries] == ["consent_root", "attestation", "erasure", "round"]
     assert entries[1].body == {
         "programme_id": "cd" * 8,
         "round": 0,

@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 from made_up_runs import made_up_audit
 
-from highstreet.audit.bias_figures import customers_needed
-from highstreet.audit.bias_planning import sums_stddev
+from highstreet.audit.bias_planning import customers_needed, sums_stddev
 from highstreet.audit.checkpoints import coordinator_origin, log_key
 from highstreet.audit.claims import check_promise, claims_of
 from highstreet.audit.log_book import LogBook, LogOwner
