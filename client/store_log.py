@@ -146,12 +146,12 @@ class StoreLog:
     def _note_consent(self, given: RoundAnswer, about: AttestedName) -> None:
         """Write the consent log's head once for every round, list and table, and what was attested of it.
 
-        Of a refused one the head is that of now; none where the consent log cannot be relied on, when
-        all are refused.
+        Of refused ones the head is that of now, once a day: a coordinator can ask for what is refused as
+        often as it likes. None where the consent log cannot be relied on, when all are refused.
         """
         name = about.key
         if given.is_refused:
-            key = f"round/{name}/refused"
+            key = f"refused/{int(self.clock()) // _DAY_SECONDS}"
             if self.book.missing([f"consent/{key}"]):
                 with (
                     suppress(InconsistentConsentLogError, ClientError),

@@ -391,12 +391,12 @@ def test_without_what_opens_its_attestation_a_contribution_does_not_leave(
         log.answering(lambda _: _contributed(1), ledger)(b"request")
 
 
-def test_a_refused_round_writes_the_consent_head_too_once(
+def test_refused_rounds_write_the_consent_head_too_once_a_day(
     log: StoreLog, ledger: Ledger, store: StoreHome
 ) -> None:
-    answer = log.answering(lambda _: _contributed(2, refusal=REFUSAL_BUDGET), ledger)
-    answer(b"request")
-    answer(b"request")
+    log.clock = lambda: 1_800_000_000  # no midnight in between
+    for number in (2, 2, 3, 4):
+        log.answering(lambda _, n=number: _contributed(n, refusal=REFUSAL_BUDGET), ledger)(b"request")
     kinds = [kind for kind, _ in _steps(log)]
     assert kinds.count("consent_root") == 1
     assert "attestation" not in kinds
