@@ -70,6 +70,8 @@ def test_both_claims_the_floor_and_the_interval_of_every_group_are_on_the_page(c
         assert claim["for_whom"] in page.text
         assert f"epsilon {claim['printed_epsilon']}" in page.text
     assert "No sum of fewer than 3 shops" in page.text
+    for number, phase in enumerate(said["privacy"]["phases"], start=1):
+        assert f"{number} {phase['name']}" in page.text
     assert said["bias"]["verdict"] == "pass"
     (rule,) = said["bias"]["rules"]
     assert rule["cells"]
