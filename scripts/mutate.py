@@ -1,21 +1,20 @@
 """Mutation testing of the consent desk and the bias gate: how many small wrong changes the tests notice.
 
-    python scripts/mutate.py [--area desk ...] [--seconds 1800] [--out docs/results]
+    python scripts/mutate.py [--area desk ...] [--seconds 1800] [--go-on] [--out docs/results]
 
-Every mutant (scripts/mutations.py) of an area's modules is run against the area's tests, one after the other,
-each in a process of its own that the working tree is not changed for: the module's source is exchanged while
-it is imported. The first test that fails, or no end within the limit, kills it. What nobody can notice, since
-nothing that anybody can see differs, is listed with the reason in scripts/mutation_equivalents.toml, and
-counted apart. Without `--seconds` all are tried; with it as many as go, drawn at random, and the table says
-how many.
+Every mutant (scripts/mutations.py) of an area's modules is run against the area's tests, each in a process of
+its own that the working tree is not changed for: the module's source is exchanged while it is imported. The
+first test that fails, or no end within the limit, kills it; those that come past the changed line run first
+(scripts/mutation_order.py). What nobody can notice, since nothing that anybody can see differs, is listed
+with the reason in scripts/mutation_equivalents.toml, and counted apart. Without `--seconds` all are tried;
+with it, or until Ctrl-C, as many as go, drawn at random, and the table says how many; `--go-on` tries the
+rest.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
-import importlib
-import importlib.machinery
 import json
 import os
 import platform
@@ -23,37 +22,15 @@ import random
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 import tomllib
-from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
-
-from mutations import Mutant, mutants_of  # noqa: E402
+from mutation_trial import ROOT, Area, Trial, say
+from mutations import mutants_of
 
 EQUIVALENTS = ROOT / "scripts" / "mutation_equivalents.toml"
-_FLAGS = ("-x", "-q", "-p", "no:cacheprovider", "--hypothesis-seed=1", "-m", "not slow")
-_SLOWER = 6.0
-_OURS = ("highstreet", "tests", "conftest", "mutations")
-
-
-@dataclass(frozen=True, slots=True)
-class Area:
-    """What is mutated, and the tests that have to notice; the quickest to notice come first."""
-
-    modules: tuple[str, ...]
-    tests: tuple[str, ...]
-    left_out: tuple[str, ...] = ()
-
-    @property
-    def arguments(self) -> list[str]:
-        """What pytest is told."""
-        return [*self.tests, *(f"--deselect={each}" for each in self.left_out)]
 
 
 AREAS = {
@@ -110,34 +87,44 @@ def main() -> int:
     parser.add_argument(
         "--survivors", action="store_true", help="only what survived the last time, once more"
     )
+    parser.add_argument("--go-on", action="store_true", help="what was not tried yet, with the seed it had")
     parser.add_argument("--seed", type=int, default=1, help="of which are tried first")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="mutants at one time")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "results")
     chosen = parser.parse_args()
+    sys.path.insert(0, str(ROOT))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     done = _known(chosen.out)
     for name in chosen.area or sorted(AREAS):
+        trial = Trial(name, AREAS[name], jobs=chosen.jobs)
         if chosen.survivors:
-            done[name] = _again(name, AREAS[name], done[name])
+            done[name] = _again(trial, done[name])
         else:
-            done[name] = _run(name, AREAS[name], seconds=chosen.seconds, seed=chosen.seed)
+            known = _untouched(trial, done[name]) if chosen.go_on and name in done else {}
+            done[name] = _run(trial, known, seconds=chosen.seconds, seed=chosen.seed)
         _write(chosen.out, done)
+        if trial.is_interrupted:
+            say("interrupted; what was tried is kept, and --go-on tries the rest")
+            return 130
     return 0 if all(_share(each) >= 0.95 for each in done.values()) else 1
 
 
-def _run(name: str, area: Area, *, seconds: float | None, seed: int) -> dict[str, Any]:
-    limit = _ready(name, area)
+def _run(trial: Trial, known: dict[str, Any], *, seconds: float | None, seed: int) -> dict[str, Any]:
+    area, equivalents = trial.area, _equivalents()
+    seed = known.get("seed", seed)
     every = [(module, each) for module in area.modules for each in mutants_of((ROOT / module).read_text())]
     random.Random(seed).shuffle(every)  # noqa: S311 - which are tried first
-    equivalents = _equivalents()
     counted = [(module, each) for module, each in every if (module, each.name) not in equivalents]
-    began, tried, survivors = time.monotonic(), 0, []
-    for module, mutant in counted:
-        if seconds is not None and time.monotonic() - began > seconds:
-            break
-        tried += 1
-        if _survives(name, module, mutant, area, limit):
-            survivors.append((module, mutant))
+    before, began = known.get("tried", 0), time.monotonic()
+    tried, survived = trial.survivors(counted[before:], seconds=seconds)
     took = time.monotonic() - began
-    _say(f"{name}: {tried - len(survivors)} of {tried} killed in {took:.0f} s")
+    survivors = known.get("survivors", []) + [
+        {"module": module, "line": each.line, "mutant": each.name} for module, each in survived
+    ]
+    tried += before
+    say(f"{trial.name}: {tried - len(survivors)} of {tried} killed in {took:.0f} s")
+    command = f"python scripts/mutate.py --area {trial.name}"
+    command += "" if seconds is None else f" --seconds {seconds:g} --seed {seed}"
     return {
         "modules": {module: _sha256(module) for module in area.modules},
         "tests": list(area.tests),
@@ -147,145 +134,54 @@ def _run(name: str, area: Area, *, seconds: float | None, seed: int) -> dict[str
             for module, each in every
             if (module, each.name) in equivalents
         ],
+        "seed": seed,
         "tried": tried,
         "killed": tried - len(survivors),
-        "survivors": [
-            {"module": module, "line": each.line, "mutant": each.name} for module, each in survivors
-        ],
-        "seconds": round(took),
-        "command": f"python scripts/mutate.py --area {name}"
-        + ("" if seconds is None else f" --seconds {seconds:g} --seed {seed}"),
-        "commit": _commit(),
+        "survivors": survivors,
+        "seconds": round(took) + known.get("seconds", 0),
+        "command": f"{known['command']}, then {command} --go-on" if known else command,
+        "commit": f"{known['commit']}, then {_commit()}" if known else _commit(),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, "
         f"Python {platform.python_version()}",
     }
 
 
-def _again(name: str, area: Area, known: dict[str, Any]) -> dict[str, Any]:
+def _again(trial: Trial, known: dict[str, Any]) -> dict[str, Any]:
     """Try what survived once more: what tests killed they kill still, as long as tests were only added."""
-    if known["modules"] != {module: _sha256(module) for module in area.modules}:
-        raise SystemExit(f"{name}: its modules were changed since; run it without --survivors")
-    limit, equivalents = _ready(name, area), _equivalents()
-    left, equivalent = [], list(known["equivalent"])
+    known, equivalents = _untouched(trial, known), _equivalents()
+    equivalent, once_more = list(known["equivalent"]), []
     for each in known["survivors"]:
         module, mutant = each["module"], each["mutant"]
         if (module, mutant) in equivalents:
             equivalent.append({"module": module, "mutant": mutant, "reason": equivalents[module, mutant]})
             continue
         (found,) = (one for one in mutants_of((ROOT / module).read_text()) if one.name == mutant)
-        if _survives(name, module, found, area, limit):
-            left.append(each)
+        once_more.append((module, found))
+    _, survived = trial.survivors(once_more, seconds=None)
+    if trial.is_interrupted:
+        raise SystemExit(130)
+    left = [{"module": module, "line": each.line, "mutant": each.name} for module, each in survived]
     tried = known["tried"] - (len(equivalent) - len(known["equivalent"]))
-    _say(f"{name}: {tried - len(left)} of {tried} killed")
+    say(f"{trial.name}: {tried - len(left)} of {tried} killed")
     return known | {
         "survivors": left,
         "equivalent": equivalent,
         "tried": tried,
         "killed": tried - len(left),
-        "tests": list(area.tests),
+        "tests": list(trial.area.tests),
         "commit": f"{known['commit']}, survivors again at {_commit()}",
     }
 
 
-def _ready(name: str, area: Area) -> float:
-    """Run the tests as they are, and return after how many seconds a mutant counts as one that never ends."""
-    os.chdir(ROOT)
-    if (status := _baseline(area)) != 0:
-        raise SystemExit(f"{name}: the tests fail without a change ({status})")
-    began = time.monotonic()
-    _tried(None, area, limit_seconds=600)  # with what tests import in place
-    return 20 + _SLOWER * (time.monotonic() - began)
-
-
-def _survives(name: str, module: str, mutant: Mutant, area: Area, limit: float) -> bool:
-    survives = _tried((module, mutant), area, limit_seconds=limit) == 0
-    if survives:
-        _say(f"{name}: survived {module}:{mutant.line} {mutant.name}")
-    return survives
-
-
-def _tried(change: tuple[str, Mutant] | None, area: Area, *, limit_seconds: float) -> int:
-    """Run the tests over a change in a process of its own; 0 when all of them pass."""
-    child = os.fork()
-    if child == 0:
-        code = 70
-        with suppress(BaseException):
-            _be_quiet()
-            if change is not None:
-                _exchange((ROOT / change[0]).resolve(), change[1].source)
-            code = _pytest(area)
-        os._exit(code)
-    end = time.monotonic() + limit_seconds
-    while time.monotonic() < end:
-        ended, status = os.waitpid(child, os.WNOHANG)
-        if ended:
-            return os.waitstatus_to_exitcode(status)
-        time.sleep(0.01)
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    return -signal.SIGKILL
-
-
-def _baseline(area: Area) -> int:
-    """Run the tests as they are; import here, once for all, what others wrote of what they import."""
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.close(reading)
-        code = 70
-        with suppress(BaseException):
-            _be_quiet()
-            code = _pytest(area)
-            names = [each for each in sys.modules if each.split(".")[0] not in _OURS]
-            with os.fdopen(writing, "w") as pipe:
-                json.dump(names, pipe)
-        os._exit(code)
-    os.close(writing)
-    with os.fdopen(reading) as pipe:
-        text = pipe.read()
-    _, status = os.waitpid(child, 0)
-    for name in json.loads(text) if text else []:
-        with suppress(BaseException):
-            importlib.import_module(name)
-    return os.waitstatus_to_exitcode(status)
-
-
-def _pytest(area: Area) -> int:
-    import pytest
-
-    return int(
-        pytest.main(
-            [*_FLAGS, f"--basetemp={Path(tempfile.gettempdir()) / 'highstreet-mutation'}", *area.arguments]
-        )
-    )
-
-
-def _be_quiet() -> None:
-    nowhere = os.open(os.devnull, os.O_RDWR)
-    for descriptor in (0, 1, 2):
-        os.dup2(nowhere, descriptor)
-
-
-def _exchange(path: Path, source: str) -> None:
-    """Let one module's source be another while it is imported; no file is changed."""
-    loader = importlib.machinery.SourceFileLoader
-    as_it_is = loader.get_code
-
-    def get_code(self: importlib.machinery.SourceFileLoader, fullname: str) -> Any:
-        if Path(self.path).resolve() == path:
-            return compile(source, self.path, "exec", dont_inherit=True)
-        return as_it_is(self, fullname)
-
-    loader.get_code = get_code  # type: ignore[method-assign]
+def _untouched(trial: Trial, known: dict[str, Any]) -> dict[str, Any]:
+    """Return what is known of an area, as long as its modules are still what they were."""
+    if known["modules"] != {module: _sha256(module) for module in trial.area.modules}:
+        raise SystemExit(f"{trial.name}: its modules were changed since; run it whole")
+    return known
 
 
 def _sha256(module: str) -> str:
     return hashlib.sha256((ROOT / module).read_bytes()).hexdigest()
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
 
 
 def _equivalents() -> dict[tuple[str, str], str]:

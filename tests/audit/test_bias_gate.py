@@ -222,3 +222,13 @@ def test_verdicts_are_alike_but_for_what_machines_round_otherwise() -> None:
         Verdict(findings=(finding, finding)),
     ]
     assert not any(own.is_alike(other) or other.is_alike(own) for other in other_words)
+
+
+def test_verdicts_of_two_rules_are_alike_only_when_they_are_in_both() -> None:
+    limits = BiasLimits(rules=(rule(limit=-0.1), replace(rule(limit=-0.2), name="second")))
+    own = judge(limits, sums_of(**history()), previous=None, is_first=True)
+    first, second = own.findings
+    assert own.is_alike(own)
+    assert not own.is_alike(Verdict(findings=(first, replace(second, outcome=Outcome.UNDETERMINED))))
+    assert not own.is_alike(Verdict(findings=(replace(first, outcome=Outcome.UNDETERMINED), second)))
+    assert not own.is_alike(Verdict(findings=(second, first)))

@@ -6,6 +6,7 @@ import hashlib
 import itertools
 import json
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -15,6 +16,7 @@ from highstreet.audit.charter import COOP_LEARNING, MATCHING
 from highstreet.audit.commitments import commit
 from highstreet.audit.consent import (
     EVERYBODY,
+    LAST_MOMENT,
     Act,
     Channel,
     ConsentEvent,
@@ -22,6 +24,7 @@ from highstreet.audit.consent import (
     Method,
     NoticeName,
     Purpose,
+    inconsistent,
     read_event,
     read_spelling,
 )
@@ -240,3 +243,14 @@ def test_half_a_name_of_a_notice_is_refused(kept: int) -> None:
     values = [value if place not in {9, 10, 11} - {kept} else None for place, value in enumerate(RAW)]
     with pytest.raises(ValueError, match="not a"):
         read_event(values)
+
+
+def test_the_last_moment_is_the_last_one_of_a_calendar_with_four_digits() -> None:
+    began = datetime(1970, 1, 1, tzinfo=UTC)
+    assert began + timedelta(microseconds=LAST_MOMENT) == datetime.max.replace(tzinfo=UTC)
+
+
+def test_a_log_that_cannot_be_relied_on_is_told_of_with_the_fact_and_what_to_do() -> None:
+    error = inconsistent("entry 7 was changed")
+    assert str(error) == "The consent log cannot be relied on: entry 7 was changed."
+    assert error.next_step == "Nobody's data is used until the shop's data is put back from a good copy."

@@ -100,6 +100,11 @@ def test_what_was_said_last_counts_and_a_no_beats_a_yes(said: list[Said], state:
         ),
         ([(1, GIVEN, 5, WEB), (1, WITHDRAWN, 6)], STATES.WITHDRAWN, STATES.WITHDRAWN, STATES.WITHDRAWN),
         ([(1, WITHDRAWN, 6), (1, GIVEN, 7, WEB)], STATES.WITHDRAWN, STATES.GRANTED, STATES.WITHDRAWN),
+        # At one instant.
+        ([(1, WITHDRAWN, 6), (1, GIVEN, 6, WEB)], STATES.WITHDRAWN, STATES.WITHDRAWN, STATES.WITHDRAWN),
+        ([(1, GIVEN, 6), (1, WITHDRAWN, 6, WEB)], STATES.WITHDRAWN, STATES.WITHDRAWN, STATES.GRANTED),
+        # Asked everywhere, with the end on one channel of a yes that is in no entry.
+        ([(1, Act.ASKED, 5), (1, Act.EXPIRED, 6, WEB)], STATES.ASKED, STATES.ASKED, STATES.ASKED),
     ],
 )
 def test_everywhere_covers_every_channel_and_is_as_strict_as_the_strictest(
@@ -171,6 +176,8 @@ def test_ends_that_no_entry_tells_of_are_found_but_none_that_would_end_a_standin
     assert _fold(ended, forever).unwritten_ends(1, COOP, NOW) == ()
     assert _fold(ended, forever).state(1, COOP, WEB, NOW) is STATES.GRANTED
     assert _fold().unwritten_ends(1, COOP, NOW) == ()
+    assert _fold(ended).unwritten_ends(1, COOP, ConsentTime(now=899)) == ()
+    assert _fold(ended).unwritten_ends(1, COOP, ConsentTime(now=900)) == (ALL,)
     on_web, at_till = _event(1, GIVEN, 5, WEB, 900), _event(1, GIVEN, 5, TILL)
     assert _fold(on_web, at_till).unwritten_ends(1, COOP, NOW) == (WEB,)
 
