@@ -285,6 +285,6 @@ def test_figures_cannot_be_changed_afterwards() -> None:
             setattr(each, name, 0)
         assert not hasattr(each, "__dict__")
         with pytest.raises(TypeError, match="positional"):
-            type(each)(*(0 for _ in fields(each)))
+            type(each)(*(0 for _ in fields(each)))  # type: ignore[call-arg]
     with pytest.raises(TypeError):
         sums.values["history/little/all/ranker"] = 0.0  # type: ignore[index]

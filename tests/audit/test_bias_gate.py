@@ -135,7 +135,7 @@ def test_what_was_found_cannot_be_changed_afterwards() -> None:
         assert not hasattr(each, "__dict__")
     for make in (Verdict, Finding, CellFinding):
         with pytest.raises(TypeError, match="positional"):
-            make(*(PASS for _ in fields(make)))
+            make(*(PASS for _ in fields(make)))  # type: ignore[call-arg]
 
 
 def test_the_minimum_of_the_charter_is_the_one_that_counts() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -26,7 +26,7 @@ eve,yes,,2025-01-02T10:00:00Z,eve@example.org,11
 
 
 @pytest.fixture
-def shop(vault: Vault, load: Callable[..., object], tmp_path: Path) -> Iterator[Vault]:
+def shop(vault: Vault, load: Callable[..., object], tmp_path: Path) -> Vault:
     (tmp_path / "c.csv").write_text(CUSTOMERS)
     load(tmp_path / "c.csv")
     return vault

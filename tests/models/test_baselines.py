@@ -26,7 +26,7 @@ def shop(lines, *, products=4, customers=2):
     columns = np.array(lines, dtype=np.int64).reshape(-1, 3).T
     return ShopData(
         catalogue=Catalogue.build(FeatureSchema(), rows),
-        purchases=Purchases.of(*columns, np.ones(columns.shape[1])),
+        purchases=Purchases.of(columns[0], columns[1], columns[2], np.ones(columns.shape[1])),
         customer_ids=tuple(f"c{i}" for i in range(customers)),
         as_of=AS_OF,
     )

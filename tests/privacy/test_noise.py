@@ -92,7 +92,7 @@ def test_only_secure_noise_itself_may_protect_customers():
 
 def test_a_secure_source_takes_no_seed_cannot_be_copied_and_does_not_show_its_key():
     with pytest.raises(TypeError):
-        SecureNoise(7)
+        SecureNoise(7)  # type: ignore[call-arg]
     source = SecureNoise()
     for attempt in (copy.copy, copy.deepcopy, pickle.dumps):
         with pytest.raises(TypeError):
