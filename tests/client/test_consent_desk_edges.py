@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 
 import pytest
 
-from highstreet.audit.consent import Act, Channel, ConsentEvent, ConsentState, Method, Purpose
+from highstreet.audit.consent import LAST_MOMENT, Act, Channel, ConsentEvent, ConsentState, Method, Purpose
 from highstreet.client.consent import ConsentDesk, How
 from highstreet.client.consent_anchor import ConsentAnchor
 from highstreet.client.consent_in_use import ConsentInUse
-from highstreet.client.consent_intake import event_number
+from highstreet.client.consent_intake import check_showable, event_number
 from highstreet.client.consented_cohort import Exclusion, basis_now, left_out_of_totals
+from highstreet.client.errors import AnswerRefusedError
 from highstreet.client.shop_loader import load_shop
 from highstreet.client.vault import Vault
 from highstreet.models.schema import FeatureSchema
@@ -66,7 +68,9 @@ def test_a_yes_on_a_channel_is_none_everywhere(full_vault: Vault) -> None:
     assert cat in desk.cohort(COOP, channel=Channel.WEB).customers
     assert desk.state(cat, COOP) is ConsentState.NOT_ASKED
     assert desk.state(cat, COOP, Channel.WEB) is ConsentState.GRANTED
+    assert cat in desk.withdrawn(COOP, since=desk.position())
     assert desk.record("cat", COOP, Act.GIVEN, SAID).channel is Channel.EVERYWHERE
+    assert cat not in desk.withdrawn(COOP, since=desk.position())
 
 
 @pytest.mark.parametrize("purpose", [COOP, Purpose.SENSITIVE_CATEGORIES, Purpose.MATCHING])
@@ -123,6 +127,12 @@ def test_an_end_for_everybody_dates_the_yes_that_follows_it(
     assert said.at == NOON + 5 * SECOND + 1
     assert at(0).state(cat, COOP) is ConsentState.GRANTED
     assert at(0).record("ben", COOP, Act.REFUSED, SAID).at == NOON  # a no ends nothing that was not said
+    # Of an answer and an end the later one dates it, whichever that is.
+    at(7 * SECOND).record("ben", COOP, Act.REFUSED, SAID)
+    assert at(0).record("ben", COOP, Act.GIVEN, SAID).at == NOON + 7 * SECOND + 1
+    at(9 * SECOND).ask_everybody_again(COOP, source="notice")
+    assert at(0).record("ben", COOP, Act.GIVEN, SAID).at == NOON + 9 * SECOND + 1
+    assert at(0).state(full_vault.customer_key("ben"), COOP) is ConsentState.GRANTED
 
 
 @pytest.mark.parametrize("act", [Act.WITHDRAWN, Act.EXPIRED])
@@ -175,6 +185,10 @@ def test_said_no_and_withdrawn_look_behind_an_entry_and_at_their_own_purpose(ful
     assert ann not in desk.withdrawn(COOP, since=desk.position())
     assert desk.said_no(COOP, since=desk.position()) == frozenset()
     assert desk.said_no(Purpose.MATCHING, since=begun) == frozenset()
+    for act in (Act.WITHDRAWN, Act.REFUSED, Act.OBJECTED, Act.EXPIRED, Act.RECONSENT_NEEDED):
+        before = desk.position()
+        desk.record("ann", COOP, act, SAID)
+        assert desk.said_no(COOP, since=before) == {ann}
     desk.record("cat", COOP, Act.GIVEN, SAID)
     now = desk.position()
     desk.ask_everybody_again(COOP, source="notice")
@@ -213,3 +227,34 @@ def test_what_was_announced_to_be_emptied_is_settled_when_it_is(
     kept = ConsentAnchor.of_vault(full_vault.path, full_vault.vault_id).read()
     assert kept == later.root()
     assert kept.to_be_emptied is None
+
+
+def test_where_the_shop_keeps_all_no_answer_is_old(
+    full_vault: Vault, at: Callable[[int], ConsentDesk]
+) -> None:
+    at(0).record("cat", COOP, Act.REFUSED, SAID)
+    assert at(10**6 * SECOND).forget_old() == 0
+    assert len(at(0).history(full_vault.customer_key("cat"))) == 1
+
+
+def test_an_answer_is_old_once_it_is_kept_longer_than_the_shop_says_and_no_moment_before(
+    full_vault: Vault, at: Callable[[int], ConsentDesk]
+) -> None:
+    cat, kept = full_vault.customer_key("cat"), 700 * 86_400 * SECOND
+    begun = at(0).position()
+    at(0).record("cat", COOP, Act.REFUSED, SAID)
+    full_vault.path.with_name("store.toml").write_text("[consent]\nvalid_days = 690\nkeep_days = 700\n")
+    at(kept).forget_old()
+    assert len(at(kept).history(cat)) == 1
+    assert at(kept + 1).forget_old() == 1
+    assert at(kept + 1).history(cat) == ()
+    assert at(kept + 1).said_no(COOP, since=begun) == frozenset()  # what was emptied tells nothing more
+
+
+def test_an_end_that_a_receipt_can_show_is_neither_before_1970_nor_after_9999() -> None:
+    said = _event(1, Act.GIVEN, NOON)
+    for until in (0, LAST_MOMENT):
+        check_showable(replace(said, valid_until=until))
+    for until in (-1, LAST_MOMENT + 1):
+        with pytest.raises(AnswerRefusedError, match="9999"):
+            check_showable(replace(said, valid_until=until))

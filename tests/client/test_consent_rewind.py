@@ -17,8 +17,10 @@ from highstreet.audit.consent_tree import consent_root
 from highstreet.audit.errors import ConsentLogRewoundError, InconsistentConsentLogError
 from highstreet.client import consent_log
 from highstreet.client.consent import ConsentDesk, How
+from highstreet.client.consent_anchor import ConsentAnchor
 from highstreet.client.consent_restoration import accept_restored_log, is_rewound
 from highstreet.client.consented_cohort import ConsentedCohort, Exclusion, ShopTotals
+from highstreet.client.errors import ForgedCohortError
 from highstreet.client.home import StoreHome
 from highstreet.client.importing.importer import Importer
 from highstreet.client.matching_inputs import MATCHING_PURPOSES
@@ -152,6 +154,24 @@ def test_an_old_vault_put_back_is_refused_for_every_purpose_also_by_a_cohort_mad
                     use()
                 assert "accept-restored" in caught.value.for_user()
         begin_anew()
+
+
+def test_a_cohort_that_was_made_later_than_a_vault_put_back_with_its_head_is_of_no_use(
+    shop: Shop, begin_anew: Callable[[], None]
+) -> None:
+    copy, head = shop.copied(), shop.head.read_bytes()
+    shop.said("ann", Act.WITHDRAWN)
+    shop.said("ann", Act.GIVEN)
+    with Vault.open(shop.home.vault) as vault:
+        cohort = shop.desk(vault).cohort(COOP)
+    shop.put_back(copy)
+    shop.head.write_bytes(head)  # nothing on this computer tells of what came after
+    begin_anew()
+    with Vault.open(shop.home.vault) as vault:
+        assert not is_rewound(vault)
+        with pytest.raises(ForgedCohortError):
+            load_shop(vault, cohort, FeatureSchema(), NOW.date())
+        assert load_shop(vault, shop.desk(vault).cohort(COOP), FeatureSchema(), NOW.date()).customer_ids
 
 
 def test_an_old_vault_that_was_added_to_is_refused_as_well(shop: Shop) -> None:
@@ -301,9 +321,10 @@ def test_the_owners_word_that_was_cut_off_accepted_nothing_and_can_be_given_agai
         with pytest.raises(KeyboardInterrupt):
             accept_restored_log(shop.home)
     _is_refused_everywhere(shop)
-    accept_restored_log(shop.home)
+    accepted = accept_restored_log(shop.home)
     with Vault.open(shop.home.vault) as vault:
         assert len(shop.desk(vault).cohort(COOP)) == 0
+        assert accepted == shop.desk(vault).root()
 
 
 def test_a_log_that_does_not_fit_its_leaves_is_never_accepted(
@@ -418,9 +439,10 @@ def test_a_single_withdrawal_emptied_by_other_hands_is_refused(
     _is_refused_everywhere(shop)
     begin_anew()
     _is_refused_everywhere(shop)
-    accept_restored_log(shop.home)
+    accepted = accept_restored_log(shop.home)
     with Vault.open(shop.home.vault) as vault:
         assert len(shop.desk(vault).cohort(COOP)) == 0
+        assert accepted == shop.desk(vault).root()
 
 
 @pytest.mark.parametrize("at", ["before", "after", "after and before"])
@@ -458,11 +480,11 @@ def test_an_erasure_that_is_cut_off_around_its_commit_leaves_a_log_in_order(
 def test_who_is_erased_between_the_reading_of_the_head_and_of_the_vault_is_no_alarm(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read = consent_log.ConsentAnchor.read
+    read = ConsentAnchor.read
     with Vault.open(shop.home.vault) as reading, Vault.open(shop.home.vault) as erasing:
         again = ["ann"]
 
-        def read_and_wait(anchor: consent_log.ConsentAnchor) -> object:
+        def read_and_wait(anchor: ConsentAnchor) -> object:
             head = read(anchor)
             if again:
                 shop.desk(erasing).erase(again.pop())
