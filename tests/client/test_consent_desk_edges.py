@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
@@ -11,6 +12,7 @@ import pytest
 from highstreet.audit.consent import LAST_MOMENT, Act, Channel, ConsentEvent, ConsentState, Method, Purpose
 from highstreet.client.consent import ConsentDesk, How
 from highstreet.client.consent_anchor import ConsentAnchor
+from highstreet.client.consent_counts import count_states
 from highstreet.client.consent_in_use import ConsentInUse
 from highstreet.client.consent_intake import check_showable, event_number
 from highstreet.client.consented_cohort import Exclusion, basis_now, left_out_of_totals
@@ -148,6 +150,40 @@ def test_an_end_out_of_a_file_ends_a_yes_that_is_dated_ahead_of_the_clock(
     assert at(6 * SECOND).state(cat, COOP) in {ConsentState.WITHDRAWN, ConsentState.EXPIRED}
 
 
+def test_a_yes_out_of_a_file_keeps_its_date_though_another_is_dated_ahead_of_the_clock(
+    full_vault: Vault, at: Callable[[int], ConsentDesk]
+) -> None:
+    cat = full_vault.customer_key("cat")
+    said = [_event(cat, Act.GIVEN, NOON + 5 * SECOND), _event(cat, Act.GIVEN, NOON - SECOND, Channel.WEB)]
+    assert at(0).take(said) == 2
+    assert [each.event.at for each in at(0).history(cat) if each.event] == [NOON + 5 * SECOND, NOON - SECOND]
+
+
+def test_whatever_the_desk_wrote_is_anchored_outside_the_vault_when_it_returns(
+    full_vault: Vault, at: Callable[[int], ConsentDesk]
+) -> None:
+    full_vault.path.with_name("store.toml").write_text("[consent]\nvalid_days = 690\nkeep_days = 700\n")
+    desk, cat = at(0), full_vault.customer_key("cat")
+    later, last = at(690 * 86_400 * SECOND), at(1391 * 86_400 * SECOND)
+    anchor = ConsentAnchor.of_vault(full_vault.path, full_vault.vault_id)
+    seen = [anchor.read()]
+    for write in (
+        lambda: desk.record("cat", COOP, Act.GIVEN, SAID),
+        lambda: desk.take([_event(cat, Act.GIVEN, NOON, Channel.WEB)]),
+        lambda: desk.exclude("cat", Exclusion.MINOR),
+        lambda: desk.include("cat", Exclusion.MINOR),
+        lambda: later.note_expired(),
+        lambda: later.ask_everybody_again(COOP, source="notice"),
+        lambda: last.forget_old(),
+        lambda: last.record("cat", COOP, Act.REFUSED, SAID),
+        lambda: last.erase("cat"),
+    ):
+        write()
+        seen.append(anchor.read())  # before anything else reads the log, which would catch up
+        assert seen[-1] == desk.root()
+        assert seen[-1] != seen[-2]
+
+
 def test_alike_on_another_channel_is_not_alike(full_vault: Vault, at: Callable[[int], ConsentDesk]) -> None:
     cat = full_vault.customer_key("cat")
     assert at(0).take([_event(cat, Act.WITHDRAWN, NOON)]) == 1
@@ -258,3 +294,17 @@ def test_an_end_that_a_receipt_can_show_is_neither_before_1970_nor_after_9999() 
     for until in (-1, LAST_MOMENT + 1):
         with pytest.raises(AnswerRefusedError, match="9999"):
             check_showable(replace(said, valid_until=until))
+
+
+def test_every_customer_is_counted_once_by_where_they_stand() -> None:
+    states = [each for number, each in enumerate(ConsentState, start=1) for _ in range(number)]
+    counted = count_states(states, total=100)
+    said = Counter(states)
+    assert counted.granted == said[ConsentState.GRANTED]
+    assert counted.withdrawn == sum(
+        said[each] for each in (ConsentState.REFUSED, ConsentState.WITHDRAWN, ConsentState.OBJECTED)
+    )
+    assert counted.lapsed == said[ConsentState.EXPIRED] + said[ConsentState.RECONSENT_NEEDED]
+    # Who was asked and has not answered, and those of whom the log says nothing.
+    unsaid = said[ConsentState.ASKED] + said[ConsentState.NOT_ASKED] + 100 - len(states)
+    assert counted.not_asked == unsaid
