@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 
 import pytest
 
@@ -13,10 +14,17 @@ from highstreet.audit.consent import LAST_MOMENT, Act, Channel, ConsentEvent, Co
 from highstreet.client.consent import ConsentDesk, How
 from highstreet.client.consent_anchor import ConsentAnchor
 from highstreet.client.consent_counts import count_states
+from highstreet.client.consent_ends import end_for_everybody
 from highstreet.client.consent_in_use import ConsentInUse
 from highstreet.client.consent_intake import check_showable, event_number
-from highstreet.client.consented_cohort import Exclusion, basis_now, left_out_of_totals
-from highstreet.client.errors import AnswerRefusedError
+from highstreet.client.consented_cohort import (
+    ConsentedCohort,
+    Exclusion,
+    ShopTotals,
+    basis_now,
+    left_out_of_totals,
+)
+from highstreet.client.errors import AnswerRefusedError, ForgedCohortError
 from highstreet.client.shop_loader import load_shop
 from highstreet.client.vault import Vault
 from highstreet.models.schema import FeatureSchema
@@ -71,6 +79,7 @@ def test_a_yes_on_a_channel_is_none_everywhere(full_vault: Vault) -> None:
     assert desk.state(cat, COOP) is ConsentState.NOT_ASKED
     assert desk.state(cat, COOP, Channel.WEB) is ConsentState.GRANTED
     assert cat in desk.withdrawn(COOP, since=desk.position())
+    assert desk.counts()[COOP].granted == 1  # Ann
     assert desk.record("cat", COOP, Act.GIVEN, SAID).channel is Channel.EVERYWHERE
     assert cat not in desk.withdrawn(COOP, since=desk.position())
 
@@ -157,6 +166,38 @@ def test_a_yes_out_of_a_file_keeps_its_date_though_another_is_dated_ahead_of_the
     said = [_event(cat, Act.GIVEN, NOON + 5 * SECOND), _event(cat, Act.GIVEN, NOON - SECOND, Channel.WEB)]
     assert at(0).take(said) == 2
     assert [each.event.at for each in at(0).history(cat) if each.event] == [NOON + 5 * SECOND, NOON - SECOND]
+
+
+def test_a_no_from_the_future_is_taken_and_a_yes_is_not(
+    full_vault: Vault, at: Callable[[int], ConsentDesk]
+) -> None:
+    cat, tomorrow = full_vault.customer_key("cat"), NOON + 86_400 * SECOND
+    for act in (Act.ASKED, Act.WITHDRAWN, Act.EXPIRED):
+        assert at(0).take([_event(cat, act, tomorrow)]) == 1
+    assert at(0).take([_event(cat, Act.GIVEN, tomorrow)]) == 0
+    assert at(0).state(cat, COOP) is ConsentState.WITHDRAWN
+
+
+def test_a_yes_of_the_moment_of_another_answer_is_news(
+    full_vault: Vault, at: Callable[[int], ConsentDesk]
+) -> None:
+    cat, desk = full_vault.customer_key("cat"), at(0)
+    assert desk.take([_event(cat, Act.ASKED, NOON)]) == 1
+    assert desk.take([_event(cat, Act.GIVEN, NOON)]) == 1
+    assert desk.take([_event(cat, Act.GIVEN, NOON)]) == 0
+    assert desk.state(cat, COOP) is ConsentState.GRANTED
+
+
+def test_an_end_for_everybody_is_written_down_as_one_for_every_channel() -> None:
+    assert end_for_everybody(COOP, at=NOON, source="notice").channel is Channel.EVERYWHERE
+
+
+def test_a_word_of_another_shops_desk_is_none_here(full_vault: Vault, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    with Vault.open(tmp_path / "other" / "vault.db") as other:
+        theirs = ConsentDesk(other).cohort(COOP)
+    with pytest.raises(ForgedCohortError):
+        load_shop(full_vault, theirs, FeatureSchema(), TODAY)
 
 
 def test_whatever_the_desk_wrote_is_anchored_outside_the_vault_when_it_returns(
@@ -308,3 +349,9 @@ def test_every_customer_is_counted_once_by_where_they_stand() -> None:
     # Who was asked and has not answered, and those of whom the log says nothing.
     unsaid = said[ConsentState.ASKED] + said[ConsentState.NOT_ASKED] + 100 - len(states)
     assert counted.not_asked == unsaid
+
+
+@pytest.mark.parametrize("kind", [ConsentedCohort, ShopTotals])
+def test_no_class_can_pass_for_a_word_of_the_desk(kind: type) -> None:
+    with pytest.raises(ForgedCohortError):
+        type("Mine", (kind,), {})
