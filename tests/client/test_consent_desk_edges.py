@@ -24,7 +24,8 @@ from highstreet.client.consented_cohort import (
     basis_now,
     left_out_of_totals,
 )
-from highstreet.client.errors import AnswerRefusedError, ForgedCohortError
+from highstreet.client.errors import AnswerRefusedError, ForgedCohortError, UnknownNoticeError
+from highstreet.client.notices import add_notice
 from highstreet.client.shop_loader import load_shop
 from highstreet.client.vault import Vault
 from highstreet.models.schema import FeatureSchema
@@ -355,3 +356,18 @@ def test_every_customer_is_counted_once_by_where_they_stand() -> None:
 def test_no_class_can_pass_for_a_word_of_the_desk(kind: type) -> None:
     with pytest.raises(ForgedCohortError):
         type("Mine", (kind,), {})
+
+
+def test_an_answer_names_the_notice_that_was_shown_by_the_hash_of_its_text_and_no_unknown_one(
+    full_vault: Vault,
+) -> None:
+    desk = ConsentDesk(full_vault)
+    notice = add_notice(full_vault, version="2", language="en", text="We learn together.", now=NOON)
+    shown = How(method=Method.SPOKEN, source="till", notice=("2", "en"), evidence_sha256=b"e" * 32)
+    said = desk.record("cat", COOP, Act.GIVEN, shown)
+    assert said.notice == notice
+    assert said.evidence_sha256 == b"e" * 32
+    position = desk.position()
+    with pytest.raises(UnknownNoticeError):
+        desk.record("cat", COOP, Act.GIVEN, replace(shown, notice=("3", "en")))
+    assert desk.position() == position
