@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,8 +19,10 @@ from highstreet.client.join import join_coop
 from highstreet.client.membership import load_membership, member_caller
 from highstreet.client.rosters import newest_roster
 from highstreet.client.vouch_desk import Seen, VouchDesk
-from highstreet.client.vouches import counted_members
+from highstreet.client.vouches import counted_members, known_vouches
+from highstreet.server.database import connect
 from highstreet.server.member_service import MemberService
+from highstreet.server.vouching import current_vouches
 
 
 @dataclass
@@ -126,3 +128,12 @@ def _answering(lies: Lies, call: str, true: Callable[..., Any]) -> Callable[...,
         return lies.told(call, self._member(context).member_id, true(self, request, context))
 
     return answer
+
+
+def kept_vouches(coop: Any) -> set[tuple[str, str]]:
+    with closing(connect(coop.home.database)) as connection:
+        return {(each.voucher_id, each.subject_id) for each in current_vouches(connection)}
+
+
+def signed_nothing(*stores: Store) -> bool:
+    return all(known_vouches(store.home) == [] for store in stores)
