@@ -47,8 +47,13 @@ AREAS = {
         (
             "tests/client/test_consent_desk_edges.py",
             "tests/client/test_consent_desk.py",
+            "tests/client/test_consent_desk_clocks.py",
+            "tests/client/test_consent_desk_validity.py",
             "tests/client/test_withdrawal_in_flight.py",
             "tests/client/test_consent_rewind.py",
+            "tests/client/test_consent_restoration.py",
+            "tests/client/test_consent_log_erasure.py",
+            "tests/client/test_consent_older_answers.py",
             "tests/client/test_consent_papers.py",
         ),
         (
