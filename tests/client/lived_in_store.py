@@ -30,7 +30,7 @@ from highstreet.privacy.matching import Counts, IdentifierKind, identifier_input
 from tests.client.conftest import NOW, tasteful_files
 from tests.client.made_up_context import OWN, matching_context
 from tests.client.made_up_coop import SCHEMA, charter_of
-from tests.client.test_till import _asked, _plainly
+from tests.client.played_till import asked_for, plainly
 
 __all__ = ["EMAIL", "LOYALTY", "ORDERS", "PERSON", "PLANTED", "PLANTED_AGAIN", "TODAY", "live", "plant"]
 
@@ -101,7 +101,7 @@ def _pay_for_a_round(home: StoreHome) -> None:
             limits=limits,
             today=lambda: TODAY,
         )
-        till.take(_asked(), _plainly)
+        till.take(asked_for(), plainly)
 
 
 def _match(home: StoreHome, keys: Mapping[str, str], vault_id: str) -> None:

@@ -41,16 +41,8 @@ from highstreet.client.suggestions import suggest
 from highstreet.client.vault import Vault
 from highstreet.privacy.budget import Budget
 from tests.client.conftest import NOW
-from tests.client.lived_in_store import (
-    EMAIL,
-    ORDERS,
-    PERSON,
-    PLANTED,
-    TODAY,
-    live,
-    plant,
-)
-from tests.client.test_till import PLAN, _asked, _plainly, _till
+from tests.client.lived_in_store import EMAIL, ORDERS, PERSON, PLANTED, TODAY, live, plant
+from tests.client.played_till import PLAN, asked_for, plainly, till_of
 
 LATER = NOW + timedelta(days=1)
 BUDGET = Budget(epsilon=3.0, delta=1e-5, period_days=365)
@@ -264,8 +256,8 @@ def test_a_contribution_computed_with_the_person_that_has_not_left_is_thrown_awa
 
     with closing(Ledger.open(home.ledger)) as ledger, pytest.MonkeyPatch.context() as patch:
         patch.setattr(leaving_out, "contribute", compute)
-        till = replace(_till(home, ledger), approach=approach)
-        left.append(till.take(_asked(b"b", "p2"), _plainly))
+        till = replace(till_of(home, ledger), approach=approach)
+        left.append(till.take(asked_for(b"b", "p2"), plainly))
         assert ledger.spending(BUDGET, today=TODAY).rounds == 2  # paid for once
     first, second = computed_over
     assert key in first

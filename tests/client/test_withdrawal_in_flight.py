@@ -29,7 +29,7 @@ from highstreet.models.shop import ShopData
 from highstreet.privacy.budget import Budget, SpendingLimits
 from highstreet.privacy.matching import Counts, IdentifierKind, identifier_input
 from tests.client.made_up_coop import by_counts, charter_of
-from tests.client.test_till import PLAN, TODAY, _asked, _naming, _plainly
+from tests.client.played_till import PLAN, TODAY, asked_for, asked_naming, plainly
 
 COOP, SENSITIVE = Purpose.COOP_LEARNING, Purpose.SENSITIVE_CATEGORIES
 SAID = How(method=Method.SPOKEN, source="till")
@@ -90,15 +90,15 @@ def played(tmp_path: Path, full_vault: Vault, monkeypatch: pytest.MonkeyPatch) -
 
 
 def _numbered(number: int) -> bytes:
-    return _plainly(np.full(PLAN.phases[0].dimension, number, dtype=np.int64))
+    return plainly(np.full(PLAN.phases[0].dimension, number, dtype=np.int64))
 
 
 def test_who_withdraws_while_it_waits_is_not_in_what_leaves(played: Round) -> None:
     played.meanwhile = [lambda: played.says("ann", Act.WITHDRAWN)]
-    assert played.till().take(_asked(), _plainly) == _numbered(2)
+    assert played.till().take(asked_for(), plainly) == _numbered(2)
     assert played.computed() == [{"ann", "ben"}, {"ben"}]
     assert played.rounds == 1  # paid for once
-    assert played.till().given(_asked().request, _asked().sha256) == _numbered(2)
+    assert played.till().given(asked_for().request, asked_for().sha256) == _numbered(2)
 
 
 def test_without_the_last_look_the_withdrawn_would_be_in_it(
@@ -107,14 +107,14 @@ def test_without_the_last_look_the_withdrawn_would_be_in_it(
     """The twin: what the test above would see of a till that does not look."""
     monkeypatch.setattr(ConsentInUse, "ended", lambda *_: frozenset())
     played.meanwhile = [lambda: played.says("ann", Act.WITHDRAWN)]
-    assert played.till().take(_asked(), _plainly) == _numbered(1)
+    assert played.till().take(asked_for(), plainly) == _numbered(1)
     assert played.computed() == [{"ann", "ben"}]
 
 
 def test_what_was_thrown_away_is_kept_nowhere(played: Round) -> None:
     played.meanwhile = [lambda: played.says("ann", Act.WITHDRAWN)]
     made = iter([b"first-made-" * 9, b"second-made-" * 9])
-    assert played.till().take(_asked(), lambda *_: next(made)) == b"second-made-" * 9
+    assert played.till().take(asked_for(), lambda *_: next(made)) == b"second-made-" * 9
     found = [
         file.name
         for file in played.home.root.rglob("*")
@@ -126,7 +126,7 @@ def test_what_was_thrown_away_is_kept_nowhere(played: Round) -> None:
 @pytest.mark.parametrize("act", [Act.WITHDRAWN, Act.REFUSED, Act.OBJECTED, Act.EXPIRED, Act.RECONSENT_NEEDED])
 def test_whatever_ends_a_yes_beats_it(played: Round, act: Act) -> None:
     played.meanwhile = [lambda: played.says("ann", act)]
-    played.till().take(_asked(), _plainly)
+    played.till().take(asked_for(), plainly)
     assert played.computed()[-1] == {"ben"}
 
 
@@ -135,7 +135,7 @@ def test_everybodys_end_and_being_set_apart_beat_it_too(played: Round) -> None:
         lambda: played.desk.exclude("ann", Exclusion.MINOR),
         lambda: played.desk.ask_everybody_again(COOP, source="new notice"),
     ]
-    played.till().take(_asked(), _plainly)
+    played.till().take(asked_for(), plainly)
     assert played.computed() == [{"ann", "ben"}, {"ben"}, set()]
 
 
@@ -145,10 +145,10 @@ def test_who_withdraws_and_agrees_again_is_not_brought_back_into_this_round(play
         played.says("ann", Act.GIVEN)
 
     played.meanwhile = [toggles, toggles, toggles]
-    assert played.till().take(_asked(), _plainly) == _numbered(2)
+    assert played.till().take(asked_for(), plainly) == _numbered(2)
     assert played.computed() == [{"ann", "ben"}, {"ben"}]
     played.meanwhile.clear()
-    played.till().take(_asked(b"b", "p2"), _plainly)
+    played.till().take(asked_for(b"b", "p2"), plainly)
     assert played.computed()[-1] == {"ann", "ben"}  # but into the next
 
 
@@ -157,7 +157,7 @@ def test_a_round_that_everybody_leaves_one_after_the_other_ends_with_noise_alone
         lambda: played.says("ann", Act.WITHDRAWN),
         lambda: played.says("ben", Act.WITHDRAWN),
     ]
-    assert played.till().take(_asked(), _plainly) == _numbered(3)  # as long as any, and no refusal
+    assert played.till().take(asked_for(), plainly) == _numbered(3)  # as long as any, and no refusal
     assert played.computed() == [{"ann", "ben"}, {"ben"}, set()]
 
 
@@ -171,7 +171,7 @@ def test_what_touches_nobody_in_it_changes_nothing(played: Round) -> None:
         played.says("ann", Act.GIVEN)
 
     played.meanwhile = [others]
-    assert played.till().take(_asked(), _plainly) == _numbered(1)
+    assert played.till().take(asked_for(), plainly) == _numbered(1)
     assert played.computed() == [{"ann", "ben"}]
 
 
@@ -179,7 +179,7 @@ def test_sensitive_purchases_leave_with_the_yes_to_them(played: Round) -> None:
     special_list_path(played.home.root).write_text('[kinds]\nhealth = ["bread"]\n')
     played.says("ann", Act.GIVEN, SENSITIVE)
     played.meanwhile = [lambda: played.says("ann", Act.WITHDRAWN, SENSITIVE)]
-    played.till().take(_asked(), _plainly)
+    played.till().take(asked_for(), plainly)
     first, second = played.shops
     rye = first.catalogue.product_ids.index("rye")
     assert rye in first.purchases.item
@@ -200,7 +200,7 @@ def test_a_yes_to_sensitive_purchases_that_ends_right_after_the_loading_is_notic
         return noted(*arguments, **named)  # type: ignore[arg-type]  # passed on
 
     monkeypatch.setattr(ConsentInUse, "of", withdrawn_before)
-    played.till().take(_asked(), _plainly)
+    played.till().take(asked_for(), plainly)
     first, second = played.shops
     rye = first.catalogue.product_ids.index("rye")
     assert rye in first.purchases.item
@@ -219,17 +219,17 @@ def test_a_count_leaves_with_the_yes_to_being_matched(played: Round) -> None:
     read_for = {played.keys["ann"]: identifier_input(IdentifierKind.EMAIL, "ann@example.org")}
     counts.save(TABLE, Counts({played.keys["ann"]: 2}), read_for, consent_position=played.desk.position())
     played.meanwhile = [lambda: played.says("ann", Act.WITHDRAWN, Purpose.MATCHING)]
-    played.till().take(_naming(TABLE), _plainly)
+    played.till().take(asked_naming(TABLE), plainly)
     weights = [0.0 if shop.weights is None else float(sum(shop.weights)) for shop in played.shops]
     assert weights == [0.5, 0.0]
 
 
 def test_what_was_handed_over_stays_the_same_bytes_whoever_withdraws(played: Round) -> None:
-    first = played.till().take(_asked(), _plainly)
+    first = played.till().take(asked_for(), plainly)
     for name in ("ann", "ben"):
         played.says(name, Act.WITHDRAWN)
-    assert played.till().given(_asked().request, _asked().sha256) == first
-    assert played.till().take(_asked(), lambda *_: b"another") == first
+    assert played.till().given(asked_for().request, asked_for().sha256) == first
+    assert played.till().take(asked_for(), lambda *_: b"another") == first
     assert len(played.shops) == 1
 
 
@@ -240,9 +240,9 @@ def test_a_store_that_stops_while_it_waits_has_handed_nothing_over(played: Round
 
     played.meanwhile = [stops]
     with pytest.raises(StoreStoppingError):
-        played.till().take(_asked(), _plainly)
-    assert played.till().given(_asked().request, _asked().sha256) is None
-    assert played.till().take(_asked(), _plainly) == _numbered(2)
+        played.till().take(asked_for(), plainly)
+    assert played.till().given(asked_for().request, asked_for().sha256) is None
+    assert played.till().take(asked_for(), plainly) == _numbered(2)
     assert played.computed() == [{"ann", "ben"}, {"ben"}]
     assert played.rounds == 1
 
@@ -250,8 +250,8 @@ def test_a_store_that_stops_while_it_waits_has_handed_nothing_over(played: Round
 def test_a_log_put_back_while_it_waits_lets_nothing_leave(played: Round) -> None:
     played.meanwhile = [(played.home.root / "consent.head").unlink]
     with pytest.raises(ConsentLogRewoundError):
-        played.till().take(_asked(), _plainly)
-    assert played.till().given(_asked().request, _asked().sha256) is None
+        played.till().take(asked_for(), plainly)
+    assert played.till().given(asked_for().request, asked_for().sha256) is None
 
 
 def test_what_is_computed_anew_draws_its_own_noise(
@@ -270,7 +270,7 @@ def test_what_is_computed_anew_draws_its_own_noise(
         played = Round(home, ledger, full_vault)
         played.says("ben", Act.GIVEN)
         played.meanwhile = [lambda: played.says("ben", Act.WITHDRAWN)]
-        played.till().take(_asked(), _plainly)
+        played.till().take(asked_for(), plainly)
     first, second = made
     # Independent noise of a stddev in the hundreds at least: equal in few of the coordinates.
     assert (first == second).mean() < 0.05
