@@ -14,7 +14,8 @@ from pathlib import Path
 
 import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from played_coop import PlayedCoop, PlayedStore
+from played_coop import PlayedCoop
+from played_store import PlayedStore
 
 from highstreet.audit.bias_override import key_of
 from highstreet.audit.bias_rules import BiasLimits, BiasRule, Comparison, Direction, Metric, Overrider

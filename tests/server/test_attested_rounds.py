@@ -6,7 +6,8 @@ import hashlib
 from pathlib import Path
 
 import pytest
-from played_coop import PROGRAMME, PlayedCoop, PlayedStore, made_charter, stores
+from played_coop import PROGRAMME, PlayedCoop, made_charter, stores
+from played_store import PlayedStore
 from test_logged_programme import _entries, _run
 
 from highstreet.audit.attestation import read_attestation

@@ -9,14 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from played_coop import (
-    DEADLINE,
-    LATE_SECONDS,
-    CrashError,
-    PlayedCoop,
-    made_charter,
-    stores,
-)
+from played_coop import DEADLINE, CrashError, PlayedCoop, made_charter, stores
+from played_store import LATE_SECONDS
 
 from highstreet.audit.charter import PrivacyTerms
 from highstreet.audit.requests import mechanism_of
