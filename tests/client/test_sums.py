@@ -4,32 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass, replace
-from datetime import date
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from highstreet.audit.charter import Charter
-from highstreet.audit.requests import open_reply, release_spec
+from highstreet.audit.requests import release_spec
 from highstreet.client.errors import LedgerFullError
 from highstreet.client.home import StoreHome
-from highstreet.client.ledger import Ledger
-from highstreet.client.round_answers import RoundAnswer, Step
-from highstreet.client.round_terms import Agreement
-from highstreet.client.rounds import RoundDesk
-from highstreet.client.till import StoreTill
+from highstreet.client.round_answers import Step
 from highstreet.client.vault import Vault
-from highstreet.privacy.budget import Budget, SpendingLimits
-from highstreet.privacy.secure_sum import (
-    CommitteeSeat,
-    MadeContribution,
-    Opening,
-    RoundContext,
-    SumRefusal,
-)
+from highstreet.privacy.secure_sum import SumRefusal
 from highstreet.privacy.secure_sum.inspection import open_inspection
 from highstreet.protos.rounds_pb2 import (
     REFUSAL_CHARTER,
@@ -39,23 +26,14 @@ from highstreet.protos.rounds_pb2 import (
     REFUSAL_REPEATED,
     REFUSAL_SIGNATURE,
     REFUSAL_UNAVAILABLE,
-    RoundReply,
     RoundRequest,
 )
-from highstreet.protos.secure_sum_pb2 import (
-    SignedSumAgreement,
-    SignedSumAnswer,
-    SumAgreement,
-    SumAnswer,
-    SumInspectionRequest,
-    SumRequest,
-)
+from highstreet.protos.secure_sum_pb2 import SumInspectionRequest, SumRequest
 from tests.client.made_up_coop import (
     CHARTER,
     COORDINATOR,
     IDS,
     KEYS,
-    LIMITS,
     ME,
     NOW,
     PLAN,
@@ -65,55 +43,12 @@ from tests.client.made_up_coop import (
     context_of,
     contribute_message,
     contribution_of,
-    find_roster,
     inspect_message,
     open_message,
     opening_of,
     round_request,
 )
-
-BUDGET = Budget(epsilon=3.0, delta=1e-5, period_days=365)
-TODAY = date(2027, 1, 15)
-
-
-class Store:
-    """The store under test: its own vault and ledger on disk, the desk before them."""
-
-    def __init__(self, home: StoreHome) -> None:
-        self.home = home
-        self.ledger = Ledger.open(home.ledger)
-
-    def restart(self) -> None:
-        """As after a crash: nothing is left but what is on the disk."""
-        self.ledger.close()
-        self.ledger = Ledger.open(self.home.ledger)
-
-    def answer(self, body: bytes, *, now: float = NOW, charter: Charter = CHARTER) -> RoundAnswer:
-        till = StoreTill(
-            home=self.home,
-            ledger=self.ledger,
-            plan=PLAN,
-            terms=charter.privacy,
-            limits=SpendingLimits(budget=BUDGET),
-            today=lambda: TODAY,
-        )
-        agreement = Agreement(
-            member_id=ME,
-            coordinator_public_key=COORDINATOR.public_key().public_bytes_raw(),
-            charter=charter,
-            limits=LIMITS,
-            find_roster=find_roster,
-            holds_to_day=lambda programme_id, day: True,
-        )
-        return RoundDesk(agreement, keys=KEYS[ME], till=till, clock=lambda: now).answer(body)
-
-    def contribute(self, request: RoundRequest) -> bytes:
-        reply = _reply(self.answer(contribute_message(request)))
-        assert reply.WhichOneof("outcome") == "contribution"
-        return reply.contribution
-
-    def rounds_paid_for(self) -> int:
-        return self.ledger.spending(BUDGET, today=TODAY).rounds
+from tests.client.sum_store import Store, played_round, refused_on_committee, reply_in
 
 
 @pytest.fixture
@@ -124,84 +59,8 @@ def store(tmp_path: Path, full_vault: Vault) -> Iterator[Store]:
     found.ledger.close()
 
 
-@dataclass
-class Played:
-    """A round in which everybody has contributed and one set was announced."""
-
-    request: RoundRequest
-    context: RoundContext
-    made: dict[str, MadeContribution]
-    opening: Opening
-
-    def others(self) -> list[str]:
-        return [each.member_id for each in self.context.committee.members if each.member_id != ME]
-
-    def seat(self, member_id: str) -> CommitteeSeat:
-        own = self.made.get(member_id)
-        return CommitteeSeat(
-            context=self.context,
-            member_id=member_id,
-            own_header_sha256=None if own is None else own.header_sha256,
-        )
-
-    def agree(self) -> None:
-        """All other members of the committee agree."""
-        for one in self.others():
-            prepared = self.seat(one).agree(self.opening.agreement_request(one), KEYS[one])
-            self.opening.add_agreement(prepared.release(lambda set_sha256: None))
-
-    def share(self) -> None:
-        """All other members of the committee give their share of the sum."""
-        for one in self.others():
-            prepared = self.seat(one).prepare(self.opening.sum_request(one), KEYS[one])
-            self.opening.add_answer(prepared.release(lambda set_sha256: None))
-
-    def agree_body(self, opening: Opening | None = None) -> bytes:
-        return agree_message(self.request, (opening or self.opening).agreement_request(ME))
-
-    def open_body(self, opening: Opening | None = None) -> bytes:
-        return open_message(self.request, (opening or self.opening).sum_request(ME))
-
-    def another_set(self) -> Opening:
-        """The same less one: their difference would be one store's numbers."""
-        bodies = {one: made.body for one, made in self.made.items() if one != IDS[1]}
-        bodies |= {ME: self.own} if self.own else {}
-        return opening_of(self.context, bodies)
-
-    own: bytes = b""
-
-
-def _played(store: Store | None, *, request: RoundRequest | None = None) -> Played:
-    """Play a round up to the announcement, with the store's own contribution or of the others alone."""
-    asked = request or round_request()
-    context = context_of(asked)
-    made = {one: contribution_of(context, one) for one in IDS[1:]}
-    own = store.contribute(asked) if store else b""
-    bodies = {one: each.body for one, each in made.items()} | ({ME: own} if own else {})
-    return Played(asked, context, made, opening_of(context, bodies), own)
-
-
-def _reply(answer: RoundAnswer) -> RoundReply:
-    return open_reply(answer.body, member_public_key=KEYS[ME].signing.public_key().public_bytes_raw())
-
-
-def _refused_on_committee(answer: RoundAnswer) -> SumRefusal:
-    """The signed code in an answer, which says nothing else."""
-    assert answer.is_refused
-    if answer.step is Step.AGREEMENT:
-        said = SumAgreement.FromString(SignedSumAgreement.FromString(answer.body).agreement)
-        assert said.set_sha256 == b""
-        code = SumRefusal(said.refusal)
-    else:
-        given = SumAnswer.FromString(SignedSumAnswer.FromString(answer.body).answer)
-        assert given.values == b""
-        code = SumRefusal(given.refusal)
-    assert answer.sum_refusal == code
-    return code
-
-
 def test_the_committee_opens_the_sum_and_the_stores_share_of_it_is_right(store: Store) -> None:
-    played = _played(store)
+    played = played_round(store)
     agreed = store.answer(played.agree_body())
     assert (agreed.step, agreed.is_refused, agreed.phase) == (Step.AGREEMENT, False, "popularity")
     played.opening.add_agreement(agreed.body)
@@ -218,7 +77,7 @@ def test_the_committee_opens_the_sum_and_the_stores_share_of_it_is_right(store: 
 
 
 def test_looking_contributions_through_is_signed_and_leaves_no_record(store: Store) -> None:
-    played = _played(store)
+    played = played_round(store)
     inspections = played.opening.inspections(COORDINATOR)
     body = inspect_message(played.request, inspections.request(ME))
     looked = store.answer(body)
@@ -233,7 +92,7 @@ def test_looking_contributions_through_is_signed_and_leaves_no_record(store: Sto
 
 
 def test_contributions_that_the_coordinator_did_not_show_are_not_looked_through(store: Store) -> None:
-    played = _played(store)
+    played = played_round(store)
     shown = SumInspectionRequest.FromString(played.opening.inspections(COORDINATOR).request(ME))
     shown.signature = bytes(64)
     answer = store.answer(inspect_message(played.request, shown.SerializeToString()))
@@ -243,7 +102,7 @@ def test_contributions_that_the_coordinator_did_not_show_are_not_looked_through(
 
 
 def test_the_same_set_gets_the_same_bytes_also_after_a_restart(store: Store) -> None:
-    played = _played(store)
+    played = played_round(store)
     played.agree()
     first = [store.answer(body) for body in (played.agree_body(), played.open_body())]
     store.restart()
@@ -252,45 +111,45 @@ def test_the_same_set_gets_the_same_bytes_also_after_a_restart(store: Store) -> 
 
 @pytest.mark.parametrize("restarts", [False, True])
 def test_a_second_set_is_refused_also_after_a_restart(store: Store, restarts: bool) -> None:
-    played = _played(store)
+    played = played_round(store)
     assert not store.answer(played.agree_body()).is_refused
     if restarts:
         store.restart()
     other = played.another_set()
-    assert _refused_on_committee(store.answer(played.agree_body(other))) is SumRefusal.SECOND_SET
+    assert refused_on_committee(store.answer(played.agree_body(other))) is SumRefusal.SECOND_SET
     for one in played.others():  # everybody else was made to agree to the second set
         prepared = played.seat(one).agree(other.agreement_request(one), KEYS[one])
         other.add_agreement(prepared.release(lambda set_sha256: None))
-    assert _refused_on_committee(store.answer(played.open_body(other))) is SumRefusal.SECOND_SET
+    assert refused_on_committee(store.answer(played.open_body(other))) is SumRefusal.SECOND_SET
 
 
 def test_a_store_bound_by_its_share_alone_gives_no_other(store: Store) -> None:
     """It was away when the others agreed, and is asked for its share at once."""
-    played = _played(store)
+    played = played_round(store)
     played.agree()
     assert not store.answer(played.open_body()).is_refused
     store.restart()
     body = played.agree_body(played.another_set())
-    assert _refused_on_committee(store.answer(body)) is SumRefusal.SECOND_SET
+    assert refused_on_committee(store.answer(body)) is SumRefusal.SECOND_SET
 
 
 def test_nothing_is_said_of_a_set_that_could_not_be_written_down(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    played = _played(store)
+    played = played_round(store)
 
     def full(*_: object) -> None:
         raise LedgerFullError("There is no room left on the disk.")
 
     monkeypatch.setattr(store.ledger, "agree", full)
     answer = store.answer(played.agree_body())
-    assert _reply(answer).refusal == REFUSAL_UNAVAILABLE
+    assert reply_in(answer).refusal == REFUSAL_UNAVAILABLE
     monkeypatch.undo()
     assert not store.answer(played.agree_body(played.another_set())).is_refused
 
 
 def test_a_store_that_was_away_serves_on_the_committee_and_pays_nothing(store: Store) -> None:
-    played = _played(None)
+    played = played_round(None)
     agreed = store.answer(played.agree_body())
     played.opening.add_agreement(agreed.body)
     played.agree()
@@ -300,54 +159,54 @@ def test_a_store_that_was_away_serves_on_the_committee_and_pays_nothing(store: S
     assert (opened.contributors, opened.wrong, opened.is_checked) == (IDS[1:], (), True)
     assert np.array_equal(opened.values, np.full(played.context.dimension, 4))
     # Its own numbers would come too late: nothing is spent on them.
-    assert _reply(store.answer(contribute_message(played.request))).refusal == REFUSAL_DEADLINE
+    assert reply_in(store.answer(contribute_message(played.request))).refusal == REFUSAL_DEADLINE
     assert store.rounds_paid_for() == 0
 
 
 def test_a_contribution_in_its_name_that_it_never_sent_is_refused(store: Store) -> None:
-    away = _played(None)
+    away = played_round(None)
     forged = {one: each.body for one, each in away.made.items()}
     forged[ME] = contribution_of(away.context, ME).body
     opening = opening_of(away.context, forged)
-    assert _refused_on_committee(store.answer(away.agree_body(opening))) is SumRefusal.OWN_CONTRIBUTION
+    assert refused_on_committee(store.answer(away.agree_body(opening))) is SumRefusal.OWN_CONTRIBUTION
 
 
 def test_its_own_contribution_replaced_by_another_is_refused(store: Store) -> None:
-    played = _played(store)
+    played = played_round(store)
     replaced = {one: each.body for one, each in played.made.items()}
     replaced[ME] = contribution_of(played.context, ME).body
     opening = opening_of(played.context, replaced)
-    assert _refused_on_committee(store.answer(played.agree_body(opening))) is SumRefusal.OWN_CONTRIBUTION
+    assert refused_on_committee(store.answer(played.agree_body(opening))) is SumRefusal.OWN_CONTRIBUTION
     assert not store.answer(played.agree_body()).is_refused
 
 
 def test_too_few_agreements_open_nothing(store: Store) -> None:
-    played = _played(store)
+    played = played_round(store)
     played.agree()
     message = SumRequest.FromString(played.opening.sum_request(ME))
     threshold = played.context.committee.threshold
     del message.agreements[threshold - 1 :]
     few = open_message(played.request, message.SerializeToString())
-    assert _refused_on_committee(store.answer(few)) is SumRefusal.FEW_AGREEMENTS
+    assert refused_on_committee(store.answer(few)) is SumRefusal.FEW_AGREEMENTS
     assert not store.answer(played.open_body()).is_refused
 
 
 def test_a_set_announced_by_somebody_else_is_refused(store: Store) -> None:
-    played, other = _played(store), Ed25519PrivateKey.generate()
+    played, other = played_round(store), Ed25519PrivateKey.generate()
     bodies = {one: each.body for one, each in played.made.items()}
     context = replace(played.context, coordinator_public_key=other.public_key().public_bytes_raw())
     foreign = opening_of(context, bodies, key=other)
-    code = _refused_on_committee(store.answer(played.agree_body(foreign)))
+    code = refused_on_committee(store.answer(played.agree_body(foreign)))
     assert code is SumRefusal.COORDINATOR_SIGNATURE
     signed_by_other = agree_message(played.request, played.opening.agreement_request(ME), other)
-    assert _reply(store.answer(signed_by_other)).refusal == REFUSAL_SIGNATURE
+    assert reply_in(store.answer(signed_by_other)).refusal == REFUSAL_SIGNATURE
 
 
 @pytest.mark.parametrize("message", [b"", b"\xff", b"\x08\x02", bytes(64)])
 def test_what_is_no_request_of_the_secure_sum_gets_a_code(store: Store, message: bytes) -> None:
     request = round_request()
     for body in (agree_message(request, message), open_message(request, message)):
-        code = _refused_on_committee(store.answer(body))
+        code = refused_on_committee(store.answer(body))
         assert code in {SumRefusal.UNREADABLE, SumRefusal.VERSION}
 
 
@@ -366,13 +225,13 @@ def test_a_store_that_has_no_seat_says_so(store: Store) -> None:
     seated = context.committee.members[0].member_id
     for build in (agree_message, open_message):
         answer = store.answer(build(request, opening.agreement_request(seated)), charter=charter)
-        assert _reply(answer).refusal == REFUSAL_PARTICIPANTS
+        assert reply_in(answer).refusal == REFUSAL_PARTICIPANTS
 
 
 def test_a_sum_may_be_opened_until_twice_the_deadline(store: Store) -> None:
-    played = _played(store)
+    played = played_round(store)
     opened = played.request.opened_unix_seconds
-    late = _reply(store.answer(played.agree_body(), now=opened + 1201))
+    late = reply_in(store.answer(played.agree_body(), now=opened + 1201))
     assert late.refusal == REFUSAL_DEADLINE
     assert not store.answer(played.agree_body(), now=opened + 1200).is_refused
 
@@ -412,20 +271,20 @@ def test_the_request_is_looked_at_again_before_a_sum_is_opened(
     store: Store, request_: RoundRequest, code: int
 ) -> None:
     for build in (agree_message, open_message):
-        assert _reply(store.answer(build(request_, b"any"))).refusal == code
+        assert reply_in(store.answer(build(request_, b"any"))).refusal == code
 
 
 def test_another_request_for_the_same_phase_has_no_seat(store: Store) -> None:
-    played = _played(store)
+    played = played_round(store)
     other = round_request(opened=NOW - 11)
-    again = _played(None, request=other)
-    assert _reply(store.answer(again.agree_body())).refusal == REFUSAL_REPEATED
+    again = played_round(None, request=other)
+    assert reply_in(store.answer(again.agree_body())).refusal == REFUSAL_REPEATED
     assert not store.answer(played.agree_body()).is_refused
 
 
 def test_after_an_agreement_another_request_for_the_phase_is_refused(store: Store) -> None:
-    away = _played(None)
+    away = played_round(None)
     assert not store.answer(away.agree_body()).is_refused
     other = round_request(opened=NOW - 11)
-    assert _reply(store.answer(contribute_message(other))).refusal == REFUSAL_REPEATED
+    assert reply_in(store.answer(contribute_message(other))).refusal == REFUSAL_REPEATED
     assert store.rounds_paid_for() == 0
