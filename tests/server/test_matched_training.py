@@ -7,10 +7,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from matching_coop import MatchingCoop, matching_charter
+from matched_coop import (
+    CUSTOMERS,
+    SHOPS,
+    assert_is_sum,
+    coop_of,
+    matched_counts,
+    one_over,
+    request_of,
+    stores_of,
+)
+from matching_coop import MatchingCoop
 from numpy.typing import NDArray
 from played_coop import CrashError
-from trained_coop import NOW, VaultShop, counting_charter, train
+from trained_coop import VaultShop, train
 
 from highstreet.audit.charter import Charter
 from highstreet.audit.consent import Act, Method, Purpose
@@ -22,16 +32,12 @@ from highstreet.client.customer_weights import weighted_for_sums
 from highstreet.client.person_counts import PersonCounts
 from highstreet.client.vault import Vault
 from highstreet.models.programme import initial_state
-from highstreet.protos.rounds_pb2 import REFUSAL_UNAVAILABLE, RoundRequest, SignedRequest
+from highstreet.protos.rounds_pb2 import REFUSAL_UNAVAILABLE
 from highstreet.server import programme_run
 from highstreet.server.database import connect
 from highstreet.server.errors import ProgrammeRefusedError
 from highstreet.server.matched_table import latest_table, table_of
 from highstreet.server.programmes import programme
-
-SHOPS = 5
-#: Anna shops in four shops, Bert in three; nobody but Cara, Dora and Emil in one or two.
-CUSTOMERS = {1: "anna bert cara", 2: "anna bert", 3: "anna bert dora", 4: "anna", 5: "dora emil"}
 
 
 @pytest.fixture
@@ -47,87 +53,11 @@ def sums(monkeypatch: pytest.MonkeyPatch) -> list[NDArray[np.float64]]:
     return found
 
 
-def _coop(folder: Path, *, shops: int = 4, **unmatched: str) -> MatchingCoop:
-    charter = counting_charter(matching_charter(), shops=shops)
-    stores = [
-        VaultShop(
-            number,
-            CUSTOMERS[number].split(),
-            folder / f"shop {number}",
-            unmatched=unmatched.get(f"s{number}", "").split(),
-        )
-        for number in range(1, SHOPS + 1)
-    ]
-    coop = MatchingCoop(folder, stores, charter)
-    coop.clock.now = NOW
-    return coop
-
-
-def _stores(coop: MatchingCoop) -> list[VaultShop]:
-    return [shop for shop in coop.shops.values() if isinstance(shop, VaultShop)]
-
-
-def _matched(coop: MatchingCoop, contributors: list[str] | None = None) -> dict[str, dict[str, int]]:
-    """Hold the matching; what each store read, held against the truth."""
-    coop.match()
-    assert coop.ended() == ("finished", "")
-    true, read = coop.true_counts(contributors), {}
-    for shop in _stores(coop):
-        if shop.member_id in true:
-            _, counts = shop.kept_counts()
-            assert counts is not None
-            # A person may meet others in every row and be unknown; whoever is counted is counted right.
-            assert counts.items() <= true[shop.member_id].items()
-            read[shop.member_id] = counts
-    assert sum(len(counts) for counts in read.values()) >= sum(len(counts) for counts in true.values()) - 2
-    return read
-
-
-def _request(coop: MatchingCoop, programme_id: str) -> RoundRequest:
-    requests = dict(coop.rows("SELECT programme_id, request FROM rounds"))
-    signed = SignedRequest.FromString(requests[programme_id])  # type: ignore[arg-type]  # a blob
-    return RoundRequest.FromString(signed.request)
-
-
-def _assert_is_sum(
-    coop: MatchingCoop,
-    opened: NDArray[np.float64],
-    weights: dict[str, dict[str, float]],
-    *twins: dict[str, dict[str, float]],
-    contributors: int = SHOPS,
-) -> None:
-    """Hold an opened sum against plain arithmetic with these weights, and against what it must not be.
-
-    Along one direction the noise is one number: six of its stddevs is one run in 500 million.
-    """
-    mechanism = mechanism_of(coop.charter.plan.phases[0], coop.charter, participants=SHOPS)
-    stddev, plain = mechanism.noise_stddev(contributors=contributors), _plain(coop, weights)
-    assert abs((opened - plain) @ (plain / np.linalg.norm(plain))) < 6 * stddev
-    for twin in twins:
-        other = _plain(coop, twin)
-        along = (other - plain) / np.linalg.norm(other - plain)
-        assert abs((opened - plain) @ along) < 6 * stddev
-        assert abs((opened - other) @ along) > 6 * stddev
-
-
-def _plain(coop: MatchingCoop, weights: dict[str, dict[str, float]]) -> NDArray[np.float64]:
-    return np.sum(
-        [shop.plain_sum(coop.charter, weights.get(shop.member_id, {})) for shop in _stores(coop)], axis=0
-    )
-
-
-def _one_over(counts: dict[str, dict[str, int]], most: int) -> dict[str, dict[str, float]]:
-    return {
-        member_id: {name: 1 / k if k <= most else 0.0 for name, k in read.items()}
-        for member_id, read in counts.items()
-    }
-
-
 def test_a_training_divides_what_customers_add_by_the_counts_of_the_matching(
     tmp_path: Path, sums: list[NDArray[np.float64]]
 ) -> None:
-    coop = _coop(tmp_path, shops=3, s4="fritz")  # Fritz agrees to learning and not to being matched
-    counts = _matched(coop)
+    coop = coop_of(tmp_path, shops=3, s4="fritz")  # Fritz agrees to learning and not to being matched
+    counts = matched_counts(coop)
     asked = train(coop)
     with closing(connect(coop.database)) as connection:
         table = latest_table(connection, coop.charter)
@@ -135,21 +65,21 @@ def test_a_training_divides_what_customers_add_by_the_counts_of_the_matching(
     assert (asked.counts_from, table.told, len(table.contributors)) == (table.matching_id, SHOPS, SHOPS)
     coop.run()
     assert len(coop.published) == 1
-    request = _request(coop, asked.programme_id)
+    request = request_of(coop, asked.programme_id)
     assert request.matching_table_sha256 == table.sha256
-    assert {shop.kept_counts()[0] for shop in _stores(coop)} == {table.sha256}
+    assert {shop.kept_counts()[0] for shop in stores_of(coop)} == {table.sha256}
     (opened,) = sums
 
     # The twins: Anna of four shops counts though a person has three; everybody counts whole, or by 1 / K;
     # who is not matched counts.
-    _assert_is_sum(
+    assert_is_sum(
         coop,
         opened,
-        _one_over(counts, most=3),
-        _one_over(counts, most=4),
+        one_over(counts, most=3),
+        one_over(counts, most=4),
         {member_id: dict.fromkeys(read, 1.0) for member_id, read in counts.items()},
         {member_id: dict.fromkeys(read, 1 / 3) for member_id, read in counts.items()},
-        {**_one_over(counts, most=3), f"{4:016x}": {"fritz": 1.0}},
+        {**one_over(counts, most=3), f"{4:016x}": {"fritz": 1.0}},
     )
 
 
@@ -173,15 +103,15 @@ def _integers(shop: VaultShop, charter: Charter, *, without: str, whole: bool) -
 
 
 def test_a_person_in_four_shops_moves_the_sum_of_the_whole_co_op_by_at_most_one_clip(tmp_path: Path) -> None:
-    coop = _coop(tmp_path, shops=4)
-    _matched(coop)
+    coop = coop_of(tmp_path, shops=4)
+    matched_counts(coop)
     charter = coop.charter
     mechanism = mechanism_of(charter.plan.phases[0], charter, participants=SHOPS)
 
     def moved(person: str, *, whole: bool = False) -> float:
         return float(
             np.linalg.norm(
-                sum(_integers(shop, charter, without=person, whole=whole) for shop in _stores(coop))
+                sum(_integers(shop, charter, without=person, whole=whole) for shop in stores_of(coop))
             )
         )
 
@@ -198,11 +128,11 @@ def test_a_person_in_four_shops_moves_the_sum_of_the_whole_co_op_by_at_most_one_
 def test_a_store_left_out_of_the_matching_adds_noise_only_and_the_others_do_not_count_it(
     tmp_path: Path, sums: list[NDArray[np.float64]]
 ) -> None:
-    coop = _coop(tmp_path)
-    left_out = _stores(coop)[0]
+    coop = coop_of(tmp_path)
+    left_out = stores_of(coop)[0]
     left_out.silent = {"give"}
-    others = [shop.member_id for shop in _stores(coop)[1:]]
-    counts = _matched(coop, others)
+    others = [shop.member_id for shop in stores_of(coop)[1:]]
+    counts = matched_counts(coop, others)
     assert not left_out.home.person_counts.exists()
     left_out.silent = set()
     asked = train(coop)
@@ -215,35 +145,35 @@ def test_a_store_left_out_of_the_matching_adds_noise_only_and_the_others_do_not_
     (opened,) = sums
     assert coop.rows("SELECT contributors FROM rounds ORDER BY opened_at")[-1] == (SHOPS,)
     assert left_out.rounds_paid() == 1
-    weights = _one_over(counts, most=4)
+    weights = one_over(counts, most=4)
     with_it = {**weights, left_out.member_id: {"anna": 0.25, "bert": 1 / 3, "cara": 1.0}}
-    _assert_is_sum(coop, opened, weights, with_it)
+    assert_is_sum(coop, opened, weights, with_it)
 
 
 def test_a_store_whose_counts_are_damaged_refuses_and_spends_nothing(
     tmp_path: Path, sums: list[NDArray[np.float64]]
 ) -> None:
-    coop = _coop(tmp_path)
-    counts = _matched(coop)
-    broken = _stores(coop)[4]
+    coop = coop_of(tmp_path)
+    counts = matched_counts(coop)
+    broken = stores_of(coop)[4]
     broken.home.person_counts.write_bytes(b"\x00")
     train(coop)
     coop.run()
     refusals = {answer.refusal for answer in broken.answers["contribute"]}
     assert refusals == {REFUSAL_UNAVAILABLE}
-    assert [shop.rounds_paid() for shop in _stores(coop)] == [1, 1, 1, 1, 0]
+    assert [shop.rounds_paid() for shop in stores_of(coop)] == [1, 1, 1, 1, 0]
     (opened,) = sums
-    weights = _one_over(counts, most=4)
+    weights = one_over(counts, most=4)
     without = {member_id: each for member_id, each in weights.items() if member_id != broken.member_id}
-    _assert_is_sum(coop, opened, without, weights, contributors=4)
+    assert_is_sum(coop, opened, without, weights, contributors=4)
 
 
 def test_who_withdraws_from_matching_after_it_is_in_no_training(
     tmp_path: Path, sums: list[NDArray[np.float64]]
 ) -> None:
-    coop = _coop(tmp_path)
-    weights = _one_over(_matched(coop), most=4)
-    shop = _stores(coop)[0]
+    coop = coop_of(tmp_path)
+    weights = one_over(matched_counts(coop), most=4)
+    shop = stores_of(coop)[0]
     with Vault.open(shop.home.vault) as vault:
         ConsentDesk(vault).record(
             "cara", Purpose.MATCHING, Act.WITHDRAWN, How(method=Method.SPOKEN, source="test")
@@ -252,7 +182,7 @@ def test_who_withdraws_from_matching_after_it_is_in_no_training(
     coop.run()
     (opened,) = sums
     without = {**weights, shop.member_id: {**weights[shop.member_id], "cara": 0.0}}
-    _assert_is_sum(coop, opened, without, weights)
+    assert_is_sum(coop, opened, without, weights)
     assert "cara" not in (shop.kept_counts()[1] or {})
 
 
@@ -260,8 +190,8 @@ def test_who_withdraws_from_matching_after_it_is_in_no_training(
 def test_who_takes_back_a_yes_and_gives_it_again_during_the_matching_has_no_count(
     tmp_path: Path, at: str
 ) -> None:
-    coop = _coop(tmp_path)
-    shop = _stores(coop)[0]
+    coop = coop_of(tmp_path)
+    shop = stores_of(coop)[0]
 
     def change(step: str, asked: object, body: bytes) -> bytes:
         if step == at and asked is shop:
@@ -274,13 +204,13 @@ def test_who_takes_back_a_yes_and_gives_it_again_during_the_matching_has_no_coun
         return body
 
     coop.bent = change
-    counts = _matched(coop)
+    counts = matched_counts(coop)
     with Vault.open(shop.home.vault) as vault:
         table, _ = shop.kept_counts()
         book = PersonCounts(shop.home.person_counts, vault_id=vault.vault_id)
         read = CountedCustomers.read(vault, book, table, most_shops=4).of_agreeing(vault)
     weights = {shop.names[key]: weight for key, weight in read.items()}
-    expected = _one_over(counts, most=4)[shop.member_id]
+    expected = one_over(counts, most=4)[shop.member_id]
     # The twin: whoever took nothing back weighs what was read.
     assert weights == {name: weight for name, weight in expected.items() if name != "cara"}
     assert weights
@@ -290,8 +220,8 @@ def test_who_takes_back_a_yes_and_gives_it_again_during_the_matching_has_no_coun
 def test_after_a_crash_the_training_names_the_same_table_in_the_same_bytes(
     tmp_path: Path, sums: list[NDArray[np.float64]], calls: int
 ) -> None:
-    coop = _coop(tmp_path)
-    counts = _matched(coop)
+    coop = coop_of(tmp_path)
+    counts = matched_counts(coop)
     asked = train(coop)
     with pytest.raises(CrashError):
         coop.run(calls=calls)
@@ -302,18 +232,18 @@ def test_after_a_crash_the_training_names_the_same_table_in_the_same_bytes(
         coop.charter.sha256(),
     )
     coop.run()
-    table = {shop.kept_counts()[0] for shop in _stores(coop)}
-    assert table == {_request(coop, asked.programme_id).matching_table_sha256}
-    for shop in _stores(coop):
+    table = {shop.kept_counts()[0] for shop in stores_of(coop)}
+    assert table == {request_of(coop, asked.programme_id).matching_table_sha256}
+    for shop in stores_of(coop):
         assert len(set(shop.bodies["contribute"])) == 1
         assert len({answer.body for answer in shop.answers["contribute"]}) == 1
         assert shop.rounds_paid() == 1
     (opened,) = sums
-    _assert_is_sum(coop, opened, _one_over(counts, most=4))
+    assert_is_sum(coop, opened, one_over(counts, most=4))
 
 
 def test_a_training_without_a_matching_to_take_counts_from_is_refused(tmp_path: Path) -> None:
-    coop = _coop(tmp_path)
+    coop = coop_of(tmp_path)
     coop.execute("UPDATE programmes SET state = 'failed'")
     with pytest.raises(ProgrammeRefusedError, match="none has finished yet") as caught:
         train(coop)
@@ -324,8 +254,8 @@ def test_a_training_without_a_matching_to_take_counts_from_is_refused(tmp_path: 
 
 
 def test_a_training_is_refused_while_too_few_stores_can_have_counts(tmp_path: Path) -> None:
-    coop = _coop(tmp_path)
-    _matched(coop)
+    coop = coop_of(tmp_path)
+    matched_counts(coop)
     coop.execute(
         "UPDATE matching_messages SET refusal = 'deadline' WHERE part = 'counts' AND member_id > ?",
         f"{2:016x}",
@@ -339,11 +269,11 @@ def test_a_training_is_refused_while_too_few_stores_can_have_counts(tmp_path: Pa
 def _match_again(coop: MatchingCoop, *, read_by: int) -> None:
     """Hold another matching when the period is over; its sum is read by the first so many stores only."""
     coop.clock.now += coop.charter.privacy.period_days * 86_400
-    for shop in _stores(coop)[read_by:]:
+    for shop in stores_of(coop)[read_by:]:
         shop.silent = {"read"}
     coop.again("2" * 16)
     coop.match()
-    for shop in _stores(coop):
+    for shop in stores_of(coop):
         shop.silent = set()
     assert ("finished", 2) in coop.rows("SELECT state, number FROM programmes")
 
@@ -352,8 +282,8 @@ def _match_again(coop: MatchingCoop, *, read_by: int) -> None:
 def test_a_matching_that_too_few_read_leaves_trainings_the_counts_of_the_one_before(
     tmp_path: Path, sums: list[NDArray[np.float64]], read_by: int
 ) -> None:
-    coop = _coop(tmp_path)
-    counts = _matched(coop)
+    coop = coop_of(tmp_path)
+    counts = matched_counts(coop)
     ((former,),) = coop.rows("SELECT programme_id FROM programmes")
     _match_again(coop, read_by=read_by)
     asked = train(coop)
@@ -371,22 +301,22 @@ def test_a_matching_that_too_few_read_leaves_trainings_the_counts_of_the_one_bef
     assert (said in table.in_words(list(coop.shops))) == (read_by > 0)
     coop.run()
     (opened,) = sums
-    weights = _one_over(counts, most=4)
-    kept = {shop.member_id: weights[shop.member_id] for shop in _stores(coop)[read_by:]}
-    _assert_is_sum(coop, opened, kept, *([weights] if read_by else [{}]))
+    weights = one_over(counts, most=4)
+    kept = {shop.member_id: weights[shop.member_id] for shop in stores_of(coop)[read_by:]}
+    assert_is_sum(coop, opened, kept, *([weights] if read_by else [{}]))
 
 
 def test_a_matching_that_enough_read_gives_trainings_its_own_counts(tmp_path: Path) -> None:
-    coop = _coop(tmp_path)
-    _matched(coop)
+    coop = coop_of(tmp_path)
+    matched_counts(coop)
     _match_again(coop, read_by=3)
     assert train(coop).counts_from == "2" * 16
 
 
 def test_a_store_that_dealt_with_a_later_matching_is_not_told_by_the_one_before(tmp_path: Path) -> None:
     """Also one that refused it, or dealt with it under another charter: what it keeps is unknown."""
-    coop = _coop(tmp_path)
-    _matched(coop)
+    coop = coop_of(tmp_path)
+    matched_counts(coop)
     _match_again(coop, read_by=3)
     coop.execute(
         "UPDATE matching_messages SET refusal = 'unavailable' WHERE part = 'counts' AND programme_id = ?"
