@@ -11,37 +11,25 @@ from typing import Any
 
 import pytest
 
-from highstreet.audit.attestation import AttestedKind, ConsentBasis
 from highstreet.audit.checkpoints import Checkpoint, witness_key
-from highstreet.audit.consent_states import ConsentTime
 from highstreet.audit.errors import LogRewoundError, WitnessConflictError
 from highstreet.audit.log_download import read_log_folder
-from highstreet.audit.log_entries import EntryKind, LogEntry
-from highstreet.audit.matchings import TABLE_PHASE
+from highstreet.audit.log_entries import EntryKind
 from highstreet.audit.merkle import MerkleTree, leaf_hash
 from highstreet.audit.verifier import verify_log
 from highstreet.audit.witness_book import read_witness_file
-from highstreet.client.attestation_book import AttestationBook
-from highstreet.client.attested_names import AttestedName
-from highstreet.client.attested_use import commit_to_round
-from highstreet.client.errors import AttestationRecordError, CoopRefusedError
+from highstreet.client.errors import CoopRefusedError
 from highstreet.client.home import StoreHome
 from highstreet.client.identity import load_identity
 from highstreet.client.join import join_coop
-from highstreet.client.ledger import Ledger, RoundKey
+from highstreet.client.ledger import Ledger
 from highstreet.client.log_exchange import LogExchange
 from highstreet.client.log_status import log_in_words
 from highstreet.client.log_watch import watching_log
 from highstreet.client.membership import load_membership, member_caller
-from highstreet.client.round_answers import RoundAnswer, Step
 from highstreet.client.store_log import StoreLog
 from highstreet.client.store_status import store_status
-from highstreet.privacy.budget import Budget, SpendingLimits
-from highstreet.privacy.releases import customer_release
-from highstreet.privacy.secure_sum import SumRefusal
-from highstreet.protos.rounds_pb2 import REFUSAL_BUDGET, RefusalCode
-
-_KEY = RoundKey(programme_id="00" * 8, phase=0, request_sha256=bytes(32))
+from tests.client.logged_store import spend_once, steps_in
 
 
 @pytest.fixture
@@ -68,22 +56,6 @@ def ledger(store: StoreHome) -> Iterator[Ledger]:
         yield opened
 
 
-def _steps(log: StoreLog) -> list[tuple[str, object]]:
-    entries = [LogEntry.from_document(line) for line in log.book.entries(0, 1000)]
-    return [(entry.draft.kind.value, entry.draft.body.get("step")) for entry in entries]
-
-
-def _spend(ledger: Ledger) -> None:
-    ledger.open_round(
-        _KEY,
-        release=customer_release(noise_multiplier=6.0),
-        cohort=("customer-one", "customer-two"),
-        limits=SpendingLimits(budget=Budget(epsilon=3.0, delta=1e-5, period_days=365)),
-        today=datetime.now(UTC).date(),
-    )
-    ledger.store_reply(_KEY, b"reply")
-
-
 def test_each_cosigns_the_others_log(
     coop: Any, store: StoreHome, log: StoreLog, exchange: LogExchange
 ) -> None:
@@ -106,7 +78,7 @@ def test_logs_that_grew_are_cosigned_again_and_logs_that_did_not_are_left(
     sizes = (log.book.size, coop.log.book.size)
     exchange.exchange()
     assert (log.book.size, coop.log.book.size) == sizes
-    _spend(ledger)
+    spend_once(ledger)
     log.settle(ledger)
     coop.log.book.append(
         EntryKind.CONSENT_ROOT, "x", {"position": 1, "root": "00" * 32}
@@ -114,7 +86,7 @@ def test_logs_that_grew_are_cosigned_again_and_logs_that_did_not_are_left(
     exchange.exchange()
     kept = read_witness_file(log.witness.file_of(coop.log.key).read_bytes())
     assert [Checkpoint.from_text(note.text).size for note in kept][-1] == coop.log.book.size
-    assert _steps(log)[1:] == [("witness", "began"), ("spend", None), ("spend", None)]
+    assert steps_in(log)[1:] == [("witness", "began"), ("spend", None), ("spend", None)]
 
 
 def test_several_members_cosign_one_checkpoint(
@@ -159,7 +131,7 @@ def test_a_coordinator_that_writes_its_history_anew_is_caught_and_convicted(
     with pytest.raises((WitnessConflictError, CoopRefusedError)) as caught:
         exchange.exchange()
     assert "witness" in caught.value.for_user() or "checkpoints" in caught.value.for_user()
-    assert ("witness", "conflict") in _steps(log)
+    assert ("witness", "conflict") in steps_in(log)
     kept = read_witness_file(log.witness.file_of(coop.log.key).read_bytes())
     verdict = verify_log(read_log_folder(coop.home.log), keys=[coop.log.key, log.witness.key], witnessed=kept)
     assert not verdict.holds
@@ -172,7 +144,7 @@ def test_a_store_whose_log_was_put_back_is_not_cosigned(
 ) -> None:
     old = {path: path.read_bytes() for path in (store.log / "entries.jsonl", store.log / "heads")}
     mark = store.log_mark.read_bytes()
-    _spend(ledger)
+    spend_once(ledger)
     log.settle(ledger)
     exchange.exchange()
     for path, data in old.items():
@@ -191,10 +163,10 @@ def test_a_coordinator_that_forgot_what_it_witnessed_is_noticed(
     exchange.exchange()
     for path in coop.home.witness.glob("*.jsonl"):
         path.unlink()
-    _spend(ledger)
+    spend_once(ledger)
     log.settle(ledger)
     exchange.exchange()
-    assert ("witness", "witness_lost") in _steps(log)
+    assert ("witness", "witness_lost") in steps_in(log)
 
 
 def test_a_store_that_lost_its_record_begins_anew_and_says_so(
@@ -203,86 +175,13 @@ def test_a_store_that_lost_its_record_begins_anew_and_says_so(
     exchange.exchange()
     log.witness.file_of(coop.log.key).unlink()
     exchange.exchange()
-    assert ("witness", "began_anew") in _steps(log)
-
-
-def test_what_leaves_is_in_the_log_before_it_is_given(log: StoreLog, ledger: Ledger) -> None:
-    body = b"sealed bytes"
-
-    def answer(message: bytes) -> RoundAnswer:
-        _spend(ledger)
-        return RoundAnswer(body=body, step=Step.CONTRIBUTION, programme_id="ab", round=3, phase="popularity")
-
-    for _ in range(2):
-        assert log.answering(answer, ledger)(b"request").body == body
-    assert _steps(log) == [("opening", None), ("spend", None), ("spend", None), ("round", "sent")]
-
-
-def test_nothing_leaves_when_the_log_cannot_be_written(
-    store: StoreHome, log: StoreLog, ledger: Ledger
-) -> None:
-    (store.log / "heads").write_bytes(b"")
-    given = RoundAnswer(body=b"sealed", step=Step.CONTRIBUTION, programme_id="ab", round=3, phase="p")
-    with pytest.raises(LogRewoundError):
-        log.answering(lambda _: given, ledger)(b"request")
-
-
-def test_refusals_fill_no_disk(log: StoreLog, ledger: Ledger) -> None:
-    refused = RoundAnswer(body=b"no", step=Step.CONTRIBUTION, refusal=REFUSAL_BUDGET)
-    for _ in range(50):
-        log.answering(lambda _: refused, ledger)(b"request")
-    assert log.book.size == 2
-
-
-@pytest.mark.parametrize("step", list(Step))
-def test_whatever_leaves_has_room_in_the_log(log: StoreLog, ledger: Ledger, step: Step) -> None:
-    for phase in ("popularity", "matching", TABLE_PHASE):
-        given = RoundAnswer(body=phase.encode(), step=step, programme_id="f" * 64, round=2**31, phase=phase)
-        log.answering(lambda _, given=given: given, ledger)(b"request")
-    assert log.book.size == 4
-
-
-@pytest.mark.parametrize("refusal", [*RefusalCode.values()[1:], *SumRefusal])
-def test_whatever_is_refused_has_room_in_the_log(log: StoreLog, ledger: Ledger, refusal: Any) -> None:
-    field = "sum_refusal" if isinstance(refusal, SumRefusal) else "refusal"
-    given = RoundAnswer(body=b"no", **{field: refusal})
-    log.answering(lambda _: given, ledger)(b"request")
-    assert log.book.size == 2
-
-
-def test_a_spend_whose_process_died_before_the_log_was_written_is_in_it_once(
-    store: StoreHome, log: StoreLog, ledger: Ledger
-) -> None:
-    _spend(ledger)
-    for _ in range(2):
-        StoreLog(store).settle(ledger)
-    log.settle(ledger)
-    assert [kind for kind, _ in _steps(log)] == ["opening", "spend", "spend"]
-
-
-def test_no_entry_tells_of_customers_or_how_many(log: StoreLog, ledger: Ledger, store: StoreHome) -> None:
-    _spend(ledger)
-    log.settle(ledger)
-    data = (store.log / "entries.jsonl").read_bytes()
-    assert b"customer-" not in data
-    spend = LogEntry.from_document(log.book.entries(1, 1)[0]).draft.body
-    assert set(spend) == {
-        "event",
-        "sequence",
-        "chain",
-        "programme_id",
-        "phase",
-        "request_sha256",
-        "day",
-        "noise_multiplier",
-        "sampling_rate",
-    }
+    assert ("witness", "began_anew") in steps_in(log)
 
 
 def test_days_of_programmes_are_written_when_they_are_held_to(log: StoreLog) -> None:
     holds: Callable[[str, int], bool] = log.noting_days(lambda _, day: day == 20_000)
     assert [holds("ab", 20_000), holds("ab", 20_001), holds("ab", 20_000)] == [True, False, True]
-    assert _steps(log) == [("opening", None), ("round", "begun")]
+    assert steps_in(log) == [("opening", None), ("round", "begun")]
 
 
 def test_the_owner_is_told_how_the_logs_stand(
@@ -319,84 +218,3 @@ def test_the_roots_of_the_stores_log_are_those_of_its_entries(log: StoreLog, sto
     assert MerkleTree(map(leaf_hash, lines)).root() == log.book.root(2)
     assert load_membership(store).member_id in log.book.origin
     assert load_identity(store).signing_public_key == log.book._key.public_key
-
-
-def _contributed(number: int, *, refusal: int | None = None) -> RoundAnswer:
-    return RoundAnswer(
-        body=b"sealed %d" % number,
-        step=Step.CONTRIBUTION,
-        programme_id="ab" * 8,
-        round=number,
-        phase="popularity",
-        refusal=refusal,  # type: ignore[arg-type]  # a code of the closed list
-        attestation_sha256=None if refusal is not None else b"a" * 32,
-    )
-
-
-def _keep_attested(store: StoreHome, name: AttestedName, basis: ConsentBasis) -> None:
-    AttestationBook(store).keep(
-        commit_to_round(
-            {},
-            {},
-            name=name,
-            basis=basis,
-            request_sha256=bytes(32),
-            policy={},
-            epsilon=0.5,
-            delta=1e-5,
-        )
-    )
-
-
-def test_a_rounds_attestation_and_consent_head_are_written_once_before_it_leaves(
-    log: StoreLog, ledger: Ledger, store: StoreHome
-) -> None:
-    basis = ConsentBasis(position=7, root=b"r" * 32, changes=2, time=ConsentTime(now=1))
-    _keep_attested(store, AttestedName(programme_id="ab" * 8, kind=AttestedKind.TRAINING), basis)
-    answer = log.answering(lambda _: _contributed(0), ledger)
-    assert answer(b"request") == answer(b"request")
-    entries = [LogEntry.from_document(line).draft for line in log.book.entries(1, 9)]
-    assert [entry.kind.value for entry in entries] == ["consent_root", "attestation", "erasure", "round"]
-    assert entries[0].body == {"position": 7, "root": (b"r" * 32).hex(), "changes": 2}
-    assert entries[1].body["attestation_sha256"] == (b"a" * 32).hex()
-
-
-@pytest.mark.parametrize("step", [Step.BLINDED_LIST, Step.TABLE])
-def test_a_matchings_list_and_table_are_in_the_log_with_what_was_attested_once(
-    log: StoreLog, ledger: Ledger, store: StoreHome, step: Step
-) -> None:
-    basis = ConsentBasis(position=7, root=b"r" * 32, changes=2, time=ConsentTime(now=1))
-    given = RoundAnswer(
-        body=b"sealed", step=step, programme_id="cd" * 8, phase="matching", attestation_sha256=b"a" * 32
-    )
-    assert given.attested is not None
-    answer = log.answering(lambda _: given, ledger)
-    with pytest.raises(AttestationRecordError):  # what opens it is kept before it leaves
-        answer(b"request")
-    _keep_attested(store, given.attested, basis)
-    assert answer(b"request") == answer(b"request")
-    entries = [LogEntry.from_document(line).draft for line in log.book.entries(1, 9)]
-    assert [entry.kind.value for entry in entries] == ["consent_root", "attestation", "erasure", "round"]
-    assert entries[1].body == {
-        "programme_id": "cd" * 8,
-        "round": 0,
-        "attestation_sha256": (b"a" * 32).hex(),
-    }
-
-
-def test_without_what_opens_its_attestation_a_contribution_does_not_leave(
-    log: StoreLog, ledger: Ledger
-) -> None:
-    with pytest.raises(AttestationRecordError):
-        log.answering(lambda _: _contributed(1), ledger)(b"request")
-
-
-def test_refused_rounds_write_the_consent_head_too_once_a_day(
-    log: StoreLog, ledger: Ledger, store: StoreHome
-) -> None:
-    log.clock = lambda: 1_800_000_000  # no midnight in between
-    for number in (2, 2, 3, 4):
-        log.answering(lambda _, n=number: _contributed(n, refusal=REFUSAL_BUDGET), ledger)(b"request")
-    kinds = [kind for kind, _ in _steps(log)]
-    assert kinds.count("consent_root") == 1
-    assert "attestation" not in kinds
