@@ -98,6 +98,11 @@ class FoldedLog:
         """The last entry's position and the root over all."""
         return ConsentHead(self.tree.size, self.tree.root(), self.changes, self.emptied.digest())
 
+    @property
+    def is_unsettled(self) -> bool:
+        """Whether it went on after the head that is kept outside: a crash came before `ConsentLog.settle`."""
+        return self.anchored is not None and self.anchored != self.head
+
 
 #: What this process read, by the vault's place and name. Only under `_LOCK`.
 _FOLDS: OrderedDict[tuple[str, str], FoldedLog] = OrderedDict()
@@ -198,6 +203,14 @@ class ConsentLog:
         with self._vault.write() as connection, self.folded(connection) as log:
             if log.anchored != log.head:
                 self._anchor.write(log.head)
+
+    def settle_after_crash(self) -> None:
+        """Keep the head of a log that was found unsettled; whoever writes at this very moment does it else.
+
+        Raises: as `settle`.
+        """
+        with suppress(VaultBusyError):
+            self.settle()
 
     def add_unknown(self, connection: sqlite3.Connection, events: Iterable[ConsentEvent]) -> None:
         """Add events though the log is not the one that was known; for the owner's word alone.

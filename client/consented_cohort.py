@@ -151,9 +151,12 @@ def mint_cohort(
     vault: Vault, clocks: DeskClocks, purposes: frozenset[Purpose], channel: Channel
 ) -> ConsentedCohort:
     """Make the cohort of all customers whose grants for every purpose stand now. For the desk alone."""
-    with ConsentLog(vault).reading() as (connection, log):
+    book = ConsentLog(vault)
+    with book.reading() as (connection, log):
         customers = _granted(log.states, purposes, channel, clocks.moment()) - excluded(connection)
-        position = log.tree.size
+        position, is_unsettled = log.tree.size, log.is_unsettled
+    if is_unsettled:
+        book.settle_after_crash()
     cohort = object.__new__(ConsentedCohort)
     _MINTED[cohort] = _Minted(
         purposes=purposes,
@@ -169,8 +172,11 @@ def mint_cohort(
 
 def mint_totals(vault: Vault, clocks: DeskClocks) -> ShopTotals:
     """Make the leave to add up. For the desk alone."""
-    with ConsentLog(vault).reading() as (_, log):
-        position = log.tree.size
+    book = ConsentLog(vault)
+    with book.reading() as (_, log):
+        position, is_unsettled = log.tree.size, log.is_unsettled
+    if is_unsettled:
+        book.settle_after_crash()
     totals = object.__new__(ShopTotals)
     _MINTED[totals] = _Minted(
         purposes=frozenset(),

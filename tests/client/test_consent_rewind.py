@@ -57,6 +57,32 @@ def test_an_old_vault_put_back_is_refused_for_every_purpose_also_by_a_cohort_mad
         begin_anew()
 
 
+@pytest.mark.parametrize("word", ["cohort", "totals"])
+def test_a_withdrawal_whose_head_a_crash_kept_from_being_kept_is_missed_once_anybody_was_used(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, begin_anew: Callable[[], None], word: str
+) -> None:
+    shop.said("ann", Act.GIVEN)
+    copy, head = shop.copied(), shop.head.read_bytes()
+    with monkeypatch.context() as killed:
+        killed.setattr(consent_log.ConsentLog, "settle", lambda _: None)
+        shop.said("ann", Act.WITHDRAWN)
+    assert shop.head.read_bytes() == head
+    begin_anew()
+    with Vault.open(shop.home.vault) as vault:
+        desk = shop.desk(vault)
+        if word == "cohort":
+            assert vault.customer_key("ann") not in desk.cohort(COOP).customers
+        else:
+            desk.totals()
+    assert shop.head.read_bytes() != head
+    shop.put_back(copy)
+    begin_anew()
+    with Vault.open(shop.home.vault) as vault:
+        assert is_rewound(vault)
+        with pytest.raises(ConsentLogRewoundError):
+            shop.desk(vault).cohort(COOP)
+
+
 def test_a_cohort_that_was_made_later_than_a_vault_put_back_with_its_head_is_of_no_use(
     shop: Shop, begin_anew: Callable[[], None]
 ) -> None:
