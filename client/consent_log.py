@@ -127,6 +127,21 @@ class ConsentLog:
             yield connection, log
 
     @contextmanager
+    def relied_on(self) -> Iterator[tuple[sqlite3.Connection, FoldedLog]]:
+        """Read; keep the head outside when that ends, should a crash have left it behind.
+
+        Whoever writes at this very moment keeps it else.
+
+        Raises: as `reading` and `settle`.
+        """
+        with self.reading() as (connection, log):
+            is_unsettled = log.is_unsettled
+            yield connection, log
+        if is_unsettled:
+            with suppress(VaultBusyError):
+                self.settle()
+
+    @contextmanager
     def folded(self, connection: sqlite3.Connection) -> Iterator[FoldedLog]:
         """Fold the log as an open transaction sees it; nobody else folds while the block lasts.
 
@@ -203,14 +218,6 @@ class ConsentLog:
         with self._vault.write() as connection, self.folded(connection) as log:
             if log.anchored != log.head:
                 self._anchor.write(log.head)
-
-    def settle_after_crash(self) -> None:
-        """Keep the head of a log that was found unsettled; whoever writes at this very moment does it else.
-
-        Raises: as `settle`.
-        """
-        with suppress(VaultBusyError):
-            self.settle()
 
     def add_unknown(self, connection: sqlite3.Connection, events: Iterable[ConsentEvent]) -> None:
         """Add events though the log is not the one that was known; for the owner's word alone.

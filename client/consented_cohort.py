@@ -151,12 +151,9 @@ def mint_cohort(
     vault: Vault, clocks: DeskClocks, purposes: frozenset[Purpose], channel: Channel
 ) -> ConsentedCohort:
     """Make the cohort of all customers whose grants for every purpose stand now. For the desk alone."""
-    book = ConsentLog(vault)
-    with book.reading() as (connection, log):
+    with ConsentLog(vault).relied_on() as (connection, log):
         customers = _granted(log.states, purposes, channel, clocks.moment()) - excluded(connection)
-        position, is_unsettled = log.tree.size, log.is_unsettled
-    if is_unsettled:
-        book.settle_after_crash()
+        position = log.tree.size
     cohort = object.__new__(ConsentedCohort)
     _MINTED[cohort] = _Minted(
         purposes=purposes,
@@ -172,11 +169,8 @@ def mint_cohort(
 
 def mint_totals(vault: Vault, clocks: DeskClocks) -> ShopTotals:
     """Make the leave to add up. For the desk alone."""
-    book = ConsentLog(vault)
-    with book.reading() as (_, log):
-        position, is_unsettled = log.tree.size, log.is_unsettled
-    if is_unsettled:
-        book.settle_after_crash()
+    with ConsentLog(vault).relied_on() as (_, log):
+        position = log.tree.size
     totals = object.__new__(ShopTotals)
     _MINTED[totals] = _Minted(
         purposes=frozenset(),
