@@ -10,13 +10,14 @@ import typer
 
 from highstreet.audit import cli_attestation, cli_receipt, cli_statement
 from highstreet.audit.checkpoints import log_key, witness_key
-from highstreet.audit.errors import LogDownloadError, LogEntryError
+from highstreet.audit.errors import LogDownloadError, LogEntryError, LogUncheckedError, SignedNoteError
+from highstreet.audit.evidence import Evidence, Unusable, read_evidence
 from highstreet.audit.log_download import LogAddress, download_log, read_log_folder
 from highstreet.audit.log_entries import EntryKind, LogEntry
-from highstreet.audit.signed_notes import NoteKey, SignedNote
+from highstreet.audit.signed_notes import NoteKey
 from highstreet.audit.verifier import Finding, LogMaterial, LogVerdict, verify_log
-from highstreet.audit.witness_book import read_witness_file
 from highstreet.command_groups import command_group
+from highstreet.errors import HighstreetError
 from highstreet.files import read_limited
 from highstreet.printable import printable
 
@@ -25,6 +26,8 @@ __all__ = ["audit_app"]
 _KEYS_LIMIT_BYTES = 1 << 20
 _WITNESS_LIMIT_BYTES = 1 << 30
 _PEM_LIMIT_BYTES = 64 << 10
+#: No more are printed; their number is.
+_UNUSABLE_SHOWN = 20
 
 audit_app = command_group(
     "audit",
@@ -64,14 +67,22 @@ def verify(
     what others kept of the log, such as a store's file on its coordinator: without it an owner who rewrote
     the whole log and signed it again would not be noticed. `highstreet audit keys` prints the keys to give
     with `--key`.
+
+    Ends with 0 when everything fits; with 1 when something in the log does not; with 2 when nothing of that
+    was found, but the log or something that was brought could not be read, so that not all was checked.
     """
-    keys = [each for text in key or () for each in _keys(text)]
-    kept = [note for path in witness or () for note in _kept(path)]
-    material = _material(log, ca, private_key, certificate)
+    try:
+        keys = [each for text in key or () for each in _keys(text)]
+        material = _material(log, ca, private_key, certificate)
+    except HighstreetError as error:
+        raise LogUncheckedError(error.what, next_step=error.next_step) from error
+    kept = Evidence()
+    for path in witness or ():
+        kept += read_evidence(path, limit_bytes=_WITNESS_LIMIT_BYTES)
     verdict = verify_log(material, keys=keys, witnessed=kept)
     typer.echo("\n".join(printable(line) for line in _report(verdict)))
     if not verdict.holds:
-        raise typer.Exit(1)
+        raise typer.Exit(1 if verdict.findings else LogUncheckedError.exit_status)
 
 
 @audit_app.command("keys")
@@ -108,11 +119,13 @@ def _keys(text: str) -> list[NoteKey]:
     if "+" in text and not Path(text).is_file():
         return [NoteKey.from_text(text)]
     lines = read_limited(Path(text), limit_bytes=_KEYS_LIMIT_BYTES).decode(errors="replace").splitlines()
-    return [NoteKey.from_text(line) for line in lines if line.strip()]
-
-
-def _kept(path: Path) -> list[SignedNote]:
-    return read_witness_file(read_limited(path, limit_bytes=_WITNESS_LIMIT_BYTES))
+    found = [NoteKey.from_text(line) for line in lines if line.strip()]
+    if not found:
+        raise SignedNoteError(
+            f"There is no key in {text}.",
+            next_step="Write one on a line, as `highstreet audit keys` prints it.",
+        )
+    return found
 
 
 def _report(verdict: LogVerdict) -> list[str]:
@@ -128,12 +141,26 @@ def _report(verdict: LogVerdict) -> list[str]:
     lines += [f"witness   {name}: saw {size} entries" for name, size in verdict.cosigned.items()]
     if verdict.unknown_witnesses:
         lines.append(f"          {len(verdict.unknown_witnesses)} more, whose keys were not given")
-    return [*lines, "", *_findings(verdict.findings)]
+    lines.append("")
+    if verdict.findings:
+        lines += _findings(verdict.findings)
+    elif verdict.unusable:
+        lines.append("What could be used fits; not all that was brought could be used.")
+    else:
+        lines.append("Everything fits.")
+    return [*lines, *_unusable(verdict.unusable)]
+
+
+def _unusable(unusable: Sequence[Unusable]) -> list[str]:
+    lines = [f"Not used: {each.where}: {each.why}" for each in unusable[:_UNUSABLE_SHOWN]]
+    if len(unusable) > _UNUSABLE_SHOWN:
+        lines.append(f"Not used: {len(unusable) - _UNUSABLE_SHOWN} more.")
+    if unusable:
+        lines.append("Bring what was kept of this log, undamaged, from whoever kept it, and verify again.")
+    return lines
 
 
 def _findings(findings: Sequence[Finding]) -> list[str]:
-    if not findings:
-        return ["Everything fits."]
     first, *others = findings
     place = f"Entry {first.first}" if first.first == first.last else f"Entries {first.first} to {first.last}"
     lines = [f"{place}: {first.what}", first.next_step]

@@ -23,6 +23,7 @@ __all__ = [
     "LogEntryError",
     "LogError",
     "LogRewoundError",
+    "LogUncheckedError",
     "ManifestError",
     "MerkleProofError",
     "OverrideError",
@@ -143,6 +144,12 @@ class LogConflictError(LogError):
 
 class LogDownloadError(LogError):
     """A log cannot be got hold of."""
+
+
+class LogUncheckedError(LogError):
+    """A log could not be looked at, so that nothing is known of it."""
+
+    exit_status = 2
 
 
 class LogBusyError(LogError):

@@ -11,12 +11,12 @@ import grpc
 
 from highstreet.audit.checkpoints import Checkpoint
 from highstreet.audit.errors import LogDownloadError, SignedNoteError
+from highstreet.audit.evidence import Evidence, read_evidence, read_notes
 from highstreet.audit.log_entries import ENTRY_LIMIT_BYTES
 from highstreet.audit.log_files import ENTRIES, HEADS, read_lines
 from highstreet.audit.signed_notes import SignedNote
 from highstreet.audit.verifier import LogMaterial
-from highstreet.audit.witness_book import COSIGNED_LIMIT_BYTES, read_witness_file
-from highstreet.files import read_limited
+from highstreet.audit.witness_book import COSIGNED_LIMIT_BYTES
 from highstreet.protos import coop_pb2, coop_pb2_grpc
 
 __all__ = ["CHECKPOINT", "LogAddress", "download_log", "read_log_folder"]
@@ -67,23 +67,21 @@ def read_log_folder(folder: Path) -> LogMaterial:
 
     Raises:
         LogDownloadError: there is no log in it.
-        SignedNoteError: its checkpoints are not signed notes.
-        FileAccessError: it cannot be read.
+        FileAccessError: entries or heads cannot be read.
     """
-    if not (folder / ENTRIES).is_file():
+    if not (folder / ENTRIES).exists() and not (folder / HEADS).exists():
         raise LogDownloadError(
-            f"There is no log in {folder}: it has no file {ENTRIES}.",
+            f"There is no log in {folder}: it has neither {ENTRIES} nor {HEADS}.",
             next_step="Name the log's folder: of a store `coop/log`, of a coordinator `log`.",
         )
     entries, heads = read_lines(folder / ENTRIES), read_lines(folder / HEADS)
-    notes = []
-    if (folder / CHECKPOINT).is_file():
-        notes = read_witness_file(read_limited(folder / CHECKPOINT, limit_bytes=COSIGNED_LIMIT_BYTES))
+    kept = folder / CHECKPOINT
+    is_cosigned = kept.exists() or kept.is_symlink()
     return LogMaterial(
         entries=entries.lines,
         heads=heads.lines,
         torn_bytes=entries.torn_bytes + heads.torn_bytes,
-        checkpoints=notes,
+        checkpoints=read_evidence(kept, limit_bytes=COSIGNED_LIMIT_BYTES) if is_cosigned else Evidence(),
     )
 
 
@@ -100,7 +98,6 @@ def download_log(source: LogAddress) -> LogMaterial:
             stub = coop_pb2_grpc.CoopStub(channel)  # type: ignore[no-untyped-call]  # generated
             reply = stub.GetCheckpoint(coop_pb2.CheckpointRequest(), timeout=_TIMEOUT_SECONDS)
             note = SignedNote.from_bytes(reply.checkpoint)
-            cosigned = [SignedNote.from_bytes(each) for each in reply.cosigned]
             entries = list(_entries(stub, _size(note)))
     except grpc.RpcError as error:
         raise LogDownloadError(
@@ -109,7 +106,8 @@ def download_log(source: LogAddress) -> LogMaterial:
         ) from error
     except SignedNoteError as error:
         raise LogDownloadError(f"What answers at {source.address} sent no checkpoint of a log.") from error
-    return LogMaterial(entries=entries, checkpoints=[note, *cosigned])
+    said = read_notes([reply.checkpoint, *reply.cosigned], where=f"{source.address}, checkpoint")
+    return LogMaterial(entries=entries, heads=None, checkpoints=said)
 
 
 def _entries(stub: coop_pb2_grpc.CoopStub, size: int) -> Iterator[bytes]:

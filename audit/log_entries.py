@@ -16,7 +16,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from highstreet.audit.canonical import Json, canonical_json, read_canonical
-from highstreet.audit.errors import LogEntryError, UnreadableDocumentError
+from highstreet.audit.checkpoints import coordinator_origin, store_origin
+from highstreet.audit.errors import LogEntryError, SignedNoteError, UnreadableDocumentError
 from highstreet.audit.merkle import leaf_hash
 
 __all__ = ["ENTRY_LIMIT_BYTES", "FORMAT_VERSION", "EntryDraft", "EntryKind", "LogEntry", "key_in"]
@@ -249,3 +250,20 @@ def _check_body(kind: EntryKind, body: Mapping[str, Json]) -> None:
     except ValidationError as error:
         place = ".".join(str(part) for part in error.errors(include_input=False)[0]["loc"])
         raise LogEntryError(f"The body of a {kind.value} entry is not of its form: {place}.") from error
+    if kind is EntryKind.OPENING:
+        _check_opening(_Opening.model_validate(dict(body)))
+
+
+def _check_opening(body: _Opening) -> None:
+    """Refuse a log that is called otherwise than its owner: its signatures would be under another's name."""
+    is_store = body.role == "store"
+    if is_store != (body.member_id is not None):
+        raise LogEntryError("An opening names a member where the log is a store's, and only there.")
+    try:
+        own = (
+            store_origin(body.coop_id, str(body.member_id)) if is_store else coordinator_origin(body.coop_id)
+        )
+    except SignedNoteError as error:
+        raise LogEntryError("The ids of an opening are too long for the name of a log.") from error
+    if body.origin != own:
+        raise LogEntryError("The origin in an opening is not the one that its role and ids have.")

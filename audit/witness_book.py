@@ -36,7 +36,14 @@ from highstreet.audit.signing import public_key_bytes
 from highstreet.audit.witness import check_growth
 from highstreet.files import make_private_folder
 
-__all__ = ["COSIGNED_LIMIT_BYTES", "WitnessBook", "kept_file", "read_witness_file", "to_witness_file"]
+__all__ = [
+    "COSIGNED_LIMIT_BYTES",
+    "WitnessBook",
+    "kept_file",
+    "note_in_line",
+    "read_witness_file",
+    "to_witness_file",
+]
 
 #: What others cosigned of a log: at most a note for each of as many witnesses as a note has lines.
 COSIGNED_LIMIT_BYTES = 16 << 20
@@ -131,7 +138,7 @@ class WitnessBook:
         if not kept.lines:
             return None
         try:
-            note = _note_in(kept.lines[-1])
+            note = note_in_line(kept.lines[-1])
             Checkpoint.from_note(note, log)
             verify_cosignature(note, self.key)
         except (SignedNoteError, UnreadableDocumentError) as error:
@@ -172,12 +179,17 @@ def read_witness_file(data: bytes) -> list[SignedNote]:
     if not data.startswith(b"{"):
         return [SignedNote.from_bytes(data)]
     try:
-        return [_note_in(line) for line in data.split(b"\n")[:-1]]
+        return [note_in_line(line) for line in data.split(b"\n")[:-1]]
     except UnreadableDocumentError as error:
         raise SignedNoteError("The file is not what a witness keeps of a log.") from error
 
 
-def _note_in(line: bytes) -> SignedNote:
+def note_in_line(line: bytes) -> SignedNote:
+    """Read one line of what a witness kept, without its end.
+
+    Raises:
+        SignedNoteError, UnreadableDocumentError: it is not one.
+    """
     value = read_canonical(line, limit_bytes=_LINE_LIMIT_BYTES)
     text = value.get("note")
     if set(value) != {"note"} or not isinstance(text, str):

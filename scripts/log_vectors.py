@@ -1,6 +1,8 @@
-"""Write tests/vectors/log-v1.json, what another verifier of logs can be tested with; --check compares.
+"""Write what another verifier of logs can be tested with, in tests/vectors; --check compares.
 
-Everything follows from fixed seeds and times. Keys in it are public: never use them.
+`log-v1.json` holds entries, hashes, proofs and signatures; `log-folders` whole folders, in order and tampered
+with, and `expected.json` with what has to be said of each. Everything follows from fixed seeds and times.
+Keys in it are public: never use them.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import sys
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from log_folders import expectations, make_folders
 
 from highstreet.audit.checkpoints import Checkpoint, coordinator_origin, log_key, store_origin, witness_key
 from highstreet.audit.commitments import commit
@@ -21,7 +24,8 @@ from highstreet.audit.merkle import MerkleTree
 from highstreet.audit.signed_notes import SignedNote, cosign_text
 from highstreet.audit.signing import public_key_bytes
 
-FILE = Path(__file__).resolve().parent.parent / "tests" / "vectors" / "log-v1.json"
+VECTORS = Path(__file__).resolve().parent.parent / "tests" / "vectors"
+FOLDERS = VECTORS / "log-folders"
 COOP_ID = "ab" * 16
 ORIGIN = coordinator_origin(COOP_ID)
 WITNESS = store_origin(COOP_ID, "cd" * 8)
@@ -138,15 +142,34 @@ def make() -> dict[str, object]:
     }
 
 
+def files() -> dict[Path, bytes]:
+    """Return every file that there is to be."""
+    keys = {name: _key(name) for name in ("log", "mill", "oak", "stranger")}
+    cases = make_folders(keys, coop_id=COOP_ID, began=BEGAN)
+    made = {
+        FOLDERS / folder / name: content
+        for folder, case in cases.items()
+        for name, content in case.files.items()
+    }
+    made[FOLDERS / "expected.json"] = expectations(cases)
+    made[VECTORS / "log-v1.json"] = (json.dumps(make(), indent=1, ensure_ascii=False) + "\n").encode()
+    return made
+
+
 def main() -> int:
     """Write or check the vectors."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="change nothing; exit 1 when the file differs")
-    check = parser.parse_args().check
-    text = json.dumps(make(), indent=1, ensure_ascii=False) + "\n"
-    if check:
-        return 0 if FILE.read_text(encoding="utf-8") == text else 1
-    FILE.write_text(text, encoding="utf-8")
+    parser.add_argument("--check", action="store_true", help="change nothing; exit 1 when a file differs")
+    is_check = parser.parse_args().check
+    made = files()
+    there = {path: path.read_bytes() for path in VECTORS.rglob("*") if path.is_file()}
+    if is_check:
+        return 0 if there == made else 1
+    for path in there.keys() - made.keys():
+        path.unlink()
+    for path, content in made.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
     return 0
 
 

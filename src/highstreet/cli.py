@@ -60,8 +60,8 @@ Three ways in:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit status.
 
-    A refusal (`HighstreetError`) is told in one sentence with its next step and exits 1; Ctrl-C exits 130;
-    wrong words on the command line exit 2.
+    A refusal (`HighstreetError`) is told in one sentence with its next step and exits 1, or as it says;
+    Ctrl-C exits 130; wrong words on the command line exit 2.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words == ["--version"]:
@@ -73,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         result = _root().main(words, prog_name="highstreet", standalone_mode=False)
     except HighstreetError as error:
         sys.stderr.write(f"highstreet: {_lines(error.for_user())}\n")
-        return 1
+        return error.exit_status
     except click.ClickException as error:
         error.show()
         return error.exit_code

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 __all__ = ["HighstreetError"]
 
 
@@ -15,6 +17,9 @@ class HighstreetError(Exception):
         what: what happened, and to what: one sentence.
         next_step: what to do next: one sentence, may be empty when nothing can be done.
     """
+
+    #: With which a command ends that is refused so.
+    exit_status: ClassVar[int] = 1
 
     what: str
     next_step: str

@@ -10,6 +10,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from highstreet.audit.checkpoints import Checkpoint, LogHead, coordinator_origin, log_key, store_origin
+from highstreet.audit.evidence import Evidence, read_evidence
 from highstreet.audit.log_book import LogBook
 from highstreet.audit.log_entries import EntryDraft, EntryKind, LogEntry
 from highstreet.audit.log_owner import LogOwner
@@ -120,3 +121,7 @@ def changed(entry: bytes, change: Callable[[LogEntry], LogEntry]) -> bytes:
 
 def notes_of(path: Path) -> list[SignedNote]:
     return read_witness_file(path.read_bytes())
+
+
+def evidence_of(path: Path) -> Evidence:
+    return read_evidence(path, limit_bytes=1 << 20)

@@ -5,17 +5,21 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from highstreet.audit.evidence import read_notes
 from highstreet.audit.log_entries import LogEntry
 from highstreet.audit.merkle import verify_consistency, verify_inclusion
-from highstreet.audit.signed_notes import NoteKey, SignedNote
+from highstreet.audit.signed_notes import NoteKey
 from highstreet.audit.verifier import LogMaterial, verify_log
+from highstreet.cli import main
 
 pytestmark = pytest.mark.checkout
 
@@ -140,8 +144,8 @@ def test_commitments_are_the_hashes_the_document_says() -> None:
 def test_the_shipped_verifier_takes_the_vectors_and_no_other_order() -> None:
     heads = [line.removesuffix("\n").encode() for line in VECTORS["heads"]]
     keys = [NoteKey.from_text(VECTORS["keys"][name]) for name in ("log", "witness")]
-    note = SignedNote.from_bytes(VECTORS["cosigned"]["note"].encode())
-    verdict = verify_log(LogMaterial(entries=LINES, heads=heads), keys=keys, witnessed=[note])
+    brought = read_notes([VECTORS["cosigned"]["note"].encode()], where="vectors")
+    verdict = verify_log(LogMaterial(entries=LINES, heads=heads), keys=keys, witnessed=brought)
     assert verdict.holds
     assert verdict.cosigned == {keys[1].name: 8}
     swapped = [*LINES[:3], LINES[4], LINES[3], *LINES[5:]]
@@ -171,3 +175,29 @@ def test_the_shipped_proofs_take_the_vectors() -> None:
 @pytest.mark.parametrize("line", LINES, ids=lambda line: json.loads(line)["key"])
 def test_the_shipped_reader_takes_every_entry(line: bytes) -> None:
     assert LogEntry.from_document(line).document() == line
+
+
+# Whole folders, through the command.
+
+FOLDERS = ROOT / "tests" / "vectors" / "log-folders"
+EXPECTED: dict[str, dict[str, Any]] = json.loads((FOLDERS / "expected.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_the_command_says_of_a_folder_what_it_has_to(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    folder, expected = FOLDERS / name, EXPECTED[name]
+    words = ["audit", "verify", str(folder), "--key", str(folder / "keys")]
+    for path in sorted(folder.glob("witness-*")):
+        words += ["--witness", str(path)]
+    assert main(words) == expected["exit"]
+    said = capsys.readouterr().out
+    place = re.search(r"^Entr(?:y|ies) (\d+)(?: to (\d+))?:", said, re.MULTILINE)
+    found = (None, None) if place is None else (int(place[1]), int(place[2] or place[1]))
+    assert found == (expected["first"], expected["last"])
+    saw = re.findall(r"^witness   (\S+): saw (\d+) entries", said, re.MULTILINE)
+    assert {each: int(size) for each, size in saw} == expected["cosigned"]
+
+
+def test_there_are_folders_of_every_kind() -> None:
+    assert {case["exit"] for case in EXPECTED.values()} == {0, 1, 2}
+    assert set(EXPECTED) == {path.name for path in FOLDERS.iterdir() if path.is_dir()}

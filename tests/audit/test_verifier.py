@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from highstreet.audit.checkpoints import store_origin, witness_key
+from highstreet.audit.evidence import Evidence, read_notes
 from highstreet.audit.log_entries import EntryDraft, EntryKind, LogEntry
 from highstreet.audit.merkle import leaf_hash, root_of
 from highstreet.audit.signed_notes import SignedNote
@@ -24,6 +25,7 @@ from tests.audit.made_up_log import (
     MadeUpLog,
     changed,
     draft,
+    evidence_of,
     made_up_key,
     notes_of,
     signed_anew,
@@ -39,7 +41,7 @@ def log(tmp_path: Path) -> MadeUpLog:
 
 
 def _verify(log: MadeUpLog, *, with_witness: bool = True, material: LogMaterial | None = None) -> LogVerdict:
-    witnessed = notes_of(log.witness_file) if with_witness else []
+    witnessed = evidence_of(log.witness_file) if with_witness else Evidence()
     return verify_log(material or log.material(), keys=[log.log_key, WITNESS], witnessed=witnessed)
 
 
@@ -69,7 +71,7 @@ def test_a_release_whose_number_is_given_out_twice_is_named(log: MadeUpLog) -> N
 
 
 def test_without_keys_it_says_that_the_key_is_the_logs_own_word(log: MadeUpLog) -> None:
-    verdict = verify_log(log.material(), witnessed=notes_of(log.witness_file))
+    verdict = verify_log(log.material(), witnessed=evidence_of(log.witness_file))
     assert verdict.holds
     assert not verdict.is_key_given
     assert verdict.unknown_witnesses == (WITNESS.name,)
@@ -169,7 +171,7 @@ def test_re_signing_with_the_key_is_found_between_two_checkpoints(log: MadeUpLog
 def test_re_signing_with_another_key_is_found_at_the_first_entry(log: MadeUpLog) -> None:
     other = MadeUpLog(log.folder / "other", key=made_up_key("somebody"))
     for keys in ([log.log_key, WITNESS], [WITNESS]):
-        verdict = verify_log(other.material(), keys=keys, witnessed=notes_of(log.witness_file))
+        verdict = verify_log(other.material(), keys=keys, witnessed=evidence_of(log.witness_file))
         assert _first(verdict).first == 1
 
 
@@ -204,7 +206,7 @@ def test_entries_dated_back_before_a_witness_saw_the_log_without_them_are_found(
     verdict = verify_log(
         LogMaterial(entries=back, heads=signed_anew(back, late.key)),
         keys=[WITNESS],
-        witnessed=notes_of(late.witness_file),
+        witnessed=evidence_of(late.witness_file),
     )
     assert _first(verdict).first == 14
 
@@ -213,7 +215,7 @@ def test_entries_dated_after_a_witness_saw_them_are_found(log: MadeUpLog) -> Non
     early = MadeUpLog(log.folder / "early", every=99)
     early.now = BEGAN - 5 * 3600
     early.cosign()
-    verdict = verify_log(early.material(), keys=[WITNESS], witnessed=notes_of(early.witness_file))
+    verdict = verify_log(early.material(), keys=[WITNESS], witnessed=evidence_of(early.witness_file))
     assert "after a witness" in _first(verdict).what
 
 
@@ -221,7 +223,7 @@ def test_a_clock_an_hour_off_is_no_finding(log: MadeUpLog) -> None:
     other = MadeUpLog(log.folder / "other", every=99)
     other.now -= 3000
     other.cosign()
-    assert verify_log(other.material(), keys=[WITNESS], witnessed=notes_of(other.witness_file)).holds
+    assert verify_log(other.material(), keys=[WITNESS], witnessed=evidence_of(other.witness_file)).holds
 
 
 def test_a_batch_edited_is_found_within_the_batch(tmp_path: Path) -> None:
@@ -245,10 +247,10 @@ def test_entries_without_the_heads_that_should_cover_them_are_found(log: MadeUpL
 
 
 def test_a_checkpoint_alone_covers_what_was_downloaded_and_no_more(log: MadeUpLog) -> None:
-    note = log.book.note()
-    assert _verify(log, material=LogMaterial(entries=log.entries, checkpoints=[note])).holds
+    newest = read_notes([log.book.note().to_bytes()], where="checkpoint")
+    assert _verify(log, material=LogMaterial(entries=log.entries, heads=None, checkpoints=newest)).holds
     log.book.append_all([draft(99)])
-    material = LogMaterial(entries=log.entries, checkpoints=[note])
+    material = LogMaterial(entries=log.entries, heads=None, checkpoints=newest)
     assert _first(_verify(log, material=material)).first == 25
 
 
@@ -267,7 +269,7 @@ def test_a_line_that_is_no_entry_is_found(log: MadeUpLog, junk: bytes) -> None:
 
 
 def test_a_log_of_nothing_is_no_log() -> None:
-    assert _first(verify_log(LogMaterial(entries=[]))).first == 1
+    assert _first(verify_log(LogMaterial(entries=[], heads=[]))).first == 1
 
 
 @given(st.lists(st.binary(max_size=60), max_size=5), st.lists(st.binary(max_size=60), max_size=5))
@@ -296,8 +298,10 @@ def test_any_byte_changed_in_an_entry_is_found_at_that_entry(
 def test_a_witness_of_another_log_convicts_nobody_in_silence(log: MadeUpLog) -> None:
     note = notes_of(log.witness_file)[0]
     forged = SignedNote(text=note.text.replace("\n6\n", "\n7\n"), signatures=note.signatures)
-    found = _first(verify_log(log.material(), keys=[log.log_key], witnessed=[forged]))
-    assert "not by this log" in found.what
+    brought = read_notes([forged.to_bytes()], where="the file")
+    verdict = verify_log(log.material(), keys=[log.log_key], witnessed=brought)
+    assert (verdict.findings, verdict.holds) == ((), False)
+    assert "does not match" in verdict.unusable[0].why
 
 
 def _run(log: MadeUpLog, *more: str) -> int:
@@ -348,8 +352,9 @@ class _Refusal:
 def test_the_command_says_what_it_cannot_use(
     log: MadeUpLog, capsys: pytest.CaptureFixture[str], refusal: _Refusal
 ) -> None:
-    assert main(["audit", "verify", *refusal.words(log)]) == 1
-    assert refusal.says in capsys.readouterr().err
+    assert main(["audit", "verify", *refusal.words(log)]) == 2
+    said = capsys.readouterr()
+    assert refusal.says in said.err + said.out
 
 
 def test_the_keys_of_a_log_are_printed(log: MadeUpLog, capsys: pytest.CaptureFixture[str]) -> None:

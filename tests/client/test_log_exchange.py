@@ -13,6 +13,7 @@ import pytest
 
 from highstreet.audit.checkpoints import Checkpoint, witness_key
 from highstreet.audit.errors import LogRewoundError, WitnessConflictError
+from highstreet.audit.evidence import read_notes
 from highstreet.audit.log_download import read_log_folder
 from highstreet.audit.log_entries import EntryKind
 from highstreet.audit.merkle import MerkleTree, leaf_hash
@@ -133,7 +134,11 @@ def test_a_coordinator_that_writes_its_history_anew_is_caught_and_convicted(
     assert "witness" in caught.value.for_user() or "checkpoints" in caught.value.for_user()
     assert ("witness", "conflict") in steps_in(log)
     kept = read_witness_file(log.witness.file_of(coop.log.key).read_bytes())
-    verdict = verify_log(read_log_folder(coop.home.log), keys=[coop.log.key, log.witness.key], witnessed=kept)
+    verdict = verify_log(
+        read_log_folder(coop.home.log),
+        keys=[coop.log.key, log.witness.key],
+        witnessed=read_notes([note.to_bytes() for note in kept], where="kept"),
+    )
     assert not verdict.holds
     assert verdict.findings[0].first <= 2
     assert log.witness.latest(coop.log.key) == seen
