@@ -29,7 +29,7 @@ class Case:
     Attributes:
         about: what was done to it.
         files: name and content.
-        exit: of `highstreet audit verify FOLDER --key FOLDER/keys`, with `--witness` and each `witness-` file.
+        exit: of `highstreet audit verify FOLDER --key FOLDER/keys` with every `witness-` file.
         first, last: the entries to be named, from 1; None where there are none.
         cosigned: of each witness whose key is in `keys`, up to which size its checkpoints fit.
     """

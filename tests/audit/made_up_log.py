@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from highstreet.audit.checkpoints import Checkpoint, LogHead, coordinator_origin, log_key, store_origin
+from highstreet.audit.checkpoints import (
+    Checkpoint,
+    LogHead,
+    coordinator_origin,
+    log_key,
+    store_origin,
+    witness_key,
+)
 from highstreet.audit.evidence import Evidence, read_evidence
 from highstreet.audit.log_book import LogBook
 from highstreet.audit.log_entries import EntryDraft, EntryKind, LogEntry
@@ -28,6 +35,10 @@ BEGAN = 1_800_000_000
 
 def made_up_key(name: str) -> Ed25519PrivateKey:
     return Ed25519PrivateKey.from_private_bytes(hashlib.sha256(name.encode()).digest())
+
+
+#: The one that witnesses a `MadeUpLog`.
+WITNESS = witness_key(store_origin(COOP_ID, "cd" * 8), public_key_bytes(made_up_key("store")))
 
 
 def draft(number: int, *, word: str = "opened") -> EntryDraft:
@@ -125,3 +136,12 @@ def notes_of(path: Path) -> list[SignedNote]:
 
 def evidence_of(path: Path) -> Evidence:
     return read_evidence(path, limit_bytes=1 << 20)
+
+
+def edited(entry: bytes) -> bytes:
+    """The entry of a round as somebody who has another number of contributors in mind would write it."""
+
+    def change(each: LogEntry) -> LogEntry:
+        return replace(each, draft=replace(each.draft, body={**each.draft.body, "contributors": 3}))
+
+    return changed(entry, change)

@@ -115,3 +115,31 @@ def test_another_spelling_or_version_is_refused(old: bytes, new: bytes) -> None:
 def test_bytes_from_outside_are_refused(data: bytes) -> None:
     with pytest.raises(LogEntryError):
         LogEntry.from_document(data)
+
+
+STORE = {"origin": "highstreet/log/store/ab/cd", "role": "store", "coop_id": "ab", "member_id": "cd"}
+
+
+def test_a_stores_opening_is_read() -> None:
+    body = {**STORE, "public_key": HASH}
+    assert EntryDraft(kind=EntryKind.OPENING, key="opening", body=body).body["member_id"] == "cd"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"role": "coordinator"},
+        {"role": "coordinator", "origin": "highstreet/log/coop/ab"},
+        {"member_id": None},
+        {"member_id": None, "origin": "highstreet/log/coop/ab"},
+        {"member_id": "ce"},
+        {"coop_id": "ac"},
+        {"origin": "highstreet/log/store/ab/ce"},
+        {"coop_id": "a" * 64, "member_id": "b" * 64},
+    ],
+)
+def test_an_opening_under_another_name_than_its_owners_is_refused(change: dict[str, Json]) -> None:
+    """Its signatures would be taken for those of the log it names."""
+    body: dict[str, Json] = {**STORE, "public_key": HASH, **change}
+    with pytest.raises(LogEntryError, match="opening"):
+        EntryDraft(kind=EntryKind.OPENING, key="opening", body=body)

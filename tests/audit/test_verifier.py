@@ -3,41 +3,31 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from highstreet.audit.checkpoints import store_origin, witness_key
 from highstreet.audit.evidence import Evidence, read_notes
-from highstreet.audit.log_entries import EntryDraft, EntryKind, LogEntry
+from highstreet.audit.log_entries import EntryKind, LogEntry
 from highstreet.audit.merkle import leaf_hash, root_of
 from highstreet.audit.signed_notes import SignedNote
-from highstreet.audit.signing import public_key_bytes
 from highstreet.audit.verifier import Finding, LogMaterial, LogVerdict, verify_log
 from highstreet.cli import main
 from tests.audit.made_up_log import (
     BEGAN,
-    COOP_ID,
+    WITNESS,
     MadeUpLog,
     changed,
     draft,
+    edited,
     evidence_of,
     made_up_key,
     notes_of,
     signed_anew,
 )
-
-WITNESS = witness_key(store_origin(COOP_ID, "cd" * 8), public_key_bytes(made_up_key("store")))
-
-
-@pytest.fixture
-def log(tmp_path: Path) -> MadeUpLog:
-    """24 entries; a witness saw it at 6, 12, 18 and 24."""
-    return MadeUpLog(tmp_path)
 
 
 def _verify(log: MadeUpLog, *, with_witness: bool = True, material: LogMaterial | None = None) -> LogVerdict:
@@ -77,14 +67,6 @@ def test_without_keys_it_says_that_the_key_is_the_logs_own_word(log: MadeUpLog) 
     assert verdict.unknown_witnesses == (WITNESS.name,)
 
 
-def _edit(entry: bytes) -> bytes:
-    return changed(entry, lambda each: replace(each, draft=_about(each.draft, contributors=3)))
-
-
-def _about(old: EntryDraft, **body: int) -> EntryDraft:
-    return replace(old, body={**old.body, **body})
-
-
 # The ten classes. Those of somebody without the log's key are located exactly, by the log's own heads;
 # those of the key's holder between two checkpoints of a witness.
 
@@ -92,7 +74,7 @@ def _about(old: EntryDraft, **body: int) -> EntryDraft:
 def test_edit_is_found_at_the_entry(log: MadeUpLog) -> None:
     for place in range(1, 24):
         entries = log.entries
-        entries[place] = _edit(entries[place])
+        entries[place] = edited(entries[place])
         verdict = _verify(log, with_witness=False, material=LogMaterial(entries=entries, heads=log.heads))
         assert (_first(verdict).first, _first(verdict).last) == (place + 1, place + 1)
 
@@ -161,7 +143,7 @@ def test_fork_is_found_between_two_checkpoints_of_a_witness(log: MadeUpLog, plac
 @pytest.mark.parametrize("place", [2, 6, 13, 23])
 def test_re_signing_with_the_key_is_found_between_two_checkpoints(log: MadeUpLog, place: int) -> None:
     entries = log.entries
-    entries[place - 1] = _edit(entries[place - 1])
+    entries[place - 1] = edited(entries[place - 1])
     material = LogMaterial(entries=entries, heads=signed_anew(entries, log.key))
     assert _verify(log, with_witness=False, material=material).holds
     found = _first(_verify(log, material=material))
@@ -230,7 +212,7 @@ def test_a_batch_edited_is_found_within_the_batch(tmp_path: Path) -> None:
     log = MadeUpLog(tmp_path, count=4)
     log.book.append_all([draft(number) for number in range(50, 55)])
     entries = log.entries
-    entries[6] = _edit(entries[6])
+    entries[6] = edited(entries[6])
     found = _first(verify_log(LogMaterial(entries=entries, heads=log.heads)))
     assert (found.first, found.last) == (5, 9)
 
@@ -304,64 +286,6 @@ def test_a_witness_of_another_log_convicts_nobody_in_silence(log: MadeUpLog) -> 
     assert "does not match" in verdict.unusable[0].why
 
 
-def _run(log: MadeUpLog, *more: str) -> int:
-    words = ["audit", "verify", str(log.folder / "log"), "--witness", str(log.witness_file), *more]
-    return main(words)
-
-
-def test_the_command_says_that_everything_fits(log: MadeUpLog, capsys: pytest.CaptureFixture[str]) -> None:
-    keys = log.folder / "keys.txt"
-    keys.write_text(f"{log.log_key.to_text()}\n{WITNESS.to_text()}\n")
-    assert _run(log, "--key", str(keys)) == 0
-    said = capsys.readouterr().out
-    assert "Everything fits." in said
-    assert f"{WITNESS.name}: saw 24 entries" in said
-    assert "(given)" in said
-
-
-def test_the_command_names_the_first_entry_and_what_to_do(
-    log: MadeUpLog, capsys: pytest.CaptureFixture[str]
-) -> None:
-    entries = log.entries
-    entries[8] = _edit(entries[8])
-    log.write(entries=entries)
-    assert _run(log, "--key", log.log_key.to_text()) == 1
-    said = capsys.readouterr().out
-    assert "Entry 9:" in said
-    assert "Compare it with another copy" in said
-
-
-@dataclass(frozen=True)
-class _Refusal:
-    words: Callable[[MadeUpLog], list[str]]
-    says: str
-
-
-@pytest.mark.parametrize(
-    "refusal",
-    [
-        _Refusal(lambda log: [str(log.folder)], "no log in"),
-        _Refusal(lambda log: ["coop://127.0.0.1:1"], "to members"),
-        _Refusal(lambda log: [str(log.folder / "log"), "--key", "a+b+c"], "base64"),
-        _Refusal(
-            lambda log: [str(log.folder / "log"), "--witness", str(log.folder / "log" / "heads")], "note"
-        ),
-    ],
-    ids=["folder", "url", "key", "witness"],
-)
-def test_the_command_says_what_it_cannot_use(
-    log: MadeUpLog, capsys: pytest.CaptureFixture[str], refusal: _Refusal
-) -> None:
-    assert main(["audit", "verify", *refusal.words(log)]) == 2
-    said = capsys.readouterr()
-    assert refusal.says in said.err + said.out
-
-
-def test_the_keys_of_a_log_are_printed(log: MadeUpLog, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["audit", "keys", str(log.folder / "log")]) == 0
-    assert capsys.readouterr().out.splitlines()[0] == log.log_key.to_text()
-
-
 @pytest.mark.slow
 def test_a_hundred_thousand_entries_are_verified_within_a_minute(log: MadeUpLog) -> None:
     """Of CPU time of one core, so that a busy computer does not decide."""
@@ -374,11 +298,3 @@ def test_a_hundred_thousand_entries_are_verified_within_a_minute(log: MadeUpLog)
     verdict = _verify(log, material=LogMaterial(entries=entries, heads=heads))
     assert time.process_time() - began < 60
     assert (verdict.size, verdict.heads, verdict.holds) == (100_000, 100_000, True)
-
-
-def test_verifying_changes_nothing(log: MadeUpLog) -> None:
-    with (log.folder / "log" / "entries.jsonl").open("ab") as file:
-        file.write(b"torn")
-    before = {path: path.read_bytes() for path in log.folder.rglob("*") if path.is_file()}
-    _run(log)
-    assert {path: path.read_bytes() for path in log.folder.rglob("*") if path.is_file()} == before
