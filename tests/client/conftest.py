@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from highstreet.client import consent_log
 from highstreet.client.home import StoreHome
 from highstreet.client.importing.importer import Importer, ImportResult
 from highstreet.client.vault import Vault
@@ -146,3 +147,15 @@ def shop_home(tasteful_shop: Path, tmp_path: Path) -> StoreHome:
 @pytest.fixture
 def shop_holdout(tasteful_shop: Path) -> Path:
     return tasteful_shop.parent / "exports" / "holdout_orders.csv"
+
+
+@pytest.fixture
+def begin_anew() -> Callable[[], None]:
+    """Do as another process does: it knows nothing of what this one read of the consent log."""
+    return consent_log._FOLDS.clear
+
+
+@pytest.fixture(autouse=True)
+def _forget_folds() -> Iterator[None]:
+    yield
+    consent_log._FOLDS.clear()

@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from highstreet.models.programme import default_plan
+from highstreet.client.contribution import sum_over
+from highstreet.models.programme import apply_sum, default_plan, initial_state
 from highstreet.models.schema import FeatureSchema
 from highstreet.models.shop import Catalogue, Product, Purchases, ShopData
 
@@ -65,3 +66,12 @@ PHASES = pytest.mark.parametrize("phase", PLAN.phases, ids=lambda phase: f"{phas
 def tightened(phase):
     """With a clip so tight that nearly everybody contributes the whole clipping norm."""
     return replace(phase, clipping_norm=phase.clipping_norm * 0.05)
+
+
+def states_before_phases(shop):
+    """The released state before each phase, from a run without noise."""
+    found = [initial_state(PLAN)]
+    for phase in PLAN.phases:
+        total = sum_over(PLAN, phase, found[-1], shop)
+        found.append(apply_sum(PLAN, phase, found[-1], total, stores=1, noise_stddev=0.1))
+    return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -23,18 +23,6 @@ from tests.client.rewound_shop import COOP, SAID, Shop, is_refused_everywhere
 @pytest.fixture
 def shop(tmp_path: Path) -> Shop:
     return Shop(tmp_path)
-
-
-@pytest.fixture
-def begin_anew() -> Callable[[], None]:
-    """Do as another process does: it knows nothing of what this one read."""
-    return consent_log._FOLDS.clear
-
-
-@pytest.fixture(autouse=True)
-def _forget_folds() -> Iterator[None]:
-    yield
-    consent_log._FOLDS.clear()
 
 
 def test_an_erased_persons_entries_say_nothing_and_the_root_stands(

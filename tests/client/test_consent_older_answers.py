@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from highstreet.audit.consent import Act, Channel, ConsentState, Method, Purpose
 from highstreet.audit.errors import InconsistentConsentLogError
-from highstreet.client import consent_log
 from highstreet.client.consent import ConsentDesk
 from highstreet.client.vault import Vault
 from tests.client.rewound_shop import COOP, SAID
-
-
-@pytest.fixture(autouse=True)
-def _forget_folds() -> Iterator[None]:
-    yield
-    consent_log._FOLDS.clear()
-
 
 #: What versions after the third made.
 _LATER_TABLES = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -26,18 +26,6 @@ ALSO = "cat,yes,yes,yes,form,2025-01-02T10:00:00Z"
 @pytest.fixture
 def shop(tmp_path: Path) -> Shop:
     return Shop(tmp_path)
-
-
-@pytest.fixture
-def begin_anew() -> Callable[[], None]:
-    """Do as another process does: it knows nothing of what this one read."""
-    return consent_log._FOLDS.clear
-
-
-@pytest.fixture(autouse=True)
-def _forget_folds() -> Iterator[None]:
-    yield
-    consent_log._FOLDS.clear()
 
 
 def _old_copy_put_back(shop: Shop) -> None:

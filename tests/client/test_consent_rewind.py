@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -25,18 +25,6 @@ from tests.client.rewound_shop import COOP, SAID, Shop, _uses, is_refused_everyw
 @pytest.fixture
 def shop(tmp_path: Path) -> Shop:
     return Shop(tmp_path)
-
-
-@pytest.fixture
-def begin_anew() -> Callable[[], None]:
-    """Do as another process does: it knows nothing of what this one read."""
-    return consent_log._FOLDS.clear
-
-
-@pytest.fixture(autouse=True)
-def _forget_folds() -> Iterator[None]:
-    yield
-    consent_log._FOLDS.clear()
 
 
 def test_an_old_vault_put_back_is_refused_for_every_purpose_also_by_a_cohort_made_before(

@@ -9,13 +9,13 @@ import pytest
 import torch
 
 from highstreet.client.contribution import clipped_sum, contribute, phase_release, rehearse, sum_over
-from highstreet.models.programme import apply_sum, customer_rows, gradient_task, initial_state
+from highstreet.models.programme import customer_rows, gradient_task
 from highstreet.privacy.errors import InvalidReleaseError, SeededNoiseError
 from highstreet.privacy.noise import SecureNoise, SeededNoise
 from highstreet.privacy.sampling import poisson_sample
 from highstreet.privacy.summing import ROUNDING_SLACK
 from tests.client.made_up_coop import mechanism_for
-from tests.client.small_shop import CUSTOMERS, PHASES, PLAN, build_shop
+from tests.client.small_shop import CUSTOMERS, PHASES, PLAN, build_shop, states_before_phases
 
 
 @pytest.fixture(scope="module")
@@ -25,12 +25,7 @@ def shop():
 
 @pytest.fixture(scope="module")
 def states(shop):
-    """The released state before each phase, from a run without noise."""
-    found = [initial_state(PLAN)]
-    for phase in PLAN.phases:
-        total = sum_over(PLAN, phase, found[-1], shop)
-        found.append(apply_sum(PLAN, phase, found[-1], total, stores=1, noise_stddev=0.1))
-    return found
+    return states_before_phases(shop)
 
 
 @PHASES

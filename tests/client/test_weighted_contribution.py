@@ -15,12 +15,11 @@ from highstreet.audit.weights import customer_weight
 from highstreet.client.contribution import clipped_sum, sum_over
 from highstreet.client.customer_weights import weighted_for_sums
 from highstreet.models.evaluation import METRICS
-from highstreet.models.programme import apply_sum, initial_state
 from highstreet.privacy.errors import UnsupportedReleaseError
 from highstreet.privacy.noise import SeededNoise
 from highstreet.privacy.summing import ROUNDING_SLACK
 from tests.client.made_up_coop import about_persons, by_counts, charter_of
-from tests.client.small_shop import CUSTOMERS, PHASES, PLAN, build_shop, tightened
+from tests.client.small_shop import CUSTOMERS, PHASES, PLAN, build_shop, states_before_phases, tightened
 
 
 @pytest.fixture(scope="module")
@@ -30,12 +29,7 @@ def shop():
 
 @pytest.fixture(scope="module")
 def states(shop):
-    """The released state before each phase, from a run without noise."""
-    found = [initial_state(PLAN)]
-    for phase in PLAN.phases:
-        total = sum_over(PLAN, phase, found[-1], shop)
-        found.append(apply_sum(PLAN, phase, found[-1], total, stores=1, noise_stddev=0.1))
-    return found
+    return states_before_phases(shop)
 
 
 def weighted(shop, weights):

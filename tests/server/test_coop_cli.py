@@ -19,22 +19,11 @@ from highstreet.audit.charter import Charter
 from highstreet.audit.charter_format import to_toml
 from highstreet.audit.invite import Invite
 from highstreet.audit.scorecard import scorecard
-from highstreet.cli import main
 from highstreet.models.evaluation import METRICS
 from highstreet.models.state import SharedState
 from highstreet.server.database import connect
 from highstreet.server.home import CoopHome
 from highstreet.server.releases import Candidate, publish_release
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    def command(*words: object) -> tuple[int, str, str]:
-        status = main([str(word) for word in words])
-        told = capsys.readouterr()
-        return status, told.out, told.err
-
-    return command
 
 
 @pytest.fixture

@@ -11,19 +11,8 @@ from typing import Any
 import pytest
 from typed_commands import Run, join_by_code, three_join_and_vouch
 
-from highstreet.cli import main
 from highstreet.server.database import connect
 from highstreet.server.home import CoopHome
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    def command(*words: object) -> tuple[int, str, str]:
-        status = main([str(word) for word in words])
-        told = capsys.readouterr()
-        return status, told.out, told.err
-
-    return command
 
 
 def test_a_training_needs_enough_members_and_no_other_one(run: Run, coop: Any, tmp_path: Path) -> None:
