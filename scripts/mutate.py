@@ -61,6 +61,28 @@ AREAS = {
             "::test_whatever_happens_no_customer_is_loaded_without_a_standing_grant",
         ),
     ),
+    "log": Area(
+        (
+            "client/consent_log.py",
+            "client/consent_anchor.py",
+            "client/consent_restoration.py",
+        ),
+        (
+            "tests/client/test_consent_rewind.py",
+            "tests/client/test_consent_restoration.py",
+            "tests/client/test_consent_log_erasure.py",
+            "tests/client/test_consent_older_answers.py",
+            "tests/client/test_consent_papers.py",
+            "tests/client/test_consent_desk.py",
+            "tests/client/test_consent_desk_edges.py",
+            "tests/client/test_consent_desk_clocks.py",
+            "tests/client/test_withdrawal_in_flight.py",
+        ),
+        (
+            "tests/client/test_consent_desk.py"
+            "::test_whatever_happens_no_customer_is_loaded_without_a_standing_grant",
+        ),
+    ),
     "fold": Area(
         (
             "audit/consent.py",
