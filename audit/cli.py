@@ -11,8 +11,8 @@ import typer
 from highstreet.audit import cli_attestation, cli_receipt, cli_statement
 from highstreet.audit.checkpoints import log_key, witness_key
 from highstreet.audit.errors import LogDownloadError, LogEntryError, LogUncheckedError, SignedNoteError
-from highstreet.audit.evidence import Evidence, Unusable, read_evidence
-from highstreet.audit.log_download import LogAddress, download_log, read_log_folder
+from highstreet.audit.evidence import Evidence, Unusable
+from highstreet.audit.log_download import LogAddress, download_log, read_evidence_file, read_log_folder
 from highstreet.audit.log_entries import EntryKind, LogEntry
 from highstreet.audit.signed_notes import NoteKey
 from highstreet.audit.verifier import Finding, LogMaterial, LogVerdict, verify_log
@@ -78,7 +78,7 @@ def verify(
         raise LogUncheckedError(error.what, next_step=error.next_step) from error
     kept = Evidence()
     for path in witness or ():
-        kept += read_evidence(path, limit_bytes=_WITNESS_LIMIT_BYTES)
+        kept += read_evidence_file(path, limit_bytes=_WITNESS_LIMIT_BYTES)
     verdict = verify_log(material, keys=keys, witnessed=kept)
     typer.echo("\n".join(printable(line) for line in _report(verdict)))
     if not verdict.holds:

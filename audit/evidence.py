@@ -8,13 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 from highstreet.audit.errors import SignedNoteError, UnreadableDocumentError
 from highstreet.audit.signed_notes import SignedNote
-from highstreet.audit.witness_book import note_in_line
-from highstreet.errors import HighstreetError
-from highstreet.files import read_limited
+from highstreet.audit.witness_file import note_in_line
 
 __all__ = ["Brought", "Evidence", "Unusable", "read_evidence", "read_notes"]
 
@@ -62,25 +59,25 @@ class Evidence:
         return Evidence(notes=self.notes + other.notes, unusable=self.unusable + other.unusable)
 
 
-def read_evidence(path: Path, *, limit_bytes: int) -> Evidence:
+def read_evidence(data: bytes, *, where: str) -> Evidence:
     """Read what a witness kept of a log, a line for each checkpoint, or a single signed note.
 
-    Raises nothing that a file can cause: what cannot be used is said in `Evidence.unusable`.
+    Raises nothing: what cannot be used is said in `Evidence.unusable`.
+
+    Args:
+        data: a file's content.
+        where: what the file is called.
     """
-    try:
-        data = read_limited(path, limit_bytes=limit_bytes)
-    except HighstreetError as error:
-        return Evidence(unusable=(Unusable(where=str(path), why=error.what),))
     if not data:
-        return Evidence(unusable=(Unusable(where=str(path), why="The file is empty."),))
+        return Evidence(unusable=(Unusable(where=where, why="The file is empty."),))
     if not data.startswith(b"{"):
-        return _read([(str(path), data)], SignedNote.from_bytes)
+        return _read([(where, data)], SignedNote.from_bytes)
     *lines, torn = data.split(b"\n")
-    places = [f"{path}, line {number}" for number in range(1, len(lines) + 1)]
+    places = [f"{where}, line {number}" for number in range(1, len(lines) + 1)]
     found = _read(zip(places, lines, strict=True), note_in_line)
     if torn:
         why = f"{len(torn)} bytes follow the last whole line: a process died there, or the file was cut."
-        found += Evidence(unusable=(Unusable(where=str(path), why=why),))
+        found += Evidence(unusable=(Unusable(where=where, why=why),))
     return found
 
 

@@ -11,15 +11,16 @@ import grpc
 
 from highstreet.audit.checkpoints import Checkpoint
 from highstreet.audit.errors import LogDownloadError, SignedNoteError
-from highstreet.audit.evidence import Evidence, read_evidence, read_notes
+from highstreet.audit.evidence import Evidence, Unusable, read_evidence, read_notes
 from highstreet.audit.log_entries import ENTRY_LIMIT_BYTES
 from highstreet.audit.log_files import ENTRIES, HEADS, read_lines
 from highstreet.audit.signed_notes import SignedNote
 from highstreet.audit.verifier import LogMaterial
-from highstreet.audit.witness_book import COSIGNED_LIMIT_BYTES
+from highstreet.audit.witness_file import COSIGNED_LIMIT_BYTES
+from highstreet.files import FileAccessError, read_limited
 from highstreet.protos import coop_pb2, coop_pb2_grpc
 
-__all__ = ["CHECKPOINT", "LogAddress", "download_log", "read_log_folder"]
+__all__ = ["CHECKPOINT", "LogAddress", "download_log", "read_evidence_file", "read_log_folder"]
 
 #: Checkpoints with their cosignatures, beside the files of a log.
 CHECKPOINT = "checkpoint"
@@ -81,8 +82,16 @@ def read_log_folder(folder: Path) -> LogMaterial:
         entries=entries.lines,
         heads=heads.lines,
         torn_bytes=entries.torn_bytes + heads.torn_bytes,
-        checkpoints=read_evidence(kept, limit_bytes=COSIGNED_LIMIT_BYTES) if is_cosigned else Evidence(),
+        checkpoints=read_evidence_file(kept, limit_bytes=COSIGNED_LIMIT_BYTES) if is_cosigned else Evidence(),
     )
+
+
+def read_evidence_file(path: Path, *, limit_bytes: int) -> Evidence:
+    """Read what a witness kept, or a single note; a file that cannot be read is one that cannot be used."""
+    try:
+        return read_evidence(read_limited(path, limit_bytes=limit_bytes), where=str(path))
+    except FileAccessError as error:
+        return Evidence(unusable=(Unusable(where=str(path), why=error.what),))
 
 
 def download_log(source: LogAddress) -> LogMaterial:

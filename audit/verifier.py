@@ -189,7 +189,7 @@ class _Verification:
             cosigned=dict(sorted(self._cosigned.items())),
             unknown_witnesses=tuple(sorted(self._unknown)),
             findings=tuple(findings),
-            unusable=tuple(self._unusable),
+            unusable=tuple(dict.fromkeys(self._unusable)),
         )
 
     def _find(self, first: int, what: str, next_step: str = _COMPARE, *, last: int | None = None) -> None:

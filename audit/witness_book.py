@@ -10,14 +10,13 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from highstreet.audit.append_only import cut, extend, locked
-from highstreet.audit.canonical import canonical_json, read_canonical
 from highstreet.audit.checkpoints import Checkpoint, witness_key
 from highstreet.audit.errors import (
     SignedNoteError,
@@ -26,7 +25,6 @@ from highstreet.audit.errors import (
 )
 from highstreet.audit.log_files import read_lines
 from highstreet.audit.signed_notes import (
-    NOTE_LIMIT_BYTES,
     NoteKey,
     SignedNote,
     cosign_text,
@@ -34,21 +32,10 @@ from highstreet.audit.signed_notes import (
 )
 from highstreet.audit.signing import public_key_bytes
 from highstreet.audit.witness import check_growth
+from highstreet.audit.witness_file import note_in_line, to_witness_file
 from highstreet.files import make_private_folder
 
-__all__ = [
-    "COSIGNED_LIMIT_BYTES",
-    "WitnessBook",
-    "kept_file",
-    "note_in_line",
-    "read_witness_file",
-    "to_witness_file",
-]
-
-#: What others cosigned of a log: at most a note for each of as many witnesses as a note has lines.
-COSIGNED_LIMIT_BYTES = 16 << 20
-
-_LINE_LIMIT_BYTES = 2 * NOTE_LIMIT_BYTES
+__all__ = ["WitnessBook", "kept_file"]
 
 
 class WitnessBook:
@@ -163,35 +150,3 @@ class WitnessBook:
 def kept_file(folder: Path, log: NoteKey) -> Path:
     """Return where a witness keeps the checkpoints of a log in its folder."""
     return folder / f"{hashlib.sha256(log.name.encode()).hexdigest()[:32]}.jsonl"
-
-
-def to_witness_file(notes: Iterable[SignedNote]) -> bytes:
-    """Return the lines in which notes are kept; `read_witness_file` gives back the same."""
-    return b"".join(canonical_json({"note": note.to_bytes().decode()}) + b"\n" for note in notes)
-
-
-def read_witness_file(data: bytes) -> list[SignedNote]:
-    """Read what a witness kept of a log, or a single signed note; signatures are not checked here.
-
-    Raises:
-        SignedNoteError: it is neither.
-    """
-    if not data.startswith(b"{"):
-        return [SignedNote.from_bytes(data)]
-    try:
-        return [note_in_line(line) for line in data.split(b"\n")[:-1]]
-    except UnreadableDocumentError as error:
-        raise SignedNoteError("The file is not what a witness keeps of a log.") from error
-
-
-def note_in_line(line: bytes) -> SignedNote:
-    """Read one line of what a witness kept, without its end.
-
-    Raises:
-        SignedNoteError, UnreadableDocumentError: it is not one.
-    """
-    value = read_canonical(line, limit_bytes=_LINE_LIMIT_BYTES)
-    text = value.get("note")
-    if set(value) != {"note"} or not isinstance(text, str):
-        raise SignedNoteError("A line of a witness's file is not one.")
-    return SignedNote.from_bytes(text.encode())

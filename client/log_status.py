@@ -6,7 +6,8 @@ from highstreet.audit.checkpoints import Checkpoint, coordinator_origin, log_key
 from highstreet.audit.errors import SignedNoteError
 from highstreet.audit.log_files import ENTRIES, read_lines
 from highstreet.audit.signed_notes import NOTE_LIMIT_BYTES, SignedNote
-from highstreet.audit.witness_book import kept_file, read_witness_file
+from highstreet.audit.witness_book import kept_file
+from highstreet.audit.witness_file import read_witness_file
 from highstreet.client.contradiction import contradictions
 from highstreet.client.home import StoreHome
 from highstreet.client.membership import load_membership

@@ -14,7 +14,7 @@ from highstreet.audit.log_owner import LogOwner
 from highstreet.audit.merkle import MerkleTree
 from highstreet.audit.signed_notes import NoteKey, NoteSignature, SignedNote, cosign_text
 from highstreet.audit.signing import public_key_bytes
-from highstreet.audit.witness_book import to_witness_file
+from highstreet.audit.witness_file import to_witness_file
 
 __all__ = ["Case", "expectations", "make_folders"]
 
@@ -400,6 +400,32 @@ def _by_entries(maker: _Maker) -> dict[str, Case]:
             last=9,
             cosigned=_saw(maker, mill=8, oak=None),
         ),
+        "dated-back-an-hour": Case(
+            about="a witness saw the log end with entry 8 an hour after entry 9 is dated: clocks differ",
+            files=maker.files(whole, mill=maker.kept(whole, "mill", (8,), after=3660), oak=None),
+            cosigned=_saw(maker, mill=8, oak=None),
+        ),
+        "dated-back-a-second-more": Case(
+            about="a witness saw the log end with entry 8 an hour and a second after entry 9 is dated",
+            files=maker.files(whole, mill=maker.kept(whole, "mill", (8,), after=3661), oak=None),
+            exit=1,
+            first=9,
+            last=9,
+            cosigned=_saw(maker, mill=8, oak=None),
+        ),
+        "dated-ahead-an-hour": Case(
+            about="a witness saw entry 8 an hour before it is dated: clocks differ",
+            files=maker.files(whole, mill=maker.kept(whole, "mill", (8,), after=-3600), oak=None),
+            cosigned=_saw(maker, mill=8, oak=None),
+        ),
+        "dated-ahead-a-second-more": Case(
+            about="a witness saw entry 8 an hour and a second before it is dated",
+            files=maker.files(whole, mill=maker.kept(whole, "mill", (8,), after=-3601), oak=None),
+            exit=1,
+            first=8,
+            last=8,
+            cosigned=_saw(maker, mill=8, oak=None),
+        ),
         "release-twice": Case(
             about="release 1 was published twice; the log's own key signed both",
             files=maker.files(twice, mill=None, oak=None),
@@ -431,6 +457,7 @@ def _unusable(maker: _Maker) -> dict[str, Case]:
     store = maker.names["mill"]
     foreign = Checkpoint(origin=store, size=3, root=bytes(32)).sign(maker.keys["mill"]).note()
     own = witness_key(maker.origin, public_key_bytes(maker.keys["log"]))
+    good, false = maker.note(whole, 6, "mill"), maker.note(whole, 6, "mill", is_false=True)
     note = maker.note(whole, 12)
     by_itself = cosign_text(note.text, name=own.name, private_key=maker.keys["log"], at=whole[-1].at + 5)
     return {
@@ -454,6 +481,26 @@ def _unusable(maker: _Maker) -> dict[str, Case]:
             cosigned=_saw(maker, mill=None),
         ),
         "no-key": Case(about="the file of keys is empty", files=maker.files(whole, keys=b""), exit=2),
+        "two-lines-of-one-witness": Case(
+            about="of two cosignatures of one key the first does not verify, and the second would",
+            files=maker.files(
+                whole,
+                mill=to_witness_file([replace(good, signatures=(*false.signatures, good.signatures[1]))]),
+                oak=None,
+            ),
+            exit=2,
+        ),
+        "more-behind-a-note": Case(
+            about="an empty line follows a single note that fits",
+            files=maker.files(whole, mill=good.to_bytes() + b"\n", oak=None),
+            exit=2,
+        ),
+        "half-a-line-of-a-witness": Case(
+            about="half a line follows the lines of a witness's file",
+            files=maker.files(whole, mill=maker.kept(whole, "mill", (3, 6)) + b'{"note":"hi', oak=None),
+            exit=2,
+            cosigned=_saw(maker, mill=6, oak=None),
+        ),
         "its-own-witness": Case(
             about="the log cosigned its own checkpoint: it fits, and is no witness",
             files=maker.files(

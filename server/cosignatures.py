@@ -12,7 +12,7 @@ from pathlib import Path
 from highstreet.audit.checkpoints import Checkpoint
 from highstreet.audit.errors import SignedNoteError
 from highstreet.audit.signed_notes import NoteKey, NoteSignature, SignedNote
-from highstreet.audit.witness_book import COSIGNED_LIMIT_BYTES, read_witness_file, to_witness_file
+from highstreet.audit.witness_file import COSIGNED_LIMIT_BYTES, read_witness_file, to_witness_file
 from highstreet.files import read_limited, write_private
 
 __all__ = ["Cosignatures"]

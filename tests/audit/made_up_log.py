@@ -25,7 +25,8 @@ from highstreet.audit.merkle import MerkleTree, leaf_hash
 from highstreet.audit.signed_notes import NoteKey, SignedNote
 from highstreet.audit.signing import public_key_bytes
 from highstreet.audit.verifier import LogMaterial
-from highstreet.audit.witness_book import WitnessBook, read_witness_file
+from highstreet.audit.witness_book import WitnessBook
+from highstreet.audit.witness_file import read_witness_file
 
 COOP_ID = "ab" * 16
 ORIGIN = coordinator_origin(COOP_ID)
@@ -135,7 +136,7 @@ def notes_of(path: Path) -> list[SignedNote]:
 
 
 def evidence_of(path: Path) -> Evidence:
-    return read_evidence(path, limit_bytes=1 << 20)
+    return read_evidence(path.read_bytes(), where=str(path))
 
 
 def edited(entry: bytes) -> bytes:

@@ -16,7 +16,8 @@ from highstreet.audit.errors import SignedNoteError, WitnessConflictError, Witne
 from highstreet.audit.merkle import MerkleTree, leaf_hash
 from highstreet.audit.signed_notes import SignedNote, verify_cosignature
 from highstreet.audit.witness import check_growth
-from highstreet.audit.witness_book import WitnessBook, read_witness_file
+from highstreet.audit.witness_book import WitnessBook
+from highstreet.audit.witness_file import read_witness_file
 from highstreet.files import DiskFullError
 from tests.audit.made_up_log import BEGAN, COOP_ID, ORIGIN, MadeUpLog, made_up_key
 

@@ -18,7 +18,7 @@ from highstreet.audit.log_download import read_log_folder
 from highstreet.audit.log_entries import EntryKind
 from highstreet.audit.merkle import MerkleTree, leaf_hash
 from highstreet.audit.verifier import verify_log
-from highstreet.audit.witness_book import read_witness_file
+from highstreet.audit.witness_file import read_witness_file
 from highstreet.client.errors import CoopRefusedError
 from highstreet.client.home import StoreHome
 from highstreet.client.identity import load_identity
