@@ -50,8 +50,9 @@ format: $(STAMP)  ## ruff: fix what can be fixed
 	@for room in $(ROOMS); do ln -s ../../$$room .types/highstreet/$$room; done
 	@for file in src/highstreet/*; do ln -s ../../$$file .types/highstreet/; done
 
-types: .types/highstreet  ## mypy --strict over every room, and that tests call what is there
+types: .types/highstreet  ## mypy --strict over every room and script, and that tests call what is there
 	@MYPYPATH=.types $(BIN)/mypy --explicit-package-bases -p highstreet -p tests
+	@MYPYPATH=.types:scripts $(BIN)/mypy --explicit-package-bases scripts/*.py
 
 protos: $(STAMP)  ## regenerate the gRPC code
 	@$(BIN)/python scripts/generate_protos.py

@@ -110,8 +110,10 @@ class _Maker:
             lines = [_spoilt(line) for line in lines]
         return replace(note, signatures=(*note.signatures, *lines))
 
-    def kept(self, entries: Sequence[LogEntry], witness: str, sizes: Sequence[int], **how: int) -> bytes:
-        return to_witness_file(self.note(entries, size, witness, **how) for size in sizes)
+    def kept(
+        self, entries: Sequence[LogEntry], witness: str, sizes: Sequence[int], *, after: int = 5
+    ) -> bytes:
+        return to_witness_file(self.note(entries, size, witness, after=after) for size in sizes)
 
     def _checkpoint(self, entries: Sequence[LogEntry], size: int) -> Checkpoint:
         tree = MerkleTree(entry.leaf() for entry in entries[:size])

@@ -16,6 +16,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from log_folders import expectations, make_folders
 
+from highstreet.audit.canonical import Json
 from highstreet.audit.checkpoints import Checkpoint, coordinator_origin, log_key, store_origin, witness_key
 from highstreet.audit.commitments import commit
 from highstreet.audit.log_entries import EntryDraft, EntryKind, LogEntry
@@ -52,7 +53,12 @@ def _entries(public_key: bytes) -> list[LogEntry]:
         ),
     ]
     for number, phase in enumerate(("popularity", "gradients-1", "gradients-2")):
-        about = {"run": "training", "programme_id": programme, "round": number, "phase": phase}
+        about: dict[str, Json] = {
+            "run": "training",
+            "programme_id": programme,
+            "round": number,
+            "phase": phase,
+        }
         name = f"round/{programme}/{number}"
         request = {"document_sha256": sha(b"request %d" % number).hexdigest()}
         drafts += [

@@ -160,7 +160,7 @@ def _baseline(area: Area) -> tuple[Watched, int]:
     with os.fdopen(reading) as pipe:
         text = pipe.read()
     _, status = os.waitpid(child, 0)
-    seen = json.loads(text) if text else {"names": [], "watched": Watched().plain()}
+    seen: dict[str, Any] = json.loads(text) if text else {"names": [], "watched": Watched().plain()}
     for name in seen["names"]:
         with suppress(BaseException):
             importlib.import_module(name)
@@ -190,7 +190,7 @@ def _exchange(path: Path, source: str) -> None:
             return compile(source, self.path, "exec", dont_inherit=True)
         return as_it_is(self, fullname)
 
-    loader.get_code = get_code  # type: ignore[method-assign]
+    loader.get_code = get_code  # type: ignore[method-assign,assignment]  # as Python calls it
 
 
 def say(line: str) -> None:
