@@ -1,7 +1,7 @@
 """Measure private matchings in this process: seconds and bytes of each party's part.
 
 Processor seconds say what the work costs. The table is summed plainly; one contribution to a secure sum is
-measured beside it, the rest of the secure sum is in scripts/secure_sum_costs.py.
+measured beside it; docs/results/secure-sum.md has the rest of a secure sum.
 """
 
 from __future__ import annotations
