@@ -12,7 +12,7 @@ DEMO_ARGS ?=
 # One worker for each core, four at most: a worker takes up to 1 GB. SPREAD= runs all tests in one process.
 SPREAD ?= -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 
-.PHONY: help setup demo test test-slow lint format types mutate protos protos-check wheel wheel-test lab audit clean
+.PHONY: help setup demo test test-slow lint format types mutate protos protos-check wheel wheel-test lab audit bench clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -73,6 +73,10 @@ lab: $(STAMP)  ## the benchmark of docs/results over 108 stores (long; goes on w
 
 audit: $(STAMP)  ## attacks on the shipped training path; lower bounds on epsilon in docs/results (long)
 	@$(BIN)/highstreet lab audit --out docs/results
+
+bench: $(STAMP)  ## our secure sum and private step beside their peers; ratios in docs/results (long)
+	@$(BIN)/highstreet lab bench secure-sum --out docs/results
+	@$(BIN)/highstreet lab bench private-step --out docs/results
 
 mutate: $(STAMP)  ## small wrong changes of consent desk and bias gate; the tests must notice (long)
 	@$(BIN)/python scripts/mutate.py
