@@ -68,6 +68,7 @@ AREAS = {
             "client/consent_restoration.py",
         ),
         (
+            "tests/client/test_consent_log.py",
             "tests/client/test_consent_rewind.py",
             "tests/client/test_consent_restoration.py",
             "tests/client/test_consent_log_erasure.py",
