@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from highstreet.audit.attestation import Attestation
@@ -18,11 +19,13 @@ from highstreet.audit.canonical import canonical_json
 from highstreet.audit.cohort_commitment import CohortTree, customer_leaf, verify_membership
 from highstreet.audit.consent import Channel, ConsentState, Purpose
 from highstreet.audit.consent_leaf import consent_leaf
-from highstreet.audit.consent_states import ConsentStates
+from highstreet.audit.consent_states import CLOCK_TOLERANCE_MICROSECONDS, ConsentStates
 from highstreet.audit.consent_tree import ConsentTree
 from highstreet.audit.errors import AttestationError
 
 __all__ = ["OpeningVerdict", "WithoutConsent", "check_membership", "check_opening"]
+
+_DAY_MICROSECONDS = 86_400_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,24 +74,32 @@ def check_opening(opening: AttestationOpening, *, public_key: bytes | None = Non
         public_key: the store's as known from elsewhere; None: the paper's own.
 
     Raises:
-        AttestationError: something that was signed does not follow from the opening.
+        AttestationError: something that was signed does not follow from the opening, or the store judged
+            consent by laxer rules than its own policy.
     """
     attestation = attested(opening, public_key=public_key)
     use = attestation.use
     _require(opening.basis.commitment(opening.consent_salt), use.consent, "the consent log's head")
     policy = hashlib.sha256(canonical_json(dict(opening.policy))).digest()
     _require(policy, use.policy_sha256, "the store's policy")
+    _refuse_laxer_rules(opening)
     tree = _tree(opening)
     _require(tree.root, use.cohort, "the cohort")
     states = _states(opening)
     needed = attestation.round.kind.purposes
+    emptied = sum(each.event is None for each in opening.entries)
+    if len(opening.erased) * len(needed) > emptied:  # whoever had agreed left an entry for each
+        raise AttestationError(
+            f"{len(opening.erased)} of the cohort are said to be erased, and {emptied} entries of the "
+            "consent log are empty: not all of them can have agreed."
+        )
     found = (_without(states, opening, each, needed) for each in opening.cohort)
     wrong = [each for each in found if each is not None]
     return OpeningVerdict(
         attestation=attestation,
         customers=len(opening.cohort),
         erased=len(opening.erased),
-        emptied=sum(each.event is None for each in opening.entries),
+        emptied=emptied,
         first=min(wrong, key=lambda found: found.entry.slot, default=None),
         without=len(wrong),
     )
@@ -105,6 +116,20 @@ def check_membership(proof: MembershipProof, *, public_key: bytes | None = None)
     leaf = customer_leaf(entry.salt, entry.customer, entry.purposes)
     verify_membership(leaf, slot=entry.slot, proof=proof.path, root=attestation.use.cohort)
     return attestation
+
+
+def _refuse_laxer_rules(opening: AttestationOpening) -> None:
+    """Return only when no yes lasted longer, or was dated further ahead, than the signed policy lets it."""
+    rules, time = opening.policy.get("consent"), opening.basis.time
+    days = rules.get("valid_days") if isinstance(rules, Mapping) else None
+    if type(days) is not int or days < 0:
+        raise AttestationError("The policy does not say how long a customer's yes counts.")
+    longest = time.longest_validity
+    is_longer = days > 0 and (longest is None or longest > days * _DAY_MICROSECONDS)
+    if is_longer or time.tolerance > CLOCK_TOLERANCE_MICROSECONDS:
+        raise AttestationError(
+            "Consent was judged by laxer rules than those of the policy that was attested."
+        )
 
 
 def _tree(opening: AttestationOpening) -> CohortTree:

@@ -206,6 +206,8 @@ def _entry_to_plain(entry: LogEntryOpening) -> dict[str, object]:
 _Hex32 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 _Slot = Annotated[int, Field(ge=0, lt=1 << DEPTH)]
 _Number = Annotated[int, Field(ge=0, lt=2**63)]
+#: Microseconds before the year 10000.
+_Moment = Annotated[int, Field(ge=0, lt=253_402_300_800_000_000)]
 
 
 class _Strict(BaseModel):
@@ -216,7 +218,7 @@ class _ConsentForm(_Strict):
     position: _Number
     root: _Hex32
     changes: _Number
-    now: _Number
+    now: _Moment
     tolerance: _Number
     longest_validity: _Number | None
     salt: _Hex32
@@ -284,6 +286,7 @@ class _ProofForm(_HeadForm):
 
 def _opening(form: _OpeningForm) -> AttestationOpening:
     consent = form.consent
+    canonical_json(form.policy)  # what has no bytes has no hash either
     slots = [*(each.slot for each in form.cohort), *(each.slot for each in form.erased)]
     if len(set(slots)) != len(slots):
         raise AttestationError("Two leaves of the cohort stand at one place.")

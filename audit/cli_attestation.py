@@ -40,7 +40,8 @@ def attestation(
         lines = [*_attested(verdict.attestation), *_opened(paper, verdict)]
     else:
         verdict = None
-        lines = [*_attested(check_membership(paper, public_key=public_key)), *_proven(paper.entry)]
+        found = check_membership(paper, public_key=public_key)
+        lines = [*_attested(found), *_proven(found.round.kind, paper.entry)]
     if public_key is None:
         lines.append(
             f"signed with {paper.public_key.hex()}: compare that with the roster, or give it as --key"
@@ -110,8 +111,9 @@ def _opened(opening: AttestationOpening, verdict: OpeningVerdict) -> list[str]:
     ]
 
 
-def _proven(entry: CohortEntry) -> list[str]:
-    purposes = "; ".join(each.plain_words for each in sorted(entry.purposes))
+def _proven(kind: AttestedKind, entry: CohortEntry) -> list[str]:
+    """Say what for: what the store says, and what such a contribution is for whatever it says."""
+    purposes = "; ".join(each.plain_words for each in sorted(entry.purposes | kind.purposes))
     return [
         "",
         f"Customer {entry.customer}, as this shop's vault counts them, was among those whose data that rests "

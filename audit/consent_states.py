@@ -22,7 +22,10 @@ from dataclasses import dataclass, field
 
 from highstreet.audit.consent import EVERYBODY, Act, Channel, ConsentEvent, ConsentState, Purpose
 
-__all__ = ["ConsentStates", "ConsentTime"]
+__all__ = ["CLOCK_TOLERANCE_MICROSECONDS", "ConsentStates", "ConsentTime"]
+
+#: By how much a yes may be dated after a shop's clock: clocks that are corrected step back by less.
+CLOCK_TOLERANCE_MICROSECONDS = 10_000_000
 
 _NEVER = -(2**63)
 _FOREVER = 2**63

@@ -24,13 +24,13 @@ from highstreet.audit.consent import (
     Method,
     Purpose,
 )
-from highstreet.audit.consent_states import ConsentTime
+from highstreet.audit.consent_states import CLOCK_TOLERANCE_MICROSECONDS, ConsentTime
 from highstreet.client.config import ConsentConfig, read_config
 from highstreet.client.consent_anchor import ConsentHead
 from highstreet.client.consent_counts import ConsentCount, count_states
 from highstreet.client.consent_dating import date_answer
 from highstreet.client.consent_ends import end_for_everybody, is_old, ran_out
-from highstreet.client.consent_intake import CLOCK_TOLERANCE_MICROSECONDS, event_number, fresh_events
+from highstreet.client.consent_intake import event_number, fresh_events
 from highstreet.client.consent_log import ConsentLog, LoggedEvent
 from highstreet.client.consented_cohort import (
     ConsentedCohort,

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from highstreet.audit.consent import Act, Purpose
-from highstreet.audit.consent_states import ConsentStates
-from highstreet.client.consent_intake import CLOCK_TOLERANCE_MICROSECONDS
+from highstreet.audit.consent_states import CLOCK_TOLERANCE_MICROSECONDS, ConsentStates
 from highstreet.client.errors import ClockSetBackError
 
 __all__ = ["date_answer"]

@@ -8,12 +8,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from highstreet.audit.consent import LAST_MOMENT, MAX_SOURCE_CHARACTERS, Act, ConsentEvent
+from highstreet.audit.consent_states import CLOCK_TOLERANCE_MICROSECONDS
 from highstreet.client.errors import AnswerRefusedError
 
-__all__ = ["CLOCK_TOLERANCE_MICROSECONDS", "check_showable", "event_number", "fresh_events"]
+__all__ = ["check_showable", "event_number", "fresh_events"]
 
-#: Clocks that are corrected over the network step back by less than this.
-CLOCK_TOLERANCE_MICROSECONDS = 10_000_000
 _PLAIN_NOES = frozenset({Act.REFUSED, Act.WITHDRAWN})
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from random import Random
+from types import MappingProxyType
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -82,8 +83,10 @@ def opening_of(
     *,
     now: int = 100 * DAY,
     longest_validity: int | None = None,
+    tolerance: int = 0,
     erased: int = 0,
     about: AttestedRound = ABOUT,
+    policy: Mapping[str, object] = MappingProxyType(POLICY),
 ) -> AttestationOpening:
     """What a store attests that used these customers, right or wrong."""
     entries = entries_of(events)
@@ -91,7 +94,7 @@ def opening_of(
         position=len(entries),
         root=consent_root(each.leaf for each in entries),
         changes=0,
-        time=ConsentTime(now=now, longest_validity=longest_validity),
+        time=ConsentTime(now=now, tolerance=tolerance, longest_validity=longest_validity),
     )
     leaves = {customer_leaf(salt(f"customer {c}"), c, purposes): (c, purposes) for c, purposes in used}
     others = [salt(f"erased {number}") for number in range(erased)]
@@ -99,7 +102,7 @@ def opening_of(
     use = AttestedUse(
         cohort=tree.root,
         consent=basis.commitment(salt("consent")),
-        policy_sha256=hashlib.sha256(canonical_json(POLICY)).digest(),
+        policy_sha256=hashlib.sha256(canonical_json(dict(policy))).digest(),
         epsilon=0.5,
         delta=1e-5,
     )
@@ -118,7 +121,7 @@ def opening_of(
         public_key=PUBLIC,
         basis=basis,
         consent_salt=salt("consent"),
-        policy=POLICY,
+        policy=dict(policy),
         pad_key=tree.pad_key,
         cohort=tuple(cohort),
         erased={slot: leaf for slot, leaf in tree.leaves.items() if leaf in others},

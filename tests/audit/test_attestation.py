@@ -16,6 +16,7 @@ from highstreet.audit.attestation_check import check_membership, check_opening
 from highstreet.audit.attestation_papers import AttestationOpening, MembershipProof, read_paper
 from highstreet.audit.cohort_commitment import CohortTree, customer_leaf
 from highstreet.audit.consent import Act, ConsentEvent, ConsentState, Purpose
+from highstreet.audit.consent_states import CLOCK_TOLERANCE_MICROSECONDS
 from highstreet.audit.errors import AttestationError
 from highstreet.audit.signing import SignatureKind, SignedDocument
 from tests.audit.made_up_attestation import ABOUT, DAY, KEY, LEARNING, PUBLIC, event, opening_of
@@ -77,12 +78,12 @@ def test_any_bytes_are_a_paper_or_refused(data: bytes) -> None:
 
 
 def test_an_opening_in_which_everybody_agreed_holds_also_as_a_file() -> None:
-    opening = opening_of([*GIVEN, None], [(1, ONLY), (3, ONLY)], erased=2)
+    opening = opening_of([*GIVEN, None, None], [(1, ONLY), (3, ONLY)], erased=2)
     again = read_paper(opening.to_file_bytes())
     assert again == opening
     assert isinstance(again, AttestationOpening)
     verdict = check_opening(again, public_key=PUBLIC)
-    assert (verdict.customers, verdict.erased, verdict.emptied, verdict.without) == (2, 2, 1, 0)
+    assert (verdict.customers, verdict.erased, verdict.emptied, verdict.without) == (2, 2, 2, 0)
     assert verdict.first is None
 
 
@@ -115,6 +116,67 @@ def test_a_customer_who_never_agreed_and_one_whose_yes_ran_out_are_named() -> No
     found = check_opening(late).first
     assert found is not None
     assert found.state is ConsentState.EXPIRED
+
+
+@pytest.mark.parametrize(
+    ("valid_days", "longest_validity", "tolerance"),
+    [
+        (50, None, 0),
+        (50, 50 * DAY + 1, 0),
+        (0, None, CLOCK_TOLERANCE_MICROSECONDS + 1),
+        (0, None, 2**62),
+        (None, None, 0),
+        (True, None, 0),
+        (-1, None, 0),
+    ],
+)
+def test_a_store_that_judged_consent_by_laxer_rules_than_its_policys_is_found_out(
+    valid_days: object, longest_validity: int | None, tolerance: int
+) -> None:
+    """Each opening follows from what was signed; without the check a yes that ran out would stand."""
+    policy = {"consent": {"valid_days": valid_days}}
+    opening = opening_of(
+        GIVEN, [(1, ONLY)], longest_validity=longest_validity, tolerance=tolerance, policy=policy
+    )
+    with pytest.raises(AttestationError, match="policy"):
+        check_opening(opening)
+
+
+@pytest.mark.parametrize(("valid_days", "longest_validity"), [(50, 50 * DAY), (50, 9 * DAY), (0, 9 * DAY)])
+def test_by_rules_as_strict_as_the_policys_consent_is_judged(valid_days: int, longest_validity: int) -> None:
+    opening = opening_of(
+        GIVEN,
+        [(1, ONLY)],
+        now=5 * DAY,
+        longest_validity=longest_validity,
+        tolerance=CLOCK_TOLERANCE_MICROSECONDS,
+        policy={"consent": {"valid_days": valid_days}},
+    )
+    assert check_opening(opening).first is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "emptied", "erased"),
+    [(AttestedKind.TRAINING, 0, 1), (AttestedKind.TRAINING, 2, 3), (AttestedKind.MATCHING_TABLE, 3, 2)],
+)
+def test_who_never_agreed_cannot_be_passed_off_as_erased_since(
+    kind: AttestedKind, emptied: int, erased: int
+) -> None:
+    """An erasure empties a person's entries of the log; whoever was never asked has none to empty."""
+    events = [*GIVEN, *[None] * emptied]
+    about = replace(ABOUT, kind=kind)
+    with pytest.raises(AttestationError, match="not all of them can have agreed"):
+        check_opening(opening_of(events, [], erased=erased, about=about))
+    assert check_opening(opening_of(events, [], erased=erased - 1, about=about)).erased == erased - 1
+
+
+def test_moments_and_policies_that_nobody_could_write_down_are_no_opening() -> None:
+    plain = json.loads(opening_of(GIVEN, [(1, ONLY)]).to_file_bytes())
+    read_paper(json.dumps(plain).encode())
+    late = {**plain, "consent": {**plain["consent"], "now": 2**62}}
+    for odd in (late, {**plain, "policy": {"a": "\ud800"}}, {**plain, "policy": {"a": float("nan")}}):
+        with pytest.raises(AttestationError, match="not a paper"):
+            read_paper(json.dumps(odd).encode())
 
 
 def test_the_first_by_place_is_named_and_each_purpose_needs_its_own_yes() -> None:

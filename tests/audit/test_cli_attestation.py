@@ -63,3 +63,17 @@ def test_a_persons_proof_and_a_wrong_key(tmp_path: Path) -> None:
     assert _run(tmp_path, proof.to_file_bytes(), "--key", "ab" * 32)[0] != 0
     wrong = replace(proof, entry=replace(entry, customer=9))
     assert _run(tmp_path, wrong.to_file_bytes())[0] != 0
+
+
+def test_a_proof_of_a_matching_says_what_for_though_the_leaf_says_less(tmp_path: Path) -> None:
+    about = replace(ABOUT, kind=AttestedKind.MATCHING_LIST, round=0)
+    for said in (frozenset(), ONLY):
+        opening = opening_of(GIVEN, [(1, said)], about=about)
+        (entry,) = opening.cohort
+        leaf = customer_leaf(entry.salt, entry.customer, entry.purposes)
+        path = CohortTree(opening.pad_key, {entry.slot: leaf}).proof(entry.slot)
+        proof = MembershipProof(signed=opening.signed, public_key=PUBLIC, entry=entry, path=path)
+        code, output = _run(tmp_path, proof.to_file_bytes(), "--key", PUBLIC.hex())
+        assert code == 0
+        for purpose in about.kind.purposes:
+            assert purpose.plain_words in output
