@@ -341,7 +341,7 @@ class _Verification:
             if checkpoint.origin != key.name:
                 raise SignedNoteError(f"It is of another log: {checkpoint.origin}.")
             if _is_under_another_key(brought.note, key):
-                self._find(1, _OTHER_KEY, _BRING)
+                self._refuse_other_key(brought)
                 return None
             verify_signature(brought.note, key)
         except SignedNoteError as error:
@@ -351,6 +351,22 @@ class _Verification:
         names, times = self._cosigners(brought, key)
         is_same = size <= len(self._tree) and self._tree.root(size) == checkpoint.root
         return _Seen(size=size, fits=is_same, witnesses=names, times=times)
+
+    def _refuse_other_key(self, brought: Brought) -> None:
+        """Say of a checkpoint under another key what it shows: anybody can write one in a log's name."""
+        if self._is_given and not any(self._is_cosigned(brought.note, key) for key in self._witnesses):
+            raise SignedNoteError(
+                "It is signed with another key than the log's, which was given, and no witness whose key was "
+                "given cosigned it."
+            )
+        self._find(1, _OTHER_KEY, _BRING)
+
+    def _is_cosigned(self, note: SignedNote, key: NoteKey) -> bool:
+        try:
+            verify_cosignature(note, key)
+        except SignedNoteError:
+            return False
+        return True
 
     def _cosigners(self, brought: Brought, own: NoteKey) -> tuple[frozenset[str], tuple[int, ...]]:
         """Return who cosigned, and when those did whose keys are known; the log itself is no witness."""

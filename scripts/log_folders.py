@@ -363,6 +363,14 @@ def _by_witnesses(maker: _Maker) -> dict[str, Case]:
             first=1,
             last=1,
         ),
+        "another-key-that-a-witness-saw": Case(
+            about="the log's key was given; a witness whose key was given cosigned it under a stranger's",
+            files=maker.files(whole, mill=maker.note(whole, 6, "mill", key="stranger").to_bytes()),
+            exit=1,
+            first=1,
+            last=1,
+            cosigned=_saw(maker, mill=None),
+        ),
         "another-key-than-given": Case(
             about="all was signed anew with another key; the first was given",
             files=maker.files(stranger, heads=maker.heads(stranger, key="stranger"), mill=None, oak=None),
@@ -479,6 +487,12 @@ def _unusable(maker: _Maker) -> dict[str, Case]:
         "of-another-log": Case(
             about="what was brought is a checkpoint of a store's log",
             files=maker.files(whole, mill=foreign.to_bytes()),
+            exit=2,
+            cosigned=_saw(maker, mill=None),
+        ),
+        "another-key-that-nobody-known-saw": Case(
+            about="a stranger's checkpoint in the log's name was brought; the log's key was given",
+            files=maker.files(whole, mill=maker.note(whole, 6, key="stranger").to_bytes()),
             exit=2,
             cosigned=_saw(maker, mill=None),
         ),

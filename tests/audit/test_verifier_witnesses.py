@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from highstreet.audit.checkpoints import LogHead, store_origin, witness_key
+from highstreet.audit.checkpoints import Checkpoint, LogHead, store_origin, witness_key
 from highstreet.audit.evidence import read_notes
 from highstreet.audit.log_entries import LogEntry
 from highstreet.audit.signed_notes import SignedNote, cosign_text
@@ -15,6 +15,7 @@ from highstreet.audit.verifier import verify_log
 from tests.audit.made_up_log import (
     BEGAN,
     COOP_ID,
+    ORIGIN,
     WITNESS,
     MadeUpLog,
     draft,
@@ -104,3 +105,42 @@ def test_evidence_of_a_fork_counts_under_a_spoilt_cosignature(log: MadeUpLog) ->
     assert [(each.first, each.last) for each in verdict.findings] == [(1, 8)]
     assert "used without the witness" in verdict.unusable[0].why
     assert verdict.cosigned == {}
+
+
+def _under_another_key(*witnesses: str) -> bytes:
+    """A checkpoint in the log's name that somebody made with a key of their own."""
+    note = Checkpoint(origin=ORIGIN, size=3, root=bytes(32)).sign(made_up_key("somebody")).note()
+    lines = [
+        cosign_text(note.text, name=store_origin(COOP_ID, name), private_key=made_up_key(name), at=BEGAN)
+        for name in witnesses
+    ]
+    return replace(note, signatures=(*note.signatures, *lines)).to_bytes()
+
+
+def test_a_checkpoint_that_anybody_can_make_accuses_no_log_whose_key_is_known(log: MadeUpLog) -> None:
+    """Only a witness whose key is known can say that the log of this name was seen under another key."""
+    mine = witness_key(store_origin(COOP_ID, A), public_key_bytes(made_up_key(A)))
+    for sent in (_under_another_key(), _under_another_key(B)):
+        brought = read_notes([sent], where="sent")
+        verdict = verify_log(log.material(), keys=[log.log_key, mine], witnessed=brought)
+        assert (verdict.findings, verdict.holds) == ((), False)
+        assert "another key" in verdict.unusable[0].why
+    forged = SignedNote.from_bytes(_under_another_key(B))
+    renamed = replace(forged.signatures[1], name=mine.name, key_id=mine.key_id())
+    sent = replace(forged, signatures=(forged.signatures[0], renamed)).to_bytes()
+    brought = read_notes([sent], where="sent")
+    assert verify_log(log.material(), keys=[log.log_key, mine], witnessed=brought).findings == ()
+
+
+@pytest.mark.parametrize("is_given", [True, False])
+def test_a_log_seen_under_another_key_by_a_known_witness_was_signed_anew(
+    log: MadeUpLog, is_given: bool
+) -> None:
+    mine = witness_key(store_origin(COOP_ID, A), public_key_bytes(made_up_key(A)))
+    keys = [log.log_key, mine] if is_given else [mine]
+    brought = read_notes([_under_another_key(A)], where="sent")
+    verdict = verify_log(log.material(), keys=keys, witnessed=brought)
+    assert [(each.first, each.last) for each in verdict.findings] == [(1, 1)]
+    # Without the log's key nothing says which of the two is its own: that is told as well.
+    unproven = read_notes([_under_another_key()], where="sent")
+    assert bool(verify_log(log.material(), keys=keys, witnessed=unproven).findings) is not is_given
