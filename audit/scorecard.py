@@ -15,7 +15,7 @@ from highstreet.audit.charter import Charter
 from highstreet.audit.weights import customer_weight
 from highstreet.models.state import SharedState
 
-__all__ = ["PARTS", "RANKINGS", "are_same_figures", "released_scorecard", "scorecard"]
+__all__ = ["PARTS", "RANKINGS", "are_same_figures", "is_scorecard", "released_scorecard", "scorecard"]
 
 #: Which purchases were to be found: all, or those of products new to the customer.
 PARTS = ("all", "novel")
@@ -43,6 +43,19 @@ def are_same_figures(one: Mapping[str, float], other: Mapping[str, float]) -> bo
     return one.keys() == other.keys() and all(
         math.isclose(one[name], other[name], rel_tol=_ROUNDING, abs_tol=_ROUNDING) for name in one
     )
+
+
+def is_scorecard(card: Mapping[str, float]) -> bool:
+    """Whether some sums with the noise that a card names give this card: figures, intervals and names alike.
+
+    For a card whose sums are not at hand: that it is these sums which were released remains unsaid.
+    """
+    sums = {"stddev": card.get("noise_stddev", 0.0)} if card else {}
+    for part in PARTS if card else ():
+        customers = sums[f"{part}/customers"] = card.get(f"customers/{part}", 0.0)
+        for ranking in RANKINGS:
+            sums[f"{part}/{ranking}"] = card.get(f"ndcg_at_10/{part}/{ranking}", 0.0) * customers
+    return are_same_figures(card, scorecard(sums))
 
 
 def scorecard(sums: Mapping[str, float], *, weight: float = 1.0) -> dict[str, float]:

@@ -25,6 +25,7 @@ from highstreet.audit.claims import are_same, check_promise
 from highstreet.audit.errors import StatementError
 from highstreet.audit.manifest import Manifest
 from highstreet.audit.released_noise import refuse_other_stddev
+from highstreet.audit.scorecard import is_scorecard
 from highstreet.audit.signing import (
     DOCUMENT_LIMIT_BYTES,
     SignatureKind,
@@ -32,6 +33,8 @@ from highstreet.audit.signing import (
     public_key_bytes,
 )
 from highstreet.audit.statement_sections import sections
+from highstreet.models.bias_rows import bias_coordinates
+from highstreet.models.programme import measured_parts
 
 __all__ = ["Maker", "Statement", "read_statement"]
 
@@ -166,7 +169,10 @@ def _refuse_unfit(charter: Charter, manifest: Manifest) -> None:
         (manifest.noise is not charter.privacy.noise, "another place of the noise"),
         (not are_same(manifest.claims, check_promise(charter)), "other costs than the charter's phases have"),
         (manifest.participants < charter.rounds.cohort_floor, "fewer stores than the charter's floor"),
+        (manifest.rung != charter.plan.rung, "another kind of model"),
         (manifest.bias is None and bool(charter.bias_limits.rules), "no verdict on the charter's rules"),
+        (not _tells_quality(charter, manifest), "other figures of quality than any sums give"),
+        (not _tells_bias(charter, manifest), "other figures on bias than its charter measures"),
     )
     for is_unfit, what in reasons:
         if is_unfit:
@@ -174,6 +180,24 @@ def _refuse_unfit(charter: Charter, manifest: Manifest) -> None:
     _refuse_odd_noise(charter, manifest)
     if manifest.bias is not None:
         _refuse_odd_verdict(charter, manifest, manifest.bias)
+
+
+def _tells_quality(charter: Charter, manifest: Manifest) -> bool:
+    """Whether figures and intervals of quality follow from one another, where the charter measures them."""
+    is_measured = any(phase.name == "evaluation" for phase in charter.plan.phases)
+    return bool(manifest.evaluation) == is_measured and is_scorecard(manifest.evaluation)
+
+
+def _tells_bias(charter: Charter, manifest: Manifest) -> bool:
+    """Whether there are just the sums that the charter measures, and of no release but the one before."""
+    parts, report = measured_parts(charter.plan), manifest.bias
+    if report is None:
+        return not parts
+    names = set(bias_coordinates(parts)) if parts else None
+    if (None if report.sums is None else set(report.sums.values)) != names:
+        return False
+    before = report.previous
+    return before is None or (before.number == manifest.number - 1 and set(before.sums.values) == names)
 
 
 def _refuse_odd_noise(charter: Charter, manifest: Manifest) -> None:
@@ -185,6 +209,10 @@ def _refuse_odd_noise(charter: Charter, manifest: Manifest) -> None:
         noise["bias"] = manifest.bias.sums.stddev
     for phase, stddev in noise.items():
         refuse_other_stddev(charter, phase, stddev, participants=manifest.participants)
+    before = None if manifest.bias is None else manifest.bias.previous
+    if before is not None:  # of how many stores at least its own manifest says; never under the floor
+        floor = charter.rounds.cohort_floor
+        refuse_other_stddev(charter, "bias", before.sums.stddev, participants=floor)
 
 
 def _refuse_odd_verdict(charter: Charter, manifest: Manifest, report: BiasReport) -> None:

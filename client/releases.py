@@ -239,6 +239,7 @@ def _checked_manifest(home: StoreHome, signed: SignedDocument, max_state_bytes: 
         (again, f"this store has seen another release {seen.number}"),
         (replayed, "this store has seen a release of the same training already"),
         (manifest.charter_sha256 != membership.charter_sha256, "it was made under another charter"),
+        (manifest.rung != charter.plan.rung, "it names another kind of model"),
         (manifest.schema_sha256 != charter.plan.schema.sha256(), "it uses another feature schema"),
         (follows and manifest.previous_sha256 != newest.sha256, "it does not follow the one before"),
         (

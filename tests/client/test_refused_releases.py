@@ -39,6 +39,7 @@ _ODD: dict[str, tuple[dict[str, Any], str]] = {
     "another co-op's": ({"coop_id": "cd" * 16}, "another co-op"),
     "another charter's": ({"charter_sha256": "1" * 64}, "another charter"),
     "another schema's": ({"schema_sha256": "1" * 64}, "another feature schema"),
+    "of another kind": ({"rung": "oracle"}, "another kind of model"),
     "forked": ({"previous_sha256": "1" * 64}, "does not follow"),
     "of too few": ({"participants": 2}, "too few stores"),
     "too large": ({"model_bytes": LIMIT_BYTES + 1}, "larger than this store allows"),

@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from biased_coop import NOW, REASON, candidate, fetch, signed
+from biased_coop import KEYS, NOW, REASON, candidate, fetch, gated, signed
 from page_outline import PageOutline
 
 from highstreet.audit.audit_results import AuditResults
 from highstreet.audit.bias_gate import Outcome, Verdict
+from highstreet.audit.bias_report import PreviousSums
 from highstreet.audit.errors import AuditError, ReleasedNoiseError, StatementError
 from highstreet.audit.manifest import Manifest
+from highstreet.audit.scorecard import scorecard
 from highstreet.audit.signing import SignatureKind, SignedDocument
 from highstreet.audit.statement import Maker, Statement, read_statement
 from highstreet.cli import main
@@ -219,6 +221,121 @@ def test_no_statement_is_made_of_a_manifest_that_contradicts_itself(
     assert _resigned(coop, lambda manifest: manifest).number == 1
     with pytest.raises(StatementError, match=fact):
         _resigned(coop, change)
+
+
+def _quality_with(manifest: Manifest, **figures: float) -> Manifest:
+    """The manifest with other figures of quality; their names with __ for /."""
+    named = {name.replace("__", "/"): value for name, value in figures.items()}
+    return replace(manifest, evaluation={**manifest.evaluation, **named})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda manifest: _quality_with(manifest, ndcg_at_10__all__ranker=0.99),
+        lambda manifest: _quality_with(manifest, ndcg_at_10__all__ranker=37.0),
+        lambda manifest: _quality_with(
+            manifest,
+            ndcg_at_10__all__ranker__low=manifest.evaluation["ndcg_at_10/all/ranker"],
+            ndcg_at_10__all__ranker__high=manifest.evaluation["ndcg_at_10/all/ranker"],
+        ),
+        lambda manifest: _quality_with(manifest, customers__all=1e9),
+        lambda manifest: _quality_with(manifest, praise=1.0),
+        lambda manifest: replace(manifest, evaluation={}),
+        lambda manifest: replace(
+            manifest,
+            evaluation={k: v for k, v in manifest.evaluation.items() if k != "noise_stddev"},
+        ),
+    ],
+    ids=("larger", "impossible", "no width", "of more", "more names", "none", "no noise"),
+)
+def test_no_statement_is_made_of_figures_of_quality_that_no_sums_give(
+    coop: Any, change: Callable[[Manifest], Manifest]
+) -> None:
+    _release(coop)
+    assert _resigned(coop, _evaluated).says()["quality"]
+    with pytest.raises(StatementError, match="other figures of quality"):
+        _resigned(coop, lambda manifest: change(_evaluated(manifest)))
+
+
+def _evaluated(manifest: Manifest) -> Manifest:
+    """The manifest of a release that was evaluated on customers enough to see something."""
+    sums = {"stddev": manifest.evaluation["noise_stddev"]}
+    for part, customers in (("all", 60_000.0), ("novel", 50_000.0)):
+        sums |= {f"{part}/customers": customers, f"{part}/ranker": 0.31 * customers}
+        sums |= {f"{part}/popularity": 0.17 * customers}
+    return replace(manifest, evaluation=scorecard(sums))
+
+
+def _stated_manifest(coop: Any) -> Manifest:
+    return Manifest.from_document(_resigned(coop, lambda manifest: manifest).manifest.document)
+
+
+def _compared_with(manifest: Manifest, *, number: int = 1, **changes: Any) -> Manifest:
+    """The manifest of a second release, which says this of the one before."""
+    assert manifest.bias is not None
+    assert manifest.bias.sums is not None
+    previous = PreviousSums(number=number, sums=replace(manifest.bias.sums, **changes))
+    return replace(manifest, number=2, bias=replace(manifest.bias, previous=previous))
+
+
+def test_no_statement_compares_a_release_with_another_than_the_one_before(coop: Any) -> None:
+    _release(coop)
+    assert _resigned(coop, _compared_with).number == 2
+    for odd in ({"number": 2}, {"number": 7}, {"values": {"history/little/all/customers": 1e9}}):
+        with pytest.raises(StatementError, match="other figures on bias"):
+            _resigned(coop, lambda manifest, odd=odd: _compared_with(manifest, **odd))
+    with pytest.raises(StatementError, match="other figures on bias"):
+        _resigned(coop, lambda manifest: replace(_compared_with(manifest), number=1))
+    for stddev in (0.0, 1e-9):
+        with pytest.raises(ReleasedNoiseError, match="phase bias"):
+            _resigned(coop, lambda manifest, stddev=stddev: _compared_with(manifest, stddev=stddev))
+
+
+def test_no_statement_leaves_out_what_its_charter_measures(coop: Any) -> None:
+    _release(coop)
+    manifest = _stated_manifest(coop)
+    assert manifest.bias is not None
+    assert manifest.bias.sums is not None
+    more = replace(manifest.bias.sums, values={**manifest.bias.sums.values, "history/rich/all/ranker": 1.0})
+    for sums in (None, more):
+        with pytest.raises(StatementError, match="other figures on bias"):
+            _resigned(coop, lambda each, sums=sums: replace(each, bias=replace(each.bias, sums=sums)))
+    with pytest.raises(StatementError, match="another kind of model"):
+        _resigned(coop, lambda each: replace(each, rung="oracle"))
+
+
+def test_markup_of_a_coordinator_is_text_on_the_page(found: Any, run_coop: Any, charter_with: Any) -> None:
+    """In the name of the co-op, of who overrode, and in the reason: the texts that are free."""
+    hostile = '</style><script>alert(1)</script><img src=x onerror="alert(1)">{{ 7*7 }}'
+    people = ("Ann" + hostile[:50], "Ben" + hostile[-50:])
+    # the charter's people are renamed; their keys stay
+    charter = gated(charter_with())
+    named = tuple(
+        replace(one, name=name) for one, name in zip(charter.bias_limits.people, people, strict=True)
+    )
+    charter = replace(
+        charter,
+        coop=replace(charter.coop, name=hostile[:64]),
+        bias_limits=replace(charter.bias_limits, people=named),
+    )
+    home = run_coop(found(charter=charter)).home
+    kept = candidate(home, 1, little=0.1)
+    plain = replace(
+        release_named(home.charter(), kept, None),
+        rules={"history_alike": "fail"},
+        reason=hostile,
+        created="2026-11-22T12:00:00Z",
+    )
+    for name, key in zip(people, KEYS.values(), strict=True):
+        plain = plain.signed_by(name, key)
+    publish_release(home, kept, now=NOW, override=plain)
+    statement, page = _stated(stated_by_coop(home, None, audit=None, now=NOW))
+    assert page.problems() == []
+    assert not {"script", "img"} & set(page.names())
+    for text in (hostile[:64], hostile, *people):
+        assert text in page.text
+    assert statement.number == 1
 
 
 def _with_noise(manifest: Manifest, phase: str) -> Manifest:
