@@ -20,6 +20,7 @@ from highstreet.audit.bias_rules import BiasLimits, Overrider
 from highstreet.audit.canonical import canonical_json, read_canonical
 from highstreet.audit.errors import OverrideError, SignatureMismatchError
 from highstreet.audit.signing import DOCUMENT_LIMIT_BYTES, SignatureKind, public_key_bytes, sign, verify
+from highstreet.printable import letters_in
 
 __all__ = [
     "Override",
@@ -32,6 +33,7 @@ __all__ = [
 
 _FEWEST_PEOPLE = 2
 _SHORTEST_REASON = 20
+_FEWEST_LETTERS = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,6 +195,13 @@ def _printing(text: str) -> str:
     return text
 
 
+def _telling(reason: str) -> str:
+    """Refuse a reason that nobody can read: blanks and signs alone."""
+    if letters_in(reason) < _FEWEST_LETTERS:
+        raise ValueError(f"fewer than {_FEWEST_LETTERS} letters or digits")
+    return reason
+
+
 _HEX = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 _TEXT = Annotated[str, AfterValidator(_printing)]
 _OUTCOME = Annotated[str, Field(pattern=f"^({Outcome.FAIL}|{Outcome.UNDETERMINED})$")]
@@ -220,7 +229,7 @@ class OverrideFormat(_Strict):
     rules: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")], _OUTCOME] = Field(
         min_length=1, max_length=32
     )
-    reason: Annotated[_TEXT, Field(min_length=_SHORTEST_REASON, max_length=1000)]
+    reason: Annotated[_TEXT, Field(min_length=_SHORTEST_REASON, max_length=1000), AfterValidator(_telling)]
     created: str = Field(pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z$")
     signatures: list[_SignatureFormat] = Field(max_length=16)
 

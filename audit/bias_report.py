@@ -123,8 +123,7 @@ def check_report(
         OverrideError: the override is none.
     """
     if report is None:
-        if charter.bias_limits.rules:
-            raise BiasGateError("The release says nothing about bias, and the charter has rules on it.")
+        _refuse_silence(charter, state)
         return
     before = report.previous
     if before is not None and before.number != number - 1:
@@ -146,6 +145,14 @@ def check_report(
             f"{', '.join(own.verdict.blocking)}."
         )
     check_override(report.override, charter.bias_limits, own.verdict, wanted=wanted)
+
+
+def _refuse_silence(charter: Charter, state: SharedState) -> None:
+    """Return only when there is nothing to say about bias."""
+    if charter.bias_limits.rules:
+        raise BiasGateError("The release says nothing about bias, and the charter has rules on it.")
+    if released_sums(charter, state) is not None:
+        raise BiasGateError("The release says nothing about bias, and its model was measured.")
 
 
 def _sums_to_dict(sums: NoisySums | None) -> dict[str, object] | None:

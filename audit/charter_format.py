@@ -35,6 +35,7 @@ from highstreet.audit.signing import DOCUMENT_LIMIT_BYTES
 from highstreet.models.errors import ModelsError
 from highstreet.models.plan import ModelPlan
 from highstreet.models.programme import measured_parts
+from highstreet.printable import letters_in
 from highstreet.privacy.releases import Neighbouring, NoisePlacement, PrivacyUnit, Weighting
 
 __all__ = ["from_document", "from_toml", "to_toml"]
@@ -48,6 +49,13 @@ def _printing(name: str) -> str:
     """Refuse controls, C1, line ends and marks of writing direction: members' terminals show the name."""
     if not name.isprintable():
         raise ValueError("a character that does not print")
+    return name
+
+
+def _naming(name: str) -> str:
+    """Refuse a name of which nothing can be seen: shops are told who overrode a rule."""
+    if not letters_in(name):
+        raise ValueError("no letter or digit")
     return name
 
 
@@ -110,7 +118,9 @@ class _BiasRule(_Strict):
 
 
 class _Overrider(_Strict):
-    name: Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_printing)]
+    name: Annotated[
+        str, Field(min_length=1, max_length=64), AfterValidator(_printing), AfterValidator(_naming)
+    ]
     public_key: str = Field(pattern=r"^[0-9a-f]{64}$")
 
 

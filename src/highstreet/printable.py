@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-__all__ = ["printable"]
+__all__ = ["letters_in", "printable"]
+
+#: Letters of Hangul that stand for none, and show as blanks.
+_FILLERS = frozenset("\u115f\u1160\u3164\uffa0")
 
 
 def printable(text: str) -> str:
@@ -17,6 +20,15 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(sign if sign.isprintable() else _escape(sign) for sign in text)
+
+
+def letters_in(text: str) -> int:
+    r"""Return how many letters and digits of any script can be seen in a text.
+
+    >>> letters_in("Käse 4"), letters_in("\u2800\u3164 ...")
+    (5, 0)
+    """
+    return sum(sign.isalnum() and sign not in _FILLERS for sign in text)
 
 
 def _escape(sign: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import FrozenInstanceError, fields, replace
 
 import pytest
@@ -144,6 +145,27 @@ def test_the_minimum_of_the_charter_is_the_one_that_counts() -> None:
     (found,) = judge(limits, sums, previous=None, is_first=True).findings
     assert (found.outcome, found.cells, found.withheld) == (OPEN, (), ("little+much", "unknown"))
     assert judge(replace(limits, minimum_group=100), sums, previous=None, is_first=True).is_pass
+
+
+@pytest.mark.parametrize(
+    ("part", "number"),
+    [
+        *((part, math.nan) for part in ("customers", "ranker", "popularity")),
+        *(("customers", number) for number in (math.inf, -math.inf)),
+    ],
+)
+@pytest.mark.parametrize("comparison", [Comparison.POPULARITY, Comparison.OTHERS])
+@pytest.mark.parametrize("direction", [AT_LEAST, AT_MOST])
+def test_sums_that_are_no_numbers_pass_no_rule(
+    part: str, number: float, comparison: Comparison, direction: Direction
+) -> None:
+    limit = -0.9 if direction is AT_LEAST else 0.9
+    limits = BiasLimits(rules=(rule(limit=limit, comparison=comparison, direction=direction),))
+    compared = ("customers", "ranker", *(["popularity"] if comparison is Comparison.POPULARITY else []))
+    assert judge(limits, sums_of(**history()), previous=None, is_first=True).is_pass
+    values = history(**{f"history__little__all__{part}": number})
+    passes = judge(limits, sums_of(**values), previous=None, is_first=True).is_pass
+    assert passes is (part not in compared)
 
 
 def test_a_group_that_is_served_worse_fails_and_one_served_alike_passes() -> None:

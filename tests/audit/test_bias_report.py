@@ -218,6 +218,10 @@ def test_a_release_that_says_nothing_is_refused_where_there_are_rules(
     with pytest.raises(BiasGateError, match="says nothing"):
         _check(None, charter, GOOD)
     _check(None, charter_with(), SharedState())
+    measured = charter_with(plan=charter.plan)  # no rules, and yet what was measured is not hidden
+    with pytest.raises(BiasGateError, match="says nothing about bias, and its model was measured"):
+        _check(None, measured, GOOD)
+    _check(report_on(measured, GOOD, number=2, previous=BEFORE), measured, GOOD)
 
 
 def test_without_rules_nothing_is_said() -> None:

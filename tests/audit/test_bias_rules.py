@@ -74,6 +74,8 @@ def test_a_limit_written_as_a_whole_number_is_the_same_charter(charter: Charter)
         ('groups = "age_band"', 'groups = "Age"'),
         ('public_key = "' + "aa" * 32 + '"', 'public_key = "aa"'),
         ('name = "Ann"', 'name = "A\\u202Enn"'),
+        ('name = "Ann"', 'name = "\\u3164"'),
+        ('name = "Ann"', 'name = " "'),
         ('name = "ages_alike"', 'name = "Ages alike"'),
     ],
 )
