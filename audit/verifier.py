@@ -15,6 +15,7 @@ from highstreet.audit.checkpoints import Checkpoint, LogHead, log_key, witness_k
 from highstreet.audit.errors import LogEntryError, SignedNoteError
 from highstreet.audit.evidence import Brought, Evidence, Unusable
 from highstreet.audit.log_entries import EntryKind, LogEntry
+from highstreet.audit.logged_releases import LoggedReleases
 from highstreet.audit.merkle import EMPTY_ROOT, MerkleTree, leaf_hash
 from highstreet.audit.signed_notes import (
     NoteKey,
@@ -199,7 +200,7 @@ class _Verification:
         """Read every entry; times never go back and no key comes twice."""
         if not self._material.entries:
             self._find(1, "The log holds no entry.", _NEWEST)
-        before, keys, published = 0, dict[str, int](), dict[object, int]()
+        before, keys, releases = 0, dict[str, int](), LoggedReleases()
         for number, line in enumerate(self._material.entries, start=1):
             try:
                 entry = LogEntry.from_document(line)
@@ -215,24 +216,12 @@ class _Verification:
             before = max(before, entry.at)
             if keys.setdefault(entry.draft.key, number) != number:
                 self._find(number, f"It is under the key of entry {keys[entry.draft.key]}, which comes once.")
-            self._refuse_published_twice(number, entry, published)
+            for what, next_step in releases.complaints(number, entry):
+                self._find(number, what, f"{next_step} {_KEEP}")
             if (number == 1) != (entry.draft.kind is EntryKind.OPENING):
                 self._find(number, "Every log has one opening, its first entry.")
             if number == 1:
                 self._choose_key(entry)
-
-    def _refuse_published_twice(self, number: int, entry: LogEntry, published: dict[object, int]) -> None:
-        """Each release has one manifest: two for one number would be for different stores."""
-        body = entry.draft.body
-        if entry.draft.kind is not EntryKind.RELEASE or body["step"] != "published":
-            return
-        first = published.setdefault(body["number"], number)
-        if first != number:
-            self._find(
-                number,
-                f"It publishes release {body['number']}, as entry {first} did, with another manifest.",
-                "Ask other members which of the two their stores use: `highstreet store promise`. " + _KEEP,
-            )
 
     def _choose_key(self, opening: LogEntry) -> None:
         """Take the log's key: the one given for its name, else the one it says itself."""

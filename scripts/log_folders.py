@@ -391,6 +391,14 @@ def _by_entries(maker: _Maker) -> dict[str, Case]:
     )
     again = replace(publishing, key="release/1/again", body={**publishing.body, "manifest_sha256": "2" * 64})
     twice = [*whole[:10], *(LogEntry(at=whole[9].at, draft=draft) for draft in (publishing, again))]
+    training = "ab" * 8
+    about = {"programme_id": training, "document_sha256": "3" * 64}
+    failed = EntryDraft(kind=EntryKind.VERDICT, key="verdict/1", body={**about, "verdict": "fail"})
+    signed = EntryDraft(kind=EntryKind.OVERRIDE, key="override/1", body=about)
+    let_out = replace(publishing, body={**publishing.body, "programme_id": training})
+    at = whole[9].at
+    kept_back = [*whole[:10], *(LogEntry(at=at, draft=draft) for draft in (failed, let_out))]
+    overridden = [*whole[:9], *(LogEntry(at=at, draft=draft) for draft in (failed, signed, let_out))]
     key_twice = [*whole[:7], replace(whole[2], at=whole[7].at), *whole[8:]]
     renamed = [LogEntry(at=maker.began, draft=maker.opening(coop_id="ba" * 16)), *whole[1:]]
     wrong = renamed[0].document().replace(b"highstreet/log/coop/" + b"ba" * 16, maker.origin.encode())
@@ -435,6 +443,18 @@ def _by_entries(maker: _Maker) -> dict[str, Case]:
             first=8,
             last=8,
             cosigned=_saw(maker, mill=8, oak=None),
+        ),
+        "kept-back-and-published": Case(
+            about="the verdict on release 1 was fail; no override of its training stands before it",
+            files=maker.files(kept_back, mill=None, oak=None),
+            exit=1,
+            first=12,
+            last=12,
+        ),
+        "overridden-and-published": Case(
+            about="the verdict on release 1 was fail; an override of its training stands before it",
+            files=maker.files(overridden, mill=None, oak=None),
+            exit=0,
         ),
         "release-twice": Case(
             about="release 1 was published twice; the log's own key signed both",

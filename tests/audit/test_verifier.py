@@ -60,6 +60,33 @@ def test_a_release_whose_number_is_given_out_twice_is_named(log: MadeUpLog) -> N
     assert "publishes release 2, as entry 26 did" in found.what
 
 
+@pytest.mark.parametrize("verdict", ["fail", "undetermined", "pass"])
+@pytest.mark.parametrize("overridden", ["no", "another", "afterwards", "before"])
+def test_a_release_that_was_kept_back_and_let_out_without_an_override_is_named(
+    log: MadeUpLog, verdict: str, overridden: str
+) -> None:
+    training, hashed = "ab" * 8, {"document_sha256": "d" * 64}
+
+    def override(programme_id: str) -> None:
+        log.book.append(EntryKind.OVERRIDE, "override/1", {"programme_id": programme_id, **hashed})
+
+    body = {"programme_id": training, "verdict": verdict, **hashed}
+    log.book.append(EntryKind.VERDICT, "verdict/1", body)
+    if overridden in ("another", "before"):
+        override(training if overridden == "before" else "cd" * 8)
+    release = {"step": "published", "number": 1, "manifest_sha256": "a" * 64, "programme_id": training}
+    log.book.append(EntryKind.RELEASE, "release/1", release)
+    place = len(log.entries)
+    if overridden == "afterwards":
+        override(training)
+    found = _verify(log).findings
+    if verdict == "pass" or overridden == "before":
+        assert found == ()
+    else:
+        assert [(each.first, each.last) for each in found] == [(place, place)]
+        assert f"the verdict was {verdict}" in found[0].what
+
+
 def test_without_keys_it_says_that_the_key_is_the_logs_own_word(log: MadeUpLog) -> None:
     verdict = verify_log(log.material(), witnessed=evidence_of(log.witness_file))
     assert verdict.holds
