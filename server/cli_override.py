@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from highstreet.command_groups import command_group
 from highstreet.server.cli_options import HomeOption, open_home
+
+if TYPE_CHECKING:
+    from highstreet.audit.bias_override import Override
 
 __all__ = ["override_app"]
 
@@ -31,6 +34,7 @@ def show(ctx: typer.Context, home: HomeOption = None) -> None:
     kept = kept_back(opened)
     verdict = kept.report.verdict
     typer.echo(f"Training {kept.programme.number} is kept back by: {', '.join(verdict.blocking)}.")
+    typer.echo(_about(kept.named))
     Console().print(bias_table(opened.charter().bias_limits, verdict))
 
 
@@ -93,7 +97,10 @@ def sign(
     name: Annotated[str, typer.Option(help="Who signs, as in the charter.")],
     key_file: Annotated[Path, typer.Option("--key", help="That person's private key.")],
 ) -> None:
-    """Read an override and sign it; needs no co-op's folder, so that a key never leaves its owner."""
+    """Read an override and sign it; needs no co-op's folder, so that a key never leaves its owner.
+
+    It says which release is signed for, as `override show` does of the one that is kept back: compare both.
+    """
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
@@ -108,6 +115,7 @@ def sign(
         raise SettingsError(f"{key_file} is not a private key of ours.") from error
     if not isinstance(found, Ed25519PrivateKey):
         raise SettingsError(f"{key_file} is not a private key of ours.")
+    typer.echo(_about(override))
     for rule, outcome in override.rules.items():
         typer.echo(f"  {rule}: {outcome}")
     typer.echo(f"  reason: {override.reason}")
@@ -128,3 +136,8 @@ def release(ctx: typer.Context, file: _FileArgument, home: HomeOption = None) ->
     override = Override.from_document(read_limited(file, limit_bytes=_LIMIT_BYTES))
     manifest = release_overridden(open_home(ctx, home), override, now=datetime.now(UTC))
     typer.echo(f"Release {manifest.number} is out. Every shop is shown who overrode which rules, and why.")
+
+
+def _about(override: Override) -> str:
+    """Say which release is let out; the same of what is kept back and of what is signed."""
+    return f"  release {override.number} of training {override.programme_id}, model {override.model_sha256}"

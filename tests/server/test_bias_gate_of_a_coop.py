@@ -92,6 +92,8 @@ def test_a_candidate_trained_on_one_age_band_is_kept_back_until_two_people_overr
     shown = said("coop", "override", "show", "--home", home.root)
     assert "ages_alike" in shown
     assert "under_25" in shown
+    about = f"release 1 of training {candidate.programme_id}, model {candidate.state.sha256()}"
+    assert about in shown
     reason = "We know it serves the old only, and use it in the shop for the old alone."
     file = tmp_path / "override.json"
     said("coop", "override", "propose", "--reason", reason, "--out", file, "--home", home.root)
@@ -101,7 +103,8 @@ def test_a_candidate_trained_on_one_age_band_is_kept_back_until_two_people_overr
     assert main(["coop", "override", "release", str(file), "--home", str(home.root)]) == 1
     assert "takes 2 people" in capsys.readouterr().err
     assert _manifests(home) == []
-    said("coop", "override", "sign", file, "--name", "Ben", "--key", tmp_path / "Ben.pem")
+    signing = said("coop", "override", "sign", file, "--name", "Ben", "--key", tmp_path / "Ben.pem")
+    assert about in signing  # the same words: a file for another model is seen by who signs it
     assert "Release 1 is out" in said("coop", "override", "release", file, "--home", home.root)
     (manifest,) = _manifests(home)
     assert manifest.bias is not None
