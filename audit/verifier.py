@@ -15,6 +15,7 @@ from highstreet.audit.checkpoints import Checkpoint, LogHead, log_key, witness_k
 from highstreet.audit.errors import LogEntryError, SignedNoteError
 from highstreet.audit.evidence import Brought, Evidence, Unusable
 from highstreet.audit.log_entries import EntryKind, LogEntry
+from highstreet.audit.log_times import dated_after, dated_before
 from highstreet.audit.logged_releases import LoggedReleases
 from highstreet.audit.merkle import EMPTY_ROOT, MerkleTree, leaf_hash
 from highstreet.audit.signed_notes import (
@@ -25,10 +26,7 @@ from highstreet.audit.signed_notes import (
     verify_signature,
 )
 
-__all__ = ["CLOCK_TOLERANCE_SECONDS", "Finding", "LogMaterial", "LogVerdict", "verify_log"]
-
-#: How far a witness's clock may be from the log's before an entry's time counts as wrong.
-CLOCK_TOLERANCE_SECONDS = 3600
+__all__ = ["Finding", "LogMaterial", "LogVerdict", "verify_log"]
 
 _KEEP = "Keep this copy as it is, with the witnesses' files, and show both to the other members."
 _NEWEST = "Get the newest copy there is, from its owner or from a backup, and verify that."
@@ -379,37 +377,10 @@ class _Verification:
     def _check_times(self, seen: Sequence[_Seen]) -> None:
         """Hold entries' times against those at which witnesses saw the log end."""
         stamps = [(each.size, at) for each in seen for at in each.times]
-        if not stamps:
-            return
-        self._check_not_after(stamps)
-        self._check_not_before(stamps)
-
-    def _check_not_after(self, stamps: Sequence[tuple[int, int]]) -> None:
-        """No entry is dated after somebody saw it."""
-        latest = dict[int, int]()
-        for size, at in stamps:
-            latest[size] = min(at, latest.get(size, at))
-        bound: int | None = None
-        for number in range(max(latest), 0, -1):
-            stamp = latest.get(number)
-            if stamp is not None:
-                bound = stamp if bound is None else min(bound, stamp)
-            written = self._times[number - 1]
-            if written is not None and bound is not None and written > bound + CLOCK_TOLERANCE_SECONDS:
-                self._find(number, "It is dated after a witness saw it.", "Compare both clocks. " + _KEEP)
-
-    def _check_not_before(self, stamps: Sequence[tuple[int, int]]) -> None:
-        """No entry is dated before somebody saw the log end in front of it."""
-        newest = dict[int, int]()
-        for size, at in stamps:
-            newest[size] = max(at, newest.get(size, at))
-        bound = 0
-        for number, written in enumerate(self._times, start=1):
-            bound = max(bound, newest.get(number - 1, 0))
-            if written is not None and written < bound - CLOCK_TOLERANCE_SECONDS:
-                self._find(
-                    number,
-                    "It is dated before a witness saw the log without it: a clock was set back.",
-                    "Compare both clocks. " + _KEEP,
-                )
-                return
+        clocks = f"Compare both clocks. {_KEEP}"
+        for number in dated_after(self._times, stamps):
+            self._find(number, "It is dated after a witness saw it.", clocks)
+        number = dated_before(self._times, stamps)
+        if number is not None:
+            what = "It is dated before a witness saw the log without it: a clock was set back."
+            self._find(number, what, clocks)
