@@ -13,14 +13,15 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from highstreet.client.config import read_config
 from highstreet.client.consent_restoration import accept_restored_log
 from highstreet.client.departure import leave_coop
+from highstreet.client.errors import LedgerError
 from highstreet.client.home import StoreHome
 from highstreet.client.ledger import Ledger
 from highstreet.client.ledger_file import mark_path
@@ -30,6 +31,8 @@ from highstreet.privacy.budget import Budget
 from highstreet.processes import run_lock
 
 __all__ = ["Restoration", "restore_store"]
+
+_EPOCH = date(1970, 1, 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +58,7 @@ def restore_store(home: StoreHome, *, today: date, alone: bool = False) -> Resto
 
     Args:
         home: the store's folder.
-        today: by the store's clock.
+        today: by the store's clock; one that is before the latest spend which is known counts as that day.
         alone: leave although the coordinator is not asked.
 
     Raises:
@@ -73,7 +76,7 @@ def restore_store(home: StoreHome, *, today: date, alone: bool = False) -> Resto
     with run_lock(home.lock, what="This store"):
         try:
             aside = _put_aside(home)
-            out_until = _begin_anew(home, budget, today=today)
+            out_until = _begin_anew(home, budget, today=max(today, _latest_known(aside, home)))
             if home.vault.exists():
                 accept_restored_log(home)
         except OSError as error:
@@ -96,6 +99,13 @@ def _put_aside(home: StoreHome) -> Path:
     sync_folder(aside)
     sync_folder(home.root)
     return aside
+
+
+def _latest_known(aside: Path, home: StoreHome) -> date:
+    """Return the latest day that the ledger put aside knows of; a clock may have been set back since."""
+    with suppress(LedgerError), closing(Ledger.open_put_aside(aside / home.ledger.name)) as ledger:
+        return _EPOCH + timedelta(days=ledger.participation(()).latest_day)
+    return _EPOCH
 
 
 def _begin_anew(home: StoreHome, budget: Budget, *, today: date) -> date:

@@ -149,3 +149,18 @@ def test_a_restoration_cannot_be_edited_out(home: StoreHome) -> None:
         connection.commit()
     with pytest.raises(LedgerError):
         Ledger.open(home.ledger)
+
+
+def test_a_clock_that_is_behind_keeps_it_out_from_the_latest_spend_that_is_known(home: StoreHome) -> None:
+    found = restore_store(home, today=TODAY - timedelta(days=10 * PERIOD))
+    assert found.out_until == TODAY + timedelta(days=PERIOD)
+    with closing(Ledger.open(home.ledger)) as ledger, pytest.raises(RestoredError):
+        spend(ledger, phase=3, today=TODAY + timedelta(days=PERIOD - 1))
+    # Said once more, with a ledger that knows of no spend any more, it is not forgotten either.
+    again = restore_store(home, today=TODAY - timedelta(days=10 * PERIOD))
+    assert again.out_until == found.out_until
+
+
+def test_a_ledger_that_cannot_be_read_keeps_nobody_from_restoring(home: StoreHome) -> None:
+    home.ledger.write_bytes(b"no ledger at all" * 256)
+    assert restore_store(home, today=TODAY).out_until == TODAY + timedelta(days=PERIOD)
