@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from highstreet.audit.consent import EVERYBODY, Act, Channel, ConsentEvent, ConsentState, Purpose
 
@@ -63,6 +64,14 @@ class ConsentTime:
     now: int
     tolerance: int = 0
     longest_validity: int | None = None
+
+
+class _Answer(NamedTuple):
+    """What the entries say of a channel, when that ends by the clock, and when it was said."""
+
+    state: ConsentState
+    ends: int = _FOREVER
+    at: int = _NEVER
 
 
 @dataclass(slots=True)
@@ -155,56 +164,58 @@ class ConsentStates:
             if self.state(customer, purpose, channel, time) is granted
         )
 
-    def unwritten_ends(self, customer: int, purpose: Purpose, time: ConsentTime) -> tuple[Channel, ...]:
+    def unwritten_ends(
+        self, customer: int, purpose: Purpose, time: ConsentTime
+    ) -> tuple[tuple[Channel, int], ...]:
         """Return the channels on which a yes ran out by the clock, and no entry of the log says so yet.
 
-        Not those whose end would cover a channel on which a yes still stands.
+        Each with the moment to date that entry by: now; but where it would cover a channel on which a later
+        yes still stands, the moment of the yes that ran out, so that it ends that one alone.
         """
         channels = self._tracks[purpose].get(customer, {})
         due = []
         for channel in channels:
-            _, ends = self._answer(channels, purpose, channel, time)
+            answer = self._answer(channels, purpose, channel, time)
             covers = channels if channel is Channel.EVERYWHERE else (channel,)
             stands = any(
                 self._covered(channels, purpose, each, time) is ConsentState.GRANTED for each in covers
             )
-            if ends <= time.now and not stands:
-                due.append(channel)
+            if answer.ends <= time.now:
+                due.append((channel, answer.at if stands else max(time.now, answer.at)))
         return tuple(due)
 
     def _covered(
         self, channels: dict[Channel, _Track], purpose: Purpose, channel: Channel, time: ConsentTime
     ) -> ConsentState:
-        state, ends = self._answer(channels, purpose, channel, time)
-        return ConsentState.EXPIRED if ends <= time.now else state
+        answer = self._answer(channels, purpose, channel, time)
+        return ConsentState.EXPIRED if answer.ends <= time.now else answer.state
 
     def _answer(
         self, channels: dict[Channel, _Track], purpose: Purpose, channel: Channel, time: ConsentTime
-    ) -> tuple[ConsentState, int]:
-        """Return what the entries say of a channel, and when that ends by the clock."""
+    ) -> _Answer:
         tracks = [channels[each] for each in dict.fromkeys((Channel.EVERYWHERE, channel)) if each in channels]
         if not tracks:
-            return ConsentState.NOT_ASKED, _FOREVER
+            return _Answer(ConsentState.NOT_ASKED)
         no = max(tracks, key=lambda track: track.no)
         lapse = max(tracks, key=lambda track: track.lapse)
         latest = time.now + time.tolerance
         said = [grant for track in tracks for grant in track.grants if no.no[0] < grant[0] <= latest]
         if not said:
             if no.no_state is not ConsentState.NOT_ASKED:
-                return no.no_state, _FOREVER
+                return _Answer(no.no_state)
             is_asked = any(track.is_asked for track in tracks)
-            return (ConsentState.ASKED if is_asked else lapse.lapse_state), _FOREVER
+            return _Answer(ConsentState.ASKED if is_asked else lapse.lapse_state)
         ended_at, ended_before = self._ends.get(purpose, (_NEVER, 0))
         standing = [grant for grant in said if grant[0] > ended_at and grant[1] > ended_before]
         if not standing:
-            return ConsentState.RECONSENT_NEEDED, _FOREVER
+            return _Answer(ConsentState.RECONSENT_NEEDED)
         at = max(grant[0] for grant in standing)
         ends = min(grant[2] for grant in standing if grant[0] == at)
         if at <= lapse.lapse[0]:
-            return lapse.lapse_state, _FOREVER
+            return _Answer(lapse.lapse_state)
         if time.longest_validity is not None:
             ends = min(ends, at + time.longest_validity)
-        return ConsentState.GRANTED, ends
+        return _Answer(ConsentState.GRANTED, ends, at)
 
 
 def _ends_at(event: ConsentEvent) -> int:

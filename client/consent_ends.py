@@ -23,14 +23,14 @@ def ran_out(states: ConsentStates, moment: ConsentTime) -> Iterator[ConsentEvent
     """Yield the event of each yes that ran out by the clock and of which the log does not say so yet."""
     for purpose in Purpose:
         for customer in states.customers(purpose):
-            for channel in states.unwritten_ends(customer, purpose, moment):
+            for channel, at in states.unwritten_ends(customer, purpose, moment):
                 yield ConsentEvent(
                     event_id=event_number(),
                     customer=customer,
                     purpose=purpose,
                     channel=channel,
                     act=Act.EXPIRED,
-                    at=moment.now,
+                    at=at,
                     method=Method.RULE,
                     source="ran out",
                 )

@@ -168,18 +168,23 @@ def test_of_a_yes_that_was_ended_a_later_one_that_was_not_counts() -> None:
     assert _fold(*ahead[:2]).state(1, COOP, ALL, NOW) is STATES.RECONSENT_NEEDED
 
 
-def test_ends_that_no_entry_tells_of_are_found_but_none_that_would_end_a_standing_yes() -> None:
+def test_ends_that_no_entry_tells_of_are_found_and_dated_so_that_they_end_no_standing_yes() -> None:
     ended, forever = _event(1, GIVEN, 5, ALL, 900), _event(1, GIVEN, 7, WEB)
-    assert _fold(ended).unwritten_ends(1, COOP, NOW) == (ALL,)
+    assert _fold(ended).unwritten_ends(1, COOP, NOW) == ((ALL, NOW.now),)
     assert _fold(ended, _event(1, Act.EXPIRED, 901)).unwritten_ends(1, COOP, NOW) == ()
     assert _fold(ended, _event(1, WITHDRAWN, 6)).unwritten_ends(1, COOP, NOW) == ()
-    assert _fold(ended, forever).unwritten_ends(1, COOP, NOW) == ()
-    assert _fold(ended, forever).state(1, COOP, WEB, NOW) is STATES.GRANTED
+    beside = _fold(ended, forever)
+    assert beside.unwritten_ends(1, COOP, NOW) == ((ALL, 5),)
+    written = _fold(ended, forever, _event(1, Act.EXPIRED, 5))
+    for states in (beside, written):
+        assert states.state(1, COOP, WEB, NOW) is STATES.GRANTED
+        assert states.state(1, COOP, TILL, NOW) is STATES.EXPIRED
+    assert written.unwritten_ends(1, COOP, NOW) == ()
     assert _fold().unwritten_ends(1, COOP, NOW) == ()
     assert _fold(ended).unwritten_ends(1, COOP, ConsentTime(now=899)) == ()
-    assert _fold(ended).unwritten_ends(1, COOP, ConsentTime(now=900)) == (ALL,)
+    assert _fold(ended).unwritten_ends(1, COOP, ConsentTime(now=900)) == ((ALL, 900),)
     on_web, at_till = _event(1, GIVEN, 5, WEB, 900), _event(1, GIVEN, 5, TILL)
-    assert _fold(on_web, at_till).unwritten_ends(1, COOP, NOW) == (WEB,)
+    assert _fold(on_web, at_till).unwritten_ends(1, COOP, NOW) == ((WEB, NOW.now),)
 
 
 def test_the_latest_moment_is_over_all_channels_and_acts_but_being_asked() -> None:
@@ -336,13 +341,17 @@ def test_every_state_is_what_the_rules_say_read_one_by_one(
         assert states.state(who, COOP, channel, time) is expected
     strictest = min((by_hand[each][0] for each in {ALL, *used}), key=_FROM_THE_STRICTEST.index)
     assert states.state(who, COOP, ALL, time) is strictest
-    due = {
-        channel
-        for channel in used
-        if by_hand[channel][1]
-        and not any(by_hand[each][0] is STATES.GRANTED for each in (used if channel is ALL else {channel}))
-    }
-    assert set(states.unwritten_ends(who, COOP, time)) == due
+    due = states.unwritten_ends(who, COOP, time)
+    assert {channel for channel, _ in due} == {channel for channel in used if by_hand[channel][1]}
+    written = _fold(*log, *(_event(who, Act.EXPIRED, at, channel) for channel, at in due))
+    assert written.unwritten_ends(who, COOP, time) == ()
+    for channel in (ALL, WEB, TILL):
+        stands = states.state(who, COOP, channel, time) is STATES.GRANTED
+        assert (written.state(who, COOP, channel, time) is STATES.GRANTED) == stands
+    for channel, _ in due:  # and no clock set back brings it back
+        for now in range(0, time.now, max(time.now // 20, 1)):
+            before = ConsentTime(now=now, tolerance=time.tolerance, longest_validity=time.longest_validity)
+            assert written.state(who, COOP, channel, before) is not STATES.GRANTED
     said = [e.at for e in log if e.customer == who and e.act is not Act.ASKED]
     assert states.latest(who, COOP) == max(said, default=None)
     ends = [e.at for e in log if e.customer == EVERYBODY]
