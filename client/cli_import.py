@@ -86,7 +86,7 @@ def _saved_in_words(saved: SavedCounts) -> str:
             ("customers", saved.customers),
             ("or changed identifiers", saved.identifiers),
             ("or changed attributes", saved.attributes),
-            ("or changed minors", saved.minors),
+            ("minors", saved.minors),
             ("consent answers", saved.answers),
             ("orders", saved.orders),
             ("order lines", saved.lines),

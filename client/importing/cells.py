@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
+from highstreet.client.consent_signals.moments import Span
 from highstreet.client.importing.records import Problem, RowError
 from highstreet.models.customer_groups import cell_of
 from highstreet.privacy.matching.errors import InvalidIdentifierError
@@ -22,7 +23,8 @@ _MAX_CODE_CHARACTERS = 128
 _MAX_TEXT_CHARACTERS = 500
 _EARLIEST = datetime(1980, 1, 1)
 _EPOCH = datetime(1970, 1, 1)
-_ZONES_APART = timedelta(hours=14)
+_ZONES_APART, _ZONES_BEHIND = timedelta(hours=14), timedelta(hours=12)
+_DATE_CHARACTERS = len("2025-01-01")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
 _YES = frozenset({"yes", "y", "true", "1"})
@@ -116,10 +118,22 @@ class CellReader:
         moment = self._moment(cell, ahead=_ZONES_APART)
         return round((moment.replace(tzinfo=None) - _EPOCH).total_seconds() // 1)
 
-    def instant(self, cell: str) -> int:
-        """Return when, in microseconds since 1970-01-01 UTC; a time without a zone is this computer's."""
-        aware = self._moment(cell).astimezone(UTC)
-        return round((aware.replace(tzinfo=None) - _EPOCH).total_seconds() * 1_000_000)
+    def span(self, cell: str) -> Span:
+        """Return the first and the last moment up to now that a cell can mean.
+
+        A time without a zone is one anywhere on earth, a date any hour of its day: a yes is dated by the
+        first and a no by the last, so that what is not known favours the no.
+        """
+        moment = self._moment(cell)
+        if moment.tzinfo is not None:
+            exact = _microseconds(moment.astimezone(UTC))
+            return Span(exact, exact)
+        last = moment + timedelta(days=1) if len(cell.strip()) == _DATE_CHARACTERS else moment
+        now = _microseconds(self.now.astimezone(UTC))
+        return Span(
+            min(_microseconds(moment - _ZONES_APART), now),
+            min(_microseconds(last + _ZONES_BEHIND), now),
+        )
 
     def answer(self, cell: str) -> bool | None:
         """Return yes, no, or None for an empty cell (not asked)."""
@@ -150,6 +164,10 @@ class CellReader:
         if (moment if moment.tzinfo else moment.astimezone()) > latest:
             raise RowError(Problem.FUTURE_DATE)
         return moment
+
+
+def _microseconds(moment: datetime) -> int:
+    return (moment.replace(tzinfo=None) - _EPOCH) // timedelta(microseconds=1)
 
 
 @lru_cache(maxsize=_CACHE)

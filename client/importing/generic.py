@@ -7,6 +7,7 @@ from datetime import UTC
 from functools import lru_cache
 
 from highstreet.audit.consent import Act, Channel, Method, Purpose
+from highstreet.client.consent_signals.moments import Span
 from highstreet.client.importing.cells import CellReader
 from highstreet.client.importing.profile import Columns, Profile, RowReader, Subject
 from highstreet.client.importing.records import (
@@ -37,6 +38,8 @@ _ANSWERS = {
 }
 #: Columns of what a customer is matched by.
 _IDENTIFIERS = {"email": IdentifierKind.EMAIL, "loyalty_number": IdentifierKind.LOYALTY_NUMBER}
+#: Of an answer without a date.
+_LONG_AGO = 0
 
 
 def _products(columns: Columns, cells: CellReader) -> RowReader:
@@ -77,17 +80,20 @@ def _customers(columns: Columns, cells: CellReader) -> RowReader:
         yield from facts
         said = [(purpose, cells.answer(cell(row))) for cell, purpose in answers]
         where = cells.text(source(row)) or "imported file"
-        when, undated = now, None
+        when, undated = Span(_LONG_AGO, now), None
         if any(answer is not None for _, answer in said):
             try:
-                when = cells.instant(recorded_at(row))
+                when = cells.span(recorded_at(row))
             except RowError as error:
                 undated = error
         for purpose, is_yes in said:
             if is_yes is False or (is_yes and undated is None):
                 # Whether a no is the first one, a file does not say.
                 act = Act.GIVEN if is_yes else Act.REFUSED
-                yield AnswerRecord(code, purpose, Channel.EVERYWHERE, act, when, Method.IMPORT, where)
+                at = when.earliest if is_yes else when.latest
+                yield AnswerRecord(
+                    code, purpose, Channel.EVERYWHERE, act, at, when.earliest, Method.IMPORT, where
+                )
         if undated is not None and any(is_yes for _, is_yes in said):
             # A no stands from today; a yes might be older than a withdrawal and is not taken.
             raise RowError(Problem.UNDATED_YES) from undated
@@ -127,8 +133,9 @@ def _known(columns: Columns, cells: CellReader) -> Callable[[str, list[str]], _F
 
 
 def _minor(code: str, is_minor: bool | None) -> Iterator[MinorRecord]:
-    if is_minor is not None:
-        yield MinorRecord(code, int(is_minor))
+    """Yield who is a minor. That somebody is none a file cannot say: it may be older than what is known."""
+    if is_minor:
+        yield MinorRecord(code)
 
 
 def _orders(columns: Columns, cells: CellReader) -> RowReader:

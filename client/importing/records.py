@@ -64,7 +64,8 @@ class AttributeRecord(NamedTuple):
 class AnswerRecord(NamedTuple):
     """What a customer said about one purpose on one channel; values of `audit.consent`.
 
-    `at` is in microseconds since 1970-01-01 UTC.
+    Moments are in microseconds since 1970-01-01 UTC. `at` is what it counts from: where the file leaves that
+    open, the earliest moment of a yes and the latest of a no. `earliest` is when it can have been said first.
     """
 
     customer_id: str
@@ -72,15 +73,15 @@ class AnswerRecord(NamedTuple):
     channel: str
     act: str
     at: int
+    earliest: int
     method: str
     source: str
 
 
 class MinorRecord(NamedTuple):
-    """Whether a customer is a minor, 1 or 0."""
+    """A customer who is a minor."""
 
     customer_id: str
-    is_minor: int
 
 
 class LineRecord(NamedTuple):

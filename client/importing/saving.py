@@ -37,20 +37,11 @@ _ANSWERS = """
     GROUP BY a.at, c.customer, a.purpose, a.channel, a.act
     ORDER BY a.at, c.customer, a.purpose, a.channel, a.act
 """
-# The last word of a file on whether a customer is a minor.
-_MINORS = """
-    SELECT c.customer FROM (
-        SELECT customer_id, is_minor, row_number() OVER (PARTITION BY customer_id ORDER BY line DESC) AS nth
-        FROM staging.minors
-    ) AS s JOIN customers AS c ON c.customer_id = s.customer_id
-    WHERE s.nth = 1 AND s.is_minor = ?
+_MARK_MINORS = """
+    INSERT OR IGNORE INTO exclusions (reason, customer)
+    SELECT DISTINCT ?, c.customer
+    FROM staging.minors AS s JOIN customers AS c ON c.customer_id = s.customer_id
 """
-_MARK_MINORS = f"""
-    INSERT OR IGNORE INTO exclusions (reason, customer) SELECT ?, customer FROM ({_MINORS})
-"""  # noqa: S608  # the question above
-_UNMARK_MINORS = f"""
-    DELETE FROM exclusions WHERE reason = ? AND customer IN ({_MINORS})
-"""  # noqa: S608  # the question above
 # The last word of a file on a customer's identifier; an empty one takes away what was known.
 _LAST_IDENTIFIERS = """
     SELECT c.customer, s.kind, s.value
@@ -120,7 +111,7 @@ class SavedCounts:
     """How many rows of each table are new. Products count when they were not listed before.
 
     Identifiers and attributes count when they are new, other than before, or gone; minors when they are one
-    from now on, or no longer.
+    from now on.
     """
 
     products: int
@@ -137,12 +128,15 @@ def save_staged(connection: sqlite3.Connection, log: ConsentLog, *, now: int) ->
     """Move everything staged into the vault; what is there stays, but for identifiers and attributes.
 
     Saving the same rows again, or in pieces that overlap, gives the same vault. Of identifiers
-    and attributes the latest file's are kept.
+    and attributes the latest file's are kept. Who is a minor stays one: a file may be older than that.
 
     Args:
         connection: of the vault, in a transaction, with the staging area attached.
         log: the vault's, for what customers said; it is settled when the transaction is committed.
         now: microseconds since 1970-01-01 UTC, by the clock that the rows were read by.
+
+    Raises:
+        InconsistentConsentLogError: answers or minors are among them, and the log cannot be relied on.
     """
     before = _sizes(connection)
     connection.execute(_PRODUCTS)
@@ -151,7 +145,7 @@ def save_staged(connection: sqlite3.Connection, log: ConsentLog, *, now: int) ->
     identifiers = sum(connection.execute(each).rowcount for each in (_IDENTIFIERS, _GONE_IDENTIFIERS))
     attributes = sum(connection.execute(each).rowcount for each in (_ATTRIBUTES, _GONE_ATTRIBUTES))
     _add_answers(connection, log, now=now)
-    minors = _mark_minors(connection)
+    minors = _mark_minors(connection, log)
     connection.execute(_UNLISTED_PRODUCTS)
     connection.execute(_ORDERS)
     connection.execute(_LINES)
@@ -180,10 +174,13 @@ def _add_answers(connection: sqlite3.Connection, log: ConsentLog, *, now: int) -
     log.add(connection, fresh_events(connection, events, now=now))
 
 
-def _mark_minors(connection: sqlite3.Connection) -> int:
-    """Mark who the file says is a minor, and unmark who it says is none; return how many that changed."""
-    marked = connection.execute(_MARK_MINORS, (Exclusion.MINOR.value, 1)).rowcount
-    return marked + connection.execute(_UNMARK_MINORS, (Exclusion.MINOR.value, 0)).rowcount
+def _mark_minors(connection: sqlite3.Connection, log: ConsentLog) -> int:
+    """Mark who the file says is a minor; return how many were none before."""
+    (is_named,) = connection.execute("SELECT EXISTS (SELECT 1 FROM staging.minors)").fetchone()
+    if not is_named:
+        return 0
+    with log.folded(connection):  # in a log put back, it would stand in for a change that was lost
+        return connection.execute(_MARK_MINORS, (Exclusion.MINOR.value,)).rowcount
 
 
 def _sizes(connection: sqlite3.Connection) -> dict[str, int]:

@@ -36,8 +36,8 @@ CREATE TABLE staging.products
 CREATE TABLE staging.customers (line INTEGER PRIMARY KEY, customer_id);
 CREATE TABLE staging.identifiers (line, customer_id, kind, value);
 CREATE TABLE staging.attributes (line, customer_id, attribute, cell);
-CREATE TABLE staging.answers (line, customer_id, purpose, channel, act, at, method, source);
-CREATE TABLE staging.minors (line, customer_id, is_minor);
+CREATE TABLE staging.answers (line, customer_id, purpose, channel, act, at, earliest, method, source);
+CREATE TABLE staging.minors (line, customer_id);
 CREATE TABLE staging.order_lines
     (line INTEGER PRIMARY KEY, order_id, ordered_at, customer_id, product_id, quantity, unit_price, discount);
 """
@@ -46,8 +46,8 @@ _INSERTS: dict[type[Record], str] = {
     CustomerRecord: "INSERT INTO staging.customers VALUES (?, ?)",
     IdentifierRecord: "INSERT INTO staging.identifiers VALUES (?, ?, ?, ?)",
     AttributeRecord: "INSERT INTO staging.attributes VALUES (?, ?, ?, ?)",
-    AnswerRecord: "INSERT INTO staging.answers VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-    MinorRecord: "INSERT INTO staging.minors VALUES (?, ?, ?)",
+    AnswerRecord: "INSERT INTO staging.answers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    MinorRecord: "INSERT INTO staging.minors VALUES (?, ?)",
     LineRecord: "INSERT INTO staging.order_lines VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
 }
 _INDEXES = (
@@ -110,11 +110,12 @@ class Staging:
     def leave_out_before(self, customer_id: str, *, ordered: int, answered: int) -> list[int]:
         """Leave out a customer's orders and answers from before two moments; return the lines they came from.
 
+        An answer that may be from before is left out too: it shows nobody to have come back.
         Where nothing of later is left, whatever else the file says of the customer is left out too.
         """
         who: dict[str, str | int] = {"customer": customer_id, "ordered": ordered, "answered": answered}
         lines = self._take("order_lines", "customer_id = :customer AND ordered_at < :ordered", who)
-        self._take("answers", "customer_id = :customer AND at <= :answered", who)
+        self._take("answers", "customer_id = :customer AND earliest <= :answered", who)
         (is_back,) = self._connection.execute(
             "SELECT EXISTS (SELECT 1 FROM staging.order_lines WHERE customer_id = :customer)"
             " OR EXISTS (SELECT 1 FROM staging.answers WHERE customer_id = :customer)",
