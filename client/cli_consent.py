@@ -367,5 +367,6 @@ def accept_restored(
     head = accept_restored_log(store)
     typer.echo(
         f"Accepted: the log goes on with entry {head.position:,}. Nobody agrees to anything until asked "
-        "again; what stood as a no stays one."
+        "again; what stood as a no stays one. Objections, minors and restrictions since that copy are not in "
+        "it: write them down again."
     )

@@ -179,8 +179,8 @@ class ConsentDesk:
         An objection that stands is never emptied while its customer is here: it is what keeps them out of
         totals, which need no yes, so that forgetting it would undo it.
 
-        By this computer's clock, which must be right. No old file brings a yes of theirs back: what is older
-        than they are kept has run out (`client.config.ConsentConfig`).
+        By this computer's clock, which must be right. No old file brings a yes of theirs back: one of before
+        the moment up to which answers were forgotten is not taken any more (`consent_intake.fresh_events`).
 
         Returns:
             How many customers; 0 where the shop keeps all.
@@ -198,6 +198,10 @@ class ConsentDesk:
                 due = [each for each in log.states.everybody() if is_old(log.states, each, oldest, moment)]
             if due:
                 self._log.empty(connection, due)
+                connection.execute(
+                    "UPDATE consent_anchor SET forgotten_before = max(ifnull(forgotten_before, ?1), ?1)",
+                    (oldest,),
+                )
         if due:
             self._log.settle()
         return len(due)

@@ -31,8 +31,8 @@ class ConsentHead:
     Attributes:
         position: of its last entry, 0 before the first.
         root: of the tree over its leaves (RFC 9162), 32 bytes.
-        changes: how often something changed that does not show in the root: somebody was emptied, excluded
-            or taken back in.
+        changes: how often something changed that does not show in the root: somebody was emptied, excluded,
+            taken back in, or got a name in the ledger.
         emptied: which entries are empty: SHA-256 over their positions, ascending, 8 bytes each.
         to_be_emptied: the same as it will be when an emptying is committed that was announced; None without
             one. Until the next `settle` either may be found.

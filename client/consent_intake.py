@@ -45,17 +45,20 @@ def fresh_events(
     """Yield what is not in the log yet, of events with dates of their own; each is added before the next.
 
     A no that comes while a yes of that customer is dated later than now (the clock was ahead then) gets at
-    least its date. A yes from the future is not taken.
+    least its date. A yes from the future is not taken, nor one of so long ago that what was said then is
+    forgotten (`ConsentDesk.forget_old`): a withdrawal may be among that.
 
     Args:
         connection: of the vault, in a transaction that holds the write lock.
         events: in the order to be added in.
         now: microseconds since 1970-01-01 UTC.
     """
+    (forgotten,) = connection.execute("SELECT forgotten_before FROM consent_anchor").fetchone()
     for event in events:
         about = (event.customer, event.purpose.value)
         at = event.at
-        if event.act is Act.GIVEN and at > now + CLOCK_TOLERANCE_MICROSECONDS:
+        is_forgotten = forgotten is not None and at < forgotten
+        if event.act is Act.GIVEN and (is_forgotten or at > now + CLOCK_TOLERANCE_MICROSECONDS):
             continue
         if event.act.is_no or event.act.is_lapse:
             (ahead,) = connection.execute(

@@ -82,6 +82,7 @@ class FoldedLog:
         erased: how many entries are empty.
         emptied: which ones, as of the head.
         changes: as of the head.
+        is_kept: whether the vault says that a head was kept outside.
         anchored: the head outside that was last found in the log.
     """
 
@@ -91,6 +92,7 @@ class FoldedLog:
     erased: int = 0
     emptied: Hash = field(default_factory=hashlib.sha256)
     changes: int = 0
+    is_kept: bool = False
     anchored: ConsentHead | None = None
 
     @property
@@ -100,8 +102,11 @@ class FoldedLog:
 
     @property
     def is_unsettled(self) -> bool:
-        """Whether it went on after the head that is kept outside: a crash came before `ConsentLog.settle`."""
-        return self.anchored is not None and self.anchored != self.head
+        """Whether it went on after the head that is kept outside: a crash came before `ConsentLog.settle`.
+
+        Or none was ever kept: its answers were carried over from a version before there was one.
+        """
+        return bool(self.tree.size or self.changes) and not (self.is_kept and self.anchored == self.head)
 
 
 #: What this process read, by the vault's place and name. Only under `_LOCK`.
@@ -178,8 +183,7 @@ class ConsentLog:
             AnswerRefusedError: of an event that no receipt could show; the transaction is to be given up.
         """
         with self.folded(connection) as log:
-            (is_kept,) = connection.execute("SELECT is_kept FROM consent_anchor").fetchone()
-            if not is_kept:
+            if not log.is_kept:
                 # First the anchor: a vault that says it has one must never be without.
                 self._anchor.write(log.head)
             return _insert(connection, log.tree.size, events)
@@ -206,8 +210,19 @@ class ConsentLog:
             connection.execute("UPDATE consent_anchor SET is_kept = 1")
         return connection.execute(_ERASE, (keys,)).rowcount
 
+    @contextmanager
+    def uncounted(self, connection: sqlite3.Connection) -> Iterator[None]:
+        """Take people out of the vault without that being a change of those who are set apart.
+
+        People are erased in a log that cannot be relied on too. Counted there, it would stand in for a change
+        that was lost with an older copy, and the log would be relied on again.
+        """
+        (changes,) = connection.execute("SELECT changes FROM consent_anchor").fetchone()
+        yield
+        connection.execute("UPDATE consent_anchor SET changes = ?", (changes,))
+
     def settle(self) -> None:
-        """Keep the log's head outside the vault, durably.
+        """Keep the log's head outside the vault, durably; from then on it must be there.
 
         Under the vault's write lock, so that two processes cannot put it back.
 
@@ -218,6 +233,8 @@ class ConsentLog:
         with self._vault.write() as connection, self.folded(connection) as log:
             if log.anchored != log.head:
                 self._anchor.write(log.head)
+            if not log.is_kept:
+                connection.execute("UPDATE consent_anchor SET is_kept = 1")
 
     def add_unknown(self, connection: sqlite3.Connection, events: Iterable[ConsentEvent]) -> None:
         """Add events though the log is not the one that was known; for the owner's word alone.
@@ -231,6 +248,7 @@ class ConsentLog:
         with _LOCK:
             _FOLDS.pop(self._key, None)
             _insert(connection, self._caught_up(connection).tree.size, events)
+            connection.execute("UPDATE consent_anchor SET was_accepted = 1")
 
     def settle_unknown(self) -> None:
         """Keep the log's head outside the vault, whatever was kept there; after `add_unknown`.
@@ -249,7 +267,8 @@ class ConsentLog:
         _FOLDS.pop(self._key, None)
         for row in connection.execute(f"{_READ} WHERE position > ? ORDER BY position", (log.tree.size,)):
             _take(log, _logged(row))
-        (log.changes,) = connection.execute("SELECT changes FROM consent_anchor").fetchone()
+        log.changes, is_kept = connection.execute("SELECT changes, is_kept FROM consent_anchor").fetchone()
+        log.is_kept = bool(is_kept)
         _FOLDS[self._key] = log  # only as a whole: what could not be read is not kept
         while len(_FOLDS) > _KEPT_FOLDS:
             _FOLDS.popitem(last=False)
@@ -259,11 +278,11 @@ class ConsentLog:
         self, connection: sqlite3.Connection, log: FoldedLog, anchored: ConsentHead | None
     ) -> None:
         if anchored is None:
-            (is_kept,) = connection.execute("SELECT is_kept FROM consent_anchor").fetchone()
-            if is_kept:
+            if log.is_kept:
                 raise rewound(f"{self._anchor.path.name} is gone")
             if log.erased:
                 raise rewound("entries are empty though nobody was erased")
+            log.anchored = None
             return
         if log.changes < anchored.changes:
             raise rewound("people who were emptied or excluded are as they were before")

@@ -73,8 +73,9 @@ def erase_rows(connection: sqlite3.Connection, log: ConsentLog, customers: Seque
     removed: Counter[str] = Counter()
     removed["answers"] = log.empty(connection, customers)
     keys = {"keys": json.dumps(list(customers))}
-    for kind, statement in _ROWS.items():
-        removed[kind] = connection.execute(statement, keys if ":keys" in statement else {}).rowcount
+    with log.uncounted(connection):
+        for kind, statement in _ROWS.items():
+            removed[kind] = connection.execute(statement, keys if ":keys" in statement else {}).rowcount
     connection.execute(_REQUESTS, keys)
     removed["customers"] = connection.execute(_CUSTOMERS, keys).rowcount
     return dict(removed)

@@ -1,15 +1,16 @@
 """What customers were exposed to, by the store's ledgers: for a record of their data, or a certificate.
 
 A store that was restored has a ledger for each time; what any of them knows is counted, a round that two
-copies of one ledger know of once. What was spent between a backup and its restoration none of them knows:
-after one every figure is the least there can have been, and says so.
+copies of one ledger know of once. What was spent between a backup and its restoration none of them knows, and
+an older copy of the vault that was accepted may lack the names that customers have there: after either every
+figure is the least there can have been, and says so.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from highstreet.client.config import read_config
@@ -39,7 +40,8 @@ class Exposure:
         counted_epsilon: of all rounds of the period, whoever took part: nobody lost more in it.
         delta: of all three.
         period_days: of the budget.
-        is_least: the store was restored once, and what was forgotten then is in none of the figures.
+        is_least: the store was restored once, or an older copy of its vault accepted, and what was forgotten
+            then is in none of the figures.
     """
 
     rounds: tuple[ExposedRound, ...]
@@ -67,7 +69,10 @@ def exposures_of(home: StoreHome, vault: Vault, customers: Sequence[int], *, tod
     asked = [
         (str(customer), names[customer]) if customer in names else (str(customer),) for customer in customers
     ]
-    return _exposures(list(_participations(home, asked)), len(asked), budget, today=today)
+    with vault.read() as connection:
+        (was_accepted,) = connection.execute("SELECT was_accepted FROM consent_anchor").fetchone()
+    found = _exposures(list(_participations(home, asked)), len(asked), budget, today=today)
+    return [replace(each, is_least=each.is_least or bool(was_accepted)) for each in found]
 
 
 def _participations(home: StoreHome, asked: Sequence[Collection[str]]) -> Iterable[Participation]:

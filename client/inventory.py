@@ -90,7 +90,11 @@ PLACES: tuple[Place, ...] = (
     ),
     _place("vault.db:exclusions", _P, "customers whose data is used for nothing, and why", _REMOVED),
     _place("vault.db:notices", _N, "the texts that customers were shown"),
-    _place("vault.db:consent_anchor", _N, "whether the log's head is kept outside"),
+    _place(
+        "vault.db:consent_anchor",
+        _N,
+        "whether the log's head is kept outside, and up to when answers were forgotten",
+    ),
     _place("consent.head", _N, "number of the consent log's last entry, hashes over leaves and empty places"),
     _place(
         "vault.db:pseudonyms",

@@ -3,7 +3,9 @@
 The ledger is never changed: an entry once written counts for as long as its period lasts. What it says of a
 person is a keyed digest of the pseudonym. An erasure destroys the pseudonym, and from then on nobody can tell
 whose the entry was: the epsilon it stands for stays counted, and the person is gone from it. Nor can a row
-key that an older copy of the vault gives to somebody else take over what another person spent.
+key that an older copy of the vault gives to somebody else take over what another person spent. A copy from
+before somebody got a name is refused like one that lacks answers (`consent_log`): what they spent would seem
+never to have been.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import json
 import secrets
 from collections.abc import Sequence
 
+from highstreet.client.consent_log import ConsentLog
 from highstreet.client.vault import Vault
 
 __all__ = ["PSEUDONYM_BYTES", "known_names", "ledger_names"]
@@ -35,18 +38,21 @@ def ledger_names(vault: Vault, customers: Sequence[int]) -> dict[int, str]:
         Row key -> name, in the order of the keys given.
 
     Raises:
-        VaultError: they could not be written; nothing may be spent then.
+        VaultError, FileAccessError: they could not be written; nothing may be spent then.
+        InconsistentConsentLogError: the vault cannot be relied on.
     """
     keys = json.dumps(list(customers))
     with vault.read() as connection:
         is_missing = connection.execute(f"{_MISSING} LIMIT 1", (keys,)).fetchone() is not None
     if is_missing:
-        with vault.write() as connection:
+        log = ConsentLog(vault)
+        with vault.write() as connection, log.folded(connection):
             missing = [key for (key,) in connection.execute(_MISSING, (keys,)).fetchall()]
             connection.executemany(
                 "INSERT INTO pseudonyms VALUES (?, ?)",
                 [(key, secrets.token_bytes(PSEUDONYM_BYTES)) for key in missing],
             )
+        log.settle()
     return known_names(vault, customers)
 
 

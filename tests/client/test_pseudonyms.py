@@ -45,7 +45,8 @@ def test_a_row_key_given_to_somebody_else_by_an_older_copy_has_another_name(
     full_vault: Vault, tmp_path: Path
 ) -> None:
     full_vault.rewrite()
-    shutil.copy(full_vault.path, tmp_path / "vault.db")
+    for name in ("vault.db", "consent.head"):
+        shutil.copy(full_vault.path.with_name(name), tmp_path / name)
     with full_vault.write() as connection:
         connection.execute("INSERT INTO customers (customer_id) VALUES ('dan')")
     with Vault.open(tmp_path / "vault.db") as older:
