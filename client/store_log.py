@@ -10,14 +10,14 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from highstreet.audit.canonical import Json
 from highstreet.audit.checkpoints import store_origin
 from highstreet.audit.errors import InconsistentConsentLogError
 from highstreet.audit.log_book import LogBook
-from highstreet.audit.log_entries import EntryDraft, EntryKind
+from highstreet.audit.log_entries import EntryDraft, EntryKind, LogEntry
 from highstreet.audit.log_owner import LogOwner
 from highstreet.audit.witness_book import WitnessBook
 from highstreet.client.attestation_book import AttestationBook
@@ -25,7 +25,7 @@ from highstreet.client.attested_names import AttestedName
 from highstreet.client.consent import ConsentDesk
 from highstreet.client.contradiction import refuse_contradicted
 from highstreet.client.erasure_openings import ErasureOpenings
-from highstreet.client.errors import ClientError
+from highstreet.client.errors import ClientError, LedgerRewoundError
 from highstreet.client.home import StoreHome
 from highstreet.client.identity import load_identity
 from highstreet.client.ledger import Ledger
@@ -67,6 +67,7 @@ class StoreLog:
         self.book = LogBook(home.log, owner=owner, private_key=key, mark=home.log_mark, clock=clock)
         self.witness = WitnessBook(home.witness, name=origin, private_key=key, clock=clock)
         self._settled = 0
+        self._is_compared = False
 
     def answering(
         self, answer: Callable[[bytes], RoundAnswer], ledger: Ledger
@@ -111,11 +112,39 @@ class StoreLog:
         """Write every event of the ledger that is not in the log yet; each is written once.
 
         Raises:
+            LedgerRewoundError: the log has an event that the ledger does not know; nothing was written.
             LogError, FileAccessError, LedgerError: it could not be read or written.
         """
+        if not self._is_compared:
+            self._refuse_rewound(ledger)
+            self._is_compared = True
         while found := ledger.events_after(self._settled, limit=_EVENTS_AT_ONCE):
             self.book.append_all([_spend(event) for event in found])
             self._settled = found[-1].sequence
+
+    def _refuse_rewound(self, ledger: Ledger) -> None:
+        """Refuse a ledger that was lost or put back with its mark: the log says that more was spent.
+
+        An event is in the ledger before it is in the log, and a restoration ends the membership and this log.
+        """
+        known, after = set[str](), 0
+        while found := ledger.events_after(after, limit=_EVENTS_AT_ONCE):
+            known |= {_spend(event).key for event in found}
+            after = found[-1].sequence
+        if not known.issuperset(self._spends()):
+            raise LedgerRewoundError(
+                "The ledger does not know of what this shop's log says was spent. Nothing is sent.",
+                next_step="Put the newest copy of the shop's folder back. If there is none, say "
+                "`highstreet store restored`, which leaves the co-op and keeps this shop out of rounds until "
+                "the period of the budget is over.",
+            )
+
+    def _spends(self) -> Iterator[str]:
+        for first in range(0, self.book.refresh(), _EVENTS_AT_ONCE):
+            for document in self.book.entries(first, _EVENTS_AT_ONCE):
+                draft = LogEntry.from_document(document).draft
+                if draft.kind is EntryKind.SPEND:
+                    yield draft.key
 
     def note_release(self, release: Release) -> None:
         """Write that a release was taken into use."""

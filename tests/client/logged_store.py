@@ -18,7 +18,7 @@ def steps_in(log: StoreLog) -> list[tuple[str, object]]:
     return [(entry.draft.kind.value, entry.draft.body.get("step")) for entry in entries]
 
 
-def spend_once(ledger: Ledger) -> None:
+def spend_once(ledger: Ledger, *, reply: bytes = b"reply") -> None:
     ledger.open_round(
         _KEY,
         release=customer_release(noise_multiplier=6.0),
@@ -26,4 +26,4 @@ def spend_once(ledger: Ledger) -> None:
         limits=SpendingLimits(budget=Budget(epsilon=3.0, delta=1e-5, period_days=365)),
         today=datetime.now(UTC).date(),
     )
-    ledger.store_reply(_KEY, b"reply")
+    ledger.store_reply(_KEY, reply)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
@@ -18,10 +19,11 @@ from highstreet.audit.matchings import TABLE_PHASE
 from highstreet.client.attestation_book import AttestationBook
 from highstreet.client.attested_names import AttestedName
 from highstreet.client.attested_use import commit_to_round
-from highstreet.client.errors import AttestationRecordError
+from highstreet.client.errors import AttestationRecordError, LedgerRewoundError
 from highstreet.client.home import StoreHome
 from highstreet.client.join import join_coop
 from highstreet.client.ledger import Ledger
+from highstreet.client.ledger_file import mark_path
 from highstreet.client.round_answers import RoundAnswer, Step
 from highstreet.client.store_log import StoreLog
 from highstreet.privacy.secure_sum import SumRefusal
@@ -99,6 +101,33 @@ def test_a_spend_whose_process_died_before_the_log_was_written_is_in_it_once(
         StoreLog(store).settle(ledger)
     log.settle(ledger)
     assert [kind for kind, _ in steps_in(log)] == ["opening", "spend", "spend"]
+
+
+@pytest.mark.parametrize("how", ["lost", "put back", "put back and spent from"])
+def test_a_ledger_that_is_lost_or_put_back_with_its_mark_is_missed_by_the_log(
+    store: StoreHome, log: StoreLog, how: str, tmp_path: Path
+) -> None:
+    both = [store.ledger, mark_path(store.ledger)]
+    with closing(Ledger.open(store.ledger)) as opened:
+        log.settle(opened)
+    for place in both:
+        shutil.copy(place, tmp_path / place.name)
+    with closing(Ledger.open(store.ledger)) as opened:
+        spend_once(opened)
+        StoreLog(store).settle(opened)
+        StoreLog(store).settle(opened)  # of one that is whole there is no alarm
+    before = steps_in(StoreLog(store))
+    for place in both:
+        place.unlink()
+        if how != "lost":
+            shutil.copy(tmp_path / place.name, place)
+    with closing(Ledger.open(store.ledger)) as opened:
+        if "spent" in how:
+            spend_once(opened, reply=b"another reply")
+        with pytest.raises(LedgerRewoundError) as caught:
+            StoreLog(store).settle(opened)
+    assert "store restored" in caught.value.for_user()
+    assert steps_in(StoreLog(store)) == before
 
 
 def test_no_entry_tells_of_customers_or_how_many(log: StoreLog, ledger: Ledger, store: StoreHome) -> None:
