@@ -48,7 +48,7 @@ def test_after_the_owners_word_every_yes_is_over_every_no_stands_and_a_new_yes_c
     shop.said("ann", Act.GIVEN)
     with Vault.open(shop.home.vault) as vault:
         assert shop.desk(vault).cohort(COOP).customers == (vault.customer_key("ann"),)
-        assert not is_rewound(vault)
+        assert is_rewound(vault) is False
 
 
 def test_a_yes_dated_ahead_does_not_survive_the_owners_word(shop: Shop) -> None:
