@@ -15,9 +15,11 @@ from highstreet.audit.consent import Act, Channel, ConsentEvent, Method
 from highstreet.audit.consent_leaf import consent_leaf
 from highstreet.audit.errors import ConsentLogRewoundError, InconsistentConsentLogError
 from highstreet.client import consent_log
+from highstreet.client.consent import ConsentDesk
 from highstreet.client.consent_anchor import ConsentAnchor, ConsentHead
 from highstreet.client.consent_log import ConsentLog
 from highstreet.client.consent_restoration import accept_restored_log
+from highstreet.client.consented_cohort import Exclusion
 from highstreet.client.errors import VaultBusyError
 from highstreet.client.vault import Vault
 from tests.client.rewound_shop import COOP, SAID, Shop, is_refused_everywhere
@@ -122,6 +124,25 @@ def test_who_reads_a_log_of_nothing_leaves_nothing(silent: Vault) -> None:
     with ConsentLog(silent).relied_on() as (_, log):
         assert not log.is_unsettled
     assert ConsentAnchor.of_vault(silent.path, silent.vault_id).read() is None
+
+
+def test_who_was_set_apart_where_nobody_ever_answered_is_kept_outside_by_the_next_use(
+    silent: Vault, monkeypatch: pytest.MonkeyPatch, begin_anew: Callable[[], None]
+) -> None:
+    def crash(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    anchor = ConsentAnchor.of_vault(silent.path, silent.vault_id)
+    with monkeypatch.context() as patched:
+        patched.setattr(ConsentLog, "settle", crash)
+        with pytest.raises(KeyboardInterrupt):
+            ConsentDesk(silent).exclude("ann", Exclusion.RESTRICTED)
+    begin_anew()
+    assert anchor.read() is None
+    ConsentDesk(silent).totals()
+    kept = anchor.read()
+    assert kept is not None
+    assert (kept.position, kept.changes) == (0, 1)
 
 
 def test_an_erasure_where_nobody_ever_answered_is_announced_and_kept(
