@@ -145,6 +145,19 @@ def test_who_was_set_apart_where_nobody_ever_answered_is_kept_outside_by_the_nex
     assert (kept.position, kept.changes) == (0, 1)
 
 
+def test_from_the_first_answer_on_there_has_to_be_an_anchor(
+    silent: Vault, begin_anew: Callable[[], None]
+) -> None:
+    """Also when the power went before its place was kept there."""
+    log = ConsentLog(silent)
+    with silent.write() as connection:
+        log.add(connection, [_event()])
+    begin_anew()
+    ConsentAnchor.of_vault(silent.path, silent.vault_id).path.unlink()
+    with pytest.raises(ConsentLogRewoundError, match="is gone"), log.reading():
+        pass
+
+
 def test_an_erasure_where_nobody_ever_answered_is_announced_and_kept(
     silent: Vault, begin_anew: Callable[[], None]
 ) -> None:
