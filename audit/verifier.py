@@ -380,7 +380,7 @@ class _Verification:
         clocks = f"Compare both clocks. {_KEEP}"
         for number in dated_after(self._times, stamps):
             self._find(number, "It is dated after a witness saw it.", clocks)
-        number = dated_before(self._times, stamps)
-        if number is not None:
+        early = dated_before(self._times, stamps)
+        if early is not None:
             what = "It is dated before a witness saw the log without it: a clock was set back."
-            self._find(number, what, clocks)
+            self._find(early, what, clocks)

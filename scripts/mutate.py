@@ -55,6 +55,7 @@ AREAS = {
             "tests/client/test_consent_log_erasure.py",
             "tests/client/test_consent_older_answers.py",
             "tests/client/test_consent_papers.py",
+            "tests/client/test_no_yes_revived.py",
         ),
         (
             "tests/client/test_consent_desk.py"
@@ -74,6 +75,7 @@ AREAS = {
             "tests/client/test_consent_log_erasure.py",
             "tests/client/test_consent_older_answers.py",
             "tests/client/test_consent_papers.py",
+            "tests/client/test_no_yes_revived.py",
             "tests/client/test_consent_desk.py",
             "tests/client/test_consent_desk_edges.py",
             "tests/client/test_consent_desk_clocks.py",

@@ -158,6 +158,18 @@ def test_from_the_first_answer_on_there_has_to_be_an_anchor(
         pass
 
 
+def test_an_anchor_written_when_the_power_went_is_asked_for_from_the_next_use_on(
+    shop: Shop, begin_anew: Callable[[], None]
+) -> None:
+    """The vault did not come to say that it has one."""
+    shop.by_hand("UPDATE consent_anchor SET is_kept = 0")
+    with Vault.open(shop.home.vault) as vault:
+        assert len(shop.desk(vault).cohort(COOP)) == 1
+    begin_anew()
+    shop.head.unlink()
+    is_refused_everywhere(shop)
+
+
 def test_an_erasure_where_nobody_ever_answered_is_announced_and_kept(
     silent: Vault, begin_anew: Callable[[], None]
 ) -> None:
@@ -167,7 +179,6 @@ def test_an_erasure_where_nobody_ever_answered_is_announced_and_kept(
     announced = anchor.read()
     assert announced is not None
     assert (announced.position, announced.to_be_emptied) == (0, hashlib.sha256().digest())
-    log.settle()
     begin_anew()
     anchor.path.unlink()
     with pytest.raises(ConsentLogRewoundError, match="is gone"), log.reading():
