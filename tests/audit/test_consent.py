@@ -17,6 +17,7 @@ from highstreet.audit.commitments import commit
 from highstreet.audit.consent import (
     EVERYBODY,
     LAST_MOMENT,
+    MAX_SOURCE_CHARACTERS,
     Act,
     Channel,
     ConsentEvent,
@@ -248,6 +249,10 @@ def test_half_a_name_of_a_notice_is_refused(kept: int) -> None:
 def test_the_last_moment_is_the_last_one_of_a_calendar_with_four_digits() -> None:
     began = datetime(1970, 1, 1, tzinfo=UTC)
     assert began + timedelta(microseconds=LAST_MOMENT) == datetime.max.replace(tzinfo=UTC)
+
+
+def test_a_source_takes_500_characters_as_in_every_receipt_that_was_given_out() -> None:
+    assert MAX_SOURCE_CHARACTERS == 500
 
 
 def test_a_log_that_cannot_be_relied_on_is_told_of_with_the_fact_and_what_to_do() -> None:

@@ -117,6 +117,7 @@ def test_everywhere_covers_every_channel_and_is_as_strict_as_the_strictest(
 def test_a_yes_from_the_future_is_not_relied_on_until_then_and_a_no_is_at_once() -> None:
     said: list[Said] = [(1, GIVEN, 5), (1, WITHDRAWN, 10), (1, GIVEN, 2000)]
     assert _state(*said) is STATES.WITHDRAWN
+    assert _state(*said, time=ConsentTime(now=1999)) is STATES.WITHDRAWN
     assert _state(*said, time=ConsentTime(now=1990, tolerance=9)) is STATES.WITHDRAWN
     assert _state(*said, time=ConsentTime(now=1990, tolerance=10)) is STATES.GRANTED
     assert _state((1, GIVEN, 5), (1, WITHDRAWN, 5000)) is STATES.WITHDRAWN
