@@ -300,5 +300,6 @@ def test_no_row_is_used_after_a_withdrawal_whatever_happens() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_no_row_is_used_after_a_withdrawal_over_a_hundred_thousand_steps() -> None:
     _run(examples=2_000, steps=50)
