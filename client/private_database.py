@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,6 +22,7 @@ __all__ = ["PrivateDatabase"]
 
 _PRIVATE_FILE = 0o600
 _BUSY_TIMEOUT_SECONDS = 20.0
+_BUSY_PAUSE_SECONDS = 0.02
 #: Files that SQLite keeps beside a database; it gives them the database's mode.
 _BESIDE = ("", "-wal", "-shm", "-journal")
 
@@ -135,12 +137,9 @@ class PrivateDatabase:
 
     def _set_up(self) -> None:
         journal = "wal" if self.kind.has_write_ahead_log else "delete"
-        for pragma in ("journal_mode", f"journal_mode = {journal}"):
-            (mode,) = self.connection.execute(f"PRAGMA {pragma}").fetchone()
-            if mode == journal:
-                break
-        else:
-            raise self._fault(Fault.DISK)
+        deadline = time.monotonic() + _BUSY_TIMEOUT_SECONDS
+        while not self._keeps_journal(journal, or_wait=time.monotonic() < deadline):
+            time.sleep(_BUSY_PAUSE_SECONDS)
         # FULL forces every commit to the disk, EXTRA the removal of a rollback journal as well; fullfsync
         # makes that true on macOS. References are held from when the schema is up to date: a migration may
         # make a table anew that others refer to, and inside its transaction this cannot be set.
@@ -153,6 +152,19 @@ class PrivateDatabase:
             "foreign_keys = OFF",
         ):
             self.connection.execute(f"PRAGMA {pragma}")
+
+    def _keeps_journal(self, journal: str, *, or_wait: bool) -> bool:
+        """Give the file its kind of journal; False when somebody else writes: SQLite does not wait then."""
+        try:
+            for pragma in ("journal_mode", f"journal_mode = {journal}"):
+                (mode,) = self.connection.execute(f"PRAGMA {pragma}").fetchone()
+                if mode == journal:
+                    return True
+        except sqlite3.Error as error:
+            if or_wait and fault_of(error) is Fault.BUSY:
+                return False
+            raise
+        raise self._fault(Fault.DISK)
 
     def _migrate(self) -> None:
         """Bring the schema up to date, one transaction a step; another process may take one first."""

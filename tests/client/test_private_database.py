@@ -259,6 +259,39 @@ def test_many_who_make_a_database_at_once_make_one(path: Path, kind: DatabaseKin
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_a_new_database_that_another_process_is_making_is_waited_for(path: Path, kind: DatabaseKind) -> None:
+    path.parent.mkdir()
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")  # the kind of journal cannot be changed, and SQLite does not wait
+        opened: list[str | None] = []
+
+        def make() -> None:
+            try:
+                PrivateDatabase.open(path, kind).close()
+                opened.append(None)
+            except ClientError as error:
+                opened.append(error.for_user())
+
+        thread = threading.Thread(target=make)
+        thread.start()
+        thread.join(0.3)
+        assert thread.is_alive(), opened
+        other.execute("ROLLBACK")
+        thread.join()
+    assert opened == [None]
+
+
+def test_nobody_is_waited_for_without_end(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("highstreet.client.private_database._BUSY_TIMEOUT_SECONDS", 0.2)
+    path.parent.mkdir()
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(LedgerBusyError, match="Another Highstreet command"):
+            PrivateDatabase.open(path, LEDGER_KIND)
+    PrivateDatabase.open(path, LEDGER_KIND).close()
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_damaged_file_is_told_and_left_alone(path: Path, kind: DatabaseKind) -> None:
     path.parent.mkdir()
     path.write_bytes(b"x" * 8192)
