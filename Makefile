@@ -61,11 +61,12 @@ protos-check: $(STAMP)  ## fail when the committed gRPC code is not what the con
 	@$(BIN)/python scripts/generate_protos.py --check
 
 wheel: $(STAMP)  ## build dist/highstreet-*.whl, what a shop or a coordinator installs
+	@rm -rf build *.egg-info  # what an earlier build took in would be taken in again
 	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist . \
 	   2> $(VENV)/wheel.log || { cat $(VENV)/wheel.log >&2; exit 1; }
 	@rm -rf build && ls dist/*.whl
 
-wheel-test: $(STAMP)  ## build the wheel, install it elsewhere, run the fast tests against it
+wheel-test: $(STAMP)  ## build the wheel, install it elsewhere, hold it against the checkout, run what it could break
 	@scripts/wheel_test.sh $(abspath $(BIN)) $(SPREAD)
 
 lab: $(STAMP)  ## the benchmark of docs/results over 108 stores (long; goes on where it stopped)

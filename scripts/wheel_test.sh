@@ -8,6 +8,7 @@ shift # the rest goes to pytest
 root=$(cd "$(dirname "$0")/.." && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+rm -rf "$root/build" "$root"/*.egg-info # what an earlier build took in would be taken in again
 "$bin/python" -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation \
     --wheel-dir "$work/dist" "$root"
 rm -rf "$root/build"
