@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.timeout(3600)]
 
-_EIGHT_MINUTES = 480.0
+_FOR_EVER = 1500.0  # how fast it is, its report says; a busy machine fails nothing
 _EIGHT_GIB = 8 << 30
 
 
@@ -63,7 +63,10 @@ def _look_at_the_audit_part(audit: dict[str, Any], out: Path) -> None:
 def test_the_demo_ends_well_twice_and_leaves_nothing_behind(tmp_path: Path) -> None:
     for _ in range(2):
         run = _start(tmp_path, "--stores", "3")
-        shown, _ = run.communicate(timeout=_EIGHT_MINUTES)
+        try:
+            shown, _ = run.communicate(timeout=_FOR_EVER)
+        finally:
+            run.kill()  # what it started ends with it
         assert run.returncode == 0, shown
         record = json.loads((tmp_path / "out" / "record.json").read_text())
         assert all(check["passed"] for check in record["checks"])
