@@ -7,6 +7,7 @@ import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TextIO
 
 from highstreet.client.errors import FileNotUnderstoodError
 from highstreet.client.importing.source import TextSource
@@ -62,14 +63,14 @@ def read_header(source: TextSource, *, is_known: Callable[[frozenset[str]], bool
         skipped, hint = 0, ""
         if first.casefold().startswith("sep=") and len(first.strip()) <= 5:
             skipped, hint = 1, first.strip("\r\n")[4:]
-            first = file.readline(_MAX_ROW_CHARACTERS)
-    if len(first) >= _MAX_ROW_CHARACTERS:
-        raise _too_long(source, 1 + skipped)
     candidates = []
     for delimiter in [hint] if hint in DELIMITERS else DELIMITERS:
-        cells = next(csv.reader([first], delimiter=delimiter), [])
-        names = tuple(fold(cell) for cell in cells)
-        candidates.append((is_known(frozenset(names)), len(names), names, delimiter))
+        with source.path.open(encoding=source.encoding, newline="") as file:
+            names = _first_row(source, file, delimiter, skipped)
+        if names is not None:
+            candidates.append((is_known(frozenset(names)), len(names), names, delimiter))
+    if not candidates:
+        raise _too_long(source, 1 + skipped)
     _, width, names, delimiter = max(candidates, key=lambda c: (c[0], c[1]))
     if width > _MAX_COLUMNS:
         raise FileNotUnderstoodError(
@@ -77,6 +78,17 @@ def read_header(source: TextSource, *, is_known: Callable[[frozenset[str]], bool
             next_step="Check that it is the file you meant.",
         )
     return Header(names=names, delimiter=delimiter, skipped_lines=skipped)
+
+
+def _first_row(source: TextSource, file: TextIO, delimiter: str, skipped: int) -> tuple[str, ...] | None:
+    """Return the names in the first row under a delimiter; None when one would be enormous."""
+    lines = _BoundedLines(source, file)
+    for _ in range(skipped):
+        next(lines, None)
+    try:
+        return tuple(fold(cell) for cell in next(csv.reader(lines, delimiter=delimiter), []))
+    except csv.Error:
+        return None
 
 
 @contextmanager
@@ -121,7 +133,7 @@ def _rows(
 class _BoundedLines:
     """The lines of a text, never more of one row than a row may have."""
 
-    def __init__(self, source: TextSource, text: io.TextIOWrapper) -> None:
+    def __init__(self, source: TextSource, text: TextIO) -> None:
         self._source = source
         self._readline = text.readline
         self._row_characters = 0
