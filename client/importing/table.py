@@ -82,7 +82,7 @@ def read_header(source: TextSource, *, is_known: Callable[[frozenset[str]], bool
 
 def _first_row(source: TextSource, file: TextIO, delimiter: str, skipped: int) -> tuple[str, ...] | None:
     """Return the names in the first row under a delimiter; None when one would be enormous."""
-    lines = _BoundedLines(source, file)
+    lines = _BoundedLines(source, file, delimiter)
     for _ in range(skipped):
         next(lines, None)
     try:
@@ -103,7 +103,7 @@ def open_rows(
         progress: told the bytes read so far, now and then.
 
     Raises:
-        FileNotUnderstoodError: (while reading) a row or a cell is enormous.
+        FileNotUnderstoodError: (while reading) a row or a cell is enormous, or a quotation mark swallows rows.
     """
     with source.path.open("rb") as raw:
         text = io.TextIOWrapper(raw, encoding=source.encoding, newline="")
@@ -113,14 +113,15 @@ def open_rows(
 def _rows(
     source: TextSource, header: Header, text: io.TextIOWrapper, progress: Callable[[], None]
 ) -> Iterator[Row]:
-    lines = _BoundedLines(source, text)
+    lines = _BoundedLines(source, text, header.delimiter)
     for _ in range(header.skipped_lines):
         next(lines, None)
+    lines.row_is_over(1)
     reader = csv.reader(lines, delimiter=header.delimiter)
     started = 1 + header.skipped_lines
     try:
         for count, cells in enumerate(reader):
-            lines.row_is_over()
+            lines.row_is_over(started)
             if count and cells:
                 yield started, cells
             if count % _PROGRESS_EVERY_ROWS == 0:
@@ -133,13 +134,30 @@ def _rows(
 class _BoundedLines:
     """The lines of a text, never more of one row than a row may have."""
 
-    def __init__(self, source: TextSource, text: TextIO) -> None:
+    def __init__(self, source: TextSource, text: TextIO, delimiter: str) -> None:
         self._source = source
         self._readline = text.readline
+        self._delimiter = delimiter
+        self._row: list[str] = []
         self._row_characters = 0
         self._line = 0
+        self._is_over = False
 
-    def row_is_over(self) -> None:
+    def row_is_over(self, started: int) -> None:
+        """Begin a new row.
+
+        Raises:
+            FileNotUnderstoodError: a quotation mark was open to the end of the file, or went over several
+                lines and was closed by one that does not end a cell. The rows between would be lost in it.
+        """
+        # Within a row the end of the text is only reached by looking for a closing mark.
+        if self._is_over or (len(self._row) > 1 and not _is_well_quoted(self._row, self._delimiter)):
+            raise FileNotUnderstoodError(
+                f"{self._source.path.name} has a quotation mark near line {started:,} that is not closed "
+                "where its cell ends; the lines after it cannot be told from that cell.",
+                next_step="Look at that line, or export the file again.",
+            )
+        self._row.clear()
         self._row_characters = 0
 
     def __iter__(self) -> _BoundedLines:
@@ -148,12 +166,21 @@ class _BoundedLines:
     def __next__(self) -> str:
         line = self._readline(_MAX_ROW_CHARACTERS)
         if not line:
+            self._is_over = True
             raise StopIteration
         self._line += 1
+        self._row.append(line)
         self._row_characters += len(line)
         if self._row_characters >= _MAX_ROW_CHARACTERS:
             raise _too_long(self._source, self._line)
         return line
+
+
+def _is_well_quoted(lines: list[str], delimiter: str) -> bool:
+    try:
+        return len(list(csv.reader(lines, delimiter=delimiter, strict=True))) == 1
+    except csv.Error:
+        return False
 
 
 def _too_long(source: TextSource, line: int) -> FileNotUnderstoodError:

@@ -53,6 +53,12 @@ def found(folder: Path, name: str, text: str) -> FoundSignals:
     return read_signal_file(path, now=NOW)
 
 
+def test_a_stray_quotation_mark_does_not_swallow_those_who_unsubscribed(tmp_path: Path) -> None:
+    rows = f'Ann@example.org,{AT},{AT},2026-04-01,"Spring,NORMAL\nbob@example.org,,,2026-04-01,,\n'
+    with pytest.raises(FileNotUnderstoodError, match="quotation mark near line 2"):
+        found(tmp_path, "unsubscribed.csv", UNSUBSCRIBED.splitlines(keepends=True)[0] + rows)
+
+
 def test_what_is_found_in_mailchimps_list_is_said_in_plain_words(tmp_path: Path) -> None:
     assert found(tmp_path, "subscribed_members_export_1.csv", MAILCHIMP).in_words() == [
         "subscribed_members_export_1.csv: this looks like Mailchimp's list of people "
