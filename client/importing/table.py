@@ -95,7 +95,9 @@ def _first_row(source: TextSource, file: TextIO, delimiter: str, skipped: int) -
 def open_rows(
     source: TextSource, header: Header, *, progress: Callable[[int], None] = lambda _: None
 ) -> Iterator[Iterator[Row]]:
-    """Open the rows below the header: (line number, cells). Blank lines are passed over.
+    """Open the rows below the header: (line number, cells).
+
+    Blank rows, and the header again (files put one below the other), are passed over.
 
     Args:
         source: the file.
@@ -103,7 +105,8 @@ def open_rows(
         progress: told the bytes read so far, now and then.
 
     Raises:
-        FileNotUnderstoodError: (while reading) a row or a cell is enormous, or a quotation mark swallows rows.
+        FileNotUnderstoodError: (while reading) a row or a cell is enormous, a quotation mark swallows rows,
+            or other column names stand in the middle.
     """
     with source.path.open("rb") as raw:
         text = io.TextIOWrapper(raw, encoding=source.encoding, newline="")
@@ -119,16 +122,37 @@ def _rows(
     lines.row_is_over(1)
     reader = csv.reader(lines, delimiter=header.delimiter)
     started = 1 + header.skipped_lines
+    named: frozenset[str] = frozenset()
     try:
         for count, cells in enumerate(reader):
             lines.row_is_over(started)
-            if count and cells:
+            if count == 0:
+                named = frozenset(cells) - {""}
+            elif any(cells) and (named.isdisjoint(cells) or not _is_header(source, header, cells, started)):
                 yield started, cells
             if count % _PROGRESS_EVERY_ROWS == 0:
                 progress()
             started = reader.line_num + header.skipped_lines + 1
     except csv.Error as error:
         raise _too_long(source, started) from error
+
+
+def _is_header(source: TextSource, header: Header, cells: list[str], line: int) -> bool:
+    """Whether a row is the header once more.
+
+    Raises:
+        FileNotUnderstoodError: it is another header: the rows below it would be read by the wrong names.
+    """
+    names = tuple(fold(cell) for cell in cells)
+    if names == header.names:
+        return True
+    known = {name for name in header.names if name}
+    if 2 * len(known & set(names)) > len(known):
+        raise FileNotUnderstoodError(
+            f"{source.path.name} has other column names in the middle, in line {line:,}.",
+            next_step="Import what stands above that line and what stands below it as two files.",
+        )
+    return False
 
 
 class _BoundedLines:

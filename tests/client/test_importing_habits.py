@@ -9,10 +9,14 @@ import pytest
 from highstreet.client.errors import FileNotUnderstoodError, TooManyProblemsError
 from highstreet.client.vault import Vault
 from tests.client.conftest import contents
-from tests.client.imported import HEADER, Load
+from tests.client.imported import HEADER, Load, saved_in
 
 ANSWERS = "customer_id,consent_coop_learning,consent_recorded_at,consent_source\n"
 YESES = "".join(f"c{n},yes,2026-05-01,form\n" for n in range(12))
+
+
+def _lines(first: int, count: int) -> str:
+    return "".join(f"{first + n},2026-05-01T09:00:00,ann,tea,1,2,0\n" for n in range(count))
 
 
 class TestQuotationMarks:
@@ -85,3 +89,53 @@ class TestHeaders:
         (tmp_path / "o.csv").write_text(body)
         with pytest.raises(FileNotUnderstoodError, match=message):
             load(tmp_path / "o.csv")
+
+    @pytest.mark.parametrize("again", [HEADER, "\ufeff" + HEADER])
+    def test_files_put_one_below_the_other_are_read_as_one(
+        self, load: Load, tmp_path: Path, vault: Vault, again: str
+    ) -> None:
+        (tmp_path / "o.csv").write_text(HEADER + _lines(1, 2) + again + _lines(3, 2))
+        (result,) = load(tmp_path / "o.csv")
+        assert result.understanding is not None
+        assert (result.understanding.rows_read, result.understanding.left_out) == (4, ())
+        assert len(contents(vault)["lines"]) == 4
+
+    @pytest.mark.parametrize(
+        ("header", "row"),
+        [
+            ("product_id,title,category\n", "tea,Tea,Drinks\n"),
+            ("customer_id,consent_recorded_at\n", "ann,\n"),
+            ("Name,Email,Created at,Lineitem quantity,Lineitem name\n", "#1,a@x.org,2026-05-01,1,Tea\n"),
+        ],
+    )
+    def test_column_names_become_no_product_and_nobody(
+        self, load: Load, tmp_path: Path, vault: Vault, header: str, row: str
+    ) -> None:
+        (tmp_path / "1.csv").write_text(header + row)
+        load(tmp_path / "1.csv")
+        once = saved_in(vault)
+        (tmp_path / "2.csv").write_text(header + row + header)
+        load(tmp_path / "2.csv")
+        assert saved_in(vault) == once
+
+    def test_another_header_in_the_middle_refuses_the_file(
+        self, load: Load, tmp_path: Path, vault: Vault
+    ) -> None:
+        other = "customer_id,consent_recorded_at,consent_coop_learning,consent_source\n"
+        (tmp_path / "c.csv").write_text(ANSWERS + YESES + other + "dan,2026-05-01,yes,form\n")
+        with pytest.raises(FileNotUnderstoodError, match="other column names in the middle, in line 14"):
+            load(tmp_path / "c.csv")
+        assert contents(vault)["customers"] == []
+
+    def test_a_cell_that_is_a_columns_name_is_a_cell(self, load: Load, tmp_path: Path, vault: Vault) -> None:
+        (tmp_path / "p.csv").write_text("product_id,title,category,size\ntitle,Title,category,x\n")
+        load(tmp_path / "p.csv")
+        assert [row[:3] for row in contents(vault)["products"]] == [("title", "Title", "category")]
+
+
+def test_rows_of_nothing_but_commas_are_blank(load: Load, tmp_path: Path, vault: Vault) -> None:
+    (tmp_path / "o.csv").write_text(HEADER + _lines(1, 2) + ",,,,,,\n" * 50)
+    (result,) = load(tmp_path / "o.csv")
+    assert result.understanding is not None
+    assert (result.understanding.rows_read, result.understanding.left_out) == (2, ())
+    assert len(contents(vault)["lines"]) == 2
