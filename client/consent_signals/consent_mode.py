@@ -83,7 +83,9 @@ def _state(value: object) -> str:
     if isinstance(value, Repeated):
         each = {_state(one) for one in value.values}
         return "denied" if "denied" in each else "granted" if each == {"granted"} else "unknown"
-    return value if value in ("granted", "denied") else "unknown"
+    if isinstance(value, str) and value.casefold() == "denied":
+        return "denied"  # a no however it is written, a yes only in the one word
+    return "granted" if value == "granted" else "unknown"
 
 
 def _words(value: object) -> object:

@@ -15,14 +15,16 @@ __all__ = ["read_gpc"]
 
 SOURCE = "global-privacy-control"
 _SHARED_WITH_OTHERS = (Purpose.COOP_LEARNING, Purpose.MATCHING)
-_ABSENT = frozenset({"", "0", "false"})
+_PRESENT = frozenset({"1", "1.0", "true"})
+_ABSENT = frozenset({"", "0", "0.0", "false"})
 
 
 def read_gpc(value: str, *, customer_id: str, at: str, now: int) -> Reading:
     """Say what a Sec-GPC field of a logged-in customer's request means; it never grants anything.
 
     Args:
-        value: of the field: `1`, or `true` as a page's `navigator.globalPrivacyControl` is written down.
+        value: of the field: `1`, or `true` as a page's `navigator.globalPrivacyControl` is written down;
+            `1.0` is what spreadsheets and data frames make of it.
         customer_id: who was logged in.
         at: when, as text; without it, from now.
         now: microseconds since 1970-01-01 UTC.
@@ -30,7 +32,7 @@ def read_gpc(value: str, *, customer_id: str, at: str, now: int) -> Reading:
     said = value.strip().casefold()
     if said in _ABSENT:
         return Reading()
-    if said not in ("1", "true"):
+    if said not in _PRESENT:
         return Reading(remarks=(Remark.UNKNOWN_VALUE,))
     origin = origin_of(customer_id, SOURCE, {"sec-gpc": said, "at": at}, method=Method.SIGNAL, now=now)
     if origin is None:

@@ -39,6 +39,11 @@ def consent_mode_says(states: Mapping[str, object], *, command: str = "update", 
         ({"ad_storage": "granted", "ad_user_data": "granted", "ad_personalization": "granted"}, {}),
         ({"functionality_storage": "granted", "security_storage": "granted"}, {}),
         ({"personalization_storage": "Granted"}, {}),
+        ({"personalization_storage": "DENIED"}, {SUGGEST: Act.REFUSED, MODEL: Act.REFUSED}),
+        (
+            {"personalization_storage": "granted", "analytics_storage": "Denied"},
+            {SUGGEST: Act.GIVEN, MODEL: Act.REFUSED},
+        ),
         ({"personalization_storage": True}, {}),
         ({"personalization_storage": "yes"}, {}),
         ({"made_up": "granted"}, {}),
@@ -80,7 +85,7 @@ def test_states_of_consent_mode_given_twice_are_both_kept() -> None:
 # Global Privacy Control
 
 
-@pytest.mark.parametrize("value", ["1", " 1 ", "true", "True"])
+@pytest.mark.parametrize("value", ["1", " 1 ", "1.0", "true", "True"])
 def test_global_privacy_control_objects_to_all_that_goes_beyond_this_shop(value: str) -> None:
     reading = read_gpc(value, customer_id="c-1", at=AT, now=NOW)
     assert said(reading) == {
@@ -90,7 +95,7 @@ def test_global_privacy_control_objects_to_all_that_goes_beyond_this_shop(value:
     assert {signal.at for signal in reading.signals} == {AT_MICRO}
 
 
-@pytest.mark.parametrize("value", ["", "0", "false"])
+@pytest.mark.parametrize("value", ["", "0", "0.0", "false"])
 def test_no_global_privacy_control_says_nothing(value: str) -> None:
     assert read_gpc(value, customer_id="c-1", at=AT, now=NOW) == Reading()
 
