@@ -56,7 +56,9 @@ def _orders(columns: Columns, cells: CellReader) -> RowReader:
                     odd = error
         if not is_sale:
             raise RowError(Problem.CANCELLED)
-        product = cells.code(sku(row), None) or cells.code(title(row), Problem.MISSING_PRODUCT)
+        product = cells.code(sku(row), None) or cells.code(
+            _titled(title(row), cells), Problem.MISSING_PRODUCT
+        )
         yield LineRecord(
             order,
             cells.wall_clock(moment),
@@ -70,6 +72,14 @@ def _orders(columns: Columns, cells: CellReader) -> RowReader:
             raise odd
 
     return read
+
+
+def _titled(title: str, cells: CellReader) -> str:
+    """Return a title that a product without a code is called by.
+
+    Titles are written for people: with blanks that do not break, directions of writing, joined emoji.
+    """
+    return title if title.strip().isprintable() else cells.text(title)
 
 
 def _customers(columns: Columns, cells: CellReader) -> RowReader:

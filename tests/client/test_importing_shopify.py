@@ -39,6 +39,25 @@ def test_a_shopify_export_is_recognised(load: Load, tmp_path: Path, vault: Vault
     assert held["consents"] == []  # e-mail marketing is not consent to learning
 
 
+@pytest.mark.parametrize(
+    ("title", "product"),
+    [
+        ("Thé\u00a0vert - 100\u00a0g", "Thé vert - 100 g"),
+        ("抹茶\u3000大", "抹茶 大"),
+        ("\u200fתה ירוק\u200f - 100", "תה ירוק - 100"),
+        ("Mug 👨\u200d👩\u200d👧", "Mug 👨👩👧"),
+        ("Rye  bread", "Rye  bread"),  # as it ever was
+    ],
+)
+def test_a_title_written_for_people_names_a_product_without_a_code(
+    load: Load, tmp_path: Path, vault: Vault, title: str, product: str
+) -> None:
+    columns = "Name,Email,Created at,Lineitem quantity,Lineitem name,Lineitem sku\n"
+    (tmp_path / "o.csv").write_text(f"{columns}#1,a@example.com,2026-05-01 09:50:26 +0200,1,{title},\n")
+    load(tmp_path / "o.csv")
+    assert [row[1] for row in contents(vault)["lines"]] == [product]
+
+
 SHOPIFY_CUSTOMERS = (
     "Customer ID,First Name,Last Name,Email,Accepts Email Marketing,Default Address City,Phone,"
     "Accepts SMS Marketing,Total Spent,Total Orders,Note,Tax Exempt,Tags\n"
