@@ -26,6 +26,8 @@ _EPOCH = datetime(1970, 1, 1)
 _ZONES_APART, _ZONES_BEHIND = timedelta(hours=14), timedelta(hours=12)
 _DATE_CHARACTERS = len("2025-01-01")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
+#: What a spreadsheet makes of a long number: the digits that told one code from another are gone.
+_ROUNDED = re.compile(r"[+-]?\d(?:[.,]\d+)?E\+\d{2,3}")
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
 _YES = frozenset({"yes", "y", "true", "1"})
 _NO = frozenset({"no", "n", "false", "0"})
@@ -48,7 +50,10 @@ class CellReader:
     now: datetime
 
     def code(self, cell: str, missing: Problem | None) -> str:
-        """Return an identifier as it stands, trimmed; an empty one is refused when `missing` says so."""
+        """Return an identifier as it stands, trimmed; an empty one is refused when `missing` says so.
+
+        So is one that a spreadsheet has rounded: it would make one product, order or customer of many.
+        """
         text = cell.strip()
         if not text and missing is not None:
             raise RowError(missing)
@@ -56,16 +61,26 @@ class CellReader:
             raise RowError(Problem.LONG_TEXT)
         if not text.isprintable():
             raise RowError(Problem.ODD_TEXT)
+        if _is_rounded(text):
+            raise RowError(Problem.ROUNDED_CODE)
         return text
+
+    def bar_code(self, cell: str) -> tuple[str, RowError | None]:
+        """Return a bar code, and what is wrong with one that a spreadsheet has rounded: that is none."""
+        if _is_rounded(cell.strip()):
+            return "", RowError(Problem.ROUNDED_BAR_CODE)
+        return self.code(cell, None), None
 
     def identifier(self, kind: IdentifierKind, cell: str) -> str:
         """Return what a customer is matched by in its one spelling; an empty cell stays empty.
 
         An e-mail address needs something before and after its one @; what a till writes where it knows none
-        (`-`, `none`) would make one person of all who have it.
+        (`-`, `none`) would make one person of all who have it. So would a number that a spreadsheet rounded.
         """
         if not cell or cell.isspace():
             return ""
+        if _is_rounded(cell.strip()):
+            raise RowError(Problem.ODD_IDENTIFIER)
         try:
             value = normalise(cell)
         except InvalidIdentifierError as error:
@@ -164,6 +179,10 @@ class CellReader:
         if (moment if moment.tzinfo else moment.astimezone()) > latest:
             raise RowError(Problem.FUTURE_DATE)
         return moment
+
+
+def _is_rounded(code: str) -> bool:
+    return "E+" in code and _ROUNDED.fullmatch(code) is not None
 
 
 def _microseconds(moment: datetime) -> int:

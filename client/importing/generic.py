@@ -48,6 +48,7 @@ def _products(columns: Columns, cells: CellReader) -> RowReader:
 
     def read(row: list[str]) -> Iterator[Record]:
         code = cells.code(product_id(row), Problem.MISSING_PRODUCT)
+        bar_code, odd = cells.bar_code(gtin(row))
         title, category, product_type, brand, maker, size = (cells.text(text(row)) for text in texts)
         yield ProductRecord(
             product_id=code,
@@ -58,8 +59,10 @@ def _products(columns: Columns, cells: CellReader) -> RowReader:
             maker=maker,
             size=size,
             price=cells.money(price(row)),
-            gtin=cells.code(gtin(row), None),
+            gtin=bar_code,
         )
+        if odd is not None:
+            raise odd
 
     return read
 

@@ -133,6 +133,8 @@ class Problem(StrEnum):
     ODD_ATTRIBUTE = "an age, household, income, language or place that fits no group (taken as not known)"
     LONG_TEXT = "a code longer than 128 characters"
     ODD_TEXT = "a code with unprintable characters"
+    ROUNDED_CODE = "a code that a spreadsheet has rounded, like 4.01E+12 (export it anew)"
+    ROUNDED_BAR_CODE = "a bar code that a spreadsheet has rounded, like 4.01E+12 (taken as none)"
     CELL_COUNT = "more cells than the header has columns"
     CANCELLED = "a cancelled, voided or refunded order"
     DUPLICATE = "the same line again"
@@ -153,6 +155,7 @@ _TIDY = frozenset(
         Problem.ZERO_QUANTITY,
         Problem.ODD_IDENTIFIER,
         Problem.ODD_ATTRIBUTE,
+        Problem.ROUNDED_BAR_CODE,
         Problem.NO_EMAIL,
         Problem.ERASED,
     }

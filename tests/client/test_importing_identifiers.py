@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from highstreet.client.errors import FileNotUnderstoodError, TooManyProblemsError
 from highstreet.client.importing.importer import FileOutcome, Importer
+from highstreet.client.importing.records import Problem
 from highstreet.client.vault import Vault
 from highstreet.privacy.matching import IdentifierKind, identifier_input
 from highstreet.privacy.matching.identifiers import normalise
@@ -93,6 +94,15 @@ class TestIdentifiers:
         held = contents(vault)
         assert held["identifiers"] == [("ann", "loyalty-number", "1")]  # the old address is not hers any more
         assert [row[:3] for row in held["consents"]] == [("ann", "coop_learning", "given")]
+
+    def test_a_loyalty_number_that_a_spreadsheet_rounded_makes_nobody_one(
+        self, load: Load, tmp_path: Path, vault: Vault
+    ) -> None:
+        rows = (f"{name},,,{name}@example.org,7.12346E+12" for name in ("ann", "ben"))
+        (result,) = load(self._file(tmp_path / "c.csv", *rows))
+        assert result.understanding is not None
+        assert [(p.problem, p.count) for p in result.understanding.left_out] == [(Problem.ODD_IDENTIFIER, 2)]
+        assert {row[1] for row in contents(vault)["identifiers"]} == {"email"}
 
     def test_many_odd_ones_do_not_refuse_the_file(self, load: Load, tmp_path: Path, vault: Vault) -> None:
         load(self._file(tmp_path / "c.csv", *(f"c{n},,,unknown,{n}" for n in range(20))))

@@ -19,6 +19,7 @@ from highstreet.client.errors import (
 )
 from highstreet.client.importing import importer
 from highstreet.client.importing.importer import Importer
+from highstreet.client.importing.records import Problem
 from highstreet.client.vault import Vault
 from tests.client.conftest import NOW, ORDERS, PRODUCTS, contents
 from tests.client.imported import HEADER, Load, saved_in
@@ -50,6 +51,9 @@ class TestRowsLeftOut:
             ("1,2026-05-01,ann,tea,1,1e12,0", "a number too large"),
             ("1,2026-05-01,ann," + "t" * 129 + ",1,2,0", "a code longer than 128 characters"),
             ("1,2026-05-01,ann,te\x07a,1,2,0", "a code with unprintable characters"),
+            ("7.00638E+12,2026-05-01,ann,tea,1,2,0", "a code that a spreadsheet has rounded"),
+            ("1,2026-05-01,4.1E+09,tea,1,2,0", "a code that a spreadsheet has rounded"),
+            ("1,2026-05-01,ann,4E+12,1,2,0", "a code that a spreadsheet has rounded"),
             ("1,2026-05-01,ann,tea,1,2,0,surplus", "more cells than the header"),
             ("90,2026-05-01T09:00:00,ann,tea,1,2,0", "the same line again"),
             ("90,2026-05-01T09:00:00,,jam,1,2,0", "no customer, though another line of that order has one"),
@@ -103,6 +107,23 @@ class TestRowsLeftOut:
         ]
         said = [row[1:3] for row in contents(vault)["consents"] if row[0] == "ann"]
         assert said == [("suggestions_here", "refused")]
+
+    def test_codes_that_only_look_rounded_are_codes_and_a_rounded_bar_code_is_none(
+        self, load: Load, tmp_path: Path, vault: Vault
+    ) -> None:
+        head = "product_id,title,category,gtin\n"
+        (tmp_path / "1.csv").write_text(head + "1E5,A,x,4006381333931\n2E+5,B,x,\n3e+12,C,x,\n")
+        (tmp_path / "2.csv").write_text(head + '1E5,A,x,4.00638E+12\n2E+5,B,x,"4,00638E+12"\n')
+        load(tmp_path / "1.csv")
+        (result,) = load(tmp_path / "2.csv")
+        assert result.understanding is not None
+        (left_out,) = result.understanding.left_out
+        assert (left_out.problem, left_out.count) == (Problem.ROUNDED_BAR_CODE, 2)
+        assert [(row[0], row[8]) for row in contents(vault)["products"]] == [
+            ("1E5", "4006381333931"),
+            ("2E+5", ""),
+            ("3e+12", ""),
+        ]
 
 
 BAD_FILES: dict[str, tuple[str, bytes, str]] = {
