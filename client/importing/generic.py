@@ -78,10 +78,15 @@ def _customers(columns: Columns, cells: CellReader) -> RowReader:
     def read(row: list[str]) -> Iterator[Record]:
         code = cells.code(customer_id(row), Problem.MISSING_CUSTOMER)
         yield CustomerRecord(code)
-        yield from _minor(code, cells.answer(minor(row)))
+        is_minor, unclear = _answer(cells, minor(row))
+        yield from _minor(code, is_minor)
         facts, odd = known(code, row)
         yield from facts
-        said = [(purpose, cells.answer(cell(row))) for cell, purpose in answers]
+        said = []
+        for cell, purpose in answers:
+            answer, problem = _answer(cells, cell(row))
+            said.append((purpose, answer))
+            unclear = unclear or problem
         where = cells.text(source(row)) or "imported file"
         when, undated = Span(_LONG_AGO, now), None
         if any(answer is not None for _, answer in said):
@@ -90,13 +95,16 @@ def _customers(columns: Columns, cells: CellReader) -> RowReader:
             except RowError as error:
                 undated = error
         for purpose, is_yes in said:
-            if is_yes is False or (is_yes and undated is None):
+            if is_yes is False or (is_yes and undated is None and unclear is None):
                 # Whether a no is the first one, a file does not say.
                 act = Act.GIVEN if is_yes else Act.REFUSED
                 at = when.earliest if is_yes else when.latest
                 yield AnswerRecord(
                     code, purpose, Channel.EVERYWHERE, act, at, when.earliest, Method.IMPORT, where
                 )
+        if unclear is not None:
+            # What else the row says may be meant otherwise too. A no stands; a yes is not taken.
+            raise unclear
         if undated is not None and any(is_yes for _, is_yes in said):
             # A no stands from today; a yes might be older than a withdrawal and is not taken.
             raise RowError(Problem.UNDATED_YES) from undated
@@ -104,6 +112,14 @@ def _customers(columns: Columns, cells: CellReader) -> RowReader:
             raise odd
 
     return read
+
+
+def _answer(cells: CellReader, cell: str) -> tuple[bool | None, RowError | None]:
+    """Return an answer, or what is wrong with it."""
+    try:
+        return cells.answer(cell), None
+    except RowError as error:
+        return None, error
 
 
 _Facts = tuple[list[Record], RowError | None]

@@ -127,7 +127,7 @@ class Problem(StrEnum):
     ODD_PRICE = "a price that is not a number"
     NEGATIVE_PRICE = "a negative price"
     HUGE_NUMBER = "a number too large to be true"
-    ODD_ANSWER = "an answer that is neither yes nor no"
+    ODD_ANSWER = "an answer that is neither yes nor no (of that line only a no counts)"
     UNDATED_YES = "a yes without a usable date (taken as not asked)"
     ODD_IDENTIFIER = "an e-mail address or loyalty number that cannot be one (not matched by it)"
     ODD_ATTRIBUTE = "an age, household, income, language or place that fits no group (taken as not known)"

@@ -108,6 +108,19 @@ class TestRowsLeftOut:
         said = [row[1:3] for row in contents(vault)["consents"] if row[0] == "ann"]
         assert said == [("suggestions_here", "refused")]
 
+    @pytest.mark.parametrize("cells", ["oui,no,", "no,x,", ",no,perhaps", "yes,no,ja"])
+    def test_a_no_beside_what_cannot_be_read_counts_and_a_yes_does_not(
+        self, load: Load, tmp_path: Path, vault: Vault, cells: str
+    ) -> None:
+        dated = "".join(f"c{i},yes,yes,,2025-01-01\n" for i in range(9))
+        head = "customer_id,consent_suggestions,consent_coop_learning,minor,consent_recorded_at\n"
+        (tmp_path / "c.csv").write_text(f"{head}{dated}ann,{cells},2025-01-01\n")
+        (result,) = load(tmp_path / "c.csv")
+        assert result.understanding is not None
+        (left_out,) = result.understanding.left_out
+        assert (left_out.problem, left_out.first_lines) == (Problem.ODD_ANSWER, (11,))
+        assert [row[2] for row in contents(vault)["consents"] if row[0] == "ann"] == ["refused"]
+
     def test_codes_that_only_look_rounded_are_codes_and_a_rounded_bar_code_is_none(
         self, load: Load, tmp_path: Path, vault: Vault
     ) -> None:
