@@ -61,9 +61,11 @@ def _unknown(source: TextSource, names: frozenset[str]) -> FileNotUnderstoodErro
         )
     nearest = max(PROFILES, key=lambda profile: len(profile.required & names) / len(profile.required))
     missing = sorted(nearest.required - names)
-    if len(missing) == len(nearest.required):
+    # With less than half of them it is most likely something else, which must not be bent into this.
+    if 2 * len(missing) > len(nearest.required):
+        some = "none" if len(missing) == len(nearest.required) else "too few"
         return FileNotUnderstoodError(
-            f"{source.path.name} has none of the columns that are known here.",
+            f"{source.path.name} has {some} of the columns that are known here.",
             next_step="Its first line must name the columns, for example: order_id,ordered_at,customer_id,"
             "product_id,quantity.",
         )

@@ -118,7 +118,7 @@ class Problem(StrEnum):
     MISSING_CUSTOMER = "no customer number"
     NO_EMAIL = "no e-mail address, by which Shopify's orders name a customer"
     MISSING_DATE = "no date"
-    ODD_DATE = "a date that cannot be read"
+    ODD_DATE = "a date that cannot be read (write it as 2026-05-31)"
     EARLY_DATE = "a date before 1980"
     FUTURE_DATE = "a date in the future"
     ODD_QUANTITY = "a quantity that is not a number"

@@ -142,6 +142,11 @@ class TestRowsLeftOut:
 BAD_FILES: dict[str, tuple[str, bytes, str]] = {
     "missing columns": ("o.csv", b"order_id,ordered_at,product_id\n1,2026-05-01,tea\n", "lacks the columns"),
     "unknown columns": ("o.csv", b"a,b,c\n1,2,3\n", "none of the columns that are known"),
+    "another tool's": (
+        "wc.csv",
+        b"ID,Type,SKU,Name,Categories\n1,simple,S,Tea,A\n",
+        "wc.csv has too few of the",
+    ),
     "no rows": ("o.csv", HEADER.encode(), "no rows"),
     "empty": ("o.csv", b"", "is empty"),
     "zip": ("exports.zip", b"PK\x03\x04" + bytes(100), "zip archive, not a text file. Unpack it"),
