@@ -175,6 +175,8 @@ class CellReader:
             raise RowError(Problem.ODD_DATE)
         if moment.replace(tzinfo=None) < _EARLIEST:
             raise RowError(Problem.EARLY_DATE)
+        if moment.year > self.now.year + 1:
+            raise RowError(Problem.FUTURE_DATE)  # in 9999 no other zone can be reckoned with
         latest = self.now if moment.tzinfo else self.now + ahead
         if (moment if moment.tzinfo else moment.astimezone()) > latest:
             raise RowError(Problem.FUTURE_DATE)

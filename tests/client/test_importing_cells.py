@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,25 @@ def test_a_number_or_moment_of_more_than_64_characters_is_refused_and_not_kept(
 def test_a_number_or_moment_of_64_characters_is_read() -> None:
     assert READER.quantity("1." + "0" * 62) == 1.0
     assert READER.span("2025-01-01T00:00:00Z") == READER.span("2025-01-01T00:00:00." + "0" * 38 + "+00:00")
+
+
+@pytest.fixture(params=["America/New_York", "Pacific/Kiritimati"])
+def zone(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A computer far from Greenwich."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", request.param)
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("zone")
+@pytest.mark.parametrize("read", [READER.span, READER.wall_clock])
+@pytest.mark.parametrize("cell", ["9999-12-31", "9999-12-31T23:59:59", "9999-12-31T00:00:00-12:00"])
+def test_what_tills_write_for_never_is_a_date_in_the_future(read: Callable[[str], object], cell: str) -> None:
+    with pytest.raises(RowError) as caught:
+        read(cell)
+    assert caught.value.problem is Problem.FUTURE_DATE
 
 
 def test_blanks_around_a_value_do_not_count() -> None:
