@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from highstreet.client.cli_options import HomeOption, store_home
+from highstreet.printable import printable
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from highstreet.client.importing.understanding import Understanding
 
 __all__ = ["import_files"]
+
+_NAMES_SHOWN = 5
 
 
 def import_files(
@@ -33,7 +36,7 @@ def import_files(
     home: HomeOption = None,
 ) -> None:
     """Read the shop's exports (products, customers with consent answers, orders) into this computer."""
-    from highstreet.client.importing.importer import Importer, find_files
+    from highstreet.client.importing.importer import Importer, find_files, left_alone
     from highstreet.client.matching_withdrawals import forget_withdrawn_at
     from highstreet.client.vault import Vault
 
@@ -57,6 +60,11 @@ def import_files(
             _tell(result)
             bar.start()
         forget_withdrawn_at(place, vault)
+    passed_over = left_alone(paths)
+    if passed_over:
+        more = f" and {len(passed_over) - _NAMES_SHOWN:,} more" if len(passed_over) > _NAMES_SHOWN else ""
+        names = printable(", ".join(passed_over[:_NAMES_SHOWN]))
+        typer.echo(f"Not read, as only CSV files are: {names}{more}.")
 
 
 def _say(understanding: Understanding) -> None:

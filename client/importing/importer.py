@@ -30,7 +30,7 @@ from highstreet.client.importing.table import open_rows
 from highstreet.client.importing.understanding import Understanding, understand
 from highstreet.client.vault import Vault
 
-__all__ = ["FileOutcome", "ImportResult", "Importer", "find_files", "one_at_a_time"]
+__all__ = ["FileOutcome", "ImportResult", "Importer", "find_files", "left_alone", "one_at_a_time"]
 
 #: Free disk per byte of the file: staged rows, saved rows, and the log of the one transaction.
 _ROOM_PER_BYTE = 4
@@ -65,7 +65,8 @@ class ImportResult:
 def find_files(paths: Sequence[Path]) -> list[Path]:
     """Return the files named, and those in the folders named that could be exports, each once.
 
-    In a folder, files named `holdout...` are left alone: they are what `store evaluate` predicts.
+    In a folder, files named `holdout...` are left alone: they are what `store evaluate` predicts. So are
+    hidden ones: on sticks, a Mac puts a `._orders.csv` that is no text beside each file.
 
     Raises:
         FileNotUnderstoodError: a path does not exist, or a folder has no such file.
@@ -89,9 +90,19 @@ def find_files(paths: Sequence[Path]) -> list[Path]:
     return list(found)
 
 
+def left_alone(paths: Sequence[Path]) -> list[str]:
+    """Return the names of what lies in the folders named and is not read, as it is no CSV file."""
+    inside = (each for path in paths if path.is_dir() for each in sorted(path.iterdir()))
+    return [
+        each.name
+        for each in inside
+        if not each.name.startswith(".") and (each.is_dir() or each.suffix.casefold() not in _ENDINGS)
+    ]
+
+
 def _could_be_export(path: Path) -> bool:
-    held_back = path.name.casefold().startswith("holdout")
-    return path.suffix.casefold() in _ENDINGS and path.is_file() and not held_back
+    not_meant = path.name.casefold().startswith(("holdout", "."))
+    return path.suffix.casefold() in _ENDINGS and path.is_file() and not not_meant
 
 
 class Importer:

@@ -36,6 +36,21 @@ class Typed:
         self.out, self.err = capsys.readouterr()
 
 
+def test_what_is_not_read_in_a_folder_is_said(
+    shop_files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (shop_files / "._a_orders.csv").write_bytes(b"\x00\x05\x16\x07")
+    (shop_files / "more").mkdir()
+    for name in ("orders.xlsx", "b.zip", "c.json", "d.pdf", "e.jpg"):
+        (shop_files / name).write_bytes(b"PK\x03\x04")
+    typed = Typed(capsys, "import", shop_files, "--home", tmp_path / "store")
+    assert typed.status == 0
+    assert "Not read, as only CSV files are: b.zip, c.json, d.pdf, e.jpg, more and 1 more." in typed.out
+    (shop_files / "more").rmdir()
+    typed = Typed(capsys, "import", shop_files / "a_orders.csv", "--home", tmp_path / "store")
+    assert "Not read" not in typed.out
+
+
 def test_import_shows_what_it_understood_and_saves(
     capsys: pytest.CaptureFixture[str], shop_files: Path, tmp_path: Path
 ) -> None:
