@@ -9,8 +9,9 @@ from highstreet.audit.consent import Act, Channel, ConsentEvent, Method, Purpose
 from highstreet.client.consent_intake import event_number, fresh_events
 from highstreet.client.consent_log import ConsentLog
 from highstreet.client.consented_cohort import Exclusion
+from highstreet.client.importing.staging import Staging
 
-__all__ = ["SavedCounts", "save_staged"]
+__all__ = ["SavedCounts", "orders_with_other_lines", "save_staged"]
 
 _TEXTS = ("title", "category", "product_type", "brand", "maker", "size", "gtin")
 _KEEP_KNOWN_TEXTS = ", ".join(f"{name} = coalesce(nullif(excluded.{name}, ''), {name})" for name in _TEXTS)
@@ -104,6 +105,17 @@ _LINES = """
     WHERE true ORDER BY s.line
     ON CONFLICT DO NOTHING
 """
+# Orders of the vault to which the file would add lines: the rest of them, or what became of them since.
+_ORDERS_WITH_OTHER_LINES = """
+    SELECT count(DISTINCT o."order") FROM staging.order_lines AS s
+    LEFT JOIN main.customers AS c ON c.customer_id = s.customer_id
+    JOIN main.orders AS o ON o.order_id = s.order_id AND ifnull(o.customer, 0) = ifnull(c.customer, 0)
+    WHERE (s.customer_id = '' OR c.customer IS NOT NULL) AND NOT EXISTS (
+        SELECT 1 FROM main.lines AS l JOIN main.products AS p ON p.product = l.product
+        WHERE l."order" = o."order" AND p.product_id = s.product_id AND l.quantity = s.quantity
+            AND ifnull(l.unit_price, -1) = ifnull(s.unit_price, -1) AND l.discount = s.discount
+    )
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +134,12 @@ class SavedCounts:
     answers: int
     orders: int
     lines: int
+
+
+def orders_with_other_lines(staging: Staging) -> int:
+    """Return to how many orders of the vault saving would add lines; nothing is saved by asking."""
+    (orders,) = staging.one(_ORDERS_WITH_OTHER_LINES)
+    return orders
 
 
 def save_staged(connection: sqlite3.Connection, log: ConsentLog, *, now: int) -> SavedCounts:

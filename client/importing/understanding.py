@@ -9,6 +9,7 @@ from highstreet.audit.consent import Act, Purpose
 from highstreet.client.importing.problems import ProblemCount
 from highstreet.client.importing.profile import Subject
 from highstreet.client.importing.recognise import RecognisedFile
+from highstreet.client.importing.saving import orders_with_other_lines
 from highstreet.client.importing.staging import Staging
 
 __all__ = ["Understanding", "understand"]
@@ -135,6 +136,12 @@ def _orders(staging: Staging) -> list[str]:
     if guests:
         facts.append(f"{_count(guests, 'order')} without a customer: counted in totals only.")
     facts += _identifiers(staging)
+    changed = orders_with_other_lines(staging)
+    if changed:
+        facts.append(
+            f"{_count(changed, 'order')} imported before with other lines: these are added. If they were "
+            "changed since, both count."
+        )
     (unlisted,) = staging.one(
         "SELECT count(DISTINCT s.product_id) FROM staging.order_lines AS s WHERE NOT EXISTS"
         " (SELECT 1 FROM main.products AS p WHERE p.product_id = s.product_id AND p.listed = 1)"

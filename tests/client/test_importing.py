@@ -56,6 +56,28 @@ def test_a_trial_saves_nothing(load: Load, shop_files: Path, vault: Vault) -> No
     assert contents(vault) == before
 
 
+@pytest.mark.parametrize(
+    ("row", "orders"),
+    [
+        ("3,2026-06-09T17:05:00,ann,rye,2,3.20,0", "1 order imported before with other lines"),  # not one
+        ("4,2026-06-10T08:00:00,,tea,3,4.50,1.00", "1 order imported before with other lines"),
+        ("3,2026-06-09T17:05:00,ann,rye,1,3.20,0", ""),
+        ("3,2026-06-09T17:05:00,ben,rye,2,3.20,0", ""),
+        ("4,2026-06-09T17:05:00,zoe,rye,2,3.20,0", ""),
+        ("9,2026-06-09T17:05:00,ann,rye,2,3.20,0", ""),
+    ],
+    ids=["quantity", "a guest's discount", "the same", "of another", "of a stranger", "new"],
+)
+def test_orders_that_get_further_lines_are_told(
+    load: Load, full_vault: Vault, tmp_path: Path, row: str, orders: str
+) -> None:
+    (tmp_path / "o.csv").write_text(f"{HEADER}{row}\n")
+    (result,) = load(tmp_path / "o.csv")
+    assert result.understanding is not None
+    words = " ".join(result.understanding.facts)
+    assert (orders in words) if orders else ("other lines" not in words)
+
+
 def test_what_is_not_confirmed_is_not_saved(vault: Vault, shop_files: Path) -> None:
     before = contents(vault)
     results = list(Importer(vault, now=NOW, confirm=lambda _: False).run([shop_files]))
