@@ -100,7 +100,7 @@ class ResultsFolder:
     def _load(self, job: Job) -> Finished:
         note = self._note(job) or {}
         try:
-            frame = pl.read_parquet(self._runs / f"{job.name}.parquet")
+            frame = pl.read_parquet(self._runs / f"{job.name}.parquet", glob=False)
             return Finished(
                 condition=job.condition.name,
                 seed=job.seed,

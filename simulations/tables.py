@@ -34,6 +34,8 @@ from highstreet.simulations.errors import InvalidTableError
 __all__ = ["PRODUCT_TEXTS", "Tables", "load_tables", "tables_of"]
 
 PRODUCT_TEXTS = ("title", "category", "product_type", "brand", "maker", "size", "gtin")
+#: The first and last second of the years 1 to 9999, which is what dates can be.
+_SECONDS = (-62_135_596_800, 253_402_300_799)
 _SEE = "The columns are listed by `highstreet lab schema`."
 
 
@@ -131,7 +133,9 @@ def _canonical_orders(orders: pl.DataFrame) -> pl.DataFrame:
 def _canonical_products(products: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
     _require_columns(products, "products", ("product_id",))
     texts = [
-        (pl.col(name).cast(pl.String) if name in products.columns else pl.lit("")).fill_null("").alias(name)
+        (_cast(products, "products", name, pl.String()) if name in products.columns else pl.lit(""))
+        .fill_null("")
+        .alias(name)
         for name in PRODUCT_TEXTS
     ]
     known = products.select(
@@ -165,9 +169,12 @@ def _days(orders: pl.DataFrame) -> pl.Series:
     elif isinstance(column.dtype, pl.Datetime):
         days = column.dt.date()
     elif column.dtype.is_integer():
-        days = pl.from_epoch(column, time_unit="s").dt.date()
+        days = _days_of_seconds(column)
     elif column.dtype == pl.String:
-        days = column.str.strip_chars().str.slice(0, 10).str.to_date("%Y-%m-%d", strict=False)
+        text = column.str.strip_chars()
+        # A CSV file holds seconds as digits, like everything else.
+        seconds = _days_of_seconds(text.cast(pl.Int64, strict=False))
+        days = text.str.slice(0, 10).str.to_date("%Y-%m-%d", strict=False).fill_null(seconds)
     else:
         raise InvalidTableError(
             f"orders: ordered_at has type {column.dtype}, which is no date.", next_step=_SEE
@@ -176,8 +183,27 @@ def _days(orders: pl.DataFrame) -> pl.Series:
     return days.alias("day")
 
 
+def _days_of_seconds(seconds: pl.Series) -> pl.Series:
+    """Days of whole Unix seconds; none where there is no such day, as of milliseconds taken for seconds."""
+    known = pl.DataFrame({"at": seconds.cast(pl.Int64, strict=False)}).with_columns(
+        pl.when(pl.col("at").is_between(*_SECONDS)).then(pl.col("at")).alias("at")
+    )
+    return pl.from_epoch(known["at"], time_unit="s").dt.date()
+
+
+def _cast(frame: pl.DataFrame, table: str, column: str, wanted: pl.DataType) -> pl.Series:
+    """A column as text or numbers, missing where a value is neither; lists and bytes are refused."""
+    try:
+        return frame[column].cast(wanted, strict=False)
+    except pl.exceptions.PolarsError as error:
+        raise InvalidTableError(
+            f"{table}: {column} has type {frame[column].dtype}, which is neither text nor a number.",
+            next_step=_SEE,
+        ) from error
+
+
 def _ids(frame: pl.DataFrame, table: str, column: str) -> pl.Series:
-    text = frame[column].cast(pl.String, strict=False).str.strip_chars()
+    text = _cast(frame, table, column, pl.String()).str.strip_chars()
     _refuse(text.is_null() | (text == ""), table, column, "is empty")
     return text
 
@@ -188,7 +214,7 @@ def _numbers(frame: pl.DataFrame, table: str, column: str, *, default: float | N
     raw = frame[column]
     if raw.dtype == pl.String:
         raw = raw.str.strip_chars().replace("", None)
-    values = raw.cast(pl.Float64, strict=False)
+    values = _cast(raw.to_frame(), table, column, pl.Float64())
     odd = (values.is_null() & raw.is_not_null()) | ~values.is_finite().fill_null(True)
     _refuse(odd, table, column, "is not a number")
     if column in ("price", "unit_price"):
@@ -240,8 +266,8 @@ def _require(folder: Path, table: str) -> Path:
 def _read(path: Path) -> pl.DataFrame:
     try:
         if path.suffix == ".parquet":
-            return pl.read_parquet(path)
-        return pl.read_csv(path, infer_schema=False)
+            return pl.read_parquet(path, glob=False)  # a folder's name may hold brackets
+        return pl.read_csv(path, infer_schema=False, glob=False)
     except (pl.exceptions.PolarsError, OSError, UnicodeDecodeError) as error:
         raise InvalidTableError(
             f"{path} cannot be read as {path.suffix[1:]}.",

@@ -42,6 +42,49 @@ def test_ratings_without_a_store_are_one_shop():
     assert tables.orders["day"].to_list() == [date(1997, 12, 4), date(1998, 4, 4)]
 
 
+def test_unix_seconds_are_the_same_in_a_csv_file(tmp_path):
+    orders = "customer_id,product_id,ordered_at\n1,10,881250949\n2,11, 891717742\n"
+    tables = load_tables(folder(tmp_path, orders=orders, products="product_id\n10\n11\n"))
+    assert tables.orders["day"].to_list() == [date(1997, 12, 4), date(1998, 4, 4)]
+
+
+@pytest.mark.parametrize("at", [1_714_953_600_000, 2**62, -(2**62)])
+def test_seconds_beyond_any_year_are_refused(tmp_path, at):
+    orders = pl.DataFrame({"customer_id": ["c"], "product_id": ["p1"], "ordered_at": [at]})
+    with pytest.raises(InvalidTableError, match="Unix seconds in 1 row"):
+        tables_of(name="r", note="", orders=orders, products=pl.DataFrame({"product_id": ["p1"]}))
+    text = f"customer_id,product_id,ordered_at\nc,p1,{at}\n"
+    with pytest.raises(InvalidTableError, match="Unix seconds in 1 row"):
+        load_tables(folder(tmp_path, orders=text, products=PRODUCTS))
+
+
+@pytest.mark.parametrize(
+    ("column", "value"), [("customer_id", [1]), ("customer_id", b"\xff"), ("quantity", [1])]
+)
+def test_a_column_of_lists_or_bytes_is_refused(column, value):
+    line = {"customer_id": "c", "product_id": "p1", "ordered_at": "2024-01-03", column: value}
+    orders = pl.DataFrame({name: [each] for name, each in line.items()})
+    with pytest.raises(InvalidTableError, match=f"orders: {column} has type"):
+        tables_of(name="r", note="", orders=orders, products=pl.DataFrame({"product_id": ["p1"]}))
+
+
+def test_a_title_that_is_a_list_is_refused():
+    orders = pl.DataFrame({"customer_id": ["c"], "product_id": ["p1"], "ordered_at": ["2024-01-03"]})
+    products = pl.DataFrame({"product_id": ["p1"], "title": [["Tea"]]})
+    with pytest.raises(InvalidTableError, match="products: title has type"):
+        tables_of(name="r", note="", orders=orders, products=products)
+
+
+def test_brackets_in_a_folders_name_are_no_pattern(tmp_path):
+    place = tmp_path / "sales [2024]*"
+    place.mkdir()
+    assert len(load_tables(folder(place, orders=ORDERS, products=PRODUCTS)).orders) == 2
+    for name in ("orders", "products"):
+        pl.read_csv(place / f"{name}.csv", glob=False).write_parquet(place / f"{name}.parquet")
+        (place / f"{name}.csv").unlink()
+    assert len(load_tables(place).orders) == 2
+
+
 def test_returns_are_left_out(tmp_path):
     orders = ORDERS + "a,c1,p1,2024-01-09,-1\n"
     assert len(load_tables(folder(tmp_path, orders=orders, products=PRODUCTS)).orders) == 2
