@@ -7,12 +7,13 @@ by itself.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from highstreet.privacy.releases import Weighting
-from highstreet.simulations.errors import UnknownConditionError
+from highstreet.simulations.errors import InvalidEpsilonError, UnknownConditionError
 
 __all__ = ["DELTA", "OPPONENTS", "Condition", "Kind", "Placement", "choose", "conditions_for"]
 
@@ -108,7 +109,12 @@ def conditions_for(epsilons: Iterable[float]) -> tuple[Condition, ...]:
 
     >>> [condition.name for condition in conditions_for([3])][-4:]
     ['epsilon-3-in-sum', 'epsilon-3-person-in-sum', 'epsilon-3-worst-case-in-sum', 'epsilon-3-per-store']
+
+    Raises:
+        InvalidEpsilonError: one is not above 0 or not finite, or two have one name.
     """
+    asked = tuple(epsilons)
+    _refuse_odd_epsilons(asked)
     private = [
         Condition(
             name=f"epsilon-{epsilon:g}-{way.name}",
@@ -120,13 +126,29 @@ def conditions_for(epsilons: Iterable[float]) -> tuple[Condition, ...]:
             weighting=way.weighting,
             is_extra=way.is_extra,
         )
-        for epsilon in epsilons
+        for epsilon in asked
         for way in _WAYS
     ]
     without = Condition(
         name="no-privacy", title="co-op prior + local, no privacy", kind=Kind.COOP, is_random=True
     )
     return (*OPPONENTS, _ALONE, without, *private)
+
+
+def _refuse_odd_epsilons(epsilons: Sequence[float]) -> None:
+    for epsilon in epsilons:
+        if not math.isfinite(epsilon) or epsilon <= 0:
+            raise InvalidEpsilonError(
+                f"An epsilon of {epsilon:g} is no privacy to be had.",
+                next_step="Use a number above 0, as --epsilon 3; what has no noise is in every replay.",
+            )
+    names = [f"{epsilon:g}" for epsilon in epsilons]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:  # one result would count as two seeds
+        raise InvalidEpsilonError(
+            f"Epsilon {', '.join(twice)} was asked for more than once.",
+            next_step="Give each --epsilon once, told apart by its first six digits.",
+        )
 
 
 def choose(conditions: Sequence[Condition], names: Sequence[str]) -> tuple[Condition, ...]:

@@ -6,6 +6,7 @@ from highstreet.errors import HighstreetError
 
 __all__ = [
     "InvalidAuditError",
+    "InvalidEpsilonError",
     "InvalidSplitError",
     "InvalidTableError",
     "MissingExtraError",
@@ -39,6 +40,10 @@ class SampleFolderError(SimulationsError):
 
 class TooFewStoresError(SimulationsError):
     """A co-op is too small for the secure sum it should hold."""
+
+
+class InvalidEpsilonError(SimulationsError):
+    """An epsilon was asked for that promises nothing, or one was asked for twice."""
 
 
 class UnknownConditionError(SimulationsError):

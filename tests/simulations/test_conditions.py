@@ -2,7 +2,7 @@ import pytest
 
 from highstreet.privacy.releases import Weighting
 from highstreet.simulations.conditions import OPPONENTS, Kind, choose, conditions_for
-from highstreet.simulations.errors import UnknownConditionError
+from highstreet.simulations.errors import InvalidEpsilonError, UnknownConditionError
 
 WAYS = ("in-sum", "person-in-sum", "worst-case-in-sum", "per-store")
 
@@ -28,6 +28,15 @@ def test_the_worst_case_is_run_only_when_named():
     assert "epsilon-3-person-in-sum" in [each.name for each in choose(everything, [])]
     (named,) = choose(everything, ["epsilon-3-worst-case-in-sum"])
     assert named.weighting is Weighting.ONE_OVER_MOST
+
+
+@pytest.mark.parametrize(
+    "epsilons", [(0.0,), (-1.0,), (float("nan"),), (1.0, float("inf")), (3.0, 3.0), (3.0, 1.0, 3.0000001)]
+)
+def test_no_epsilon_at_all_or_one_given_twice_is_refused(epsilons):
+    with pytest.raises(InvalidEpsilonError) as refusal:
+        conditions_for(epsilons)
+    assert refusal.value.next_step
 
 
 def test_only_what_is_trained_needs_seeds():
