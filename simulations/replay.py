@@ -22,7 +22,7 @@ from highstreet.audit.requests import mechanism_under
 from highstreet.audit.sums import committee_terms
 from highstreet.models.local import fit_alone, fit_local
 from highstreet.models.plan import ModelPlan
-from highstreet.models.schema import FeatureSchema
+from highstreet.models.schema import FIELDS, FeatureSchema
 from highstreet.models.serving import Recommender
 from highstreet.models.state import SharedState
 from highstreet.privacy.claims import two_claims
@@ -275,7 +275,8 @@ def _sources(places: Sequence[str]) -> Iterator[Path]:
 def _data_digest(federation: Federation) -> str:
     digest = hashlib.sha256(f"{highstreet.__version__} {federation.protocol}".encode())
     digest.update("\n".join(federation.catalogue.product_ids).encode())
-    digest.update(federation.catalogue.shared_key.tobytes())
+    for name in ("shared_key", *FIELDS, "price_band"):
+        digest.update(federation.catalogue.column(name).tobytes())
     for store in federation.stores:
         for judged in (store.persons, store.targets.indices, store.targets.indptr):
             digest.update(np.ascontiguousarray(judged).tobytes())

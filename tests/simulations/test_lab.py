@@ -1,8 +1,10 @@
 import json
 
+import polars as pl
 import pytest
 from journeys import made_up_tables
 from rich.console import Console
+from stdnum import ean
 
 from highstreet.simulations import lab
 from highstreet.simulations.errors import InvalidSplitError, TooFewStoresError, UnreadableResultsError
@@ -106,6 +108,26 @@ def test_changed_code_or_data_is_run_anew(tmp_path, tables, monkeypatch):
     monkeypatch.setattr(lab, "replay", watched)
     run_replay(request(tmp_path, tables, **only), console=quiet())
     assert again == ["store-popularity-seed1"]
+
+
+def test_other_attributes_of_products_are_another_result(tmp_path, tables):
+    def fingerprint(**columns):
+        place = tables / "products.parquet"
+        products = pl.read_parquet(place)
+        codes = [str(400638133393 + number) for number in range(len(products))]
+        gtin = pl.Series("gtin", [code + ean.calc_check_digit(code) for code in codes])
+        products.with_columns(gtin, **columns).write_parquet(place)
+        paths = run_replay(request(tmp_path, tables, conditions=("affinity",)), console=quiet())
+        note = tmp_path / "out" / "runs" / paths[0].stem / "runs" / "affinity-seed1.json"
+        return json.loads(note.read_text())["fingerprint"]
+
+    found = [
+        fingerprint(category=pl.lit("food")),
+        fingerprint(category=pl.lit("drink")),
+        fingerprint(category=pl.lit("drink"), price=pl.lit(2.0)),
+        fingerprint(category=pl.lit("drink"), price=pl.lit(20.0)),
+    ]
+    assert len(set(found)) == 4
 
 
 def test_fewer_shops_are_taken_from_all_sizes(tmp_path, tables):
