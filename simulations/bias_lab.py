@@ -26,6 +26,7 @@ from highstreet.simulations.lab import thinned
 from highstreet.simulations.protocol import Federation, Protocol, Split, build_federation
 from highstreet.simulations.provenance import commit as commit_of_the_code
 from highstreet.simulations.replay_report import machine
+from highstreet.simulations.report_files import ready_folder
 from highstreet.simulations.secure_sums import round_terms
 
 __all__ = ["BiasRequest", "run_bias", "weights_of"]
@@ -83,6 +84,7 @@ def weights_of(texts: Sequence[str]) -> tuple[tuple[str, float], ...]:
 def run_bias(request: BiasRequest, *, say: Say) -> list[Path]:
     """Run what is missing, write the report after every run, and return its paths."""
     refuse_odd_weights(dict(request.weights))
+    ready_folder(request.out / "runs")
     commit, schema = commit_of_the_code(), FeatureSchema()
     federation = _federation(request, schema)
     classes = product_classes(federation, schema)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from highstreet.simulations.bias_tables import bias_tables
 from highstreet.simulations.conditions import DELTA
 from highstreet.simulations.errors import UnreadableResultsError
 from highstreet.simulations.report.bias_page import bias_page
+from highstreet.simulations.report_files import write_whole
 
 __all__ = ["BiasFacts", "rewrite_bias_report", "write_bias_report"]
 
@@ -87,14 +87,7 @@ def write_bias_report(folder: Path, facts: BiasFacts, findings: Sequence[Finding
         "bias.json": json.dumps(asdict(_Saved(facts=facts, findings=tuple(findings))), indent=1) + "\n",
         "bias.html": bias_page(title=_TITLE, facts=facts.lines(), findings=findings, tables=tables),
     }
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = []
-    for name, content in contents.items():
-        partial = folder / f".{name}.partial"
-        partial.write_text(content, encoding="utf-8")
-        os.replace(partial, folder / name)
-        paths.append(folder / name)
-    return paths
+    return write_whole(folder, contents)
 
 
 def rewrite_bias_report(folder: Path) -> list[Path]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from highstreet.audit.report_pages.svg import Drawing, Scale, ticks
 from highstreet.models.comparison import Estimate
 from highstreet.simulations.replay_tables import Table, tables_of_summary
+from highstreet.simulations.report_files import write_whole
 from highstreet.simulations.summary import Row, Summary
 
 __all__ = ["RunFacts", "machine", "write_reports"]
@@ -94,13 +95,7 @@ def write_reports(folder: Path, slug: str, facts: RunFacts, summary: Summary) ->
         ".json": json.dumps(_plain(facts, summary), indent=1),
         ".html": _html(facts, summary, tables),
     }
-    paths = []
-    for ending, content in contents.items():
-        partial = folder / f".{slug}{ending}.partial"
-        partial.write_text(content, encoding="utf-8")
-        os.replace(partial, folder / f"{slug}{ending}")
-        paths.append(folder / f"{slug}{ending}")
-    return paths
+    return write_whole(folder, {f"{slug}{ending}": content for ending, content in contents.items()})
 
 
 def _title(facts: RunFacts) -> str:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from highstreet.simulations.errors import UnreadableResultsError
 from highstreet.simulations.judging import METRICS, Units
 from highstreet.simulations.replay import Job, Outcome
+from highstreet.simulations.report_files import ready_folder
 
 __all__ = ["Finished", "ResultsFolder"]
 
@@ -54,12 +55,7 @@ class ResultsFolder:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._runs = folder / "runs"
-        try:
-            self._runs.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UnreadableResultsError(
-                f"{folder} cannot be used for results: {error.strerror}.", next_step="Choose another --out."
-            ) from error
+        ready_folder(self._runs)
 
     def is_finished(self, job: Job) -> bool:
         """Whether this very job, same code and data, was run before."""
@@ -91,7 +87,13 @@ class ResultsFolder:
     def save_units(self, units: Units) -> None:
         """Write who the units are."""
         columns = {name: getattr(units, name) for name in ("store", "person", "store_customers", "purchases")}
-        self._replace("units.parquet", pl.DataFrame(columns))
+        try:
+            self._replace("units.parquet", pl.DataFrame(columns))
+        except OSError as error:
+            raise UnreadableResultsError(
+                f"{self.folder} cannot be used for results: {error.strerror}.",
+                next_step="Choose another --out.",
+            ) from error
 
     def load(self, jobs: Sequence[Job]) -> list[Finished]:
         """Return the jobs that are finished, in the order given."""

@@ -18,6 +18,7 @@ from highstreet.simulations.audits.report import AuditFacts, write_audit_report
 from highstreet.simulations.audits.sizes import CLAIMS, FULL, SHORT, Size
 from highstreet.simulations.provenance import commit
 from highstreet.simulations.replay_report import machine
+from highstreet.simulations.report_files import ready_folder
 
 __all__ = ["run_audit"]
 
@@ -37,6 +38,7 @@ def run_audit(
         size: of the audits, in place of the two there are.
     """
     screen = console or Console(stderr=True)
+    ready_folder(out)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     _one_thread()
     head = commit()

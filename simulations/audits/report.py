@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from html import escape
@@ -16,6 +15,7 @@ from highstreet.simulations.audits.findings import Bound, Noise, Reading
 from highstreet.simulations.audits.sizes import CLAIMS, CONFIDENCE
 from highstreet.simulations.conditions import DELTA
 from highstreet.simulations.replay_tables import Table
+from highstreet.simulations.report_files import write_whole
 
 __all__ = ["AuditFacts", "write_audit_report"]
 
@@ -79,14 +79,7 @@ def write_audit_report(
         ".json": json.dumps(_plain(facts, bounds, readings), indent=1),
         ".html": _html(facts, shown, bounds),
     }
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = []
-    for ending, content in contents.items():
-        partial = folder / f".audit{ending}.partial"
-        partial.write_text(content, encoding="utf-8")
-        os.replace(partial, folder / f"audit{ending}")
-        paths.append(folder / f"audit{ending}")
-    return paths
+    return write_whole(folder, {f"audit{ending}": content for ending, content in contents.items()})
 
 
 def _summary(bounds: Sequence[Bound]) -> Table:

@@ -14,6 +14,7 @@ from highstreet.simulations.bench.step_case import Case
 from highstreet.simulations.bench.step_methods import METHODS
 from highstreet.simulations.provenance import commit as commit_of_the_code
 from highstreet.simulations.replay_report import machine
+from highstreet.simulations.report_files import ready_folder
 
 __all__ = ["ITEMS", "run_bench", "tables_of"]
 
@@ -44,7 +45,7 @@ def run_bench(
     say: Callable[[str], None],
 ) -> list[Path]:
     """Measure all cases and write the results; return the paths."""
-    out.mkdir(parents=True, exist_ok=True)
+    ready_folder(out)
     found, loads, commit = [], [], commit_of_the_code()
     for case in (Case(items=size, tables=tables) for size in items for tables in (1, 2)):
         measured = measure(case, turns=turns, memory_limit_bytes=memory_limit_bytes)

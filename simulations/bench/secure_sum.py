@@ -17,6 +17,7 @@ from highstreet.simulations.bench.sum_tables import Measured, tables_of
 from highstreet.simulations.errors import UnreadableResultsError
 from highstreet.simulations.provenance import commit as commit_of_the_code
 from highstreet.simulations.replay_report import machine
+from highstreet.simulations.report_files import ready_folder
 
 __all__ = ["DIMENSIONS", "STORES", "Asked", "run_bench"]
 
@@ -66,7 +67,7 @@ class Asked:
 def run_bench(asked: Asked, *, say: Callable[[str], None]) -> list[Path]:
     """Measure the cases that are not there yet, write the results after each; return the paths."""
     folder = asked.out / "runs" / "secure-sum"
-    folder.mkdir(parents=True, exist_ok=True)
+    ready_folder(folder)
     cases = [SumCase(stores=n, dimension=d) for n in sorted(asked.stores) for d in sorted(asked.dimensions)]
     found = [_load(folder, case) for case in cases]
     say(f"{sum(each is not None for each in found)} of {len(cases)} cases are there.")

@@ -130,6 +130,12 @@ def test_other_attributes_of_products_are_another_result(tmp_path, tables):
     assert len(set(found)) == 4
 
 
+def test_a_report_that_cannot_be_written_is_said(tmp_path, tables):
+    (tmp_path / "out" / "made-up-fit8-predict9-10.md").mkdir(parents=True)
+    with pytest.raises(UnreadableResultsError, match="report could not be written"):
+        run_replay(request(tmp_path, tables, conditions=("popularity",)), console=quiet())
+
+
 def test_fewer_shops_are_taken_from_all_sizes(tmp_path, tables):
     paths = run_replay(request(tmp_path, tables, stores=2, conditions=("popularity",)), console=quiet())
     assert json.loads(paths[1].read_text())["facts"]["shops"] == 2
