@@ -23,7 +23,13 @@ from highstreet.simulations.conditions import choose, conditions_for
 from highstreet.simulations.journey import load_journey
 from highstreet.simulations.judging import units_of
 from highstreet.simulations.lab import thinned
-from highstreet.simulations.protocol import Federation, Protocol, Split, build_federation
+from highstreet.simulations.protocol import (
+    Federation,
+    Protocol,
+    Split,
+    build_federation,
+    refuse_nobody_judged,
+)
 from highstreet.simulations.provenance import commit as commit_of_the_code
 from highstreet.simulations.replay_report import machine
 from highstreet.simulations.report_files import ready_folder
@@ -123,7 +129,9 @@ def run_bias(request: BiasRequest, *, say: Say) -> list[Path]:
 def _federation(request: BiasRequest, schema: FeatureSchema) -> Federation:
     split = Split.rolling(fit_until=request.fit_until, predict=request.predict)
     protocol = Protocol(split=split, catalogue_size=request.catalogue_size)
-    return with_groups(thinned(build_federation(load_journey(), protocol, schema), request.stores))
+    federation = thinned(build_federation(load_journey(), protocol, schema), request.stores)
+    refuse_nobody_judged(federation)
+    return with_groups(federation)
 
 
 def _ways(request: BiasRequest) -> Sequence[Way]:

@@ -19,7 +19,14 @@ from highstreet.simulations.errors import InvalidSplitError
 from highstreet.simulations.journey import load_journey
 from highstreet.simulations.judging import units_of
 from highstreet.simulations.newcomers import NEWCOMER_CUSTOMERS, with_newcomers
-from highstreet.simulations.protocol import Federation, Protocol, Split, build_federation, parse_weeks
+from highstreet.simulations.protocol import (
+    Federation,
+    Protocol,
+    Split,
+    build_federation,
+    parse_weeks,
+    refuse_nobody_judged,
+)
 from highstreet.simulations.provenance import commit as commit_of_the_code
 from highstreet.simulations.replay import Job, jobs_for, replay
 from highstreet.simulations.replay_report import RunFacts, machine, write_reports
@@ -65,14 +72,17 @@ def run_replay(request: Request, *, console: Console | None = None) -> list[Path
     protocol = _protocol(request)
     conditions = choose(conditions_for(request.epsilons), request.conditions)
     schema = FeatureSchema()
-    screen.print(f"Reading {request.data or 'the Complete Journey'} ...")
+    # Names of folders are shown as they are: brackets in them are no markup.
+    screen.print(f"Reading {request.data or 'the Complete Journey'} ...", markup=False)
     tables = load_tables(request.data) if request.data else load_journey()
     federation = thinned(build_federation(tables, protocol, schema), request.stores)
     if request.newcomers is not None:
         federation = with_newcomers(federation, past_weeks=request.newcomers)
+    refuse_nobody_judged(federation)
     screen.print(
         f"{federation.name}, {protocol.split}: {len(federation.stores)} shops, {federation.customers} pairs, "
-        f"{federation.units} judged, {len(federation.catalogue)} products."
+        f"{federation.units} judged, {len(federation.catalogue)} products.",
+        markup=False,
     )
     slug = _slug(federation, request)
     folder = ResultsFolder(request.out / "runs" / slug)
@@ -96,7 +106,7 @@ def run_replay(request: Request, *, console: Console | None = None) -> list[Path
             bars.advance(overall)
             bars.console.print(f"{job.condition.title}, seed {job.seed}: {outcome.seconds:.0f} s")
     _show(request, federation, conditions, jobs, folder, screen)
-    screen.print("Reports: " + ", ".join(map(str, paths)))
+    screen.print("Reports: " + ", ".join(map(str, paths)), markup=False)
     return paths
 
 
@@ -137,7 +147,7 @@ def thinned(federation: Federation, stores: int | None) -> Federation:
 
 def _slug(federation: Federation, request: Request) -> str:
     split = federation.protocol.split
-    name = re.sub(r"[^a-z0-9]+", "-", federation.name.lower()).strip("-") or "data"
+    name = re.sub(r"[\W_]+", "-", federation.name.lower()).strip("-") or "data"
     parts = [name, f"fit{split.fit_until}-predict{split.predict_from}-{split.predict_until}"]
     parts += [request.link] if request.link != "gtin" else []
     parts += [f"{request.stores}shops"] if request.stores else []

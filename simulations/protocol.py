@@ -21,7 +21,17 @@ from highstreet.models.shop import Catalogue, Product, Purchases, ShopData
 from highstreet.simulations.errors import InvalidSplitError
 from highstreet.simulations.tables import PRODUCT_TEXTS, Tables
 
-__all__ = ["REPORT", "TUNE", "Federation", "LabStore", "Protocol", "Split", "build_federation", "parse_weeks"]
+__all__ = [
+    "REPORT",
+    "TUNE",
+    "Federation",
+    "LabStore",
+    "Protocol",
+    "Split",
+    "build_federation",
+    "parse_weeks",
+    "refuse_nobody_judged",
+]
 
 _LATEST_CATALOGUE_WEEK = 40
 
@@ -179,15 +189,27 @@ def build_federation(tables: Tables, protocol: Protocol, schema: FeatureSchema) 
         products.with_row_index("item"), on="product_id", how="inner"
     )
     built = _stores(lines, tables, split, catalogue)
-    if not any(len(store.judged) for store in built):
+    note = tables.note
+    if split.predict_until > tables.last_week:
+        note += f"; the data end in week {tables.last_week}, before the last one to predict"
+    federation = Federation(name=tables.name, note=note, protocol=protocol, catalogue=catalogue, stores=built)
+    refuse_nobody_judged(federation)
+    return federation
+
+
+def refuse_nobody_judged(federation: Federation) -> None:
+    """Return only when somebody in the shops that are judged has something to predict.
+
+    Raises:
+        InvalidSplitError: nobody has.
+    """
+    split = federation.protocol.split
+    if not federation.units:
         raise InvalidSplitError(
             f"Nobody who bought in weeks 1 to {split.fit_until} buys anything in weeks "
-            f"{split.predict_from} to {split.predict_until}.",
-            next_step="Choose --fit-until and --predict within the data.",
+            f"{split.predict_from} to {split.predict_until} in the shops that are judged.",
+            next_step="Choose --fit-until and --predict within the data, or more shops.",
         )
-    return Federation(
-        name=tables.name, note=tables.note, protocol=protocol, catalogue=catalogue, stores=built
-    )
 
 
 def _catalogue_products(chosen: pl.DataFrame, protocol: Protocol) -> pl.DataFrame:

@@ -102,7 +102,8 @@ def _paired(summary: Summary, rival: str) -> Table:
         title=f"Against {rival.replace('-', ' ')}",
         words=(
             "Paired differences of NDCG@10 with 95 % intervals, clustered by person, the spread over seeds "
-            "included. An asterisk: the whole interval is above zero; a minus sign behind it: below."
+            "included where there are several. An asterisk: the whole interval is above zero; a minus sign "
+            "behind it: below."
         ),
         head=("condition", "all", "novel", "all without 2", "novel without 2"),
         rows=tuple(rows),

@@ -128,7 +128,10 @@ def _paired(
 
 
 def _seed_deviation(stack: NDArray[np.float64], metric: str) -> float:
-    means = np.nanmean(_column(stack, metric), axis=1)
+    column = _column(stack, metric)
+    if np.isnan(column).all():  # nobody has anything to find
+        return float("nan")
+    means = np.nanmean(column, axis=1)
     return float(means.std(ddof=1)) if len(means) > 1 else float("nan")
 
 

@@ -1,3 +1,4 @@
+import io
 import json
 
 import polars as pl
@@ -128,6 +129,46 @@ def test_other_attributes_of_products_are_another_result(tmp_path, tables):
         fingerprint(category=pl.lit("drink"), price=pl.lit(20.0)),
     ]
     assert len(set(found)) == 4
+
+
+def test_data_that_end_before_the_last_week_to_predict_are_said_to(tmp_path, tables):
+    (report, *_) = run_replay(
+        request(tmp_path, tables, predict="9-99", conditions=("popularity",)), console=quiet()
+    )
+    assert "the data end in week 10, before the last one to predict" in report.read_text()
+
+
+def test_brackets_in_names_are_shown_as_they_are(tmp_path, tables):
+    (tables.parent / "made[").mkdir()
+    place = tables.rename(tables.parent / "made[" / "red] [bold]up")
+    screen = Console(record=True, width=1000, file=io.StringIO())
+    asked = request(tmp_path, place, out=tmp_path / "out [1]", conditions=("popularity",))
+    for _ in range(2):  # the second reads what the first one kept
+        run_replay(asked, console=screen)
+    said = screen.export_text()
+    assert f"Reading {place} ..." in said
+    assert "red] [bold]up, fit 1-8" in said
+    assert f"Reports: {tmp_path / 'out [1]'}/red-bold-up-fit8-predict9-10.md" in said
+
+
+def test_results_of_data_with_names_in_any_script_are_kept_apart(tmp_path, tables):
+    names = []
+    for name in ("店", "متجر"):
+        tables = tables.rename(tables.parent / name)
+        asked = request(tmp_path, tables, conditions=("popularity",))
+        names.append(run_replay(asked, console=quiet())[0].name)
+    assert names == ["店-fit8-predict9-10.md", "متجر-fit8-predict9-10.md"]
+
+
+def test_newcomers_who_buy_nothing_to_predict_are_refused(tmp_path, tables):
+    orders = pl.read_csv(tables / "orders.csv")
+    # Only who shops at s0 comes back, and s0 is not one that joins.
+    last = pl.col("ordered_at") >= str(made_up_tables(stores=3, households=6).orders["day"].min())
+    kept = orders.filter(last & ((pl.col("store_id") == "s0") | (pl.col("ordered_at") < "2024-02-26")))
+    kept.write_csv(tables / "orders.csv")
+    asked = request(tmp_path, tables, conditions=("popularity",), newcomers=2)
+    with pytest.raises(InvalidSplitError, match="weeks 9 to 10"):
+        run_replay(asked, console=quiet())
 
 
 def test_a_report_that_cannot_be_written_is_said(tmp_path, tables):

@@ -80,3 +80,16 @@ def test_promises_say_who_adds_the_noise_and_how_much_of_it_is_surplus(summary):
             "1.12 times what is promised",
         ),
     )
+
+
+def test_figures_that_nobody_has_are_no_warning_and_no_number(recwarn):
+    units = Units(
+        store=np.zeros(UNITS, dtype=int),
+        person=np.arange(UNITS),
+        store_customers=np.full(UNITS, 20),
+        purchases=np.ones(UNITS, dtype=int),
+    )
+    runs = [finished(name, seed, np.nan) for name in ("alone", "no-privacy") for seed in (1, 2)]
+    tables = tables_of_summary(summarise(choose(conditions_for(()), ["alone", "no-privacy"]), runs, units))
+    assert not recwarn.list
+    assert {row[2] for row in tables[0].rows} == {"- (-)"}
