@@ -72,7 +72,7 @@ def weights_of(texts: Sequence[str]) -> tuple[tuple[str, float], ...]:
     (('age_band.45_54', 0.5),)
 
     Raises:
-        InvalidPlanError: one is not ATTRIBUTE.CELL=WEIGHT.
+        InvalidPlanError: one is not ATTRIBUTE.CELL=WEIGHT, or a group is named twice.
     """
     found = []
     for text in texts:
@@ -84,6 +84,8 @@ def weights_of(texts: Sequence[str]) -> tuple[tuple[str, float], ...]:
                 f"{text!r} is no weight of a group.", next_step="Write it as age_band.45_54=0.5."
             ) from error
     refuse_odd_weights(dict(found))
+    if len(dict(found)) < len(found):  # the last one would count, and nothing say so
+        raise InvalidPlanError("A group was given two weights.", next_step="Give each group once.")
     return tuple(found)
 
 

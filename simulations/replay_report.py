@@ -172,7 +172,7 @@ def _forest(key: str, title: str, entries: list[tuple[str, str, Estimate]]) -> D
     shown = [entry for entry in entries if math.isfinite(entry[2].low)]
     low = min((estimate.low for _, _, estimate in shown), default=0.0)
     high = max((estimate.high for _, _, estimate in shown), default=1.0)
-    scale = Scale(low=min(low, 0.0), high=high * 1.02, start=_LEFT, end=_RIGHT)
+    scale = Scale(low=min(low, 0.0), high=max(high, 0.0) * 1.02, start=_LEFT, end=_RIGHT)
     height = 60.0 + _ROW * len(shown)
     words = "; ".join(f"{name} {estimate.mean:.4f}" for name, _, estimate in shown)
     drawing = Drawing(key=key, title=title, description=words, width=_RIGHT + 80, height=height)

@@ -240,3 +240,8 @@ def test_a_small_lab_runs_from_data_to_report_and_goes_on_where_it_stopped(tmp_p
 def test_a_weight_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(InvalidPlanError):
         weights_of([text])
+
+
+def test_two_weights_for_one_group_are_refused():
+    with pytest.raises(InvalidPlanError, match="two weights"):
+        weights_of(["age_band.45_54=0.5", "age_band.45_54=0.6"])

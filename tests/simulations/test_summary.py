@@ -3,6 +3,7 @@ import pytest
 
 from highstreet.simulations.conditions import choose, conditions_for
 from highstreet.simulations.judging import METRICS, Units
+from highstreet.simulations.replay_report import _gain_by_size as gain_by_size
 from highstreet.simulations.replay_tables import tables_of_summary
 from highstreet.simulations.results import Finished
 from highstreet.simulations.summary import summarise
@@ -93,3 +94,21 @@ def test_figures_that_nobody_has_are_no_warning_and_no_number(recwarn):
     tables = tables_of_summary(summarise(choose(conditions_for(()), ["alone", "no-privacy"]), runs, units))
     assert not recwarn.list
     assert {row[2] for row in tables[0].rows} == {"- (-)"}
+
+
+def test_pictures_show_zero_where_joining_hurts_everywhere():
+    units = Units(
+        store=np.repeat(np.arange(6), 10),
+        person=np.arange(UNITS),
+        store_customers=np.full(UNITS, 20),
+        purchases=np.ones(UNITS, dtype=int),
+    )
+    runs = [finished("alone", 1, 0.5), finished("no-privacy", 1, 0.3)]
+    runs[1].values[::2] -= 0.01
+    row = summarise(choose(conditions_for(()), ["alone", "no-privacy"]), runs, units).row("no-privacy")
+    assert row.by_size["all/ndcg10"]["under 40"].high < -0.1
+    # The tick at zero stands at the right edge of the picture.
+    assert (
+        '<text x="820.0" y="102.0" class="label" text-anchor="middle">0</text>'
+        in gain_by_size(row, 0).markup()
+    )
