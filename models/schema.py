@@ -26,6 +26,8 @@ __all__ = ["FIELDS", "FeatureSchema", "normalise_text", "public_gtin"]
 FIELDS = ("category", "product_type", "brand", "maker", "size")
 _MAX_BUCKETS = 1 << 20
 _MAX_PRICE_EDGES = 64
+#: The hash is keyed with the seed's eight bytes, signed.
+_SEEDS = range(-(2**63), 2**63)
 _GTIN_LENGTHS = (8, 12, 13, 14)
 
 
@@ -69,7 +71,7 @@ class FeatureSchema:
     Attributes:
         version: of the meaning of this schema; 1 is the only one known.
         hash_name: hash function; `blake2b` is the only one known.
-        hash_seed: public seed that keys the hash.
+        hash_seed: public seed that keys the hash; a signed number of 64 bits.
         key_buckets: number of buckets for products' public keys (GTIN, else descriptors).
         category_buckets, product_type_buckets, brand_buckets, maker_buckets, size_buckets: per field.
         price_edges: ascending shelf prices that separate the price bands.
@@ -92,6 +94,8 @@ class FeatureSchema:
                 f"Feature schema version {self.version} with hash {self.hash_name!r} is not known here.",
                 next_step="Update Highstreet, or ask the coordinator for a charter with schema version 1.",
             )
+        if self.hash_seed not in _SEEDS:
+            raise InvalidPlanError("The schema's hash_seed must fit into eight bytes.")
         for name in ("key", *FIELDS):
             if not 2 <= self.buckets(name) <= _MAX_BUCKETS:
                 raise InvalidPlanError(f"The schema's number of buckets for {name} is out of range.")

@@ -82,6 +82,7 @@ def test_awkward_names_survive_toml(charter_with: Make) -> None:
         ("charter = 1", "charter = 2", "versions.charter"),
         ("[versions]", "[extra]\nx = 1\n[versions]", "extra"),
         ("hash_seed = 20170101", "", "programme is not valid"),
+        ("hash_seed = 20170101", "hash_seed = 9223372036854775808", "programme is not valid.*hash_seed"),
     ],
 )
 def test_an_edited_charter_that_is_wrong_says_where(

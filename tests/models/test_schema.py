@@ -27,6 +27,8 @@ def test_the_hash_of_a_schema_changes_with_any_entry():
         {"extra": 1},
         {"version": 2},
         {"hash_name": "md5"},
+        {"hash_seed": 2**63},
+        {"hash_seed": -(2**63) - 1},
         {"key_buckets": 1},
         {"key_buckets": True},
         {"price_edges": [2.0, 1.0]},
