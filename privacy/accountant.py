@@ -27,6 +27,10 @@ _TOLERANCE = 2.0**-11
 #: Below this noise multiplier, of one release per contribution or of all together, the answer is infinity:
 #: such releases protect nobody (epsilon above 1,000), and their distributions would fill the memory.
 _LEAST_NOISE = 0.02
+#: Below this it is no noise: one over its square would be out of range.
+_NO_NOISE = 2.0**-400
+#: A smaller sampling rate is charged as this one, which costs no less; the library fails on subnormal ones.
+_LEAST_RATE = 2.0**-64
 
 #: Part of delta kept for the discreteness of the noise; with EPSILON_EXTRA_LIMIT it covers 1,024 releases.
 _DISCRETE_DELTA = 2.0**-9
@@ -104,12 +108,13 @@ def accountable(releases: Iterable[GaussianRelease], *, delta: float) -> _Progra
     counts: Counter[tuple[float, float, int]] = Counter()
     precision = 0.0
     for release in checked:
-        if release.noise_multiplier == 0:
+        if release.noise_multiplier < _NO_NOISE * release.contributions:
             return (((0.0, 1.0, 1), 1),)
         if release.sampling_rate == 1:
             precision += release.steps * (release.contributions / release.noise_multiplier) ** 2
         else:
-            counts[(release.noise_multiplier, release.sampling_rate, release.contributions)] += release.steps
+            rate = max(release.sampling_rate, _LEAST_RATE)
+            counts[(release.noise_multiplier, rate, release.contributions)] += release.steps
     if precision > 0:
         counts[(precision**-0.5, 1.0, 1)] += 1
     return tuple(sorted(counts.items()))

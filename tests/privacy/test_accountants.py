@@ -52,6 +52,14 @@ def test_no_noise_costs_infinity_also_among_others(accountant):
 
 
 @conformance
+@pytest.mark.parametrize("noise", [5e-324, 1e-300, 1e-160])
+def test_noise_too_small_for_arithmetic_costs_infinity(accountant, noise):
+    tiny = customer_release(noise_multiplier=noise)
+    assert accountant.epsilon([tiny], delta=DELTA) == math.inf
+    assert accountant.epsilon([tiny, customer_release(noise_multiplier=5.0)], delta=DELTA) == math.inf
+
+
+@conformance
 def test_more_rounds_never_cost_less(accountant):
     one = customer_release(noise_multiplier=8.0)
     losses = [accountant.epsilon([replace(one, steps=steps)], delta=DELTA) for steps in (1, 2, 5, 12)]
@@ -239,6 +247,15 @@ def test_next_to_no_noise_costs_infinity_instead_of_the_memory():
     hidden = customer_release(noise_multiplier=0.1, sampling_rate=0.001)
     crowd = release_for_person(hidden, stores=20, placement=NoisePlacement.ONCE_IN_SUM)
     assert epsilon([crowd], delta=DELTA) == math.inf
+
+
+@pytest.mark.parametrize("contributions", [1, 4])
+def test_the_smallest_sampling_rate_there_is_is_charged_for(contributions):
+    seldom = customer_release(noise_multiplier=2.0, sampling_rate=5e-324)
+    person = release_for_person(seldom, stores=contributions, placement=NoisePlacement.ONCE_IN_SUM)
+    always = customer_release(noise_multiplier=5.0)
+    assert 0 <= epsilon([person], delta=DELTA) < 1e-4
+    assert epsilon([person, replace(always, privacy_unit=person.privacy_unit)], delta=DELTA) >= 0.7255
 
 
 def test_a_programme_of_twelve_different_sampled_phases_takes_less_than_two_seconds():
