@@ -118,6 +118,7 @@ def restored(
         typer.echo("This store has left its co-op; its keys for it are deleted.")
     typer.echo(
         f"It stays out of rounds until {done.out_until}: until then, what was spent and is forgotten could "
-        f"still count.\nThe record from before was put aside, in {done.aside}.\n"
+        "still count. Where a co-op's charter promises for a longer period, it stays out for that.\n"
+        f"The record from before was put aside, in {done.aside}.\n"
         "Suggestions go on, from this shop's own customers."
     )

@@ -156,7 +156,7 @@ class Ledger:
                 opened = self._find(key, cohort, limits, today)
                 if opened is None:
                     day = self._day(today)
-                    refuse_while_out(self._connection, day, limits.budget)
+                    refuse_while_out(self._connection, day, limits.longest)
                     past = releases_since(self._connection, window_start(day, limits.budget.period_days))
                     check_release(release, limits, rounds_in_period=len(past))
                     new = (release, *remaining)
@@ -266,8 +266,17 @@ class Ledger:
             self._seen = newest
             settle(self._database)
 
+    def restored_on(self) -> int | None:
+        """Return the day up to which spends may be forgotten, since 1970-01-01; None: never restored."""
+        with self._lock, self._database.writing():
+            return restored_on(self._connection)
+
     def out_until(self, budget: Budget) -> date | None:
-        """Return the first day on which rounds are opened again; None when nothing was ever restored."""
+        """Return the first day on which rounds are opened again; None when nothing was ever restored.
+
+        Args:
+            budget: the one that a spend counts against for longest.
+        """
         with self._lock, self._database.writing():
             latest = restored_on(self._connection)
         return None if latest is None else _EPOCH + timedelta(days=latest + budget.period_days)

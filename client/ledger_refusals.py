@@ -24,7 +24,7 @@ def refuse_while_out(connection: sqlite3.Connection, day: int, budget: Budget) -
     Args:
         connection: of the ledger, in a transaction.
         day: today, in days since 1970-01-01.
-        budget: the store's own.
+        budget: the one that a spend counts against for longest.
 
     Raises:
         RestoredError: they may.

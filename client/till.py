@@ -211,8 +211,7 @@ class StoreTill:
 
     def paid_for(self) -> dict[str, bool]:
         """Return every programme ever paid for, and whether what was spent on it still counts."""
-        longest = max(budget.period_days for budget in self.limits.budgets)
-        return self.ledger.programmes(period_days=longest, today=self.today())
+        return self.ledger.programmes(period_days=self.limits.longest.period_days, today=self.today())
 
     def _counted(self, vault: Vault, request: RoundRequest) -> CountedCustomers | None:
         """Read what customers weigh, before anything is spent; None where the charter alone says it."""

@@ -57,6 +57,11 @@ class SpendingLimits:
         """Every budget that must hold, each over its own period and at its own delta; the store's first."""
         return (self.budget,) if self.promised is None else (self.budget, self.promised)
 
+    @property
+    def longest(self) -> Budget:
+        """The budget that a spend counts against for longest."""
+        return max(self.budgets, key=lambda budget: budget.period_days)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fit:

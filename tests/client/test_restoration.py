@@ -62,6 +62,7 @@ def test_rounds_are_opened_again_on_the_day_on_which_nothing_forgotten_counts(ho
     done = restore_store(home, today=TODAY)
     assert done.out_until == TODAY + timedelta(days=PERIOD)
     with closing(Ledger.open(home.ledger)) as ledger:
+        assert ledger.restored_on() == (TODAY - date(1970, 1, 1)).days
         for day in (TODAY, done.out_until - timedelta(days=1)):
             with pytest.raises(RestoredError, match=str(done.out_until)):
                 spend(ledger, phase=3, today=day)
@@ -79,6 +80,20 @@ def test_a_longer_period_set_later_keeps_it_out_longer(home: StoreHome) -> None:
     key = RoundKey(programme_id="p", phase=3, request_sha256=b"3" * 32)
     with closing(Ledger.open(home.ledger)) as ledger, pytest.raises(RestoredError):
         ledger.open_round(key, release=RELEASE, cohort=["ann"], limits=longer, today=done.out_until)
+
+
+def test_a_charter_that_promises_for_longer_keeps_it_out_for_longer(home: StoreHome) -> None:
+    """What was forgotten is over for the shop's own limit before it is for the promise to customers."""
+    done = restore_store(home, today=TODAY)
+    promised = Budget(epsilon=3.0, delta=1e-6, period_days=2 * PERIOD)
+    limits = SpendingLimits(budget=LIMITS.budget, promised=promised)
+    key = RoundKey(programme_id="p", phase=3, request_sha256=b"3" * 32)
+    with closing(Ledger.open(home.ledger)) as ledger:
+        for day in (done.out_until, TODAY + timedelta(days=2 * PERIOD - 1)):
+            with pytest.raises(RestoredError, match=str(TODAY + timedelta(days=2 * PERIOD))):
+                ledger.open_round(key, release=RELEASE, cohort=["ann"], limits=limits, today=day)
+        again = TODAY + timedelta(days=2 * PERIOD)
+        ledger.open_round(key, release=RELEASE, cohort=["ann"], limits=limits, today=again)
 
 
 @pytest.mark.parametrize("lost", ["ledger.db", "ledger.db.mark", "both", "damaged", "rewound"])
