@@ -11,6 +11,7 @@ from highstreet.client.attested_use import commit_to_round
 from highstreet.client.consent import ConsentDesk
 from highstreet.client.errors import MatchingStateError
 from highstreet.client.home import StoreHome
+from highstreet.client.ledger import Ledger
 from highstreet.client.matching_inputs import MATCHING_PURPOSES, MatchingInputs, matching_inputs
 from highstreet.client.matching_papers import MatchingPapers
 from highstreet.client.matching_records import MatchingBooks, UsedInMatching
@@ -26,12 +27,13 @@ __all__ = ["matching_books"]
 
 @contextmanager
 def matching_books(
-    home: StoreHome, *, approach: Callable[[], None] = lambda: None
+    home: StoreHome, ledger: Ledger, *, approach: Callable[[], None] = lambda: None
 ) -> Iterator[MatchingBooks]:
     """Open a store's books of matchings while the block runs.
 
     Args:
         home: the store's folder.
+        ledger: knows whether matchings may be forgotten, as the store was restored.
         approach: waits until shortly before what was made may leave.
 
     Raises:
@@ -79,5 +81,6 @@ def matching_books(
             counts=PersonCounts(home.person_counts, vault_id=vault_id),
             inputs=inputs,
             attest=attest,
+            restored_on=ledger.restored_on,
             approach=approach,
         )

@@ -268,18 +268,25 @@ class MatchingDesk:
         secrets.destroy(context.request_sha256)
 
     def _begin(self, matching: AskedMatching) -> None:
-        """Take part, unless there was another matching in this period.
+        """Take part, unless there was another matching in this period, or there may have been.
 
-        One that came to nothing before this store gave its table is over when the coordinator opens another.
-        Deadlines stay on the disk of matchings under way alone, so that whoever asks in vain fills no disk.
+        What was given away after the backup of a restored store is forgotten here. One that came to nothing
+        before this store gave its table is over when the coordinator opens another. Deadlines stay on the
+        disk of matchings under way alone, so that whoever asks in vain fills no disk.
         """
         context, terms = matching.context, matching.terms
         secrets, papers = self._books.secrets, self._books.papers
+        day = int(self._clock()) // _SECONDS_A_DAY
+        restored_on = self._books.restored_on()
+        if restored_on is not None and day - restored_on < terms.period_days:
+            raise MatchingTooSoonError(
+                f"This shop was restored, and stays out of matchings for {terms.period_days} days.",
+                next_step="Nothing was sent. Wait until the period has passed.",
+            )
         papers.keep_deadline(context.request_sha256, matching.request.deadline_unix_seconds)
         for other in secrets.under_way():
             if other != context.request_sha256 and papers.table(other) is None:
                 secrets.destroy(other)
-        day = int(self._clock()) // _SECONDS_A_DAY
         try:
             secrets.begin(context, day=day, period_days=terms.period_days)
         finally:

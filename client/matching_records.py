@@ -152,6 +152,8 @@ class MatchingBooks:
     Attributes:
         secrets, papers, counts, attest: see there.
         inputs: what is hashed for each customer who agrees at this moment.
+        restored_on: the day up to which matchings may be forgotten, as the store was put back from a backup
+            then; since 1970-01-01, None where it never was.
         approach: waits until shortly before what was made may leave (`departures`).
     """
 
@@ -160,6 +162,7 @@ class MatchingBooks:
     counts: CountsBook
     inputs: Callable[[IdentifierKind], MatchingInputs]
     attest: Attest
+    restored_on: Callable[[], int | None]
     approach: Callable[[], None] = lambda: None
 
     def end_expired(self, now: float) -> None:

@@ -75,7 +75,7 @@ def run_store(
         departures = Departures()
         books = None
         if load_charter(home).matching is not None:
-            books = stack.enter_context(matching_books(home, approach=departures.approach))
+            books = stack.enter_context(matching_books(home, ledger, approach=departures.approach))
         log = StoreLog(home)
         log.settle(ledger)
         desk = _desk(home, membership, config, ledger, books, log, departures)

@@ -77,6 +77,7 @@ class Shop(PlayedStore):
         self.silent = set(silent)
         self.secrets, self.papers, self.counts = MemorySecrets(), MemoryPapers(), MemoryCounts()
         self.attested: list[UsedInMatching] = []
+        self.restored_on: int | None = None
         self.till = MemoryTill()
         self.bodies: dict[str, list[bytes]] = {}
         self.answers: dict[str, list[RoundAnswer]] = {}
@@ -124,6 +125,7 @@ class Shop(PlayedStore):
                 counts=self.counts,
                 inputs=inputs,
                 attest=attest,
+                restored_on=lambda: self.restored_on,
             ),
             clock=coop.clock,
         )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from counted_shops import coop_of, folder_in, ids_of
+from counted_shops import assert_counted, coop_of, folder_in, ids_of
 from matching_coop import DiskShop, MatchingCoop, Shop
 
 from highstreet.audit.matching_requests import sign_matching_request
@@ -125,6 +125,27 @@ def test_asking_in_vain_leaves_nothing_on_a_stores_disk(tmp_path: Path) -> None:
         refused += 1
     assert refused > 2
     assert list((first.folder / "matchings").glob("*.deadline")) == []
+
+
+def test_a_restored_store_is_in_no_matching_until_what_it_forgot_is_over(tmp_path: Path) -> None:
+    """It may have given its table to another one: two sums in a period would count a person twice."""
+    coop = coop_of(tmp_path)
+    terms = coop.charter.matching
+    assert terms is not None
+    today = int(coop.clock()) // 86_400
+    for shop in coop.shops.values():
+        shop.restored_on = today + 1 - terms.period_days
+    coop.match()
+    assert coop.ended()[0] == "failed"
+    holders = [shop for shop in coop.shops.values() if "offer" in shop.answers]
+    assert holders
+    for shop in coop.shops.values():
+        assert {each.refusal for each in shop.answers.get("offer", [])} <= {REFUSAL_TOO_SOON}
+        assert shop.secrets.kept == {}
+        shop.restored_on = today - terms.period_days
+    coop.again("b" * 16)
+    coop.match()
+    assert_counted(coop)
 
 
 @pytest.mark.parametrize(

@@ -126,7 +126,7 @@ class VaultShop(Shop):
         """Open ledger and books, answer, and close them."""
         with ExitStack() as stack:
             ledger = stack.enter_context(closing(Ledger.open(self.home.ledger)))
-            self._opened = (ledger, stack.enter_context(matching_books(self.home)))
+            self._opened = (ledger, stack.enter_context(matching_books(self.home, ledger)))
             return super().answer(body, coop)  # type: ignore[arg-type]  # the same
 
     @property
