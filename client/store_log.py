@@ -25,7 +25,7 @@ from highstreet.client.attested_names import AttestedName
 from highstreet.client.consent import ConsentDesk
 from highstreet.client.contradiction import refuse_contradicted
 from highstreet.client.erasure_openings import ErasureOpenings
-from highstreet.client.errors import ClientError, LedgerRewoundError
+from highstreet.client.errors import ClientError, LedgerRewoundError, RoundRefusedError
 from highstreet.client.home import StoreHome
 from highstreet.client.identity import load_identity
 from highstreet.client.ledger import Ledger
@@ -34,12 +34,14 @@ from highstreet.client.membership import load_membership
 from highstreet.client.releases import Release
 from highstreet.client.round_answers import RoundAnswer
 from highstreet.client.vault import Vault
-from highstreet.protos.rounds_pb2 import RefusalCode
+from highstreet.protos.rounds_pb2 import REFUSAL_RELEASE, RefusalCode
 
 __all__ = ["StoreLog", "erasure_key"]
 
 _DAY_SECONDS = 86_400
 _EVENTS_AT_ONCE = 500
+#: Trainings that a day may be noted of in one day; budgets allow far fewer.
+_BEGUN_A_DAY = 64
 
 
 class StoreLog:
@@ -67,6 +69,7 @@ class StoreLog:
         self.book = LogBook(home.log, owner=owner, private_key=key, mark=home.log_mark, clock=clock)
         self.witness = WitnessBook(home.witness, name=origin, private_key=key, clock=clock)
         self._settled = 0
+        self._begun_on, self._begun = 0, 0
         self._is_compared = False
 
     def answering(
@@ -95,18 +98,34 @@ class StoreLog:
     def noting_days(self, holds: Callable[[str, int], bool]) -> Callable[[str, int], bool]:
         """Return the same question about a programme's day, which writes a yes into the log.
 
+        A coordinator can name another programme in each request, and the log keeps every entry. So there are
+        so many in a day and no more.
+
         Raises:
+            RoundRefusedError: (when asked) RELEASE, more programmes were begun today than are noted.
             LogError, FileAccessError: (when asked) it could not be written.
         """
 
         def holds_and_log(programme_id: str, day: int) -> bool:
+            key = f"run/{programme_id}/begun/{day}"
+            is_new = bool(self.book.missing([key]))
+            if is_new:
+                self._refuse_many_begun()
             is_its_day = holds(programme_id, day)
-            if is_its_day:
+            if is_its_day and is_new:
                 body = {**_round(programme_id, 0, "", "begun"), "day": day}
-                self.book.append(EntryKind.ROUND, f"run/{programme_id}/begun/{day}", body)
+                self.book.append(EntryKind.ROUND, key, body)
+                self._begun += 1
             return is_its_day
 
         return holds_and_log
+
+    def _refuse_many_begun(self) -> None:
+        today = int(self.clock()) // _DAY_SECONDS
+        if today != self._begun_on:
+            self._begun_on, self._begun = today, 0
+        if self._begun >= _BEGUN_A_DAY:
+            raise RoundRefusedError(REFUSAL_RELEASE, "too many trainings were begun today")
 
     def settle(self, ledger: Ledger) -> None:
         """Write every event of the ledger that is not in the log yet; each is written once.

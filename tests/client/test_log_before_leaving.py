@@ -19,7 +19,7 @@ from highstreet.audit.matchings import TABLE_PHASE
 from highstreet.client.attestation_book import AttestationBook
 from highstreet.client.attested_names import AttestedName
 from highstreet.client.attested_use import commit_to_round
-from highstreet.client.errors import AttestationRecordError, LedgerRewoundError
+from highstreet.client.errors import AttestationRecordError, LedgerRewoundError, RoundRefusedError
 from highstreet.client.home import StoreHome
 from highstreet.client.join import join_coop
 from highstreet.client.ledger import Ledger
@@ -27,7 +27,7 @@ from highstreet.client.ledger_file import mark_path
 from highstreet.client.round_answers import RoundAnswer, Step
 from highstreet.client.store_log import StoreLog
 from highstreet.privacy.secure_sum import SumRefusal
-from highstreet.protos.rounds_pb2 import REFUSAL_BUDGET, RefusalCode
+from highstreet.protos.rounds_pb2 import REFUSAL_BUDGET, REFUSAL_RELEASE, RefusalCode
 from tests.client.logged_store import spend_once, steps_in
 
 
@@ -75,6 +75,23 @@ def test_refusals_fill_no_disk(log: StoreLog, ledger: Ledger) -> None:
     for _ in range(50):
         log.answering(lambda _: refused, ledger)(b"request")
     assert log.book.size == 2
+
+
+def test_trainings_begun_in_vain_fill_no_disk(store: StoreHome) -> None:
+    """Naming another training in each request costs a coordinator nothing, and a store an entry for good."""
+    now = 20_000 * 86_400.0
+    log = StoreLog(store, clock=lambda: now)
+    holds = log.noting_days(lambda programme_id, day: True)
+    for number in range(64):
+        assert holds(f"{number:016x}", 20_000)
+    for number in range(64, 200):
+        with pytest.raises(RoundRefusedError) as refused:
+            holds(f"{number:016x}", 20_000)
+        assert refused.value.code == REFUSAL_RELEASE
+    assert log.book.size == 1 + 64
+    assert holds(f"{0:016x}", 20_000)  # one that was begun goes on
+    now += 86_400
+    assert holds(f"{200:016x}", 20_000)
 
 
 @pytest.mark.parametrize("step", list(Step))
