@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from highstreet.client.errors import MatchingContradictedError, MatchingOverError
+from highstreet.client.errors import MatchingContradictedError, MatchingOverError, MatchingTooSoonError
 from highstreet.privacy.matching import MatchingContext
 
 __all__ = [
@@ -12,10 +12,14 @@ __all__ = [
     "find_matching",
     "insert_matching",
     "may_begin",
+    "refuse_many",
     "refuse_over",
     "refuse_used_id",
     "under_way",
 ]
+
+#: However often a coordinator asks; one is enough where nothing goes wrong.
+_BEGUN_A_DAY = 64
 
 
 def may_begin(connection: sqlite3.Connection, day: int, period_days: int) -> bool:
@@ -24,6 +28,20 @@ def may_begin(connection: sqlite3.Connection, day: int, period_days: int) -> boo
         "SELECT max(begun_on_day) FROM matchings WHERE is_destroyed = 0 OR table_request_sha256 IS NOT NULL"
     ).fetchone()
     return latest is None or day - int(latest) >= period_days
+
+
+def refuse_many(connection: sqlite3.Connection, day: int) -> None:
+    """Return only when another matching may be begun today: what came to nothing is remembered for good.
+
+    Raises:
+        MatchingTooSoonError: there were as many as there may be.
+    """
+    (begun,) = connection.execute("SELECT count(*) FROM matchings WHERE begun_on_day >= ?", (day,)).fetchone()
+    if begun >= _BEGUN_A_DAY:
+        raise MatchingTooSoonError(
+            f"{_BEGUN_A_DAY} matchings were begun today, and came to nothing.",
+            next_step="Nothing was sent. Ask the coordinator why; another may be begun tomorrow.",
+        )
 
 
 def insert_matching(

@@ -32,6 +32,7 @@ from highstreet.client.matching_register import (
     find_matching,
     insert_matching,
     may_begin,
+    refuse_many,
     refuse_over,
     refuse_used_id,
     under_way,
@@ -105,7 +106,7 @@ class MatchingState:
         """Record that this store takes part in a matching; the same one again changes nothing.
 
         Raises:
-            MatchingTooSoonError: see `may_begin`.
+            MatchingTooSoonError: see `may_begin`; or too many were begun today, and came to nothing.
             MatchingOverError: this one was destroyed.
             MatchingContradictedError: the request is on record in another context, or the matching's id with
                 another request, or it was begun with another vault.
@@ -114,6 +115,7 @@ class MatchingState:
             if self._find(context) is not None:
                 return
             refuse_used_id(self._connection, context)
+            refuse_many(self._connection, day)
             if not may_begin(self._connection, day, period_days):
                 raise MatchingTooSoonError(
                     f"This store takes part in one matching every {period_days} days, and there was one.",

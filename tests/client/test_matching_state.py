@@ -221,6 +221,20 @@ def test_a_matching_counts_for_the_period_once_its_table_was_given(state: Matchi
     assert state.may_begin(466, 365)
 
 
+def test_matchings_begun_in_vain_fill_no_disk(state: MatchingState) -> None:
+    """What was given up before the table counts for no period, and stays in the register for good."""
+    for number in range(64):
+        begin_in(state, matching_context(number), day=100)
+        state.destroy(matching_context(number).request_sha256)
+    late = matching_context(64)
+    with pytest.raises(MatchingTooSoonError, match="today"):
+        begin_in(state, late, day=100)
+    with pytest.raises(MatchingTooSoonError):
+        begin_in(state, late, day=99)  # a clock set back frees nothing
+    begin_in(state, late, day=101)
+    begin_in(state, late, day=101)
+
+
 def test_a_member_that_is_no_holder_draws_no_key(state: MatchingState) -> None:
     begin_in(state)
     with pytest.raises(MatchingStateError):
