@@ -301,6 +301,7 @@ class Ledger:
             customers=len(histories),
             largest_epsilon=losses.get(worst, 0.0),
             releases=tuple(releases[sequence] for sequence in worst),
+            every=tuple(releases.values()),
             programmes=frozenset(name for name, latest in spends.items() if latest >= start),
             counted_epsilon=losses[every],
         )

@@ -92,7 +92,9 @@ class Spending:
         replies: of those, how many were answered.
         customers: exposed at least once.
         largest_epsilon: loss of the most exposed customer, at the budget's delta.
-        releases: what that customer was exposed to; for printing claims.
+        releases: what that customer was exposed to, under one name.
+        every: every release of the period; for printing claims, as somebody who was erased and came back has
+            two names here.
         programmes: whose phases those rounds are.
         counted_epsilon: loss of one who took part in every release of the period, whoever that may be: what
             the next round is judged by.
@@ -103,6 +105,7 @@ class Spending:
     customers: int
     largest_epsilon: float
     releases: tuple[GaussianRelease, ...]
+    every: tuple[GaussianRelease, ...]
     programmes: frozenset[str]
     counted_epsilon: float
 

@@ -51,7 +51,8 @@ class BudgetStatus:
     Attributes:
         rounds, replies: paid for, and of those answered.
         customers: exposed at least once.
-        epsilon: loss of the most exposed customer of this shop, at delta.
+        epsilon: loss of a customer of this shop who took part in every round, at delta; nobody lost more,
+            who was erased and came back included.
         counted_epsilon: loss of one who took part in every round of the period, at delta: what the limit is
             held against, so that a refusal tells nothing of customers.
         person_epsilon, shops_per_person: the same for a customer of up to so many shops that did the same.
@@ -250,7 +251,7 @@ def budget_status(home: StoreHome) -> BudgetStatus:
                 promised_counted = ledger.spending(promised, today=today).counted_epsilon
             ends = ledger.out_until(spending.longest)
         out_until = ends.isoformat() if ends is not None and today < ends else ""
-        rounds, replies, customers, releases = spent.rounds, spent.replies, spent.customers, spent.releases
+        rounds, replies, customers, releases = spent.rounds, spent.replies, spent.customers, spent.every
         counted_epsilon, programmes = spent.counted_epsilon, spent.programmes
     claims = two_claims(
         releases,

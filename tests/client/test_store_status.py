@@ -23,7 +23,9 @@ from highstreet.client.person_counts import PersonCounts
 from highstreet.client.programme_days import ProgrammeDays
 from highstreet.client.store_status import budget_status, store_status
 from highstreet.client.vault import Vault
+from highstreet.privacy.accountant import epsilon
 from highstreet.privacy.budget import Budget, SpendingLimits
+from highstreet.privacy.claims import rounded_up
 from highstreet.privacy.matching import Counts, IdentifierKind, identifier_input
 from highstreet.privacy.releases import customer_release
 from tests.client.made_up_coop import about_persons, by_counts
@@ -46,12 +48,12 @@ def store(
     return home
 
 
-def _pay(home: StoreHome, programme: str, *, sampling_rate: float = 1.0) -> None:
+def _pay(home: StoreHome, programme: str, *, sampling_rate: float = 1.0, customer: str = "1") -> None:
     with closing(Ledger.open(home.ledger)) as ledger:
         ledger.open_round(
             RoundKey(programme_id=programme, phase=0, request_sha256=bytes(32)),
             release=customer_release(noise_multiplier=6.0, sampling_rate=sampling_rate),
-            cohort=("1",),
+            cohort=(customer,),
             limits=SpendingLimits(budget=Budget(epsilon=3.0, delta=1e-5, period_days=365)),
             today=datetime.now(UTC).date(),
         )
@@ -66,6 +68,16 @@ def test_a_person_has_lost_no_more_than_a_customer_where_all_contributions_were_
     assert 0 < budget.person_epsilon == budget.epsilon
     assert budget.person == "a person who shops in up to 4 shops, each contribution divided by that number"
     assert budget.person in budget.claims[1]
+
+
+def test_who_was_erased_and_came_back_has_lost_no_more_than_is_said(store: StoreHome) -> None:
+    """The ledger has two names for them, each in one round; the person was in both."""
+    _pay(store, ASKED, customer="before")
+    _pay(store, BEFORE, customer="after")
+    both = [customer_release(noise_multiplier=6.0)] * 2
+    budget = budget_status(store)
+    assert budget.epsilon == pytest.approx(epsilon(both, delta=budget.delta))
+    assert f"epsilon {rounded_up(budget.epsilon)}, " in budget.claims[0]
 
 
 @pytest.mark.parametrize("sampling_rate", [1.0, 0.5])
