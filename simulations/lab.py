@@ -19,6 +19,7 @@ from highstreet.simulations.errors import InvalidSplitError
 from highstreet.simulations.journey import load_journey
 from highstreet.simulations.judging import units_of
 from highstreet.simulations.newcomers import NEWCOMER_CUSTOMERS, with_newcomers
+from highstreet.simulations.person_weights import persons_in_more_shops
 from highstreet.simulations.protocol import (
     Federation,
     Protocol,
@@ -146,9 +147,19 @@ def thinned(federation: Federation, stores: int | None) -> Federation:
 
 
 def _slug(federation: Federation, request: Request) -> str:
-    split = federation.protocol.split
+    """Name a folder of results by all that makes them others: nothing is written over what took hours."""
+    protocol = federation.protocol
+    split, usual = protocol.split, Protocol(split=protocol.split)
+    from_weeks = Split.rolling(
+        fit_until=split.fit_until, predict=(split.predict_from, split.predict_until)
+    ).catalogue_until
     name = re.sub(r"[\W_]+", "-", federation.name.lower()).strip("-") or "data"
     parts = [name, f"fit{split.fit_until}-predict{split.predict_from}-{split.predict_until}"]
+    parts += [f"catalogue{split.catalogue_until}"] if split.catalogue_until != from_weeks else []
+    parts += [f"{protocol.catalogue_size}products"] if protocol.catalogue_size != usual.catalogue_size else []
+    parts += (
+        [f"from{protocol.minimum_customers}"] if protocol.minimum_customers != usual.minimum_customers else []
+    )
     parts += [request.link] if request.link != "gtin" else []
     parts += [f"{request.stores}shops"] if request.stores else []
     parts += [f"newcomers{request.newcomers}"] if request.newcomers is not None else []
@@ -176,6 +187,7 @@ def _report(
         products=len(federation.catalogue),
         link=_LINKS[federation.protocol.link],
         scenario=_scenario(federation, request),
+        in_more_shops=persons_in_more_shops(federation.training),
         command=" ".join(["highstreet", *sys.argv[1:]]),
         commit=commit,
         machine=machine(),

@@ -16,7 +16,7 @@ from highstreet.models.shop import ShopData
 from highstreet.privacy.releases import Weighting
 from highstreet.simulations.protocol import LabStore
 
-__all__ = ["STORES_PER_PERSON", "contributions_of", "weighted_shops"]
+__all__ = ["STORES_PER_PERSON", "contributions_of", "persons_in_more_shops", "weighted_shops"]
 
 #: Most shops of the co-op one person shops in: the sample data have 20.
 STORES_PER_PERSON = 20
@@ -27,6 +27,12 @@ def contributions_of(stores: Sequence[LabStore]) -> tuple[NDArray[np.int64], ...
     persons = np.concatenate([store.persons for store in stores]) if stores else np.zeros(0, dtype=np.int64)
     counts = np.bincount(persons)
     return tuple(counts[store.persons].astype(np.int64) for store in stores)
+
+
+def persons_in_more_shops(stores: Sequence[LabStore]) -> int:
+    """Return how many persons shop in more than STORES_PER_PERSON of the stores."""
+    persons = np.concatenate([store.persons for store in stores]) if stores else np.zeros(0, dtype=np.int64)
+    return int((np.bincount(persons) > STORES_PER_PERSON).sum())
 
 
 def weighted_shops(stores: Sequence[LabStore], weighting: Weighting) -> tuple[ShopData, ...]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from highstreet.audit.report_pages.svg import Drawing, Scale, ticks
 from highstreet.models.comparison import Estimate
+from highstreet.simulations.person_weights import STORES_PER_PERSON
 from highstreet.simulations.replay_tables import Table, tables_of_summary
 from highstreet.simulations.report_files import write_whole
 from highstreet.simulations.summary import Row, Summary
@@ -43,6 +44,7 @@ class RunFacts:
         shops, customers, judged, products: sizes.
         link: how shops recognise each other's products.
         scenario: who trained and who is judged.
+        in_more_shops: persons who shop in more of the shops that train than the claims for persons cover.
         command: that was run.
         commit: of the code now; results also name their own.
         machine: it ran on.
@@ -58,6 +60,7 @@ class RunFacts:
     products: int
     link: str
     scenario: str
+    in_more_shops: int
     command: str
     commit: str
     machine: str
@@ -71,8 +74,18 @@ class RunFacts:
             f"{self.judged} of them judged, {self.products} products, all of them ranked.",
             f"Shops recognise each other's products by {self.link}.",
             self.scenario,
+            *self._uncovered(),
             f"Command: `{self.command}`",
             f"Commit: {self.commit}. Machine: {self.machine}. Finished: {self.finished_at}.",
+        ]
+
+    def _uncovered(self) -> list[str]:
+        if not self.in_more_shops:
+            return []
+        return [
+            f"Persons who shop in more than {STORES_PER_PERSON} of the shops that train: "
+            f"{self.in_more_shops}. What is said of a person in up to {STORES_PER_PERSON} shops is not said "
+            "of them; where the unit is a person, nothing of theirs is trained on."
         ]
 
 

@@ -148,7 +148,7 @@ def test_brackets_in_names_are_shown_as_they_are(tmp_path, tables):
     said = screen.export_text()
     assert f"Reading {place} ..." in said
     assert "red] [bold]up, fit 1-8" in said
-    assert f"Reports: {tmp_path / 'out [1]'}/red-bold-up-fit8-predict9-10.md" in said
+    assert f"Reports: {tmp_path / 'out [1]'}/red-bold-up-fit8-predict9-10-20products-from3.md" in said
 
 
 def test_results_of_data_with_names_in_any_script_are_kept_apart(tmp_path, tables):
@@ -157,7 +157,7 @@ def test_results_of_data_with_names_in_any_script_are_kept_apart(tmp_path, table
         tables = tables.rename(tables.parent / name)
         asked = request(tmp_path, tables, conditions=("popularity",))
         names.append(run_replay(asked, console=quiet())[0].name)
-    assert names == ["店-fit8-predict9-10.md", "متجر-fit8-predict9-10.md"]
+    assert names == ["店-fit8-predict9-10-20products-from3.md", "متجر-fit8-predict9-10-20products-from3.md"]
 
 
 def test_newcomers_who_buy_nothing_to_predict_are_refused(tmp_path, tables):
@@ -172,7 +172,7 @@ def test_newcomers_who_buy_nothing_to_predict_are_refused(tmp_path, tables):
 
 
 def test_a_report_that_cannot_be_written_is_said(tmp_path, tables):
-    (tmp_path / "out" / "made-up-fit8-predict9-10.md").mkdir(parents=True)
+    (tmp_path / "out" / "made-up-fit8-predict9-10-20products-from3.md").mkdir(parents=True)
     with pytest.raises(UnreadableResultsError, match="report could not be written"):
         run_replay(request(tmp_path, tables, conditions=("popularity",)), console=quiet())
 
@@ -180,7 +180,29 @@ def test_a_report_that_cannot_be_written_is_said(tmp_path, tables):
 def test_fewer_shops_are_taken_from_all_sizes(tmp_path, tables):
     paths = run_replay(request(tmp_path, tables, stores=2, conditions=("popularity",)), console=quiet())
     assert json.loads(paths[1].read_text())["facts"]["shops"] == 2
-    assert paths[0].name == "made-up-fit8-predict9-10-2shops.md"
+    assert paths[0].name == "made-up-fit8-predict9-10-20products-from3-2shops.md"
+
+
+def test_what_is_asked_for_otherwise_is_kept_beside_it(tmp_path, tables):
+    changes = ({}, {"catalogue_size": 10}, {"minimum_customers": 4}, {"catalogue_until": 7})
+    paths = [
+        run_replay(request(tmp_path, tables, conditions=("popularity",), **change), console=quiet())[0]
+        for change in changes
+    ]
+    assert len(set(paths)) == len(list((tmp_path / "out" / "runs").iterdir())) == len(changes)
+
+
+def test_persons_whom_no_claim_covers_are_counted(tmp_path, tables):
+    asked = request(tmp_path, tables, conditions=("popularity",))
+    assert "Persons who shop in more than" not in run_replay(asked, console=quiet())[0].read_text()
+    products = pl.read_parquet(tables / "products.parquet")["product_id"]
+    with (tables / "orders.csv").open("a") as more:
+        for shop in range(21):
+            for customer in ("anna", f"b{shop}", f"c{shop}"):
+                more.write(f"t{shop},{customer},{products[0]},2024-01-03,1.0,1.0\n")
+    report, record, _ = run_replay(asked, console=quiet())
+    assert "Persons who shop in more than 20 of the shops that train: 1." in report.read_text()
+    assert json.loads(record.read_text())["facts"]["in_more_shops"] == 1
 
 
 def test_other_terms_of_the_secure_sum_are_another_result(tmp_path, tables):
