@@ -170,15 +170,26 @@ def _append(path: Path, note: RoundNote) -> None:
     _rotate(path)
     line = (json.dumps(asdict(note), sort_keys=True) + "\n").encode()
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        is_new = not path.exists()
+        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
+            if _is_torn(descriptor):
+                line = b"\n" + line  # else the two would be one line, which nobody can read
             if os.write(descriptor, line) != len(line):
                 raise OSError(28, "No space left on device")
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+        if is_new:
+            sync_folder(path.parent)
     except OSError as error:
         raise access_error(path, error) from error
+
+
+def _is_torn(descriptor: int) -> bool:
+    """Say whether the last line was cut off by a crash or a full disk."""
+    end = os.fstat(descriptor).st_size
+    return end > 0 and os.pread(descriptor, 1, end - 1) != b"\n"
 
 
 def _rotate(path: Path) -> None:

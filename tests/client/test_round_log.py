@@ -173,3 +173,13 @@ def test_a_line_cut_off_by_a_crash_is_passed_over(home: StoreHome) -> None:
     with (home.logs / "rounds.jsonl").open("a") as file:
         file.write('{"at": 1, "phase"')
     assert len(read_rounds(home)) == 1
+
+
+def test_what_left_after_a_line_was_cut_off_can_be_read(home: StoreHome) -> None:
+    answer = noted(lambda _: SENT, home)
+    answer(REQUEST)
+    with (home.logs / "rounds.jsonl").open("a") as file:
+        file.write('{"at": 1, "phase"')
+    answer(REQUEST)
+    answer(REQUEST)
+    assert len(read_rounds(home)) == 3
