@@ -91,14 +91,21 @@ def _put_aside(home: StoreHome) -> Path:
     aside = Path(tempfile.mkdtemp(prefix=prefix, dir=home.former))
     for place in (home.ledger, mark_path(home.ledger)):
         if place.is_file():
-            shutil.copy2(place, aside / place.name)
+            _copy(place, aside / place.name)
     for ending in ("-wal", "-shm"):
         log = home.ledger.with_name(home.ledger.name + ending)
         if log.is_file():
             log.replace(aside / log.name)
-    sync_folder(aside)
-    sync_folder(home.root)
+    for folder in (aside, home.former, home.root):
+        sync_folder(folder)
     return aside
+
+
+def _copy(place: Path, target: Path) -> None:
+    """Copy a file and force the copy to the disk: a power cut must not take it once the other is replaced."""
+    shutil.copy2(place, target)
+    with target.open("rb+") as copy:
+        os.fsync(copy.fileno())
 
 
 def _latest_known(aside: Path, home: StoreHome) -> date:

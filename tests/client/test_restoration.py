@@ -179,3 +179,28 @@ def test_a_clock_that_is_behind_keeps_it_out_from_the_latest_spend_that_is_known
 def test_a_ledger_that_cannot_be_read_keeps_nobody_from_restoring(home: StoreHome) -> None:
     home.ledger.write_bytes(b"no ledger at all" * 256)
     assert restore_store(home, today=TODAY).out_until == TODAY + timedelta(days=PERIOD)
+
+
+def test_the_record_put_aside_is_on_the_disk_before_it_is_replaced(
+    home: StoreHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a power cut leaves a new ledger and nothing of what was spent."""
+    forced: list[str] = []
+    fsync, replace = os.fsync, os.replace
+
+    def noting_sync(descriptor: int) -> None:
+        forced.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+        fsync(descriptor)
+
+    def checking_replace(source: Path, target: Path) -> None:
+        if target == home.ledger:
+            (aside,) = home.former.iterdir()
+            needed = {*map(str, aside.iterdir()), str(aside), str(home.former), str(home.root)}
+            assert needed <= set(forced)
+        replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", noting_sync)
+    monkeypatch.setattr(restoration.os, "replace", checking_replace)
+    restore_store(home, today=TODAY)
+    with closing(Ledger.open(home.ledger)) as ledger:
+        assert ledger.out_until(LIMITS.budget) is not None
