@@ -94,9 +94,10 @@ def load_or_make_identity(home: StoreHome) -> Identity:
         home.keys / "encryption.key": _private_pem(made.encryption),
         node_key_file(home): made.node.private_bytes(_PEM, serialization.PrivateFormat.OpenSSH, _PLAIN),
     }
-    for path, data in forms.items():
-        if not path.exists():
-            write_private(path, data)
+    with held(home.keys / "keys.lock"):  # else two commands at one moment give away keys that do not stay
+        for path, data in forms.items():
+            if not path.exists():
+                write_private(path, data)
     return load_identity(home)
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import stat
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from highstreet.client import identity
 from highstreet.client.errors import StoreConfigError
 from highstreet.client.home import StoreHome
 from highstreet.client.identity import load_identity, load_or_make_identity, node_key_file
@@ -89,3 +93,21 @@ def test_a_key_of_another_kind_is_refused(home: StoreHome) -> None:
 def test_a_store_without_keys_says_so(home: StoreHome) -> None:
     with pytest.raises(FileAccessError, match="does not exist"):
         load_identity(home)
+
+
+def test_two_commands_at_one_moment_have_the_same_keys(
+    home: StoreHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else one of them signs, or joins, with a key that the other replaced."""
+    together = threading.Barrier(2)
+    write = identity.write_private
+
+    def slow(path: Path, data: bytes) -> None:
+        with suppress(threading.BrokenBarrierError):
+            together.wait(timeout=0.3)  # until the other has looked too, should it be let
+        write(path, data)
+
+    monkeypatch.setattr(identity, "write_private", slow)
+    with ThreadPoolExecutor(2) as pool:
+        one, other = pool.map(load_or_make_identity, [home, home])
+    assert one.signing_public_key == other.signing_public_key == load_identity(home).signing_public_key
