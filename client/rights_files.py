@@ -69,8 +69,8 @@ def remove_folders(home: StoreHome, names: Iterable[str]) -> None:
 
 def remove_expired(home: StoreHome, vault: Vault, *, now: datetime) -> None:
     """Remove copies that were made more than KEPT_DAYS ago, and what is in no journal."""
-    with vault.read() as connection:
+    with vault.write() as connection:  # whoever makes a copy holds it from its folder to the journal's entry
         old = set(folders_before(connection, int(now.timestamp()) - KEPT_DAYS * _SECONDS_A_DAY))
         known = set(folders_before(connection, 1 << 62))
-    there = {each.name for each in home.rights.iterdir()} if home.rights.is_dir() else set()
+        there = {each.name for each in home.rights.iterdir()} if home.rights.is_dir() else set()
     remove_folders(home, old | {name for name in there if name not in known})

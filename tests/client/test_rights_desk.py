@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import stat
+import threading
 from datetime import UTC, timedelta
 from html.parser import HTMLParser
 from typing import Any
@@ -24,6 +25,7 @@ from highstreet.client.person_counts import PersonCounts
 from highstreet.client.personal_record import gather_record
 from highstreet.client.record_page import record_page
 from highstreet.client.rights_desk import make_record, object_to, set_restriction
+from highstreet.client.rights_files import remove_expired
 from highstreet.client.suggestions import Policy, suggest
 from highstreet.client.vault import Vault
 from tests.client.conftest import NOW
@@ -189,6 +191,30 @@ def test_a_copy_is_removed_after_thirty_days_and_with_the_person(home: StoreHome
     assert (old.exists(), new.exists()) == (False, True)
     erase_customers(home, ["c1"], source="test", now=NOW + timedelta(days=31))
     assert not new.exists()
+
+
+def test_two_copies_made_at_one_moment_are_both_kept(
+    home: StoreHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A copy whose journal's entry is not committed yet is not one that a killed command left."""
+    keep = rights_desk.keep_record
+    others: list[threading.Thread] = []
+
+    def remove() -> None:
+        with Vault.open(home.vault) as vault:
+            remove_expired(home, vault, now=NOW)
+
+    def keep_while_another_removes(*args: Any, **kwargs: Any) -> Any:
+        folder = keep(*args, **kwargs)
+        others.append(threading.Thread(target=remove))
+        others[0].start()
+        others[0].join(timeout=0.5)
+        return folder
+
+    monkeypatch.setattr(rights_desk, "keep_record", keep_while_another_removes)
+    made = make_record(home, PERSON, source="test", now=NOW)
+    others[0].join()
+    assert (made.folder / "record.json").is_file()
 
 
 def test_nobody_who_was_erased_meanwhile_gets_a_record_written(
