@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from highstreet.client.errors import CorrectionRefusedError
+from highstreet.client.errors import CorrectionRefusedError, UnknownCustomerError, VaultError
 from highstreet.client.home import StoreHome
 from highstreet.client.personal_file import forget_model
 from highstreet.client.rights_requests import RequestKind, note_request
@@ -57,26 +58,45 @@ def correct(
     """
     spelt = {kind: normalise(value) if value else "" for kind, value in correction.identifiers.items()}
     with Vault.open(home.vault) as vault:
-        customer = vault.customer_key(customer_id)
-        with vault.write() as connection:
-            changed = {
-                "number": _renumber(connection, customer, correction.customer_id),
-                "identifiers": sum(_identify(connection, customer, *each) for each in spelt.items()),
-                "orders removed": sum(_disown(connection, customer, each) for each in correction.not_theirs),
-            }
-            if not any(changed.values()):
-                raise CorrectionRefusedError(
-                    "Nothing is said that is not so already; nothing was changed.",
-                    next_step="Say what is wrong: --email, --loyalty-number, --number or --not-theirs.",
-                )
-            note_request(
-                connection, RequestKind.CORRECT, customer, made_at=int(now.timestamp()), source=source
-            )
-            forget_model(home)
-        if changed["identifiers"]:
-            _forget_count(home, vault, str(customer))
+        try:
+            changed = _put_right(home, vault, customer_id, correction, spelt, source=source, now=now)
+        except (CorrectionRefusedError, UnknownCustomerError):
+            # It may be so already, by a correction that was killed before it came to this.
+            with suppress(VaultError):
+                vault.rewrite()
+            raise
         vault.rewrite()
     return {what: count for what, count in changed.items() if count}
+
+
+def _put_right(
+    home: StoreHome,
+    vault: Vault,
+    customer_id: str,
+    correction: Correction,
+    spelt: Mapping[IdentifierKind, str],
+    *,
+    source: str,
+    now: datetime,
+) -> dict[str, int]:
+    customer = vault.customer_key(customer_id)
+    with vault.write() as connection:
+        changed = {
+            "number": _renumber(connection, customer, correction.customer_id),
+            "identifiers": sum(_identify(connection, customer, *each) for each in spelt.items()),
+            "orders removed": sum(_disown(connection, customer, each) for each in correction.not_theirs),
+        }
+        if not any(changed.values()):
+            raise CorrectionRefusedError(
+                "Nothing is said that is not so already; nothing was changed.",
+                next_step="Say what is wrong: --email, --loyalty-number, --number or --not-theirs.",
+            )
+        note_request(connection, RequestKind.CORRECT, customer, made_at=int(now.timestamp()), source=source)
+        # Before it counts: said again after a crash, a correction that counts already would not come to this.
+        forget_model(home)
+        if changed["identifiers"]:
+            _forget_count(home, vault, str(customer))
+    return changed
 
 
 def _renumber(connection: sqlite3.Connection, customer: int, number: str | None) -> int:

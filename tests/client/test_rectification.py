@@ -9,6 +9,7 @@ import pytest
 from highstreet.audit.limits import StoreLimits
 from highstreet.client.errors import CorrectionRefusedError, UnknownCustomerError
 from highstreet.client.home import StoreHome
+from highstreet.client.matching_state import MatchingState
 from highstreet.client.person_counts import PersonCounts
 from highstreet.client.personal_record import gather_record
 from highstreet.client.rectification import Correction, correct
@@ -101,3 +102,35 @@ def test_an_identifier_that_cannot_be_one_changes_nothing(home: StoreHome) -> No
     with pytest.raises(InvalidIdentifierError):
         _correct(home, Correction(customer_id="Z-1", identifiers={IdentifierKind.EMAIL: "a\x00b"}))
     assert _record(home) == before
+
+
+def test_one_that_is_killed_once_it_counts_leaves_nothing_to_do_but_what_saying_it_again_does(
+    home: StoreHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    correction = Correction(identifiers={IdentifierKind.EMAIL: EMAIL_NOW})
+    with monkeypatch.context() as patched:
+        patched.setattr(Vault, "rewrite", _killed)
+        with pytest.raises(KeyboardInterrupt):
+            _correct(home, correction)
+    assert _record(home)["identifiers"]["email"] == EMAIL_NOW  # it counts
+    for name in ("matching.db", "coop/person_counts.json"):
+        assert not _names_the_person(home, name)
+    rewritten: list[Vault] = []
+    monkeypatch.setattr(Vault, "rewrite", lambda vault: rewritten.append(vault))
+    with pytest.raises(CorrectionRefusedError, match="so already"):
+        _correct(home, correction)
+    assert len(rewritten) == 1
+
+
+def _killed(_: Vault) -> None:
+    raise KeyboardInterrupt
+
+
+def _names_the_person(home: StoreHome, name: str) -> bool:
+    with Vault.open(home.vault) as vault:
+        key, vault_id = str(vault.customer_key(PERSON)), vault.vault_id
+    if name == "matching.db":
+        with MatchingState.open(home.matching, vault_id=vault_id) as state:
+            return bool(state.erase({key}))
+    kept = PersonCounts(home.person_counts, vault_id=vault_id).latest()
+    return kept is not None and key in (kept.shops or {})
