@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from highstreet import files
 from highstreet.files import DiskFullError, FileAccessError, make_private_folder, read_limited, write_private
 
 
@@ -71,3 +72,12 @@ def test_reading_is_limited(tmp_path: Path) -> None:
 def test_a_folder_in_a_files_place_is_said(tmp_path: Path) -> None:
     with pytest.raises(FileAccessError, match="cannot be used"):
         write_private(tmp_path, b"x")
+
+
+def test_a_new_folder_outlives_a_power_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[Path] = []
+    monkeypatch.setattr(files, "sync_folder", synced.append)
+    make_private_folder(tmp_path / "store" / "coop")
+    assert set(synced) == {tmp_path, tmp_path / "store"}
+    make_private_folder(tmp_path / "store" / "coop")
+    assert len(synced) == 2

@@ -37,10 +37,17 @@ class DiskFullError(FileAccessError):
 
 
 def make_private_folder(path: Path) -> None:
-    """Make a folder, with its parents, that only its owner may enter; one that exists is made private."""
+    """Make a folder, with its parents, that only its owner may enter; one that exists is made private.
+
+    A new one outlives a power cut, as what is forced to the disk in it is meant to.
+    """
     try:
+        new = [each for each in (path, *path.parents) if not each.exists()]
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
         path.chmod(0o700)
+        for each in new:
+            with contextlib.suppress(PermissionError):  # a parent that may be written in, but not read
+                sync_folder(each.parent)
     except OSError as error:
         raise access_error(path, error) from error
 
