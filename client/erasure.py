@@ -51,7 +51,7 @@ from highstreet.client.rights_requests import (
     unfinished_erasures,
 )
 from highstreet.client.vault import Vault
-from highstreet.files import write_private
+from highstreet.files import access_error, sync_folder, write_private
 
 __all__ = ["Erasure", "erase_again", "erase_customers", "erase_everybody", "finish_erasures"]
 
@@ -262,12 +262,27 @@ def _complete(
     searched = search_folder(home.root, _to_look_for(home, vault, pending, person=person))
     if searched.found_in or searched.links:
         raise _incomplete(searched)
+    _force_removals(home)
     removed = {**pending.removed, "matchings under way": matchings, "files of the shop's own model": models}
     certified = _certify(home, pending, searched, removed, person=person, now=now)
     with vault.write() as connection:
         finish_erasure(connection, pending.request)
     forget_values(home, pending.erasure_id)
     return certified
+
+
+def _force_removals(home: StoreHome) -> None:
+    """Let no power cut bring back a file that the certificate says is removed.
+
+    Raises:
+        FileAccessError: it cannot be forced to the disk; no certificate was made.
+    """
+    for folder in (home.root, home.rights, home.personal, home.coop):
+        if folder.is_dir():
+            try:
+                sync_folder(folder)
+            except OSError as error:
+                raise access_error(folder, error) from error
 
 
 def _to_look_for(

@@ -15,6 +15,7 @@ from highstreet.audit.consent import Purpose
 from highstreet.audit.erasure_certificate import person_commitment, read_certificate
 from highstreet.audit.limits import StoreLimits
 from highstreet.audit.signing import SignedDocument
+from highstreet.client import erasure
 from highstreet.client.consent import ConsentDesk
 from highstreet.client.erasure import erase_again, erase_customers, erase_everybody
 from highstreet.client.erasure_register import read_register
@@ -52,6 +53,22 @@ def test_the_person_was_planted_in_every_kind_of_file_that_can_hold_one(home: St
 def test_after_an_erasure_no_byte_of_any_file_names_the_person(home: StoreHome) -> None:
     erase_now(home)
     assert files_holding(home.root) == {}
+
+
+def test_what_was_removed_is_removed_on_the_disk_before_a_certificate_says_so(
+    home: StoreHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[str] = []
+    write = erasure.write_private
+
+    def noting_write(path: Path, data: bytes) -> None:
+        steps.append("certificate")
+        write(path, data)
+
+    monkeypatch.setattr(erasure, "sync_folder", lambda folder: steps.append(folder.name))
+    monkeypatch.setattr(erasure, "write_private", noting_write)
+    erase_now(home)
+    assert steps == ["store", "rights", "personal", "coop", "certificate"]
 
 
 def test_what_is_deleted_without_being_erased_is_found_by_the_same_search(home: StoreHome) -> None:
