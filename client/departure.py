@@ -73,6 +73,7 @@ def leave_coop(home: StoreHome, *, alone: bool = False) -> Departure:
             _move(home.releases, papers / "releases")
             shutil.rmtree(home.keys, ignore_errors=True)
             _move(home.coop, papers / "coop")  # last: until here the store counts as joined
+            sync_folder(papers)  # first where they are now: they must be in one place after a power cut
             sync_folder(home.root)
         except OSError as error:
             raise access_error(home.root, error) from error

@@ -163,6 +163,16 @@ def test_a_departure_that_broke_off_is_finished_without_the_coordinator(
     assert {path.name for path in left.papers.iterdir()} == {"coop", "releases"}
 
 
+def test_papers_are_where_they_go_before_they_are_gone_from_where_they_were(
+    coop: Any, store: StoreHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a power cut leaves them in neither place."""
+    synced: list[Path] = []
+    monkeypatch.setattr(departure_module, "sync_folder", synced.append)
+    papers = leave_coop(store, alone=True).papers
+    assert synced == [papers, store.root]
+
+
 def test_a_running_store_is_stopped_first(coop: Any, store: StoreHome) -> None:
     with run_lock(store.lock, what="This store"), pytest.raises(AlreadyRunningError):
         leave_coop(store)
