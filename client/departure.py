@@ -26,7 +26,6 @@ from highstreet.protos import coop_pb2
 
 __all__ = ["Departure", "leave_coop"]
 
-_NOTE = "leaving"
 _FOLDER = re.compile(r"[0-9]{8}-[0-9a-f]{8}")
 
 
@@ -62,7 +61,7 @@ def leave_coop(home: StoreHome, *, alone: bool = False) -> Departure:
     """
     membership = load_membership(home)
     with run_lock(home.lock, what="This store"):
-        note = home.coop / _NOTE
+        note = home.leaving
         if not alone and not note.exists():
             _tell(home)
         try:

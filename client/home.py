@@ -68,6 +68,11 @@ class StoreHome:
         return self.root / "coop"
 
     @property
+    def leaving(self) -> Path:
+        """There from when the co-op is told that the store leaves until its papers are put away."""
+        return self.coop / "leaving"
+
+    @property
     def log(self) -> Path:
         """The store's log of one membership (docs/log.md); it goes with the membership."""
         return self.coop / "log"

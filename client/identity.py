@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.x509.oid import NameOID
 
 from highstreet.audit.roster import Member
-from highstreet.client.errors import StoreConfigError
+from highstreet.client.errors import NotJoinedError, StoreConfigError
 from highstreet.client.home import StoreHome
 from highstreet.client.locking import held
 from highstreet.files import make_private_folder, read_limited, write_private
@@ -108,8 +108,14 @@ def load_identity(home: StoreHome) -> Identity:
 
     Raises:
         FileAccessError: a key is missing or unreadable.
+        NotJoinedError: the keys were deleted by leaving the co-op, which was cut off then.
         StoreConfigError: a file is not the key it should be.
     """
+    if home.leaving.exists() and not (home.keys / "tls.key").exists():
+        raise NotJoinedError(
+            "Leaving the co-op was cut off: this store's keys are deleted, and its papers not put away yet.",
+            next_step="Finish it: `highstreet store leave`.",
+        )
     _add_encryption_key(home)
     tls = _load(home.keys / "tls.key")
     signing = _load(home.keys / "signing.key")

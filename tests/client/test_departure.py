@@ -163,6 +163,23 @@ def test_a_departure_that_broke_off_is_finished_without_the_coordinator(
     assert {path.name for path in left.papers.iterdir()} == {"coop", "releases"}
 
 
+def test_a_departure_that_broke_off_without_keys_says_how_to_finish_it(
+    coop: Any, store: StoreHome, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def breaks(place: Path, target: Path) -> None:
+        if place == store.coop:
+            raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(departure_module, "_move", breaks)
+        with pytest.raises(FileAccessError):
+            leave_coop(store)
+    capsys.readouterr()
+    assert main(["store", "members", "--home", str(store.root)]) == 1
+    assert "Finish it: `highstreet store leave`" in capsys.readouterr().err
+    assert main(["store", "leave", "--home", str(store.root)]) == 0
+
+
 def test_papers_are_where_they_go_before_they_are_gone_from_where_they_were(
     coop: Any, store: StoreHome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
