@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sqlite3
 import uuid
@@ -106,6 +107,7 @@ class Vault:
 
         Raises:
             VaultRewoundError: older than an erasure that was made: somebody who was erased is in it.
+            VaultBusyError: somebody is being erased, and still in it.
             VaultTooNewError: written by a newer version.
             VaultUnreadableError: damaged, or not a vault.
             VaultError: no right to read or write it.
@@ -171,9 +173,33 @@ def _refuse_older_than_erasures(path: Path, connection: sqlite3.Connection) -> N
     asked = {each.erasure_id for each in read_register(path.parent).erasures}
     if not asked:
         return
-    known = {found for (found,) in connection.execute("SELECT erasure_id FROM rights_requests")}
-    if not asked <= known:
-        raise VaultRewoundError(
-            f"{path} is older than an erasure that this shop made: somebody who was erased is in it again.",
-            next_step="Nobody's data is used until they are erased again: highstreet store rights again",
-        )
+    if asked <= _known_erasures(connection):
+        return
+    is_under_way = _is_import_locked(path)
+    if asked <= _known_erasures(connection):
+        return  # it came to the vault between the two looks
+    if is_under_way:
+        raise VaultBusyError("Customers are being erased at this moment.", next_step="Try again in a minute.")
+    raise VaultRewoundError(
+        f"{path} is older than an erasure that this shop made: somebody who was erased is in it again.",
+        next_step="Nobody's data is used until they are erased again: highstreet store rights again",
+    )
+
+
+def _known_erasures(connection: sqlite3.Connection) -> set[str]:
+    return {found for (found,) in connection.execute("SELECT erasure_id FROM rights_requests")}
+
+
+def _is_import_locked(path: Path) -> bool:
+    """Say whether somebody is erased, or files are imported, at this moment: `importer.one_at_a_time`."""
+    try:
+        lock = os.open(path.with_name("import.lock"), os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared: two may look at once
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(lock)
+    return False

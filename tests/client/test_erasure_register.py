@@ -13,7 +13,9 @@ from highstreet.client.erasure_register import (
     note_erasure,
     read_register,
 )
-from highstreet.client.errors import ErasureRegisterError
+from highstreet.client.errors import ErasureRegisterError, VaultBusyError, VaultRewoundError
+from highstreet.client.importing.importer import one_at_a_time
+from highstreet.client.vault import Vault
 
 DAY = 86_400
 
@@ -87,3 +89,15 @@ def test_a_key_or_digest_that_was_cut_is_refused(tmp_path: Path, field: str) -> 
     erasure_register_file(tmp_path).write_text(json.dumps(plain))
     with pytest.raises(ErasureRegisterError):
         read_register(tmp_path)
+
+
+def test_while_somebody_is_being_erased_the_vault_is_not_said_to_be_an_old_copy(tmp_path: Path) -> None:
+    """The register comes first; between it and the vault others are told to wait, and not to erase again."""
+    path = tmp_path / "vault.db"
+    with Vault.open(path) as vault:
+        with one_at_a_time(vault):
+            note_erasure(tmp_path, ["ann"], erasure_id="ab" * 16, now=100, keep_seconds=1000)
+            with pytest.raises(VaultBusyError, match="being erased"):
+                Vault.open(path)
+        with pytest.raises(VaultRewoundError):  # it was cut off there, or an older copy was put back
+            Vault.open(path)
