@@ -7,6 +7,7 @@ purchases.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import time
 from collections.abc import Callable
@@ -37,6 +38,7 @@ from highstreet.privacy.secure_sum import MemberKeys, contribute
 from highstreet.protos.rounds_pb2 import (
     REFUSAL_DEADLINE,
     REFUSAL_RELEASE,
+    REFUSAL_REPEATED,
     REFUSAL_UNAVAILABLE,
     REFUSAL_UNREADABLE,
     MatchStep,
@@ -49,6 +51,8 @@ from highstreet.protos.rounds_pb2 import (
 __all__ = ["RoundDesk", "Till"]
 
 _LOG = logging.getLogger("highstreet.rounds")
+#: One set is announced for a round; now and then a coordinator that was started again announces another.
+_SETS_LOOKED_THROUGH = 64
 
 
 class Till(SumRecords, Protocol):
@@ -110,6 +114,7 @@ class RoundDesk:
         self._keys = keys
         self._till = till
         self._clock = clock
+        self._looked_through: dict[tuple[str, int], set[bytes]] = {}
         self._seal = ReplySeal(coop_id=agreement.charter.coop.id, member_id=agreement.member_id, keys=keys)
         self._matching = (
             None
@@ -182,7 +187,22 @@ class RoundDesk:
         if request.HasField("table") and self._matching is not None:
             records = self._matching.records
         sums = SumDesk(member_id=self._agreement.member_id, keys=self._keys, records=records)
-        return sums.answer(received.step or Step.SUM_SHARE, received.content, request, context)
+        given = sums.answer(received.step or Step.SUM_SHARE, received.content, request, context)
+        if given.step is Step.INSPECTION and not given.is_refused:
+            self._refuse_many_sets(request, given.body)
+        return given
+
+    def _refuse_many_sets(self, request: RoundRequest, answer: bytes) -> None:
+        """Look so many sets of a round through and no more.
+
+        Nobody is bound by what was looked through, and of n contributions there are 2^n sets; but what leaves
+        stays in this shop's log, an entry for each.
+        """
+        given = self._looked_through.setdefault((request.programme_id, request.round), set())
+        sha256 = hashlib.sha256(answer).digest()
+        is_room = sha256 in given or len(given) < _SETS_LOOKED_THROUGH
+        require(is_room, REFUSAL_REPEATED, "too many sets of contributions were shown for one round")
+        given.add(sha256)
 
     def _match_step(self, asked: MatchStep) -> RoundAnswer:
         if self._matching is None:

@@ -53,6 +53,9 @@ class Store:
         self.ledger = Ledger.open(self.home.ledger)
 
     def answer(self, body: bytes, *, now: float = NOW, charter: Charter = CHARTER) -> RoundAnswer:
+        return self.desk(now=now, charter=charter).answer(body)
+
+    def desk(self, *, now: float = NOW, charter: Charter = CHARTER) -> RoundDesk:
         till = StoreTill(
             home=self.home,
             ledger=self.ledger,
@@ -69,7 +72,7 @@ class Store:
             find_roster=find_roster,
             holds_to_day=lambda programme_id, day: True,
         )
-        return RoundDesk(agreement, keys=KEYS[ME], till=till, clock=lambda: now).answer(body)
+        return RoundDesk(agreement, keys=KEYS[ME], till=till, clock=lambda: now)
 
     def contribute(self, request: RoundRequest) -> bytes:
         reply = reply_in(self.answer(contribute_message(request)))
@@ -118,9 +121,9 @@ class Played:
     def open_body(self, opening: Opening | None = None) -> bytes:
         return open_message(self.request, (opening or self.opening).sum_request(ME))
 
-    def another_set(self) -> Opening:
+    def another_set(self, without: str = IDS[1]) -> Opening:
         """The same less one: their difference would be one store's numbers."""
-        bodies = {one: made.body for one, made in self.made.items() if one != IDS[1]}
+        bodies = {one: made.body for one, made in self.made.items() if one != without}
         bodies |= {ME: self.own} if self.own else {}
         return opening_of(self.context, bodies)
 

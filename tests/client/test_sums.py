@@ -91,6 +91,28 @@ def test_looking_contributions_through_is_signed_and_leaves_no_record(store: Sto
     assert store.rounds_paid_for() == 1
 
 
+def test_so_many_sets_of_a_round_are_looked_through_and_no_more(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("highstreet.client.rounds._SETS_LOOKED_THROUGH", 2)
+    played, desk = played_round(store), store.desk()
+    sets = (played.opening, played.another_set(), played.another_set(without=IDS[2]))
+    first, second, third = (
+        inspect_message(played.request, each.inspections(COORDINATOR).request(ME)) for each in sets
+    )
+    assert [desk.answer(body).refusal for body in (first, second, third, first, second)] == [
+        None,
+        None,
+        REFUSAL_REPEATED,
+        None,
+        None,
+    ]
+    later = played_round(store, request=_changed("programme_id", "b1b2c3d4e5f60718"))
+    again = inspect_message(later.request, later.opening.inspections(COORDINATOR).request(ME))
+    assert desk.answer(again).refusal is None  # of another training
+    assert not desk.answer(played.agree_body()).is_refused
+
+
 def test_contributions_that_the_coordinator_did_not_show_are_not_looked_through(store: Store) -> None:
     played = played_round(store)
     shown = SumInspectionRequest.FromString(played.opening.inspections(COORDINATOR).request(ME))
