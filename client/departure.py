@@ -59,8 +59,9 @@ def leave_coop(home: StoreHome, *, alone: bool = False) -> Departure:
         MatchingStateError: the file of matchings is damaged.
         FileAccessError: a folder could not be moved.
     """
-    membership = load_membership(home)
+    load_membership(home)  # a store in no co-op is told so, and nothing is made in its folder
     with run_lock(home.lock, what="This store"):
+        membership = load_membership(home)  # another command may have left meanwhile
         note = home.leaving
         if not alone and not note.exists():
             _tell(home)

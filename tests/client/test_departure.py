@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,22 @@ def test_data_and_ledger_stay_papers_are_put_away_keys_are_gone(coop: Any, store
     assert not store.keys.exists()
     with pytest.raises(NotJoinedError):
         leave_coop(store)
+
+
+def test_the_second_of_two_that_leave_is_told_that_it_is_done(
+    store: StoreHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextmanager
+    def after_another(path: Path, *, what: str) -> Iterator[None]:
+        monkeypatch.setattr(departure_module, "run_lock", run_lock)
+        leave_coop(store)
+        with run_lock(path, what=what):
+            yield
+
+    monkeypatch.setattr(departure_module, "run_lock", after_another)
+    with pytest.raises(NotJoinedError, match="in no co-op"):
+        leave_coop(store, alone=True)
+    assert not store.coop.exists()
 
 
 def test_secrets_of_matchings_and_counts_are_gone_and_that_there_was_one_is_known(
