@@ -277,8 +277,7 @@ class Ledger:
         Args:
             budget: the one that a spend counts against for longest.
         """
-        with self._lock, self._database.writing():
-            latest = restored_on(self._connection)
+        latest = self.restored_on()
         return None if latest is None else _EPOCH + timedelta(days=latest + budget.period_days)
 
     def spending(self, budget: Budget, *, today: date) -> Spending:

@@ -46,14 +46,15 @@ _WHY = {
     REFUSAL_CHARTER: "it follows another charter, roster or schema than this shop agreed to",
     REFUSAL_RELEASE: "it asks for more than the charter or this shop's own limits allow",
     REFUSAL_STATE: "its model is not the announced one",
-    REFUSAL_REPEATED: "it was asked for before, in another way",
+    REFUSAL_REPEATED: "it was asked for before, in another way, or in too many",
     REFUSAL_DEADLINE: "it came too late",
     REFUSAL_BUDGET: "it does not fit this shop's budget for privacy: see `highstreet store budget`",
     REFUSAL_UNAVAILABLE: "this shop could not take part just then: see store.log in the folder `logs`",
     REFUSAL_PARTICIPANTS: "a member takes part whom this shop has not vouched for: "
     "see `highstreet store members`",
     REFUSAL_MATCHING: "a message of the matching is not in order, or the matching is over here",
-    REFUSAL_TOO_SOON: "this shop takes part in one matching a period, and there was one",
+    REFUSAL_TOO_SOON: "this shop takes part in one matching a period, and there was one or, as the shop was "
+    "restored, may have been; or too many were begun in vain that day",
 }
 _WHY_NO_SUM = {
     SumRefusal.FLOOR: "it would add up fewer shops than the charter allows",

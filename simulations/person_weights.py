@@ -24,15 +24,18 @@ STORES_PER_PERSON = 20
 
 def contributions_of(stores: Sequence[LabStore]) -> tuple[NDArray[np.int64], ...]:
     """Return for each customer of each store how often its person is a customer of any of the stores."""
-    persons = np.concatenate([store.persons for store in stores]) if stores else np.zeros(0, dtype=np.int64)
-    counts = np.bincount(persons)
+    counts = _shops_of_persons(stores)
     return tuple(counts[store.persons].astype(np.int64) for store in stores)
 
 
 def persons_in_more_shops(stores: Sequence[LabStore]) -> int:
     """Return how many persons shop in more than STORES_PER_PERSON of the stores."""
+    return int((_shops_of_persons(stores) > STORES_PER_PERSON).sum())
+
+
+def _shops_of_persons(stores: Sequence[LabStore]) -> NDArray[np.int64]:
     persons = np.concatenate([store.persons for store in stores]) if stores else np.zeros(0, dtype=np.int64)
-    return int((np.bincount(persons) > STORES_PER_PERSON).sum())
+    return np.bincount(persons)
 
 
 def weighted_shops(stores: Sequence[LabStore], weighting: Weighting) -> tuple[ShopData, ...]:
