@@ -286,23 +286,16 @@ class Ledger:
             start = window_start(self._day(today), budget.period_days)
             releases = releases_since(self._connection, start)
             histories = histories_since(self._connection, start)
-            every = tuple(releases)
-            losses = {
-                history: self._fit(history, releases, (), budget).epsilon
-                for history in {every, *histories.values()}
-            }
-            worst = max(set(histories.values()), key=lambda history: losses[history], default=())
+            counted_epsilon = self._fit(tuple(releases), releases, (), budget).epsilon
             replies = replies_since(self._connection, start)
             spends = latest_spends(self._connection)
         return Spending(
             rounds=len(releases),
             replies=replies,
             customers=len(histories),
-            largest_epsilon=losses.get(worst, 0.0),
-            releases=tuple(releases[sequence] for sequence in worst),
-            every=tuple(releases.values()),
+            releases=tuple(releases.values()),
             programmes=frozenset(name for name, latest in spends.items() if latest >= start),
-            counted_epsilon=losses[every],
+            counted_epsilon=counted_epsilon,
         )
 
     def participation(self, customers: Sequence[Collection[str]]) -> Participation:

@@ -91,21 +91,17 @@ class Spending:
         rounds: paid for in the period.
         replies: of those, how many were answered.
         customers: exposed at least once.
-        largest_epsilon: loss of the most exposed customer, at the budget's delta.
-        releases: what that customer was exposed to, under one name.
-        every: every release of the period; for printing claims, as somebody who was erased and came back has
-            two names here.
+        releases: all of them; for printing claims. Of single customers less would be said than is so:
+            somebody who was erased and came back has two names here.
         programmes: whose phases those rounds are.
         counted_epsilon: loss of one who took part in every release of the period, whoever that may be: what
-            the next round is judged by.
+            the next round is judged by. At the budget's delta.
     """
 
     rounds: int
     replies: int
     customers: int
-    largest_epsilon: float
     releases: tuple[GaussianRelease, ...]
-    every: tuple[GaussianRelease, ...]
     programmes: frozenset[str]
     counted_epsilon: float
 

@@ -251,7 +251,7 @@ def budget_status(home: StoreHome) -> BudgetStatus:
                 promised_counted = ledger.spending(promised, today=today).counted_epsilon
             ends = ledger.out_until(spending.longest)
         out_until = ends.isoformat() if ends is not None and today < ends else ""
-        rounds, replies, customers, releases = spent.rounds, spent.replies, spent.customers, spent.every
+        rounds, replies, customers, releases = spent.rounds, spent.replies, spent.customers, spent.releases
         counted_epsilon, programmes = spent.counted_epsilon, spent.programmes
     claims = two_claims(
         releases,

@@ -132,7 +132,7 @@ def test_what_left_is_in_the_certificate_as_epsilon_and_stays_counted(home: Stor
         after = ledger.spending(BUDGET, today=TODAY)
     assert after == before
     assert certificate.rounds == 1
-    assert certificate.epsilon == pytest.approx(before.largest_epsilon)
+    assert certificate.epsilon == pytest.approx(before.counted_epsilon)
     assert certificate.counted_epsilon == pytest.approx(before.counted_epsilon)
     assert 0.5 < certificate.right_guesses < 1
 
