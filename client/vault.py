@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import sqlite3
 import uuid
@@ -26,6 +25,7 @@ from highstreet.client.errors import (
     VaultTooNewError,
     VaultUnreadableError,
 )
+from highstreet.client.locking import import_lock, is_held
 from highstreet.client.private_database import PrivateDatabase
 
 __all__ = ["Vault", "vault_kind"]
@@ -175,7 +175,7 @@ def _refuse_older_than_erasures(path: Path, connection: sqlite3.Connection) -> N
         return
     if asked <= _known_erasures(connection):
         return
-    is_under_way = _is_import_locked(path)
+    is_under_way = is_held(import_lock(path))
     if asked <= _known_erasures(connection):
         return  # it came to the vault between the two looks
     if is_under_way:
@@ -188,18 +188,3 @@ def _refuse_older_than_erasures(path: Path, connection: sqlite3.Connection) -> N
 
 def _known_erasures(connection: sqlite3.Connection) -> set[str]:
     return {found for (found,) in connection.execute("SELECT erasure_id FROM rights_requests")}
-
-
-def _is_import_locked(path: Path) -> bool:
-    """Say whether somebody is erased, or files are imported, at this moment: `importer.one_at_a_time`."""
-    try:
-        lock = os.open(path.with_name("import.lock"), os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared: two may look at once
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(lock)
-    return False

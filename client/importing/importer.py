@@ -28,6 +28,7 @@ from highstreet.client.importing.source import examine
 from highstreet.client.importing.staging import Staging, discard_leftovers, open_staging
 from highstreet.client.importing.table import open_rows
 from highstreet.client.importing.understanding import Understanding, understand
+from highstreet.client.locking import import_lock
 from highstreet.client.vault import Vault
 
 __all__ = ["FileOutcome", "ImportResult", "Importer", "find_files", "left_alone", "one_at_a_time"]
@@ -281,7 +282,7 @@ def one_at_a_time(vault: Vault) -> Iterator[None]:
     Raises:
         ImportBusyError: an import, or an erasure, is under way.
     """
-    lock = os.open(vault.path.with_name("import.lock"), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    lock = os.open(import_lock(vault.path), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:

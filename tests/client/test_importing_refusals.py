@@ -19,6 +19,7 @@ from highstreet.client.errors import (
 )
 from highstreet.client.importing import importer
 from highstreet.client.importing.importer import Importer
+from highstreet.client.importing.problems import ProblemCount
 from highstreet.client.importing.records import Problem
 from highstreet.client.vault import Vault
 from tests.client.conftest import NOW, ORDERS, PRODUCTS, contents
@@ -29,6 +30,18 @@ class TestRowsLeftOut:
     """A row that cannot be read is counted, listed by line and left out; the rest is saved."""
 
     GOOD = "".join(f"9{i},2026-05-01T09:00:00,ann,tea,1,2,0\n" for i in range(20))
+
+    @staticmethod
+    def left_out_of_the_last(load: Load, folder: Path, others: str, last: str) -> ProblemCount:
+        """Load nine customers who answered alike and then ann; return the one problem, which is hers."""
+        head = "customer_id,consent_suggestions,consent_coop_learning,minor,consent_recorded_at\n"
+        rows = "".join(f"c{i},{others}\n" for i in range(9))
+        (folder / "c.csv").write_text(f"{head}{rows}ann,{last}\n")
+        (result,) = load(folder / "c.csv")
+        assert result.understanding is not None
+        (left_out,) = result.understanding.left_out
+        assert left_out.first_lines == (11,)
+        return left_out
 
     @pytest.mark.parametrize(
         ("row", "reason"),
@@ -97,14 +110,8 @@ class TestRowsLeftOut:
     def test_a_no_without_a_date_counts_and_a_yes_without_one_does_not(
         self, load: Load, tmp_path: Path, vault: Vault
     ) -> None:
-        dated = "".join(f"c{i},no,yes,2025-01-01\n" for i in range(9))
-        head = "customer_id,consent_suggestions,consent_coop_learning,consent_recorded_at\n"
-        (tmp_path / "c.csv").write_text(f"{head}{dated}ann,no,yes,2031-01-01\n")
-        (result,) = load(tmp_path / "c.csv")
-        assert result.understanding is not None
-        assert [p.problem.value for p in result.understanding.left_out] == [
-            "a yes without a usable date (taken as not asked)"
-        ]
+        left_out = self.left_out_of_the_last(load, tmp_path, "no,yes,,2025-01-01", "no,yes,,2031-01-01")
+        assert left_out.problem is Problem.UNDATED_YES
         said = [row[1:3] for row in contents(vault)["consents"] if row[0] == "ann"]
         assert said == [("suggestions_here", "refused")]
 
@@ -112,13 +119,8 @@ class TestRowsLeftOut:
     def test_a_no_beside_what_cannot_be_read_counts_and_a_yes_does_not(
         self, load: Load, tmp_path: Path, vault: Vault, cells: str
     ) -> None:
-        dated = "".join(f"c{i},yes,yes,,2025-01-01\n" for i in range(9))
-        head = "customer_id,consent_suggestions,consent_coop_learning,minor,consent_recorded_at\n"
-        (tmp_path / "c.csv").write_text(f"{head}{dated}ann,{cells},2025-01-01\n")
-        (result,) = load(tmp_path / "c.csv")
-        assert result.understanding is not None
-        (left_out,) = result.understanding.left_out
-        assert (left_out.problem, left_out.first_lines) == (Problem.ODD_ANSWER, (11,))
+        left_out = self.left_out_of_the_last(load, tmp_path, "yes,yes,,2025-01-01", f"{cells},2025-01-01")
+        assert left_out.problem is Problem.ODD_ANSWER
         assert [row[2] for row in contents(vault)["consents"] if row[0] == "ann"] == ["refused"]
 
     def test_codes_that_only_look_rounded_are_codes_and_a_rounded_bar_code_is_none(
