@@ -7,24 +7,32 @@ import re
 import subprocess
 import sys
 from contextlib import closing
+from dataclasses import fields
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
+from google.protobuf import descriptor_pb2, descriptor_pool
 
+from highstreet.audit.attestation import ATTESTATION_LIMIT_BYTES, AttestedRound, AttestedUse
 from highstreet.audit.charter import Charter
 from highstreet.audit.claims import claims_of
 from highstreet.audit.limits import StoreLimits
+from highstreet.cli import _root
+from highstreet.client.config import ConsentConfig, RightsConfig
 from highstreet.client.home import StoreHome
 from highstreet.client.join import join_coop
 from highstreet.client.ledger import Ledger, RoundKey
+from highstreet.client.rights_files import KEPT_DAYS
 from highstreet.client.round_answers import RoundAnswer, Step
 from highstreet.client.round_log import noted
+from highstreet.models.customer_groups import DECLARED
 from highstreet.privacy.budget import Budget, SpendingLimits
 from highstreet.privacy.releases import customer_release
-from highstreet.protos import coop_pb2
-from highstreet.protos.rounds_pb2 import RefusalCode, RoundReply
+from highstreet.protos import coop_pb2, matching_pb2, rounds_pb2, secure_sum_pb2
+from highstreet.protos.rounds_pb2 import RefusalCode
 from highstreet.server.founding import default_charter
 
 pytestmark = pytest.mark.checkout
@@ -141,15 +149,152 @@ def test_a_reply_in_the_ledger_is_found_in_the_log_and_one_that_was_not_noted_is
 
 
 def test_every_message_a_store_sends_is_in_the_table() -> None:
-    sent = {method.input_type.name for method in coop_pb2.DESCRIPTOR.services_by_name["Coop"].methods}
-    sent |= {"RoundReply", "RefusalCode", "Contribution", "SumAgreement", "SumAnswer"}
-    sent |= {"MatchReply", "SignedHolderKey", "SignedBlindedList", "EvaluatedLists"}
-    named = set(re.findall(r"`(\w+)`", _guide()))
+    sent = _sent(rounds_pb2.DESCRIPTOR, secure_sum_pb2.DESCRIPTOR, matching_pb2.DESCRIPTOR)
+    sent |= {method.input_type.name for method in coop_pb2.DESCRIPTOR.services_by_name["Coop"].methods}
+    assert {"SignedAttestation", "SumInspection", "SignedEvaluations", "PutCosignatureRequest"} <= sent
+    named = set(re.findall(r"`(\w+)`", _table()))
     assert sent <= named, sent - named
     assert len(RefusalCode.values()) - 1 == int(re.findall(r"one of (\d+) codes", _guide())[0])
-    answers = RoundReply.DESCRIPTOR.oneofs_by_name["outcome"].fields
-    assert {field.name for field in answers} == {
-        "contribution",
-        "refusal",
-        "match",
-    }  # else the table lacks one
+
+
+@pytest.mark.parametrize(
+    ("message", "field", "of_type", "found"),
+    [
+        ("RoundReply", "survey", "Survey", "Survey"),  # a message by itself
+        ("MatchReply", "survey", "", "MatchReply.survey"),  # bytes of which nobody said what is in them
+        ("SignedAttestation", "customers", "", "SignedAttestation.customers"),
+    ],
+)
+def test_a_new_field_of_what_a_store_sends_would_be_missing_in_the_table(
+    message: str, field: str, of_type: str, found: str
+) -> None:
+    file = descriptor_pb2.FileDescriptorProto()
+    rounds_pb2.DESCRIPTOR.CopyToProto(file)
+    file.message_type.add(name="Survey")
+    changed = next(each for each in file.message_type if each.name == message)
+    kind = descriptor_pb2.FieldDescriptorProto
+    if of_type:
+        changed.field.add(
+            name=field, number=99, label=1, type=kind.TYPE_MESSAGE, type_name=f".highstreet.v1.{of_type}"
+        )
+    else:
+        changed.field.add(name=field, number=99, label=1, type=kind.TYPE_BYTES)
+    pool = descriptor_pool.DescriptorPool()
+    pool.AddSerializedFile(matching_pb2.DESCRIPTOR.serialized_pb)
+    grown = pool.AddSerializedFile(file.SerializeToString())
+    sent = _sent(grown or pool.FindFileByName(file.name), secure_sum_pb2.DESCRIPTOR, matching_pb2.DESCRIPTOR)
+    assert sent - set(re.findall(r"`(\w+)`", _table())) == {found}
+
+
+#: What the bytes in a field are, where they are a message of ours.
+_HELD = {
+    "SignedReply.reply": "RoundReply",
+    "RoundReply.contribution": "Contribution",
+    "RoundReply.match": "MatchReply",
+    "Contribution.header": "ContributionHeader",
+    "MatchReply.key": "SignedHolderKey",
+    "MatchReply.list": "SignedBlindedList",
+    "MatchReply.evaluated": "EvaluatedLists",
+    "SignedHolderKey.key": "HolderKey",
+    "SignedBlindedList.list": "BlindedList",
+    "EvaluatedList.evaluations": "SignedEvaluations",
+    "SignedEvaluations.evaluations": "Evaluations",
+    "SignedSumInspection.inspection": "SumInspection",
+    "SignedSumAgreement.agreement": "SumAgreement",
+    "SignedSumAnswer.answer": "SumAnswer",
+}
+#: Fields that are no message, as the table says what is in them: ids, keys, hashes, signatures, sizes, boxes,
+#: group elements and numbers of the sum.
+_PLAIN = {
+    "attestation",
+    "bad_header_sha256",
+    "box_sha256",
+    "boxes",
+    "committee_sha256",
+    "contributor_id",
+    "coop_id",
+    "dimension",
+    "done",
+    "elements",
+    "ephemeral_public_key",
+    "format_version",
+    "holder_id",
+    "keys_sha256",
+    "list_sha256",
+    "matching_id",
+    "member_id",
+    "programme_id",
+    "proof",
+    "public_key",
+    "refusal",
+    "request_sha256",
+    "round",
+    "set_sha256",
+    "signature",
+    "values",
+}
+
+
+def _sent(*files: Any) -> set[str]:
+    """Every message and enumeration in what a store answers, and every field of which nothing is known."""
+    types: dict[str, Any] = {
+        name: each for file in files for name, each in file.message_types_by_name.items()
+    }
+    found: set[str] = set()
+    due = ["SignedReply", "SignedSumInspection", "SignedSumAgreement", "SignedSumAnswer"]
+    while due:
+        name = due.pop()
+        found.add(name)
+        for field in types[name].fields:
+            held = _HELD.get(f"{name}.{field.name}") or (field.message_type and field.message_type.name)
+            if held:
+                due.extend({held} - found)
+            elif field.enum_type:
+                found.add(field.enum_type.name)
+            elif field.name not in _PLAIN:
+                found.add(f"{name}.{field.name}")
+    return found
+
+
+def _table() -> str:
+    """The rows of section 2."""
+    section = _guide().split("## 2. ")[1].split("\n## ")[0]
+    return "\n".join(line for line in section.splitlines() if line.startswith("|"))
+
+
+def test_what_an_attestation_holds_is_in_its_row() -> None:
+    row = next(line for line in _table().splitlines() if "`SignedAttestation`" in line)
+    for said in ("policy", "consent log", "who was used", "epsilon and delta", "floor", "4 KiB"):
+        assert said in row
+    assert ATTESTATION_LIMIT_BYTES == 4 << 10
+    ids = {"kind", "coop_id", "member_id", "programme_id", "round"}
+    hashes = {"request_sha256", "model_sha256", "contribution_sha256", "policy_sha256"}
+    rest = {"cohort_floor", "cohort", "consent", "epsilon", "delta"}
+    signed = {each.name for form in (AttestedRound, AttestedUse) for each in fields(form)}
+    assert signed == ids | hashes | rest  # else the row lacks one
+
+
+def test_every_command_for_customers_rights_is_named() -> None:
+    named = set(re.findall(r"highstreet store rights\s([a-z][a-z-]*)", _guide()))
+    command: click.Command | None = _root()
+    for word in ("store", "rights"):
+        assert isinstance(command, click.Group)
+        command = command.get_command(click.Context(command), word)
+    assert isinstance(command, click.Group)
+    commands = set(command.list_commands(click.Context(command)))
+    assert {"access", "erase", "object"} <= commands
+    assert named == commands
+
+
+def test_every_setting_of_how_long_something_is_kept_is_named() -> None:
+    answer = _guide().split("**How long are data kept?**")[1].split("\n\n")[0]
+    for config in (ConsentConfig, RightsConfig):
+        for name, setting in config.model_fields.items():
+            assert re.search(rf"`{name}`[^;.]*\({setting.default}\s", answer), name
+    assert f"{KEPT_DAYS} days" in answer
+
+
+def test_every_declared_attribute_is_named() -> None:
+    by_group = _guide().split("**By group**")[1].split("\n\n")[0]
+    assert set(re.findall(r"`(\w+)`", by_group)) >= set(DECLARED)
+    assert "a tenth of the budget" in by_group
