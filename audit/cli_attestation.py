@@ -18,10 +18,19 @@ if TYPE_CHECKING:
 
 __all__ = ["attestation"]
 
+_CHARTER_LIMIT_BYTES = 1 << 20
+
 
 def attestation(
     file: Annotated[Path, typer.Argument(help="What `store attestation export` or `prove` wrote.")],
     key: KeyOption = "",
+    charter: Annotated[
+        Path | None,
+        typer.Option(
+            help="The co-op's charter, as `highstreet store promise --charter` prints it: what the store "
+            "attested of its cost must then be possible under it."
+        ),
+    ] = None,
 ) -> None:
     """Check what a shop attested of a training round or a matching: that everybody behind it had agreed.
 
@@ -37,7 +46,8 @@ def attestation(
     paper = read_paper(read_limited(file, limit_bytes=PAPER_LIMIT_BYTES))
     if isinstance(paper, AttestationOpening):
         verdict = check_opening(paper, public_key=public_key)
-        lines = [*_attested(verdict.attestation), *_opened(paper, verdict)]
+        found = verdict.attestation
+        lines = [*_attested(found), *_opened(paper, verdict)]
     else:
         verdict = None
         found = check_membership(paper, public_key=public_key)
@@ -46,9 +56,23 @@ def attestation(
         lines.append(
             f"signed with {paper.public_key.hex()}: compare that with the roster, or give it as --key"
         )
+    if charter is not None:
+        lines.append(_held_to(charter, found))
     typer.echo("\n".join(printable(line) for line in lines))
     if verdict is not None and verdict.first is not None:
         raise typer.Exit(1)
+
+
+def _held_to(file: Path, found: Attestation) -> str:
+    """Hold the cost that was attested to a charter, and say which."""
+    from highstreet.audit.attested_cost import cost_allowed
+    from highstreet.audit.charter_format import from_toml
+    from highstreet.files import read_limited
+
+    data = read_limited(file.expanduser(), limit_bytes=_CHARTER_LIMIT_BYTES)
+    charter = from_toml(data.decode("utf-8", errors="replace"))
+    cost_allowed(charter, found.round).check(found.use)
+    return f"The cost is one that a store can have under the charter with SHA-256 {charter.sha256().hex()}."
 
 
 def _attested(found: Attestation) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from highstreet.audit.attested_cost import CostBounds, matching_cost, training_cost
 from highstreet.audit.charter import Charter
 from highstreet.audit.requests import open_request, request_sha256
 from highstreet.audit.roster import Member as RosterMember
@@ -36,6 +37,7 @@ class AskedRound:
         sha256: the hash that names it.
         participants: who may contribute, by id, in order; also those who left since.
         context: of the secure sum.
+        cost: what a store that contributes can have spent on it.
         opening: where its sum stands.
     """
 
@@ -45,6 +47,7 @@ class AskedRound:
     sha256: bytes
     participants: Mapping[str, Member]
     context: RoundContext
+    cost: CostBounds
     opening: Opening = field(repr=False)
 
     @classmethod
@@ -91,6 +94,7 @@ class AskedRound:
             sha256=sha256,
             participants=participants,
             context=context,
+            cost=_cost(charter, request),
             opening=Opening(context),
         )
 
@@ -122,6 +126,12 @@ class AskedRound:
             step = SumStep(request=self.signed, message=self.opening.sum_request(member_id))
             message = RoundMessage(open=step)
         return message.SerializeToString(deterministic=True)
+
+
+def _cost(charter: Charter, request: RoundRequest) -> CostBounds:
+    if request.HasField("table"):
+        return matching_cost(charter, participants=len(request.participants))
+    return training_cost(charter, round_number=request.round)
 
 
 def roster_of(coop_id: str, participants: Mapping[str, Member]) -> Roster:

@@ -6,6 +6,7 @@ import sqlite3
 from dataclasses import dataclass
 
 from highstreet.audit.attestation import AttestedRound, open_attestation
+from highstreet.audit.attested_cost import CostBounds
 from highstreet.audit.errors import AttestationError
 from highstreet.audit.signing import SignedDocument
 from highstreet.server.errors import OddReplyError
@@ -27,8 +28,16 @@ class Attested:
     signed: SignedDocument
 
     @classmethod
-    def read(cls, signed: SignedDocument | None, about: AttestedRound, member: Member) -> Attested:
+    def read(
+        cls, signed: SignedDocument | None, about: AttestedRound, member: Member, *, cost: CostBounds
+    ) -> Attested:
         """Return what came beside a contribution, when it is that member's word about that very one.
+
+        Args:
+            signed: as it came; None: nothing did.
+            about: what must be attested.
+            member: who contributed.
+            cost: what the member can have spent.
 
         Raises:
             OddReplyError: it is not, or nothing came.
@@ -36,9 +45,13 @@ class Attested:
         if signed is None:
             raise OddReplyError("attestation: none")
         try:
-            open_attestation(signed, public_key=member.signing_public_key, about=about)
+            found = open_attestation(signed, public_key=member.signing_public_key, about=about)
         except AttestationError as error:
             raise OddReplyError("attestation: not of this request, contribution and store") from error
+        try:
+            cost.check(found.use)
+        except AttestationError as error:
+            raise OddReplyError("attestation: of a cost that the charter does not have") from error
         return cls(about=about, signed=signed)
 
     def keep(self, connection: sqlite3.Connection) -> None:

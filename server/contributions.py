@@ -68,7 +68,7 @@ class _Judge:
             member_id=member.member_id,
             contribution_sha256=hashlib.sha256(opened.header_bytes).digest(),
         )
-        return Attested.read(answer.attestation, about, member)
+        return Attested.read(answer.attestation, about, member, cost=self._asked.cost)
 
     def _count(self, member_id: str, answer: Contributed | Refusal) -> None:
         if isinstance(answer, Refusal):

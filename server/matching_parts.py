@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from google.protobuf.message import DecodeError
 
+from highstreet.audit.attested_cost import matching_cost
 from highstreet.privacy.matching import (
     CheckedList,
     HolderKeys,
@@ -147,6 +148,7 @@ def gather_lists(
         ProgrammeFailedError: too few take part.
     """
     asked, book = asking.asked, asking.book
+    cost = matching_cost(asked.charter, participants=len(asked.participants))
     lists: dict[str, CheckedList] = {}
     tally = Tally(
         members=len(asked.participants),
@@ -172,7 +174,7 @@ def gather_lists(
             return reply.is_final
         checked = read(member.member_id, reply.said.list)
         about = asked.attested_list(member, checked.sha256)
-        book.save_attestation(Attested.read(reply.attestation, about, member))
+        book.save_attestation(Attested.read(reply.attestation, about, member, cost=cost))
         book.save(asking.matching_id, Part.LIST, member.member_id, reply.said.list)
         count(checked)
         return True

@@ -87,6 +87,7 @@ def opening_of(
     erased: int = 0,
     about: AttestedRound = ABOUT,
     policy: Mapping[str, object] = MappingProxyType(POLICY),
+    epsilon: float = 0.5,
 ) -> AttestationOpening:
     """What a store attests that used these customers, right or wrong."""
     entries = entries_of(events)
@@ -103,7 +104,7 @@ def opening_of(
         cohort=tree.root,
         consent=basis.commitment(salt("consent")),
         policy_sha256=hashlib.sha256(canonical_json(dict(policy))).digest(),
-        epsilon=0.5,
+        epsilon=epsilon,
         delta=1e-5,
     )
     cohort = [

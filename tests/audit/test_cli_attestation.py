@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 from typer.testing import CliRunner
 
-from highstreet.audit.attestation import AttestedKind
+from highstreet.audit.attestation import AttestedKind, AttestedRound
 from highstreet.audit.attestation_papers import MembershipProof
+from highstreet.audit.attested_cost import training_cost
+from highstreet.audit.charter_format import to_toml
 from highstreet.audit.cli import audit_app
 from highstreet.audit.cohort_commitment import CohortTree, customer_leaf
 from highstreet.audit.consent import Act
+from highstreet.server.founding import default_charter
 from tests.audit.made_up_attestation import ABOUT, DAY, LEARNING, PUBLIC, event, opening_of
 
 ONLY = frozenset({LEARNING})
@@ -49,6 +53,25 @@ def test_rounds_are_counted_from_one_and_a_matching_is_said_to_be_one(tmp_path: 
     assert f"matching  {ABOUT.programme_id}/list, " in output
     assert "model in" not in output
     assert "epsilon" not in output
+
+
+def test_with_a_charter_a_cost_that_no_store_can_have_is_refused(tmp_path: Path) -> None:
+    charter = default_charter("Any", epsilon=3.0, delta=1e-5, today=date(2026, 11, 22))
+    bounds = training_cost(charter, round_number=ABOUT.round)
+    (tmp_path / "charter.toml").write_text(to_toml(charter))
+    given = ("--charter", str(tmp_path / "charter.toml"), "--key", PUBLIC.hex())
+    about = replace(ABOUT, coop_id=charter.coop.id)
+
+    def check(epsilon: float, of: AttestedRound = about) -> tuple[int, str]:
+        opening = opening_of(GIVEN, [(1, ONLY)], about=of, epsilon=epsilon)
+        return _run(tmp_path, opening.to_file_bytes(), *given)
+
+    code, output = check(bounds.most_epsilon)
+    assert code == 0
+    assert charter.sha256().hex() in output
+    for wrong in (0.0, bounds.most_epsilon * 1.01):
+        assert check(wrong)[0] != 0
+    assert check(bounds.most_epsilon, ABOUT)[0] != 0  # another co-op's
 
 
 def test_a_persons_proof_and_a_wrong_key(tmp_path: Path) -> None:

@@ -7,7 +7,9 @@ told at each step, one word per message, the last one again and again:
 - `lost`: nothing comes back. `error`: the carrier gives up. `vanishes`: it is offline from here on.
 - `garbage`: bytes that are none. `unavailable`, `refuses`: a signed no, for now and for good.
 - contributions: `unattested`: without its attestation. `misattested`: with that of other bytes.
-  `selfmade`: with one that another key signed. `foreign`: another store's. `replayed`: to another request.
+  `selfmade`: with one that another key signed. `costless`, `overcharged`: with an epsilon that it cannot have
+  spent. `hopeful`: with another delta than the charter's. `foreign`: another store's. `replayed`: to another
+  request.
   `damaged`: a box is altered.
   `spoilt2`: its boxes for the first two seats do not open, though their digests are signed.
 - looking through: `slanders2`: it complains of stores 1 and 2, other than itself, whatever they sent.
@@ -30,6 +32,8 @@ from numpy.typing import NDArray
 from highstreet.audit.attestation import Attestation, AttestedUse, sign_attestation
 from highstreet.audit.requests import attested_round, open_request, request_sha256, seal_reply
 from highstreet.audit.signing import SignedDocument
+from highstreet.privacy.accountant import epsilon
+from highstreet.privacy.releases import customer_release
 from highstreet.privacy.secure_sum import (
     CommitteeSeat,
     MemberKeys,
@@ -64,6 +68,9 @@ if TYPE_CHECKING:
     from played_coop import PlayedCoop
 
 LATE_SECONDS = 60.0
+
+#: What a store may be told to attest that no sound store does.
+_ODDLY_ATTESTED = {"unattested", "misattested", "selfmade", "costless", "overcharged", "hopeful"}
 
 
 class PlayedStore:
@@ -152,7 +159,7 @@ class PlayedStore:
         if word.startswith("spoilt"):
             contribution = self._spoilt(contribution, int(word.removeprefix("spoilt")))
         self._headers[sha256] = hashlib.sha256(Contribution.FromString(contribution).header).digest()
-        if word in {"unattested", "misattested", "selfmade"}:
+        if word in _ODDLY_ATTESTED:
             return self._seal(request, sha256, contribution, word)
         return self._replies.setdefault(sha256, self._seal(request, sha256, contribution))
 
@@ -272,7 +279,17 @@ class PlayedStore:
             contribution_sha256=hashlib.sha256(header).digest(),
         )
         own = hashlib.sha256(sha256 + b"attested %d" % self.number).digest()
-        use = AttestedUse(cohort=own, consent=own[::-1], policy_sha256=bytes(32), epsilon=0.5, delta=1e-5)
+        noised = customer_release(
+            noise_multiplier=request.release.noise_multiplier, sampling_rate=request.release.sampling_rate
+        )
+        cost, delta = epsilon([noised], delta=1e-5), 1e-5
+        if word == "costless":
+            cost = 0.0
+        elif word == "overcharged":
+            cost = 3.5
+        elif word == "hopeful":
+            delta = 1e-6
+        use = AttestedUse(cohort=own, consent=own[::-1], policy_sha256=bytes(32), epsilon=cost, delta=delta)
         key = Ed25519PrivateKey.from_private_bytes(bytes(32)) if word == "selfmade" else self.signing
         return sign_attestation(Attestation(round=about, use=use), key)
 

@@ -10,11 +10,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from matching_coop import PROGRAMME, MatchingCoop, Shop, matching_charter
 from test_logged_programme import _entries, _log
 from trained_coop import NOW, VaultShop, counting_charter
 
-from highstreet.audit.attestation import Attestation, AttestedKind, read_attestation
+from highstreet.audit.attestation import Attestation, AttestedKind, read_attestation, sign_attestation
 from highstreet.audit.attestation_check import OpeningVerdict, check_membership, check_opening
 from highstreet.audit.attestation_papers import AttestationOpening, read_paper
 from highstreet.audit.canonical import canonical_json
@@ -37,7 +38,7 @@ from highstreet.protos.rounds_pb2 import RoundReply, SignedReply
 LIST, TABLE = AttestedKind.MATCHING_LIST, AttestedKind.MATCHING_TABLE
 BOTH = frozenset({Purpose.COOP_LEARNING, Purpose.MATCHING})
 SAID = How(method=Method.SPOKEN, source="till")
-Bend = Callable[[RoundReply], None]
+Bend = Callable[[RoundReply, Ed25519PrivateKey], None]
 
 
 def _coop(folder: Path, count: int = 5) -> MatchingCoop:
@@ -88,21 +89,42 @@ def test_documents_of_shops_with_many_and_with_no_customers_are_of_one_length(tm
         assert len({len(canonical_json(each.to_dict())) for each in _attested(coop, kind).values()}) == 1
 
 
-def _unattested(reply: RoundReply) -> None:
+def _unattested(reply: RoundReply, _: Ed25519PrivateKey) -> None:
     reply.ClearField("attestation")
 
 
-def _of_another_store(reply: RoundReply) -> None:
+def _of_another_store(reply: RoundReply, _: Ed25519PrivateKey) -> None:
     reply.attestation.signature = bytes(64)
 
 
-def _of_other_bytes(reply: RoundReply) -> None:
+def _of_other_bytes(reply: RoundReply, _: Ed25519PrivateKey) -> None:
     document = reply.attestation.attestation
     at = document.index(b'"contribution_sha256":"') + len(b'"contribution_sha256":"')
     reply.attestation.attestation = document[:at] + b"0" * 64 + document[at + 64 :]
 
 
-@pytest.mark.parametrize("bend", [_unattested, _of_another_store, _of_other_bytes])
+def _of_noise(reply: RoundReply, key: Ed25519PrivateKey) -> None:
+    _at_cost(reply, key, epsilon=0.5)
+
+
+def _of_fewer_rows(reply: RoundReply, key: Ed25519PrivateKey) -> None:
+    _at_cost(reply, key, delta=0.0036)
+
+
+def _of_nothing(reply: RoundReply, key: Ed25519PrivateKey) -> None:
+    _at_cost(reply, key, delta=0.0)
+
+
+def _at_cost(reply: RoundReply, key: Ed25519PrivateKey, **cost: float) -> None:
+    """Attest another cost, properly signed."""
+    found = read_attestation(reply.attestation.attestation)
+    signed = sign_attestation(replace(found, use=replace(found.use, **cost)), key)  # type: ignore[arg-type]  # floats
+    reply.attestation.attestation, reply.attestation.signature = signed.document, signed.signature
+
+
+@pytest.mark.parametrize(
+    "bend", [_unattested, _of_another_store, _of_other_bytes, _of_noise, _of_fewer_rows, _of_nothing]
+)
 @pytest.mark.parametrize("step", ["blind", "give"])
 def test_a_list_or_table_without_a_valid_attestation_is_not_taken(
     tmp_path: Path, step: str, bend: Bend
@@ -116,7 +138,7 @@ def test_a_list_or_table_without_a_valid_attestation_is_not_taken(
         if asked != step or shop is not odd:
             return body
         reply = RoundReply.FromString(SignedReply.FromString(body).reply)
-        bend(reply)
+        bend(reply, shop.signing)
         return seal_reply(reply, shop.signing)
 
     coop.bent_reply = bent
@@ -125,6 +147,21 @@ def test_a_list_or_table_without_a_valid_attestation_is_not_taken(
     others = coop.shops.keys() - {odd.member_id}
     assert _attested(coop, LIST if step == "blind" else TABLE).keys() == others
     assert coop.rows("SELECT contributors FROM rounds") == [(4,)]
+
+
+def test_the_twin_that_is_signed_anew_at_its_own_cost_is_taken(tmp_path: Path) -> None:
+    coop = _coop(tmp_path)
+
+    def bent(asked: str, shop: Shop, body: bytes) -> bytes:
+        if asked not in {"blind", "give"}:
+            return body
+        reply = RoundReply.FromString(SignedReply.FromString(body).reply)
+        _at_cost(reply, shop.signing, epsilon=0.0)
+        return seal_reply(reply, shop.signing)
+
+    coop.bent_reply = bent
+    coop.match()
+    assert coop.rows("SELECT contributors FROM rounds") == [(5,)]
 
 
 def _holders(coop: MatchingCoop) -> set[str]:

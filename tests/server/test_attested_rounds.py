@@ -16,7 +16,9 @@ from highstreet.audit.signing import SignatureKind, verify
 CHARTER = made_charter()
 
 
-@pytest.mark.parametrize("word", ["unattested", "misattested", "selfmade"])
+@pytest.mark.parametrize(
+    "word", ["unattested", "misattested", "selfmade", "costless", "overcharged", "hopeful"]
+)
 def test_a_contribution_without_a_valid_attestation_is_not_taken(tmp_path: Path, word: str) -> None:
     coop = PlayedCoop(tmp_path, CHARTER, [*stores(3), PlayedStore(4, contribute=word)])
     coop.run()
