@@ -45,6 +45,9 @@ _INTRODUCTION = """# Secure sums: Highstreet's and Flower's SecAgg+
   seats. *Opening*: of ours, from the answers to the sum; of flwr's, stage 4, in which clients' seconds do not
   count. A contributor sends one message and may be gone; one with a seat sends three more: what it found in
   the boxes, its agreement and its answer. With SecAgg+ every store sends four.
+- What is measured is the protocol, up to its own limit of 512 MiB a message. A real co-op's messages travel
+  over Flower in 64 MiB at most: it refuses d = 1,000,000 with more than 16 stores and d = 100,000 with more
+  than 166, so the longest rows are of sums that no co-op holds.
 - A round is ended after {limit_seconds:.0f} processor seconds or {limit_gb:.1f} GB and left out; nothing is
   extrapolated.
 - Command: `{command}`
