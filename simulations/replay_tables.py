@@ -163,8 +163,9 @@ def _privacy(summary: Summary) -> Table:
             "Both guarantees of each private condition, for the whole programme. With the noise in the sum, "
             "every shop adds a share of it, and the shares of the floor, less those of the colluders, make "
             "what is promised; what more shops add is surplus: noise in the figures above that no guarantee "
-            "counts on. All messages of the secure sum were made, sealed, opened and checked as in a real "
-            "co-op."
+            "counts on. Contributions, boxes, agreements, answers and openings of the secure sum were made, "
+            "sealed, opened and checked as in a real co-op; left out were the inspection of boxes before a "
+            "set is agreed to, signed requests, attestations, and records on disk."
         ),
         head=("condition", "a customer", "a person", "noise in a round's sum"),
         rows=tuple(rows),

@@ -1,8 +1,8 @@
 """The secure sums of a simulated co-op: every shop, the committees and the coordinator in one process.
 
 Contributions, boxes, announced sets, agreements, answers and openings are real, as `privacy.secure_sum` makes
-them; only the network, the records on disk and the signed request, charter and roster around are left out,
-and looking the contributions through before a set is announced.
+them; left out are the network, the records on disk, the signed request, charter and roster around,
+attestations, and looking the contributions through before a set is announced.
 """
 
 from __future__ import annotations
