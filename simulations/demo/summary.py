@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from highstreet.simulations.report.published import NOISE_IN_THE_SUM
 from highstreet.simulations.report.record import Evaluation, Method, RunRecord
 from highstreet.simulations.report.verdict import direction, verdict
 
@@ -36,6 +37,7 @@ def show(record: RunRecord, console: Console, *, report: Path) -> None:
             f"promised; with noise per shop it would be {held.noise_factor_per_shop:.2f} times",
             highlight=False,
         )
+        console.print(f"  [dim]{escape(NOISE_IN_THE_SUM)}[/dim]", highlight=False)
     sent = sum(reply.reply_bytes for store in record.stores for reply in store.rounds)
     messages = sum(len(store.rounds) for store in record.stores)
     console.print(f"  left the shops: {messages} messages, {sent / 1024:,.0f} KiB in all", highlight=False)

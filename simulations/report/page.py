@@ -9,6 +9,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from highstreet.simulations.report import audit_charts, quality_charts, run_charts
+from highstreet.simulations.report.published import NOISE_IN_THE_SUM
 from highstreet.simulations.report.record import Evaluation, RoundSent, RunRecord
 from highstreet.simulations.report.verdict import direction, verdict
 
@@ -48,6 +49,7 @@ def render(record: RunRecord) -> str:
         rounds=_rounds(record),
         messages=sum(len(store.rounds) for store in record.stores),
         same_size=_same_size(record),
+        published=NOISE_IN_THE_SUM,
     )
 
 

@@ -33,6 +33,7 @@ def test_the_summary_tells_figures_claims_and_where_the_report_is() -> None:
         "epsilon 9.50, delta 1e-05",
         "held: A release with one byte changed",
         "1.41 times what is promised; with noise per shop it would be 2.45 times",
+        ".0655 with the noise in the sum",
         "12 messages",
         "+0.003 ± 0.002",
         "demo-run/report.html",

@@ -10,6 +10,7 @@ from made_up_runs import CLAIM, made_up_run
 from highstreet.audit.report_pages.svg import Drawing, Scale, ticks
 from highstreet.simulations.report import render
 from highstreet.simulations.report.audit_record import AuditPart
+from highstreet.simulations.report.published import NOISE_IN_THE_SUM
 from highstreet.simulations.report.record import Estimate, RunRecord
 from highstreet.simulations.report.verdict import direction, verdict
 
@@ -41,6 +42,7 @@ def test_page_holds_every_section_and_shop() -> None:
         "(9.50, 1e-05)",
         "Made up.",
         "1 of 1",
+        NOISE_IN_THE_SUM,
     ):
         assert words in text
 
