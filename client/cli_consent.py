@@ -236,18 +236,24 @@ def counts(ctx: typer.Context, home: HomeOption = None) -> None:
 
 @consent_app.command("tidy")
 def tidy(ctx: typer.Context, home: HomeOption = None) -> None:
-    """Write down every yes that ran out, and empty answers that are kept no longer.
+    """Write down every yes that ran out; empty and remove what is kept no longer.
 
     How long a yes counts and answers are kept is in store.toml, section [consent]. A yes that ran out counts
-    for nothing from that moment on, written down or not; this puts it on record.
+    for nothing from that moment on, written down or not; this puts it on record. Copies of customers' data
+    that were made for them are removed after 30 days, and entries of the register of erasures when their
+    backup_days are over. `highstreet store run` does all of it once a day by itself.
     """
-    from highstreet.client.consent import ConsentDesk
-    from highstreet.client.vault import Vault
+    from highstreet.client.retention import tidy as tidy_store
 
-    with Vault.open(with_customers(store_home(ctx, home)).vault) as vault:
-        desk = ConsentDesk(vault)
-        ended, emptied = desk.note_expired(), desk.forget_old()
-    typer.echo(f"{ended:,} answers ran out; the answers of {emptied:,} customers were emptied.")
+    done = tidy_store(with_customers(store_home(ctx, home)), now=datetime.now(UTC))
+    typer.echo(f"{done.ended:,} answers ran out; the answers of {done.emptied:,} customers were emptied.")
+    if done.copies or done.erasures:
+        typer.echo(
+            f"Removed: {done.copies:,} copies made for customers, {done.erasures:,} entries of the register "
+            "of erasures."
+        )
+    if done.troubles:
+        raise done.troubles[0]
 
 
 @consent_app.command("notice")

@@ -34,7 +34,8 @@ def access(
 ) -> None:
     """Write everything held of a customer into a private folder: a page to read and a file for programs.
 
-    Hand it to the customer, and to nobody else. It is removed from here after 30 days.
+    Hand it to the customer, and to nobody else. After 30 days it is removed from here, by
+    `highstreet store run` or `highstreet store consent tidy`.
     """
     from highstreet.client.rights_desk import make_record
 
@@ -43,7 +44,10 @@ def access(
         typer.echo(json.dumps({"folder": str(made.folder), "files": ["record.json", "record.html"]}))
         return
     typer.echo(f"For the customer, in {made.folder}: record.html to read, record.json for programs.")
-    typer.echo("They hold personal data: hand them over safely. They are removed from here after 30 days.")
+    typer.echo(
+        "They hold personal data: hand them over safely. Here they are kept for 30 days; then "
+        "`highstreet store run` removes them, or `highstreet store consent tidy`."
+    )
 
 
 @rights_app.command("correct")

@@ -164,6 +164,8 @@ def _coop_lines(found: StoreStatus) -> Iterator[str]:
         yield f"  {found.counts}"
     yield f"  {found.log}"
     yield f"  {_running(found)}"
+    if found.retention_trouble:
+        yield f"    {printable(found.retention_trouble)}"
 
 
 def _running(found: StoreStatus) -> str:

@@ -29,7 +29,7 @@ from highstreet.client.config import ConsentConfig, read_config
 from highstreet.client.consent_anchor import ConsentHead
 from highstreet.client.consent_counts import ConsentCount, count_states
 from highstreet.client.consent_dating import date_answer
-from highstreet.client.consent_ends import end_for_everybody, is_old, ran_out
+from highstreet.client.consent_ends import end_for_everybody, ran_out, who_is_old
 from highstreet.client.consent_intake import event_number, fresh_events
 from highstreet.client.consent_log import ConsentLog, LoggedEvent
 from highstreet.client.consented_cohort import (
@@ -47,6 +47,7 @@ from highstreet.client.vault import Vault
 __all__ = ["ConsentDesk", "How"]
 
 _DAY_MICROSECONDS = 86_400_000_000
+_FORGOTTEN = "UPDATE consent_anchor SET forgotten_before = max(ifnull(forgotten_before, ?1), ?1)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,17 +194,17 @@ class ConsentDesk:
             return 0
         moment = self._moment()
         oldest = moment.now - keep_days * _DAY_MICROSECONDS
+        with self._log.reading() as (_, log):
+            due = who_is_old(log.states, log.states.everybody(), oldest, moment)
+        if not due:
+            return 0
         with self._vault.write() as connection:
             with self._log.folded(connection) as log:
-                due = [each for each in log.states.everybody() if is_old(log.states, each, oldest, moment)]
-            if due:
-                self._log.empty(connection, due)
-                connection.execute(
-                    "UPDATE consent_anchor SET forgotten_before = max(ifnull(forgotten_before, ?1), ?1)",
-                    (oldest,),
-                )
-        if due:
-            self._log.settle()
+                due = who_is_old(log.states, due, oldest, moment)  # again: they may have said something
+            self._log.empty(connection, due)
+            connection.execute(_FORGOTTEN, (oldest,))
+        self.root()  # read anew before the write lock is held again: nobody else waits for that
+        self._log.settle()
         return len(due)
 
     def accept_restored(self) -> ConsentHead:

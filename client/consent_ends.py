@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from highstreet.audit.consent import (
     EVERYBODY,
@@ -16,7 +16,7 @@ from highstreet.audit.consent import (
 from highstreet.audit.consent_states import ConsentStates, ConsentTime
 from highstreet.client.consent_intake import event_number
 
-__all__ = ["end_for_everybody", "is_old", "ran_out"]
+__all__ = ["end_for_everybody", "ran_out", "who_is_old"]
 
 
 def ran_out(states: ConsentStates, moment: ConsentTime) -> Iterator[ConsentEvent]:
@@ -50,8 +50,14 @@ def end_for_everybody(purpose: Purpose, *, at: int, source: str) -> ConsentEvent
     )
 
 
-def is_old(states: ConsentStates, customer: int, oldest: int, moment: ConsentTime) -> bool:
-    """Whether all that a customer said is older than that, and none of it a yes or objection that counts."""
+def who_is_old(
+    states: ConsentStates, customers: Iterable[int], oldest: int, moment: ConsentTime
+) -> list[int]:
+    """Return who of them said nothing since that moment, and no yes or objection of whom counts."""
+    return [customer for customer in customers if _is_old(states, customer, oldest, moment)]
+
+
+def _is_old(states: ConsentStates, customer: int, oldest: int, moment: ConsentTime) -> bool:
     said = [states.latest(customer, purpose) for purpose in Purpose]
     return all(each is None or each < oldest for each in said) and not any(
         states.state(customer, purpose, channel, moment) in {ConsentState.GRANTED, ConsentState.OBJECTED}

@@ -147,13 +147,13 @@ PLACES: tuple[Place, ...] = (
         "erasures.json",
         _D,
         "digests of the numbers of those erased lately, and their key",
-        "the person is added, and removed when `backup_days` are over",
+        "the person is added, and removed by the first look at what is kept no longer after `backup_days`",
     ),
     _place(
         "rights/*/record.*",
         _P,
         "the copy of a customer's data that was made for them, for people and for programs",
-        "removed; without an erasure after 30 days",
+        "removed; without an erasure by the first look at what is kept no longer after 30 days",
     ),
     _place(
         "rights/*.key",

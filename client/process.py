@@ -29,6 +29,7 @@ from highstreet.client.node import Node, NodeSettings
 from highstreet.client.programme_days import ProgrammeDays
 from highstreet.client.release_watch import ask_for_release, fit_release, telling, watching_releases
 from highstreet.client.releases import active_release
+from highstreet.client.retention_watch import watching_retention
 from highstreet.client.round_log import noted
 from highstreet.client.round_members import RoundMembers
 from highstreet.client.round_terms import Agreement
@@ -89,6 +90,7 @@ def run_store(
         stack.enter_context(_watching_releases(home, status, log, ending))
         stack.enter_context(watching_vouches(home, ending))
         stack.enter_context(watching_log(home, log, ending))
+        stack.enter_context(_watching_retention(home, status, ending))
         on_ready()
         expiry = _Expiry(books)
         while not ending.wait(_TICK_SECONDS):
@@ -177,4 +179,15 @@ def _watching_releases(
 
     ask = telling(lambda: ask_for_release(home, log), tell)
     with watching_releases(ending, ask=ask, fit=fit):
+        yield
+
+
+@contextmanager
+def _watching_retention(home: StoreHome, status: ServiceStatus, ending: threading.Event) -> Iterator[None]:
+    """End, empty and remove what is kept no longer while the block runs."""
+
+    def tell(trouble: str) -> None:
+        status.retention_trouble = trouble
+
+    with watching_retention(home, ending, tell=tell):
         yield

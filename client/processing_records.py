@@ -25,6 +25,11 @@ _CONSENT = "consent (GDPR, Article 6(1)(a))"
 _EXPLICIT = "explicit consent (GDPR, Article 9(2)(a))"
 _PURCHASES = "what was bought, when, how much of it and at what price"
 _UNTIL_ERASED = "used until the consent is taken back, runs out or is objected to; then no more"
+#: When what is kept no longer is removed.
+_LOOKED_AT = (
+    "by the next look at it: once a day while `highstreet store run` runs, and by `highstreet store consent "
+    "tidy`"
+)
 #: Purposes whose data reach the co-op.
 _OF_A_COOP = (Purpose.COOP_LEARNING, Purpose.MATCHING)
 _REACHING_A_COOP = (*_OF_A_COOP, Purpose.SENSITIVE_CATEGORIES)
@@ -163,7 +168,8 @@ def _transfers(purpose: Purpose, charter: Charter | None) -> tuple[Entry, ...]:
 
 def _consents(terms: ConsentConfig) -> Activity:
     kept = (
-        f"emptied {terms.keep_days:,} days after a customer's last yes that counted"
+        f"emptied {terms.keep_days:,} days after a customer without a yes that counts last said anything, "
+        f"{_LOOKED_AT}; an objection that stands is kept until they are erased"
         if terms.keep_days
         else "kept until the customer is erased"
     )
@@ -182,7 +188,8 @@ def _consents(terms: ConsentConfig) -> Activity:
 def _rights(config: StoreConfig) -> Activity:
     days = config.rights.backup_days
     digest = (
-        f"a keyed digest of whoever was erased is kept for {days:,} days, while backups may be around"
+        f"a keyed digest of whoever was erased is kept for {days:,} days, while backups may be around, and "
+        f"removed {_LOOKED_AT}"
         if days
         else "of whoever was erased nothing is kept"
     )
@@ -194,5 +201,8 @@ def _rights(config: StoreConfig) -> Activity:
         data_categories=("what was asked for and when; a copy of the customer's data for them",),
         recipients=("the customer who asked",),
         transfers=_NO_TRANSFERS,
-        retention=(f"copies that were made for a customer are removed after {KEPT_DAYS} days", digest),
+        retention=(
+            f"copies that were made for a customer are kept for {KEPT_DAYS} days, and removed {_LOOKED_AT}",
+            digest,
+        ),
     )

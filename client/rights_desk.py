@@ -35,7 +35,8 @@ class MadeRecord:
 def make_record(home: StoreHome, customer_id: str, *, source: str, now: datetime) -> MadeRecord:
     """Write all that the store holds of a customer into a folder of its own, for them.
 
-    The folder's name says nothing of whom it is for. It is removed after 30 days, or with the customer.
+    The folder's name says nothing of whom it is for. It is removed with the customer, or after 30
+    days (`retention`).
 
     Raises:
         UnknownCustomerError: no such customer. ClientError: a part cannot be read; nothing is written,

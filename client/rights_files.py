@@ -60,17 +60,25 @@ def remove_folders(home: StoreHome, names: Iterable[str]) -> None:
     """
     for name in names:
         folder = home.rights / name
-        if _NAME.fullmatch(name) and folder.is_dir():
+        while _NAME.fullmatch(name) and folder.is_dir():
             try:
                 shutil.rmtree(folder)
+            except FileNotFoundError:
+                continue  # another process removes it at this moment
             except OSError as error:
                 raise access_error(folder, error) from error
 
 
-def remove_expired(home: StoreHome, vault: Vault, *, now: datetime) -> None:
-    """Remove copies that were made more than KEPT_DAYS ago, and what is in no journal."""
+def remove_expired(home: StoreHome, vault: Vault, *, now: datetime) -> int:
+    """Remove copies that were made more than KEPT_DAYS ago, and what is in no journal; return how many.
+
+    Raises:
+        FileAccessError: one could not be removed; the next time goes on with it.
+    """
     with vault.write() as connection:  # whoever makes a copy holds it from its folder to the journal's entry
         old = set(folders_before(connection, int(now.timestamp()) - KEPT_DAYS * _SECONDS_A_DAY))
         known = set(folders_before(connection, 1 << 62))
         there = {each.name for each in home.rights.iterdir()} if home.rights.is_dir() else set()
-    remove_folders(home, old | {name for name in there if name not in known})
+    due = {name for name in there if _NAME.fullmatch(name) and (name in old or name not in known)}
+    remove_folders(home, due)
+    return len(due)

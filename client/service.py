@@ -40,6 +40,7 @@ class ServiceStatus:
         member_id, coop_id: who this is, and in which co-op.
         active_release: in use; 0 for none.
         release_trouble: why a newer one is not, or none can be asked for, and what helps; empty otherwise.
+        retention_trouble: why something that is kept no longer is still there; empty otherwise.
         rounds_answered: contributions sent, a repeated one again.
         rounds_refused: messages refused, whatever they asked for.
         last_round: the round of the last message.
@@ -50,6 +51,7 @@ class ServiceStatus:
     coop_id: str = ""
     active_release: int = 0
     release_trouble: str = ""
+    retention_trouble: str = ""
     rounds_answered: int = 0
     rounds_refused: int = 0
     last_round: str = ""
@@ -117,6 +119,7 @@ class StoreService(StoreServicer):
             last_round=status.last_round,
             active_release=status.active_release,
             release_trouble=status.release_trouble,
+            retention_trouble=status.retention_trouble,
             started_unix_seconds=int(status.started_at),
         )
 

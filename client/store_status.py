@@ -112,6 +112,7 @@ class StoreStatus:
         coop_name, coop_id, member_id: empty when the shop is in no co-op.
         active_release: the release in use, once the shop's own model starts from it; 0 for none.
         release_trouble: why a running shop does not have the newest release, and what helps; empty otherwise.
+        retention_trouble: why a running shop still has what it keeps no longer; empty otherwise.
         bias: what the newest release kept here says about the rules on bias, overrides included.
         counts: who weighs something in trainings that take counts, in words; empty where they take none.
         log: how far the logs were witnessed, in words; empty when the shop is in no co-op.
@@ -134,6 +135,7 @@ class StoreStatus:
     member_id: str
     active_release: int
     release_trouble: str
+    retention_trouble: str
     bias: tuple[str, ...]
     counts: str
     log: str
@@ -173,6 +175,7 @@ def store_status(home: StoreHome) -> StoreStatus:
         member_id=membership.member_id if membership else "",
         active_release=fitted_release(home),
         release_trouble=service.release_trouble if service else "",
+        retention_trouble=service.retention_trouble if service else "",
         bias=_bias(home) if membership else (),
         counts=matched,
         log=log_in_words(home) if membership else "",

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x0bstore.proto\x12\rhighstreet.v1\"8\n\rAnswerRequest\x12\x16\n\x0e\x66ormat_version\x18\x01 \x01(\r\x12\x0f\n\x07message\x18\x02 \x01(\x0c\"5\n\x0b\x41nswerReply\x12\x16\n\x0e\x66ormat_version\x18\x01 \x01(\r\x12\x0e\n\x06\x61nswer\x18\x02 \x01(\x0c\"\'\n\rStatusRequest\x12\x16\n\x0e\x66ormat_version\x18\x01 \x01(\r\"\xee\x01\n\x0bStatusReply\x12\x16\n\x0e\x66ormat_version\x18\x01 \x01(\r\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x11\n\tmember_id\x18\x03 \x01(\t\x12\x0f\n\x07\x63oop_id\x18\x04 \x01(\t\x12\x17\n\x0frounds_answered\x18\x05 \x01(\x04\x12\x16\n\x0erounds_refused\x18\x06 \x01(\x04\x12\x12\n\nlast_round\x18\x07 \x01(\t\x12\x16\n\x0e\x61\x63tive_release\x18\x08 \x01(\r\x12\x1c\n\x14started_unix_seconds\x18\t \x01(\x03\x12\x17\n\x0frelease_trouble\x18\n \x01(\t2\x8f\x01\n\x05Store\x12\x42\n\x06\x41nswer\x12\x1c.highstreet.v1.AnswerRequest\x1a\x1a.highstreet.v1.AnswerReply\x12\x42\n\x06Status\x12\x1c.highstreet.v1.StatusRequest\x1a\x1a.highstreet.v1.StatusReplyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x0bstore.proto\x12\rhighstreet.v1\"8\n\rAnswerRequest\x12\x16\n\x0e\x66ormat_version\x18\x01 \x01(\r\x12\x0f\n\x07message\x18\x02 \x01(\x0c\"5\n\x0b\x41nswerReply\x12\x16\n\x0e\x66ormat_version\x18\x01 \x01(\r\x12\x0e\n\x06\x61nswer\x18\x02 \x01(\x0c\"\'\n\rStatusRequest\x12\x16\n\x0e\x66ormat_version\x18\x01 \x01(\r\"\x89\x02\n\x0bStatusReply\x12\x16\n\x0e\x66ormat_version\x18\x01 \x01(\r\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x11\n\tmember_id\x18\x03 \x01(\t\x12\x0f\n\x07\x63oop_id\x18\x04 \x01(\t\x12\x17\n\x0frounds_answered\x18\x05 \x01(\x04\x12\x16\n\x0erounds_refused\x18\x06 \x01(\x04\x12\x12\n\nlast_round\x18\x07 \x01(\t\x12\x16\n\x0e\x61\x63tive_release\x18\x08 \x01(\r\x12\x1c\n\x14started_unix_seconds\x18\t \x01(\x03\x12\x17\n\x0frelease_trouble\x18\n \x01(\t\x12\x19\n\x11retention_trouble\x18\x0b \x01(\t2\x8f\x01\n\x05Store\x12\x42\n\x06\x41nswer\x12\x1c.highstreet.v1.AnswerRequest\x1a\x1a.highstreet.v1.AnswerReply\x12\x42\n\x06Status\x12\x1c.highstreet.v1.StatusRequest\x1a\x1a.highstreet.v1.StatusReplyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,7 +38,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_STATUSREQUEST']._serialized_start=143
   _globals['_STATUSREQUEST']._serialized_end=182
   _globals['_STATUSREPLY']._serialized_start=185
-  _globals['_STATUSREPLY']._serialized_end=423
-  _globals['_STORE']._serialized_start=426
-  _globals['_STORE']._serialized_end=569
+  _globals['_STATUSREPLY']._serialized_end=450
+  _globals['_STORE']._serialized_start=453
+  _globals['_STORE']._serialized_end=596
 # @@protoc_insertion_point(module_scope)

@@ -27,7 +27,7 @@ class StatusRequest(_message.Message):
     def __init__(self, format_version: _Optional[int] = ...) -> None: ...
 
 class StatusReply(_message.Message):
-    __slots__ = ("format_version", "version", "member_id", "coop_id", "rounds_answered", "rounds_refused", "last_round", "active_release", "started_unix_seconds", "release_trouble")
+    __slots__ = ("format_version", "version", "member_id", "coop_id", "rounds_answered", "rounds_refused", "last_round", "active_release", "started_unix_seconds", "release_trouble", "retention_trouble")
     FORMAT_VERSION_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     MEMBER_ID_FIELD_NUMBER: _ClassVar[int]
@@ -38,6 +38,7 @@ class StatusReply(_message.Message):
     ACTIVE_RELEASE_FIELD_NUMBER: _ClassVar[int]
     STARTED_UNIX_SECONDS_FIELD_NUMBER: _ClassVar[int]
     RELEASE_TROUBLE_FIELD_NUMBER: _ClassVar[int]
+    RETENTION_TROUBLE_FIELD_NUMBER: _ClassVar[int]
     format_version: int
     version: str
     member_id: str
@@ -48,4 +49,5 @@ class StatusReply(_message.Message):
     active_release: int
     started_unix_seconds: int
     release_trouble: str
-    def __init__(self, format_version: _Optional[int] = ..., version: _Optional[str] = ..., member_id: _Optional[str] = ..., coop_id: _Optional[str] = ..., rounds_answered: _Optional[int] = ..., rounds_refused: _Optional[int] = ..., last_round: _Optional[str] = ..., active_release: _Optional[int] = ..., started_unix_seconds: _Optional[int] = ..., release_trouble: _Optional[str] = ...) -> None: ...
+    retention_trouble: str
+    def __init__(self, format_version: _Optional[int] = ..., version: _Optional[str] = ..., member_id: _Optional[str] = ..., coop_id: _Optional[str] = ..., rounds_answered: _Optional[int] = ..., rounds_refused: _Optional[int] = ..., last_round: _Optional[str] = ..., active_release: _Optional[int] = ..., started_unix_seconds: _Optional[int] = ..., release_trouble: _Optional[str] = ..., retention_trouble: _Optional[str] = ...) -> None: ...

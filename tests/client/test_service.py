@@ -100,6 +100,16 @@ def test_the_service_says_what_a_release_waits_for(tmp_path: Path, desk: Desk) -
             assert said.release_trouble == words
 
 
+def test_the_service_says_why_something_is_still_kept(tmp_path: Path, desk: Desk) -> None:
+    status, path = ServiceStatus(), tmp_path / "run" / "store.sock"
+    with serve(StoreService(desk.answer, status), path):
+        for words in ("The disk is full.", ""):
+            status.retention_trouble = words
+            said = ask_status(path)
+            assert said is not None
+            assert said.retention_trouble == words
+
+
 def test_a_path_too_long_for_a_socket_is_told_plainly(tmp_path: Path, desk: Desk) -> None:
     path = tmp_path / ("x" * 120) / "store.sock"
     with (

@@ -14,6 +14,7 @@ import pytest
 from highstreet.audit.charter import MATCHING, Charter
 from highstreet.audit.limits import StoreLimits
 from highstreet.cli import main
+from highstreet.client import store_status as store_status_module
 from highstreet.client.home import StoreHome
 from highstreet.client.importing.importer import Importer
 from highstreet.client.join import join_coop
@@ -28,6 +29,7 @@ from highstreet.privacy.budget import Budget, SpendingLimits
 from highstreet.privacy.claims import rounded_up
 from highstreet.privacy.matching import Counts, IdentifierKind, identifier_input
 from highstreet.privacy.releases import customer_release
+from highstreet.protos.store_pb2 import StatusReply
 from tests.client.made_up_coop import about_persons, by_counts
 
 ASKED, BEFORE = "00" * 8, "ff" * 8
@@ -107,6 +109,17 @@ def test_status_tells_a_member_the_one_thing_to_do_next(
     with closing(Ledger.open(store.ledger)) as ledger:
         ledger.restored(today=datetime.now(UTC).date())
     assert next_step().startswith("nothing; from ")
+
+
+def test_status_tells_why_something_is_still_kept(
+    store: StoreHome, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for words in ("What is kept no longer could not all be removed: the vault is busy.", ""):
+        reply = StatusReply(retention_trouble=words)
+        monkeypatch.setattr(store_status_module, "ask_status", lambda _, reply=reply: reply)
+        assert store_status(store).retention_trouble == words
+        assert main(["store", "status", "--home", str(store.root)]) == 0
+        assert ("could not all be removed" in capsys.readouterr().out) is bool(words)
 
 
 def test_a_store_says_whose_contributions_are_counted_and_what_the_claim_rests_on(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -20,14 +21,17 @@ from highstreet.client.contribution import contribute
 from highstreet.client.departures import LAST_LOOK_SECONDS, Departures
 from highstreet.client.errors import StoreStoppingError
 from highstreet.client.home import StoreHome
+from highstreet.client.importing.importer import Importer
 from highstreet.client.ledger import Ledger
 from highstreet.client.person_counts import PersonCounts
+from highstreet.client.retention import Tidied, tidy
 from highstreet.client.special_products import special_list_path
 from highstreet.client.till import StoreTill
 from highstreet.client.vault import Vault
 from highstreet.models.shop import ShopData
 from highstreet.privacy.budget import Budget, SpendingLimits
 from highstreet.privacy.matching import Counts, IdentifierKind, identifier_input
+from tests.client.conftest import NOW
 from tests.client.made_up_coop import by_counts, charter_of
 from tests.client.played_till import PLAN, TODAY, asked_for, asked_naming, plainly
 
@@ -108,6 +112,22 @@ def test_without_the_last_look_the_withdrawn_would_be_in_it(
     monkeypatch.setattr(ConsentInUse, "ended", lambda *_: frozenset())
     played.meanwhile = [lambda: played.says("ann", Act.WITHDRAWN)]
     assert played.till().take(asked_for(), plainly) == _numbered(1)
+    assert played.computed() == [{"ann", "ben"}]
+
+
+def test_old_answers_that_are_emptied_while_it_waits_change_nothing_of_it(
+    played: Round, tmp_path: Path
+) -> None:
+    """Cat said no long ago. Nobody who is in a sum can be emptied, so it is not computed anew."""
+    said = "customer_id,consent_coop_learning,consent_recorded_at\ncat,no,2024-01-01\n"
+    (tmp_path / "c.csv").write_text(said)
+    list(Importer(played.vault, now=NOW).run([tmp_path / "c.csv"]))
+    played.says("ann", Act.GIVEN)
+    played.home.config.write_text("[consent]\nvalid_days = 5\nkeep_days = 5\n")
+    done: list[Tidied] = []
+    played.meanwhile = [lambda: done.append(tidy(played.home, now=datetime.now(UTC)))]
+    assert played.till().take(asked_for(), plainly) == _numbered(1)
+    assert [each.emptied for each in done] == [1]
     assert played.computed() == [{"ann", "ben"}]
 
 
