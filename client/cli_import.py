@@ -38,6 +38,7 @@ def import_files(
     """Read the shop's exports (products, customers with consent answers, orders) into this computer."""
     from highstreet.client.importing.importer import Importer, find_files, left_alone
     from highstreet.client.matching_withdrawals import forget_withdrawn_at
+    from highstreet.client.shop_loader import judged_by_title
     from highstreet.client.vault import Vault
 
     find_files(paths)  # a path mistyped is told before anything is made
@@ -60,6 +61,14 @@ def import_files(
             _tell(result)
             bar.start()
         forget_withdrawn_at(place, vault)
+        by_title = judged_by_title(vault)
+    if by_title:
+        typer.echo(
+            f"{by_title:,} listed products have neither a category nor a product type, so only their titles "
+            "tell whether they are of a sensitive kind (health, baby, adult, religion). Next: add either to "
+            "the file of products and import it again, or name products under [products] in "
+            "special_products.toml."
+        )
     passed_over = left_alone(paths)
     if passed_over:
         more = f" and {len(passed_over) - _NAMES_SHOWN:,} more" if len(passed_over) > _NAMES_SHOWN else ""

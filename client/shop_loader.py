@@ -12,7 +12,7 @@ import numpy as np
 
 from highstreet.client.consented_cohort import ConsentedCohort, sensitive_granted, still_granted
 from highstreet.client.customer_attributes import groups_of
-from highstreet.client.special_products import read_special_products
+from highstreet.client.special_products import is_judged_by_title, read_special_products
 from highstreet.client.vault import Vault
 from highstreet.models.schema import FeatureSchema
 from highstreet.models.shop import Catalogue, Product, Purchases, ShopData
@@ -21,6 +21,7 @@ __all__ = [
     "MONEY_UNIT",
     "LoadedShop",
     "day_number",
+    "judged_by_title",
     "load_consented",
     "load_products",
     "load_shop",
@@ -97,6 +98,13 @@ def special_products(vault: Vault) -> frozenset[str]:
     with vault.read() as connection:
         _, products = load_products(connection)
     return frozenset(product.product_id for product in products if special.kind_of(product) is not None)
+
+
+def judged_by_title(vault: Vault) -> int:
+    """Count the listed products of which only the title says whether they are special."""
+    with vault.read() as connection:
+        _, products = load_products(connection)
+    return sum(map(is_judged_by_title, products))
 
 
 def load_shop(

@@ -19,7 +19,13 @@ from highstreet.client.errors import StoreConfigError
 from highstreet.files import FileAccessError, read_limited
 from highstreet.models.shop import Product
 
-__all__ = ["SpecialProducts", "default_list", "read_special_products", "special_list_path"]
+__all__ = [
+    "SpecialProducts",
+    "default_list",
+    "is_judged_by_title",
+    "read_special_products",
+    "special_list_path",
+]
 
 _LIMIT_BYTES = 1 << 20
 _WORD = re.compile(r"[^\W_]+")
@@ -56,11 +62,16 @@ class SpecialProducts:
         """Return the kind a product is of, None for most; of several the first in the list."""
         if product.product_id in self.never:
             return None
-        texts = (_words(product.category), _words(product.product_type))
+        texts = _texts(product)
         for kind, phrases in self.phrases.items():
             if any(_holds(text, phrase) for text in texts for phrase in phrases):
                 return kind
         return "named" if product.product_id in self.always else None
+
+
+def is_judged_by_title(product: Product) -> bool:
+    """Whether neither category nor product type says a word, so that the title alone is left to go by."""
+    return not (_words(product.category) or _words(product.product_type))
 
 
 def special_list_path(folder: Path) -> Path:
@@ -100,6 +111,13 @@ def read_special_products(folder: Path) -> SpecialProducts:
         always=found.products.always,
         never=found.products.never,
     )
+
+
+def _texts(product: Product) -> tuple[tuple[str, ...], ...]:
+    """Return what a product is judged by; a title (baby carrots) only where there is nothing else."""
+    if is_judged_by_title(product):
+        return (_words(product.title),)
+    return (_words(product.category), _words(product.product_type))
 
 
 def _words(text: str) -> tuple[str, ...]:

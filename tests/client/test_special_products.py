@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from highstreet.audit.consent import Act, Method, Purpose
+from highstreet.cli import main
 from highstreet.client.consent import ConsentDesk, How
 from highstreet.client.consented_cohort import Exclusion
 from highstreet.client.errors import StoreConfigError
@@ -54,9 +55,16 @@ def _product(category: str = "", product_type: str = "", product_id: str = "p", 
         (_product("Kosher"), "religion"),
         (_product("Adult"), "adult"),
         (_product("Tea"), None),
+        (_product(title="Condoms 12"), "adult"),  # nothing else is left to go by
+        (_product(title="Condom"), "adult"),
+        (_product(" - ", "/", title="Kosher wine"), "religion"),  # no word in either
+        (_product(title="Baby carrots"), "baby"),  # too much rather than too little
+        (_product(title="Green tea"), None),
+        (_product("Drugstore", title="Condoms 12"), None),  # what there is, is gone by
+        (_product("", "Hygiene", title="Condoms 12"), None),
     ],
 )
-def test_the_default_list_goes_by_whole_words_of_category_and_type(
+def test_the_default_list_goes_by_whole_words_of_category_and_type_and_without_either_of_the_title(
     product: Product, kind: str | None, tmp_path: Path
 ) -> None:
     assert read_special_products(tmp_path).kind_of(product) == kind
@@ -84,6 +92,42 @@ def shop(tmp_path: Path, full_vault: Vault) -> StoreHome:
     special_list_path(home.root).write_text('[kinds]\nhealth = ["bread"]\n')
     ConsentDesk(full_vault).record("ann", Purpose.COOP_LEARNING, Act.GIVEN, SAID)
     return home
+
+
+def test_a_product_of_a_title_alone_is_learnt_from_and_suggested_only_where_that_was_agreed_to(
+    shop: StoreHome, full_vault: Vault, tmp_path: Path
+) -> None:
+    special_list_path(shop.root).unlink()
+    with full_vault.write() as connection:
+        connection.execute(
+            "UPDATE products SET title = 'Condoms 12', category = '', product_type = ''"
+            " WHERE product_id = 'rye'"
+        )
+    assert special_products(full_vault) == {"rye"}
+    assert _bought(_load(full_vault)) == {"tea", "jam"}
+    assert {item.product_id for item in suggest(shop, "ann", k=10).items} == {"tea", "jam"}
+    ConsentDesk(full_vault).record("ann", SENSITIVE, Act.GIVEN, SAID)
+    assert _bought(_load(full_vault)) == {"tea", "jam", "rye"}
+    # The twin: with a product type that is not on the list, it is a product like any other.
+    with full_vault.write() as connection:
+        connection.execute("UPDATE products SET product_type = 'Hygiene' WHERE product_id = 'rye'")
+    assert special_products(full_vault) == frozenset()
+
+
+def test_an_import_says_how_many_products_have_only_a_title_and_what_to_do(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def told(name: str, rows: str) -> str:
+        (tmp_path / name).write_text(f"product_id,title,category,product_type\n{rows}")
+        assert main(["store", "import", str(tmp_path / name), "--home", str(tmp_path / "store")]) == 0
+        return capsys.readouterr().out
+
+    assert "sensitive kind" not in told("a.csv", "p1,Tea,Drinks,\np2,Rye,,Bread\n")
+    said = told("b.csv", "p3,Condoms 12,,\np4,Soap,,\n")
+    assert "2 listed products have neither a category nor a product type" in said
+    assert "Next: add either to the file of products" in said
+    assert "1 listed products" in told("c.csv", "p3,Condoms 12,Adult,\n")
+    assert "sensitive kind" not in told("d.csv", "p4,Soap,,Soap\n")
 
 
 def _load(vault: Vault, purpose: Purpose = Purpose.SHOP_MODEL) -> ShopData:
