@@ -26,13 +26,23 @@ def suggest(
     customer: Annotated[str, typer.Argument(help="The customer's number, as in the imported files.")],
     k: Annotated[int, typer.Option("-k", min=1, max=1000, help="How many products.")] = 10,
     new_only: Annotated[bool, typer.Option("--new-only", help="Only what they never bought here.")] = False,
+    channel: Annotated[
+        str, typer.Option(help="Where they are shown: everywhere, till, web, email, sms, phone or post.")
+    ] = "everywhere",
     as_json: JsonOption = False,
     home: HomeOption = None,
 ) -> None:
-    """Suggest products to one customer, each with its reason and how sure it is."""
+    """Suggest products to one customer, each with its reason and how sure it is.
+
+    They are personal only if what the customer said last of that channel, or of everywhere, is a yes; for
+    `everywhere`, if no channel says otherwise. A yes from the shop's web page counts for `--channel web`
+    alone.
+    """
+    from highstreet.audit.consent import Channel
     from highstreet.client.suggestions import suggest as suggestions_for
 
-    found = suggestions_for(with_customers(store_home(ctx, home)), customer, k=k, novel_only=new_only)
+    where, place = Channel.parse(channel), with_customers(store_home(ctx, home))
+    found = suggestions_for(place, customer, k=k, novel_only=new_only, channel=where)
     if as_json:
         typer.echo(json.dumps(found.to_dict(), ensure_ascii=False))
     else:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from highstreet.audit.consent import ConsentState, Purpose
+from highstreet.audit.consent import Channel, ConsentState, Purpose
 from highstreet.client.config import read_config
 from highstreet.client.consent import ConsentDesk
 from highstreet.client.consented_cohort import ConsentedCohort, sensitive_granted
@@ -25,7 +25,7 @@ __all__ = ["Certainty", "Policy", "Suggested", "SuggestionList", "suggest"]
 _POPULAR_DAYS = 90
 #: Below this many purchases a customer's taste is not known.
 _FEW_PURCHASES = 10
-_NOT_AGREED = "This customer {said} personal suggestions: these are the shop's best-sellers."
+_NOT_AGREED = "This customer {said} personal suggestions{where}: these are the shop's best-sellers."
 _SET_APART = "This customer's data is used for nothing (a minor, or restricted): these are best-sellers."
 _UNASKED = "was not asked about"
 _OFTEN, _RECENT_DAYS = 3, 60
@@ -98,8 +98,22 @@ class SuggestionList:
         }
 
 
-def suggest(home: StoreHome, customer_id: str, *, k: int, novel_only: bool = False) -> SuggestionList:
+def suggest(
+    home: StoreHome,
+    customer_id: str,
+    *,
+    k: int,
+    novel_only: bool = False,
+    channel: Channel = Channel.EVERYWHERE,
+) -> SuggestionList:
     """Suggest products to one customer: personally if they agreed to it, else the shop's best-sellers.
+
+    Args:
+        home: the store's folder.
+        customer_id: the shop's own number for them.
+        k: how many products.
+        novel_only: only what they never bought here.
+        channel: where the list is shown; a yes for one channel is none for another, nor for everywhere.
 
     Raises:
         UnknownCustomerError: no such customer.
@@ -108,12 +122,12 @@ def suggest(home: StoreHome, customer_id: str, *, k: int, novel_only: bool = Fal
     with Vault.open(home.vault) as vault:
         customer = vault.customer_key(customer_id)
         desk = ConsentDesk(vault)
-        state = desk.state(customer, Purpose.SUGGESTIONS_HERE)
+        state = desk.state(customer, Purpose.SUGGESTIONS_HERE, channel)
         if state is not ConsentState.GRANTED:
             said = (
                 "said no to" if state.is_no else "is to be asked again about" if state.is_lapsed else _UNASKED
             )
-            return _popular(vault, k, _NOT_AGREED.format(said=said))
+            return _popular(vault, k, _not_agreed(said, channel))
         kept = current_model(home, vault)
         if kept is None:
             return _popular(
@@ -122,7 +136,13 @@ def suggest(home: StoreHome, customer_id: str, *, k: int, novel_only: bool = Fal
                 "No customer agreed to train this shop's model, or answers changed while it was trained:"
                 " these are its best-sellers.",
             )
-        return _personal(home, vault, desk, kept, customer, k=k, novel_only=novel_only)
+        cohort = desk.cohort(Purpose.SUGGESTIONS_HERE, channel=channel)
+        return _personal(home, vault, desk, kept, customer, cohort=cohort, k=k, novel_only=novel_only)
+
+
+def _not_agreed(said: str, channel: Channel) -> str:
+    where = "" if channel is Channel.EVERYWHERE else f" on the channel {channel}"
+    return _NOT_AGREED.format(said=said, where=where)
 
 
 def _personal(
@@ -132,14 +152,14 @@ def _personal(
     kept: KeptModel,
     customer: int,
     *,
+    cohort: ConsentedCohort,
     k: int,
     novel_only: bool,
 ) -> SuggestionList:
-    cohort = desk.cohort(Purpose.SUGGESTIONS_HERE)
     shop = load_shop(vault, cohort, kept.model.schema, serving_day(vault), only=frozenset({customer}))
     if not shop.customer_ids:  # withdrawn while the model was made ready, or excluded whatever they said
         set_apart = bool(desk.exclusions(customer))
-        return _popular(vault, k, _SET_APART if set_apart else _NOT_AGREED.format(said="said no to"))
+        return _popular(vault, k, _SET_APART if set_apart else _not_agreed("said no to", cohort.channel))
     hidden = _hidden(vault, cohort, customer)
     titles = _titles(vault)
     purchases = len(shop.purchases)

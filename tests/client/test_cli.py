@@ -177,6 +177,10 @@ def test_suggest_shows_a_table_and_json(capsys: pytest.CaptureFixture[str], shop
     ] * 4
     popular = Typed(capsys, "suggest", "c23", "--home", shop_home.root)
     assert "said no to personal suggestions" in popular.out
+    at_the_till = ("suggest", "c0", "--channel", "till", "--json", "--home", shop_home.root)
+    assert json.loads(Typed(capsys, *at_the_till).out)["policy"] == "personalised"
+    nowhere = Typed(capsys, "suggest", "c0", "--channel", "tv", "--home", shop_home.root)
+    assert "Channels are: everywhere, till, web" in nowhere.err
 
 
 def test_evaluate_shows_a_table_and_writes_json(

@@ -5,13 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from highstreet.audit.consent import Act, Method, Purpose
+from highstreet.audit.consent import Act, Channel, Method, Purpose
+from highstreet.cli import main
 from highstreet.client import personal_model
 from highstreet.client.consent import ConsentDesk, How
+from highstreet.client.consented_cohort import Exclusion
 from highstreet.client.errors import UnknownCustomerError
 from highstreet.client.home import StoreHome
 from highstreet.client.personal_file import fitted_release
 from highstreet.client.personal_model import current_model, refresh_model, serving_day
+from highstreet.client.special_products import special_list_path
 from highstreet.client.suggestions import Certainty, Policy, suggest
 from highstreet.client.vault import Vault
 
@@ -43,6 +46,69 @@ def test_a_customer_who_agreed_gets_what_they_like_with_reasons(shop_home: Store
     assert again
     assert all(item.reason.startswith("bought ") and " ago" in item.reason for item in again)
     assert {item.certainty for item in again} <= {Certainty.SURE, Certainty.FAIRLY_SURE}
+
+
+SIGNAL = """customer_id,recorded_at,consent_mode_command,personalization_storage,analytics_storage
+c23,2026-10-01T10:00:00Z,update,{said},{said}
+"""
+
+
+def _signalled(home: StoreHome, said: str) -> None:
+    """As the shop's web page told: c23, who answered no on a form before, says something there."""
+    file = home.root.parent / f"{said}.csv"
+    file.write_text(SIGNAL.format(said=said))
+    assert main(["store", "consent", "import", str(file), "--yes", "--home", str(home.root)]) == 0
+
+
+def test_a_yes_on_the_web_serves_the_web_and_nothing_else(shop_home: StoreHome) -> None:
+    with Vault.open(shop_home.vault) as vault:
+        before = set(ConsentDesk(vault).cohort(Purpose.SHOP_MODEL).customers)
+    _signalled(shop_home, "granted")
+    policies = {channel: suggest(shop_home, "c23", k=3, channel=channel).policy for channel in Channel}
+    assert policies.pop(Channel.WEB) is Policy.PERSONALISED
+    assert set(policies.values()) == {Policy.POPULAR}
+    assert suggest(shop_home, "c23", k=3).policy is Policy.POPULAR
+    with Vault.open(shop_home.vault) as vault:
+        desk, c23 = ConsentDesk(vault), vault.customer_key("c23")
+        assert set(desk.cohort(Purpose.SHOP_MODEL).customers) == before  # training has no channel
+        assert c23 not in desk.cohort(Purpose.SUGGESTIONS_HERE).customers
+        assert c23 not in desk.cohort(Purpose.COOP_LEARNING, channel=Channel.WEB).customers
+
+
+def test_a_no_on_the_web_ends_the_web_and_everywhere_and_leaves_the_till(shop_home: StoreHome) -> None:
+    """c0 said yes on a form, for everywhere."""
+    with Vault.open(shop_home.vault) as vault:
+        said = How(method=Method.CLICK, source="web page")
+        ConsentDesk(vault).record("c0", Purpose.SUGGESTIONS_HERE, Act.REFUSED, said, channel=Channel.WEB)
+    web = suggest(shop_home, "c0", k=3, channel=Channel.WEB)
+    assert web.policy is Policy.POPULAR
+    assert "said no to personal suggestions on the channel web" in web.notes[0]
+    assert suggest(shop_home, "c0", k=3).policy is Policy.POPULAR
+    assert suggest(shop_home, "c0", k=3, channel=Channel.TILL).policy is Policy.PERSONALISED
+
+
+def test_who_is_set_apart_is_served_on_no_channel(shop_home: StoreHome) -> None:
+    _signalled(shop_home, "granted")
+    with Vault.open(shop_home.vault) as vault:
+        ConsentDesk(vault).exclude("c23", Exclusion.RESTRICTED)
+    assert suggest(shop_home, "c23", k=3, channel=Channel.WEB).policy is Policy.POPULAR
+
+
+def test_special_products_are_suggested_on_a_channel_only_where_that_was_agreed_to_there(
+    shop_home: StoreHome,
+) -> None:
+    special_list_path(shop_home.root).write_text('[kinds]\nhealth = ["category 3"]\n')
+    special = {f"p{n}" for n in range(3, 32, 4)}
+    _signalled(shop_home, "granted")
+
+    def shown() -> set[str]:
+        return {item.product_id for item in suggest(shop_home, "c23", k=32, channel=Channel.WEB).items}
+
+    assert not shown() & special
+    with Vault.open(shop_home.vault) as vault:
+        said = How(method=Method.CLICK, source="web page")
+        ConsentDesk(vault).record("c23", Purpose.SENSITIVE_CATEGORIES, Act.GIVEN, said, channel=Channel.WEB)
+    assert shown() & special
 
 
 def test_a_shop_can_ask_for_calibrated_lists_and_is_told_that_they_are(shop_home: StoreHome) -> None:
