@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from highstreet.audit.consent import Act, Channel, ConsentState, Purpose
+from highstreet.client import consent
 from highstreet.client.consent import ConsentDesk
+from highstreet.client.consent_ends import who_is_old
 from highstreet.client.errors import StoreConfigError
 from highstreet.client.importing.importer import Importer
 from highstreet.client.shop_totals import best_sellers
@@ -71,6 +74,26 @@ def test_answers_without_a_yes_that_counts_are_kept_as_long_as_the_shop_says(
     )
     list(Importer(full_vault, now=NOW).run([tmp_path / "c.csv"]))
     assert desk.cohort(COOP).customers == ()
+
+
+def test_who_says_something_while_old_answers_are_looked_for_is_not_emptied(
+    full_vault: Vault, clocks: Clocks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _settings(full_vault, "valid_days = 20\nkeep_days = 20")
+    desk, ben = clocks.desk(full_vault), full_vault.customer_key("ben")
+    looks: list[list[int]] = []
+
+    def looked(*asked: Any) -> list[int]:
+        looks.append(who_is_old(*asked))
+        if len(looks) == 1:  # in another process, before anything is emptied
+            with Vault.open(full_vault.path) as other:
+                clocks.desk(other).record("ben", COOP, Act.GIVEN, SAID)
+        return looks[-1]
+
+    monkeypatch.setattr(consent, "who_is_old", looked)
+    assert desk.forget_old() == 1
+    assert looks == [[full_vault.customer_key("ann"), ben], [full_vault.customer_key("ann")]]
+    assert desk.state(ben, COOP) is ConsentState.GRANTED
 
 
 @pytest.mark.parametrize("channel", [Channel.EVERYWHERE, Channel.TILL])
