@@ -379,7 +379,7 @@ class ConsentDesk:
         return mint_cohort(self._vault, self._clocks, purposes, Channel.parse(str(channel)))
 
     def totals(self) -> ShopTotals:
-        """Give leave to add up over everybody but who objected or is restricted, inside the shop.
+        """Give leave to add up over everybody but who objected or is excluded, inside the shop.
 
         Raises:
             InconsistentConsentLogError: the log cannot be relied on.

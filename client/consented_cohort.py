@@ -2,10 +2,10 @@
 
 `ConsentedCohort` is the only key to single customers' data: `shop_loader.load_shop` and the loader of
 identifiers, `matching_inputs`, take nothing else. `ShopTotals` is the key to totals over everybody but those
-who objected (`shop_totals`). Only the desk makes either. They are handles without contents; what one stands
-for is kept in this module, so an object made in any other way opens nothing. They end with the process and
-after a few minutes, and a withdrawal beats them at any time: who has withdrawn since is left out when it is
-used.
+who objected or are excluded (`shop_totals`). Only the desk makes either. They are handles without contents;
+what one stands for is kept in this module, so an object made in any other way opens nothing. They end with
+the process and after a few minutes, and a withdrawal beats them at any time: who has withdrawn since is left
+out when it is used.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _TOTALS_SERVE = (Purpose.SUGGESTIONS_HERE, Purpose.SHOP_MODEL)
 
 
 class Exclusion(StrEnum):
-    """Why a customer is in no cohort, whatever they agreed to."""
+    """Why a customer is in no cohort and no total, whatever they agreed to."""
 
     MINOR = "minor"
     RESTRICTED = "restricted"
@@ -135,7 +135,7 @@ class ConsentedCohort(_Capability):
 
 @final
 class ShopTotals(_Capability):
-    """Leave to add up over everybody but who objected or is restricted; `ConsentDesk.totals` makes it."""
+    """Leave to add up over everybody but who objected or is excluded; `ConsentDesk.totals` makes it."""
 
     __slots__ = ()
 
@@ -244,7 +244,7 @@ def basis_now(cohort: ConsentedCohort, vault: Vault, connection: sqlite3.Connect
 
 
 def left_out_of_totals(totals: ShopTotals, vault: Vault, connection: sqlite3.Connection) -> tuple[int, ...]:
-    """Return whom a total must not count: who objected to what totals serve, or is restricted.
+    """Return whom a total must not count: who objected to what totals serve, or is excluded.
 
     The first thing in the transaction.
 
@@ -259,14 +259,12 @@ def left_out_of_totals(totals: ShopTotals, vault: Vault, connection: sqlite3.Con
             for customer in log.states.customers(purpose)
             if log.states.state(customer, purpose, Channel.EVERYWHERE, moment) is ConsentState.OBJECTED
         }
-    return tuple(sorted(objected | excluded(connection, Exclusion.RESTRICTED)))
+    return tuple(sorted(objected | excluded(connection)))
 
 
-def excluded(connection: sqlite3.Connection, *reasons: Exclusion) -> frozenset[int]:
-    """Return the row keys of customers excluded for one of these reasons, for any without."""
-    chosen = [reason.value for reason in reasons or tuple(Exclusion)]
-    rows = connection.execute("SELECT customer, reason FROM exclusions")
-    return frozenset(customer for customer, reason in rows if reason in chosen)
+def excluded(connection: sqlite3.Connection) -> frozenset[int]:
+    """Return the row keys of customers who are excluded, for whatever reason."""
+    return frozenset(customer for (customer,) in connection.execute("SELECT customer FROM exclusions"))
 
 
 def _granted(

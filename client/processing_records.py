@@ -104,9 +104,9 @@ def _keeping() -> Activity:
 def _totals() -> Activity:
     return Activity(
         name="Lists of what sells",
-        purposes=("to show products by how many customers bought them; whoever objected is left out",),
+        purposes=("to show products by how many customers bought them",),
         ground=(Blank("the ground for counting customers (a legitimate interest, Article 6(1)(f))"),),
-        data_subjects=_CUSTOMERS,
+        data_subjects=("customers; whoever objected, minors and whoever is restricted left out",),
         data_categories=(_PURCHASES,),
         recipients=_NOBODY,
         transfers=_NO_TRANSFERS,

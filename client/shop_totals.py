@@ -1,7 +1,7 @@
 """Shop totals: sums over all customers, for the shop's own eyes and shelves; nobody's own row is told.
 
-Everything here takes `ShopTotals`, and leaves out who objected or is restricted. It depends on customers
-without noise: nothing that leaves the shop may be computed from it.
+Everything here takes `ShopTotals`, and leaves out who objected or is excluded (a minor, or restricted). It
+depends on customers without noise: nothing that leaves the shop may be computed from it.
 """
 
 from __future__ import annotations
@@ -22,12 +22,13 @@ _BEST_SELLERS = """
     FROM lines AS l JOIN orders AS o ON o."order" = l."order" JOIN products AS p USING (product)
     WHERE p.listed = 1 AND o.ordered_at >= :since
         AND (o.customer IS NULL OR o.customer NOT IN (SELECT value FROM json_each(:left_out)))
-    GROUP BY p.product ORDER BY people DESC, p.product
+    GROUP BY p.product ORDER BY people DESC, p.product_id
 """
 _ORDERS = """
     SELECT count(*), min(o.ordered_at), max(o.ordered_at) FROM orders AS o
     WHERE o.customer IS NULL OR o.customer NOT IN (SELECT value FROM json_each(:left_out))
 """
+_CUSTOMERS = "SELECT count(*) FROM customers WHERE customer NOT IN (SELECT value FROM json_each(:left_out))"
 _LINES = """
     SELECT count(*) FROM lines AS l JOIN orders AS o ON o."order" = l."order"
     WHERE o.customer IS NULL OR o.customer NOT IN (SELECT value FROM json_each(:left_out))
@@ -44,7 +45,7 @@ class BestSeller(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShopSizes:
-    """How much there is in the vault; days since 1970-01-01, None without orders."""
+    """How much of the vault counts in totals; days since 1970-01-01, None without orders."""
 
     customers: int
     products: int
@@ -55,7 +56,7 @@ class ShopSizes:
 
 
 def best_sellers(vault: Vault, totals: ShopTotals, *, since_day: int) -> tuple[BestSeller, ...]:
-    """Return the listed products that were bought since a day, most customers first.
+    """Return the listed products that were bought since a day, most customers first, then by the shop's ids.
 
     Raises:
         ForgedCohortError, CohortExpiredError, InconsistentConsentLogError: nothing is read.
@@ -77,7 +78,7 @@ def last_order_day(vault: Vault, totals: ShopTotals) -> int | None:
 
 
 def shop_sizes(vault: Vault, totals: ShopTotals) -> ShopSizes:
-    """Count customers, listed products, orders and lines.
+    """Count customers who are in totals, listed products, orders and lines.
 
     Raises: as `best_sellers`.
     """
@@ -85,9 +86,8 @@ def shop_sizes(vault: Vault, totals: ShopTotals) -> ShopSizes:
         left_out = json.dumps(left_out_of_totals(totals, vault, connection))
         orders, first, last = connection.execute(_ORDERS, {"left_out": left_out}).fetchone()
         (lines,) = connection.execute(_LINES, {"left_out": left_out}).fetchone()
-        customers, products = connection.execute(
-            "SELECT (SELECT count(*) FROM customers), (SELECT count(*) FROM products WHERE listed = 1)"
-        ).fetchone()
+        (customers,) = connection.execute(_CUSTOMERS, {"left_out": left_out}).fetchone()
+        (products,) = connection.execute("SELECT count(*) FROM products WHERE listed = 1").fetchone()
     return ShopSizes(
         customers=customers,
         products=products,

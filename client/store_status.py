@@ -106,7 +106,7 @@ class StoreStatus:
     Attributes:
         home: the shop's folder.
         has_data: whether anything was imported.
-        customers, products, orders, lines: in the vault; products as listed.
+        customers, products, orders, lines: of who counts in totals (`shop_totals`); products as listed.
         first_order, last_order: days in ISO form, empty without orders.
         consents: for every purpose.
         coop_name, coop_id, member_id: empty when the shop is in no co-op.

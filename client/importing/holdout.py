@@ -19,7 +19,7 @@ _SECONDS_A_DAY = 86_400
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holdout:
-    """What known customers bought in the weeks held back.
+    """What known customers who are not excluded bought in the weeks held back.
 
     Attributes:
         first_day, last_day: days since 1970-01-01.
@@ -62,6 +62,7 @@ def _match(subject: Subject, path: Path, staging: Staging) -> Holdout:
         )
     known = (
         " FROM staging.order_lines AS s JOIN main.customers AS c ON c.customer_id = s.customer_id"
+        " AND c.customer NOT IN (SELECT customer FROM main.exclusions)"
         " JOIN main.products AS p ON p.product_id = s.product_id AND p.listed = 1"
     )
     first, last = staging.one("SELECT ifnull(min(ordered_at), 0), ifnull(max(ordered_at), 0)" + known)

@@ -274,7 +274,7 @@ def test_said_no_and_withdrawn_look_behind_an_entry_and_at_their_own_purpose(ful
     assert desk.withdrawn(COOP, since=now) >= {ann, cat}
 
 
-def test_a_totals_word_leaves_out_who_objected_to_what_totals_serve_and_nobody_else(
+def test_a_totals_word_leaves_out_who_objected_to_what_totals_serve_or_is_excluded_and_nobody_else(
     full_vault: Vault,
 ) -> None:
     desk = ConsentDesk(full_vault)
@@ -288,8 +288,11 @@ def test_a_totals_word_leaves_out_who_objected_to_what_totals_serve_and_nobody_e
     desk.exclude("ben", Exclusion.MINOR)
     desk.exclude("cat", Exclusion.RESTRICTED)
     with full_vault.read() as connection:
-        assert left_out_of_totals(totals, full_vault, connection) == (ann, cat)
+        assert left_out_of_totals(totals, full_vault, connection) == (ann, ben, cat)  # by a word given before
     assert ben not in desk.cohort(Purpose.SHOP_MODEL).customers
+    desk.include("ben", Exclusion.MINOR)
+    with full_vault.read() as connection:
+        assert left_out_of_totals(totals, full_vault, connection) == (ann, cat)
 
 
 def test_what_was_announced_to_be_emptied_is_settled_when_it_is(

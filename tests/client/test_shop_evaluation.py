@@ -11,6 +11,7 @@ import pytest
 from highstreet.audit.consent import Act, Method, Purpose
 from highstreet.client import shop_evaluation
 from highstreet.client.consent import ConsentDesk, How
+from highstreet.client.consented_cohort import Exclusion
 from highstreet.client.errors import FileNotUnderstoodError, NothingToEvaluateError
 from highstreet.client.home import StoreHome
 from highstreet.client.importing.importer import Importer
@@ -102,6 +103,22 @@ def test_who_did_not_agree_is_neither_learnt_from_nor_judged(
             desk.record(f"c{n}", Purpose.SHOP_MODEL, Act.WITHDRAWN, How(method=Method.SPOKEN, source="test"))
     result = evaluate_shop(shop_home, shop_holdout)
     assert (result.shop_customers, result.judged(novel=False)) == (10, 10)
+
+
+@pytest.mark.parametrize("reason", Exclusion)
+def test_not_even_the_days_that_are_held_back_come_from_who_is_excluded(
+    shop_home: StoreHome, shop_holdout: Path, tmp_path: Path, reason: Exclusion
+) -> None:
+    later = tmp_path / "later.csv"
+    head, line = shop_holdout.read_text().splitlines()[:2]
+    number, who = (line.split(",")[head.split(",").index(name)] for name in ("order_id", "customer_id"))
+    early = line.replace(number, "early", 1).replace(who, "c3", 1).replace("2026-09", "2026-08")
+    assert early.count("2026-08") == 1
+    later.write_text(shop_holdout.read_text() + early + "\n")
+    assert evaluate_shop(shop_home, later).fit_until.isoformat() < "2026-08-31"
+    with Vault.open(shop_home.vault) as vault:
+        ConsentDesk(vault).exclude("c3", reason)
+    assert evaluate_shop(shop_home, later).fit_until.isoformat() == "2026-08-31"
 
 
 def test_weeks_that_were_imported_cannot_be_predicted(shop_home: StoreHome, shop_holdout: Path) -> None:

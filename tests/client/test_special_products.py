@@ -221,8 +221,11 @@ def test_a_customers_file_says_who_is_a_minor(full_vault: Vault, tmp_path: Path)
     assert desk.exclusions(ann) == {Exclusion.MINOR}
 
 
+@pytest.mark.parametrize("reason", Exclusion)
 @pytest.mark.parametrize("purpose", [Purpose.SUGGESTIONS_HERE, Purpose.SHOP_MODEL])
-def test_totals_leave_out_who_objected_and_nobody_else(full_vault: Vault, purpose: Purpose) -> None:
+def test_totals_leave_out_who_objected_or_is_excluded_and_nobody_else(
+    full_vault: Vault, purpose: Purpose, reason: Exclusion
+) -> None:
     desk = ConsentDesk(full_vault)
 
     def people() -> dict[str, int]:
@@ -238,10 +241,12 @@ def test_totals_leave_out_who_objected_and_nobody_else(full_vault: Vault, purpos
     assert people() == {"tea": 1, "jam": 1}
     # Also with leave given before.
     assert {each.product_id for each in best_sellers(full_vault, totals, since_day=0)} == {"tea", "jam"}
-    assert shop_sizes(full_vault, totals).lines == 2
-    desk.exclude("ben", Exclusion.RESTRICTED)
+    sizes = shop_sizes(full_vault, totals)
+    assert (sizes.customers, sizes.orders, sizes.lines) == (2, 2, 2)  # Ben, Cat and a guest's order
+    desk.exclude("ben", reason)
     assert people() == {"tea": 1}
-    desk.exclude("cat", Exclusion.MINOR)
+    sizes = shop_sizes(full_vault, totals)
+    assert (sizes.customers, sizes.orders, sizes.lines) == (1, 1, 1)
     assert last_order_day(full_vault, desk.totals()) == 20614  # 2026-06-10, a guest's
 
 
