@@ -47,13 +47,13 @@ class ConsentInUse:
 
         Args:
             vault: where the consent log is; who says no after the loading is found by `ended`.
-            cohort: as it was asked for before anything was loaded.
+            cohort: of co-op learning, as it was asked for before anything was loaded.
             customer_ids: who is in what was computed.
             sensitive: as the loading transaction saw it (`LoadedShop.sensitive`), never asked for later.
             weights: as they were used.
         """
         with vault.read() as connection:
-            basis = basis_now(cohort, vault, connection)
+            basis = basis_now(cohort, vault, connection, Purpose.COOP_LEARNING)
         customers = frozenset(int(customer) for customer in customer_ids)
         return cls(
             position=cohort.position,

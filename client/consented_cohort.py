@@ -5,7 +5,8 @@ identifiers, `matching_inputs`, take nothing else. `ShopTotals` is the key to to
 who objected or are excluded (`shop_totals`). Only the desk makes either. They are handles without contents;
 what one stands for is kept in this module, so an object made in any other way opens nothing. They end with
 the process and after a few minutes, and a withdrawal beats them at any time: who has withdrawn since is left
-out when it is used.
+out when it is used. Whoever uses a cohort says what for: one that was made for something else is refused, and
+so is one of what customers agreed to on a single channel, since nothing here serves one channel alone.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from highstreet.audit.attestation import ConsentBasis
 from highstreet.audit.consent import Channel, ConsentState, Purpose
 from highstreet.audit.consent_states import ConsentStates, ConsentTime
 from highstreet.client.consent_log import ConsentLog
-from highstreet.client.errors import CohortExpiredError, ForgedCohortError
+from highstreet.client.errors import CohortExpiredError, ForgedCohortError, WrongPurposeError
 from highstreet.client.vault import Vault
 
 __all__ = [
@@ -184,28 +185,38 @@ def mint_totals(vault: Vault, clocks: DeskClocks) -> ShopTotals:
     return totals
 
 
-def still_granted(cohort: ConsentedCohort, vault: Vault, connection: sqlite3.Connection) -> tuple[int, ...]:
+def still_granted(
+    cohort: ConsentedCohort, vault: Vault, connection: sqlite3.Connection, purpose: Purpose, *further: Purpose
+) -> tuple[int, ...]:
     """Return the customers of a cohort whose grants stand in the vault's state seen by an open transaction.
 
     The first thing in that transaction (`ConsentLog.folded`). Customers who agreed after the cohort was made
     are not added: the cohort is also what was counted and spent for.
 
+    Args:
+        cohort: from `ConsentDesk.cohort`.
+        vault: where the cohort was made from.
+        connection: of the vault, in a transaction.
+        purpose: what the customers are used for now.
+        *further: what else, where it is more than one thing.
+
     Raises:
+        WrongPurposeError: the cohort was made for something else, or for one channel; nothing was read.
         ForgedCohortError: not made by a consent desk, or made from another vault.
         CohortExpiredError: made too long ago.
         InconsistentConsentLogError: the log cannot be relied on.
     """
-    return granted_by(cohort, vault, connection)[0]
+    return granted_by(cohort, vault, connection, purpose, *further)[0]
 
 
 def granted_by(
-    cohort: ConsentedCohort, vault: Vault, connection: sqlite3.Connection
+    cohort: ConsentedCohort, vault: Vault, connection: sqlite3.Connection, purpose: Purpose, *further: Purpose
 ) -> tuple[tuple[int, ...], ConsentBasis]:
     """Return what `still_granted` does, with the consent log's head and the moment it was judged at.
 
     Raises: as `still_granted`.
     """
-    details = _usable(cohort, ConsentedCohort, vault)
+    details = _usable_for(cohort, vault, purpose, *further)
     moment = details.clocks.moment()
     with ConsentLog(vault).folded(connection) as log:
         if log.tree.size < details.position:
@@ -219,25 +230,27 @@ def granted_by(
 
 
 def sensitive_granted(
-    cohort: ConsentedCohort, vault: Vault, connection: sqlite3.Connection
+    cohort: ConsentedCohort, vault: Vault, connection: sqlite3.Connection, purpose: Purpose
 ) -> frozenset[int]:
     """Return the customers of a cohort of whom purchases of a sensitive kind may be used too.
 
     Raises: as `still_granted`.
     """
-    details = _usable(cohort, ConsentedCohort, vault)
+    details = _usable_for(cohort, vault, purpose)
     wanted = details.purposes | {Purpose.SENSITIVE_CATEGORIES}
     with ConsentLog(vault).folded(connection) as log:
         granted = _granted(log.states, wanted, details.channel, details.clocks.moment())
     return granted.intersection(details.customers) - excluded(connection)
 
 
-def basis_now(cohort: ConsentedCohort, vault: Vault, connection: sqlite3.Connection) -> ConsentBasis:
+def basis_now(
+    cohort: ConsentedCohort, vault: Vault, connection: sqlite3.Connection, purpose: Purpose
+) -> ConsentBasis:
     """Return the consent log's head in an open transaction, and the moment a cohort is judged at there.
 
     Raises: as `still_granted`.
     """
-    details = _usable(cohort, ConsentedCohort, vault)
+    details = _usable_for(cohort, vault, purpose)
     with ConsentLog(vault).folded(connection) as log:
         position, root, changes = log.head.position, log.head.root, log.head.changes
     return ConsentBasis(position=position, root=root, changes=changes, time=details.clocks.moment())
@@ -272,6 +285,17 @@ def _granted(
 ) -> frozenset[int]:
     """Return who agreed to every one of at least one purpose."""
     return frozenset.intersection(*(states.granted(purpose, channel, moment) for purpose in purposes))
+
+
+def _usable_for(cohort: ConsentedCohort, vault: Vault, *purposes: Purpose) -> _Minted:
+    details = _usable(cohort, ConsentedCohort, vault)
+    if not details.purposes.issuperset(purposes) or details.channel is not Channel.EVERYWHERE:
+        raise WrongPurposeError(
+            "Customers' data was asked for by the word of customers who agreed to something else.",
+            next_step="Ask the consent desk for those who agreed, on whatever channel, to: "
+            f"{'; '.join(purpose.plain_words for purpose in purposes)}.",
+        )
+    return details
 
 
 def _usable(capability: _Capability, kind: type[_Capability], vault: Vault) -> _Minted:

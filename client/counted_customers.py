@@ -65,5 +65,5 @@ class CountedCustomers:
     def of_agreeing(self, vault: Vault) -> dict[str, float]:
         """Return the weights of those who have not withdrawn since they were read."""
         with vault.read() as connection:
-            agreeing = still_granted(self.cohort, vault, connection)
+            agreeing = still_granted(self.cohort, vault, connection, *MATCHING_PURPOSES)
         return {str(key): self.weights[str(key)] for key in agreeing if str(key) in self.weights}

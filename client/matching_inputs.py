@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from highstreet.audit.attestation import ConsentBasis
 from highstreet.audit.consent import Purpose
 from highstreet.client.consented_cohort import ConsentedCohort, granted_by
-from highstreet.client.errors import WrongPurposeError
 from highstreet.client.vault import Vault
 from highstreet.privacy.matching import IdentifierKind, identifier_input
 from highstreet.privacy.matching.errors import InvalidIdentifierError
@@ -57,16 +56,11 @@ def matching_inputs(vault: Vault, cohort: ConsentedCohort, kind: IdentifierKind)
         kind: the charter's.
 
     Raises:
-        WrongPurposeError: the cohort's customers did not agree to both purposes.
+        WrongPurposeError: the cohort's customers did not agree to both purposes; nothing is read.
         ForgedCohortError, CohortExpiredError, InconsistentConsentLogError: nothing is loaded.
     """
     with vault.read() as connection:
-        granted, basis = granted_by(cohort, vault, connection)
-        if not cohort.purposes >= set(MATCHING_PURPOSES):
-            raise WrongPurposeError(
-                "Identifiers were asked for of customers who did not agree to be matched.",
-                next_step="Ask the consent desk for those who agreed to co-op learning and to matching.",
-            )
+        granted, basis = granted_by(cohort, vault, connection, *MATCHING_PURPOSES)
         rows = connection.execute(_IDENTIFIERS, (kind.value, json.dumps(granted))).fetchall()
     inputs = {}
     for customer, value in rows:

@@ -107,7 +107,8 @@ def _fit(
     home: StoreHome, vault: Vault, cohort: ConsentedCohort, basis: Basis, release: SharedState
 ) -> KeptModel | None:
     plan = shop_plan(home)
-    shop = load_shop(vault, cohort, plan.schema, date.fromisoformat(basis.as_of))
+    as_of = date.fromisoformat(basis.as_of)
+    shop = load_shop(vault, cohort, plan.schema, as_of, purpose=Purpose.SHOP_MODEL)
     if not len(shop.purchases) or not len(shop.catalogue):
         return None
     model = fit_local(plan, release, shop, generator=np.random.default_rng())
@@ -145,8 +146,8 @@ def _basis(vault: Vault, cohort: ConsentedCohort, release: int) -> Basis:
 def _agreed(vault: Vault, cohort: ConsentedCohort, connection: sqlite3.Connection) -> str:
     """Return a hash over who may be in the model; the first thing in a transaction."""
     agreed = (
-        still_granted(cohort, vault, connection),
-        sorted(sensitive_granted(cohort, vault, connection)),
+        still_granted(cohort, vault, connection, Purpose.SHOP_MODEL),
+        sorted(sensitive_granted(cohort, vault, connection, Purpose.SHOP_MODEL)),
     )
     return hashlib.sha256(f"{vault.vault_id} {agreed}".encode()).hexdigest()
 

@@ -178,8 +178,10 @@ def evaluate_shop(
     with Vault.open(home.vault) as vault:
         progress("reading the weeks held back")
         later = read_holdout(vault, holdout, now=datetime.now(UTC))
-        cohort = ConsentDesk(vault).cohort(Purpose.SHOP_MODEL)
-        shop = load_shop(vault, cohort, plan.schema, _day(later.first_day), attributes=DECLARED)
+        cohort, first_day = ConsentDesk(vault).cohort(Purpose.SHOP_MODEL), _day(later.first_day)
+        shop = load_shop(
+            vault, cohort, plan.schema, first_day, purpose=Purpose.SHOP_MODEL, attributes=DECLARED
+        )
         later = _without_special(vault, cohort, later)
     rows, wanted = _targets(shop, later)
     judge = _Judge(shop=shop, rows=rows, wanted=wanted, known=bought(shop)[rows].toarray() > 0)
@@ -260,7 +262,7 @@ def _without_special(vault: Vault, cohort: ConsentedCohort, later: Holdout) -> H
     """Leave out later purchases of a sensitive kind by customers who did not agree to those."""
     hidden = special_products(vault)
     with vault.read() as connection:
-        agreed = sensitive_granted(cohort, vault, connection)
+        agreed = sensitive_granted(cohort, vault, connection, Purpose.SHOP_MODEL)
     kept = tuple(pair for pair in later.bought if pair[1] not in hidden or pair[0] in agreed)
     return replace(later, bought=kept)
 

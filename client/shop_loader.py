@@ -10,6 +10,7 @@ from datetime import date
 
 import numpy as np
 
+from highstreet.audit.consent import Purpose
 from highstreet.client.consented_cohort import ConsentedCohort, sensitive_granted, still_granted
 from highstreet.client.customer_attributes import groups_of
 from highstreet.client.special_products import is_judged_by_title, read_special_products
@@ -113,6 +114,7 @@ def load_shop(
     schema: FeatureSchema,
     as_of: date,
     *,
+    purpose: Purpose,
     only: frozenset[int] | None = None,
     attributes: Collection[str] = (),
 ) -> ShopData:
@@ -130,15 +132,19 @@ def load_shop(
         schema: the public feature space.
         as_of: only orders before this day count. For anything that leaves the shop it must be a public day,
             never one computed from orders.
+        purpose: what the data is loaded for; the cohort was made for it.
         only: of the cohort, only these row keys; all of it when None.
         attributes: what to load of customers beside purchases (`models.customer_groups`): what is measured
             and nothing more.
 
     Raises:
+        WrongPurposeError: the cohort was made for something else, or for one channel; nothing is read.
         ForgedCohortError, CohortExpiredError, InconsistentConsentLogError: nothing is loaded.
         StoreConfigError: the shop's list of special products cannot be read; nothing is loaded.
     """
-    return load_consented(vault, cohort, schema, as_of, only=only, attributes=attributes).data
+    return load_consented(
+        vault, cohort, schema, as_of, purpose=purpose, only=only, attributes=attributes
+    ).data
 
 
 def load_consented(
@@ -147,6 +153,7 @@ def load_consented(
     schema: FeatureSchema,
     as_of: date,
     *,
+    purpose: Purpose,
     only: frozenset[int] | None = None,
     attributes: Collection[str] = (),
 ) -> LoadedShop:
@@ -156,10 +163,10 @@ def load_consented(
 
     Raises: as `load_shop`.
     """
-    special = read_special_products(vault.path.parent)
     with vault.read() as connection:
-        granted = still_granted(cohort, vault, connection)
-        sensitive = sensitive_granted(cohort, vault, connection)
+        granted = still_granted(cohort, vault, connection, purpose)
+        sensitive = sensitive_granted(cohort, vault, connection, purpose)
+        special = read_special_products(vault.path.parent)
         wanted = granted if only is None else [customer for customer in granted if customer in only]
         customers = np.array(wanted, dtype=np.int64)
         keys, products = load_products(connection)

@@ -156,7 +156,14 @@ def _personal(
     k: int,
     novel_only: bool,
 ) -> SuggestionList:
-    shop = load_shop(vault, cohort, kept.model.schema, serving_day(vault), only=frozenset({customer}))
+    shop = load_shop(
+        vault,
+        cohort,
+        kept.model.schema,
+        serving_day(vault),
+        purpose=Purpose.SUGGESTIONS_HERE,
+        only=frozenset({customer}),
+    )
     if not shop.customer_ids:  # withdrawn while the model was made ready, or excluded whatever they said
         set_apart = bool(desk.exclusions(customer))
         return _popular(vault, k, _SET_APART if set_apart else _not_agreed("said no to", cohort.channel))
@@ -182,7 +189,7 @@ def _personal(
 def _hidden(vault: Vault, cohort: ConsentedCohort, customer: int) -> frozenset[str]:
     """Return the products that are not suggested to a customer, who did not agree to that kind."""
     with vault.read() as connection:
-        agreed = customer in sensitive_granted(cohort, vault, connection)
+        agreed = customer in sensitive_granted(cohort, vault, connection, Purpose.SUGGESTIONS_HERE)
     return frozenset() if agreed else special_products(vault)
 
 

@@ -178,7 +178,14 @@ class StoreTill:
             customers = frozenset(str(customer) for customer, name in names.items() if name in paid_for)
             as_of = _EPOCH + timedelta(days=asked.request.as_of_day)
             attributes = needed_attributes(asked.phase)
-            loaded = load_consented(vault, cohort, self.plan.schema, as_of, attributes=attributes)
+            loaded = load_consented(
+                vault,
+                cohort,
+                self.plan.schema,
+                as_of,
+                purpose=Purpose.COOP_LEARNING,
+                attributes=attributes,
+            )
             shop = _only(loaded.data, customers)
             weights = None if counted is None else counted.of_agreeing(vault)
             consent = ConsentInUse.of(

@@ -286,7 +286,7 @@ def test_a_planted_statement_that_hides_its_table_is_found(source: str) -> None:
 def test_a_planted_function_without_the_desks_word_is_found() -> None:
     name = "client/shop_loader.py"
     source = sources()[name]
-    without = source.replace("still_granted(cohort, vault, connection)", "everybody(connection)")
+    without = source.replace("still_granted(cohort, vault, connection, purpose)", "everybody(connection)")
     assert functions_without(without, *WITH_A_CAPABILITY[name]) == ["load_consented"]
     without = source.replace("cohort: ConsentedCohort", "cohort: tuple[int, ...]")
     assert functions_without(without, *WITH_A_CAPABILITY[name]) == ["load_consented"]

@@ -92,7 +92,7 @@ def _uses(
         lambda: desk.withdrawn(COOP, since=0),
         lambda: desk.record("ann", COOP, Act.GIVEN, SAID),
         lambda: desk.record("ann", COOP, Act.WITHDRAWN, SAID),
-        lambda: load_shop(vault, cohort, FeatureSchema(), NOW.date()),
+        lambda: load_shop(vault, cohort, FeatureSchema(), NOW.date(), purpose=min(cohort.purposes)),
         lambda: best_sellers(vault, totals, since_day=0),
     ]
 

@@ -37,7 +37,8 @@ def desk(full_vault: Vault, clocks: Clocks) -> ConsentDesk:
 
 def test_only_customers_who_agreed_to_this_purpose_are_loaded(full_vault: Vault, desk: ConsentDesk) -> None:
     loaded = {
-        purpose: names_in(full_vault, loaded_by(full_vault, desk.cohort(purpose))) for purpose in Purpose
+        purpose: names_in(full_vault, loaded_by(full_vault, desk.cohort(purpose), purpose=purpose))
+        for purpose in Purpose
     }
     assert loaded == {
         Purpose.SUGGESTIONS_HERE: {"ann"},
@@ -66,7 +67,7 @@ def test_a_cohort_for_two_purposes_holds_who_agreed_to_both(full_vault: Vault, d
 def test_a_loaded_shop_holds_what_its_customers_bought_and_the_listed_catalogue(
     full_vault: Vault, desk: ConsentDesk
 ) -> None:
-    shop = loaded_by(full_vault, desk.cohort(Purpose.SHOP_MODEL))
+    shop = loaded_by(full_vault, desk.cohort(Purpose.SHOP_MODEL), purpose=Purpose.SHOP_MODEL)
     assert shop.catalogue.product_ids == ("jam", "rye", "tea")
     assert shop.as_of == day_number(TODAY)
     bought = shop.purchases
@@ -102,7 +103,8 @@ def test_customers_are_named_by_row_key_only(full_vault: Vault, desk: ConsentDes
 def test_a_part_of_a_cohort_can_be_loaded_and_nobody_outside_it(full_vault: Vault, desk: ConsentDesk) -> None:
     keys = {name: full_vault.customer_key(name) for name in ("ann", "ben", "cat")}
     cohort = desk.cohort(Purpose.SHOP_MODEL)
-    part = load_shop(full_vault, cohort, FeatureSchema(), TODAY, only=frozenset({keys["ben"], keys["cat"]}))
+    two = frozenset({keys["ben"], keys["cat"]})
+    part = load_shop(full_vault, cohort, FeatureSchema(), TODAY, purpose=Purpose.SHOP_MODEL, only=two)
     assert names_in(full_vault, part) == {"ben"}
     assert len(part.purchases) == 1
 

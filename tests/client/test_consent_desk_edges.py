@@ -66,10 +66,10 @@ def test_who_is_excluded_after_a_cohort_was_made_is_not_loaded_by_it(
     desk.exclude("ann", reason)
     desk.exclude("ann", reason)
     assert desk.exclusions(full_vault.customer_key("ann")) == {reason}
-    assert load_shop(full_vault, cohort, FeatureSchema(), TODAY).customer_ids == ()
+    assert load_shop(full_vault, cohort, FeatureSchema(), TODAY, purpose=COOP).customer_ids == ()
     desk.include("ann", reason)
     assert desk.exclusions(full_vault.customer_key("ann")) == frozenset()
-    assert len(load_shop(full_vault, cohort, FeatureSchema(), TODAY).customer_ids) == 1
+    assert len(load_shop(full_vault, cohort, FeatureSchema(), TODAY, purpose=COOP).customer_ids) == 1
 
 
 def test_a_yes_on_a_channel_is_none_everywhere(full_vault: Vault) -> None:
@@ -96,9 +96,9 @@ def test_what_was_computed_is_not_handed_over_if_any_of_its_words_stands_no_more
     if ends == "ran out":  # and nothing in the log says so
         over = How(method=Method.SPOKEN, source="till", valid_until=1)
         desk.record("ann", purpose, Act.GIVEN, over)
-    cohort = desk.cohort(Purpose.SUGGESTIONS_HERE)
+    cohort = desk.cohort(COOP)
     with full_vault.read() as connection:
-        basis = basis_now(cohort, full_vault, connection)
+        basis = basis_now(cohort, full_vault, connection, COOP)
     both = (Purpose.SENSITIVE_CATEGORIES, Purpose.MATCHING)
     sensitive, counted = (frozenset({ann} if each is purpose else ()) for each in both)
     used = ConsentInUse(
@@ -198,7 +198,7 @@ def test_a_word_of_another_shops_desk_is_none_here(full_vault: Vault, tmp_path: 
     with Vault.open(tmp_path / "other" / "vault.db") as other:
         theirs = ConsentDesk(other).cohort(COOP)
     with pytest.raises(ForgedCohortError):
-        load_shop(full_vault, theirs, FeatureSchema(), TODAY)
+        load_shop(full_vault, theirs, FeatureSchema(), TODAY, purpose=COOP)
 
 
 def test_whatever_the_desk_wrote_is_anchored_outside_the_vault_when_it_returns(

@@ -212,7 +212,7 @@ class Store(RuleBasedStateMachine):
             key, release=RELEASE, cohort=[str(c) for c in cohort.customers], limits=LIMITS, today=TODAY
         )
         assert not isinstance(opened, AnsweredRound)
-        loaded = load_consented(self.vault, cohort, FeatureSchema(), TODAY)
+        loaded = load_consented(self.vault, cohort, FeatureSchema(), TODAY, purpose=COOP)
         used = tuple(customer for customer in loaded.data.customer_ids if customer in opened.customers)
         self._may_be_used(used)
         self.pending = Pending(

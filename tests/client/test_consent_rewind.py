@@ -85,8 +85,9 @@ def test_a_cohort_that_was_made_later_than_a_vault_put_back_with_its_head_is_of_
     with Vault.open(shop.home.vault) as vault:
         assert not is_rewound(vault)
         with pytest.raises(ForgedCohortError):
-            load_shop(vault, cohort, FeatureSchema(), NOW.date())
-        assert load_shop(vault, shop.desk(vault).cohort(COOP), FeatureSchema(), NOW.date()).customer_ids
+            load_shop(vault, cohort, FeatureSchema(), NOW.date(), purpose=COOP)
+        anew = shop.desk(vault).cohort(COOP)
+        assert load_shop(vault, anew, FeatureSchema(), NOW.date(), purpose=COOP).customer_ids
 
 
 def test_an_old_vault_that_was_added_to_is_refused_as_well(shop: Shop) -> None:

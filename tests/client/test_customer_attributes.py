@@ -39,8 +39,9 @@ def _import(vault: Vault, folder: Path, *rows: str, head: str = HEAD) -> ImportR
 
 
 def _load(vault: Vault, *attributes: str) -> ShopData:
-    cohort = ConsentDesk(vault).cohort(Purpose.COOP_LEARNING)
-    return load_shop(vault, cohort, FeatureSchema(), date(2026, 1, 1), attributes=attributes)
+    coop, day = Purpose.COOP_LEARNING, date(2026, 1, 1)
+    cohort = ConsentDesk(vault).cohort(coop)
+    return load_shop(vault, cohort, FeatureSchema(), day, purpose=coop, attributes=attributes)
 
 
 def _cells(shop: ShopData, name: str) -> list[str]:

@@ -49,7 +49,7 @@ POPULARITY = PLAN.phases[0]
 def shop(shop_home: StoreHome) -> ShopData:
     with Vault.open(shop_home.vault) as vault:
         cohort = ConsentDesk(vault).cohort(Purpose.COOP_LEARNING)
-        return load_shop(vault, cohort, SCHEMA, date(2026, 10, 1))
+        return load_shop(vault, cohort, SCHEMA, date(2026, 10, 1), purpose=Purpose.COOP_LEARNING)
 
 
 @pytest.fixture

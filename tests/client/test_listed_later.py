@@ -40,7 +40,7 @@ def _shop(folder: Path, files: list[str]) -> ShopData:
             path.write_text(text)
             list(Importer(vault, now=NOW).run([path]))
         cohort = ConsentDesk(vault).cohort(Purpose.SHOP_MODEL)
-        return load_shop(vault, cohort, FeatureSchema(), date(2026, 11, 22))
+        return load_shop(vault, cohort, FeatureSchema(), date(2026, 11, 22), purpose=Purpose.SHOP_MODEL)
 
 
 @pytest.mark.parametrize("files", LATER.values(), ids=LATER)

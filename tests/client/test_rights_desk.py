@@ -241,7 +241,7 @@ def test_restricted_data_are_in_no_cohort_not_even_in_one_made_before(home: Stor
         set_restriction(home, PERSON, is_restricted=True, source="test", now=NOW)
         assert key not in desk.cohort(Purpose.COOP_LEARNING).customers
         with vault.read() as connection:
-            assert key not in still_granted(before, vault, connection)
+            assert key not in still_granted(before, vault, connection, Purpose.COOP_LEARNING)
         assert suggest(home, PERSON, k=3).policy is Policy.POPULAR
         assert _record(home)["is_restricted"] is True
         assert _record(home)["identifiers"]["email"] == EMAIL

@@ -168,8 +168,9 @@ def test_the_co_op_is_compared_with_every_other_method_in_pairs(
         state: SharedState
 
     with Vault.open(shop_home.vault) as vault:
-        cohort = ConsentDesk(vault).cohort(Purpose.SHOP_MODEL)
-        shop = shop_evaluation.load_shop(vault, cohort, plan.schema, shop_evaluation.date(2026, 9, 1))
+        own, begun = Purpose.SHOP_MODEL, shop_evaluation.date(2026, 9, 1)
+        cohort = ConsentDesk(vault).cohort(own)
+        shop = shop_evaluation.load_shop(vault, cohort, plan.schema, begun, purpose=own)
     Accepted.state = _noiseless_release(plan, shop)
     monkeypatch.setattr(shop_evaluation, "shop_plan", lambda _: plan)
     monkeypatch.setattr(shop_evaluation, "is_joined", lambda _: True)

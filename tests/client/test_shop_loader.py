@@ -94,7 +94,7 @@ def imported(tmp_path_factory: pytest.TempPathFactory) -> Callable[[list[str], l
             for name in sequence:
                 list(Importer(vault, now=NOW).run([files[name]]))
             cohort = ConsentDesk(vault).cohort(Purpose.COOP_LEARNING)
-            return load_shop(vault, cohort, SCHEMA, date(2025, 9, 1))
+            return load_shop(vault, cohort, SCHEMA, date(2025, 9, 1), purpose=Purpose.COOP_LEARNING)
 
     return load
 

@@ -10,7 +10,7 @@ import pytest
 from highstreet.audit.consent import Act, Method, Purpose
 from highstreet.cli import main
 from highstreet.client.consent import ConsentDesk, How
-from highstreet.client.consented_cohort import Exclusion
+from highstreet.client.consented_cohort import ConsentedCohort, Exclusion
 from highstreet.client.errors import StoreConfigError
 from highstreet.client.home import StoreHome
 from highstreet.client.importing.importer import Importer
@@ -131,7 +131,11 @@ def test_an_import_says_how_many_products_have_only_a_title_and_what_to_do(
 
 
 def _load(vault: Vault, purpose: Purpose = Purpose.SHOP_MODEL) -> ShopData:
-    return load_shop(vault, ConsentDesk(vault).cohort(purpose), FeatureSchema(), TODAY)
+    return _load_by(vault, ConsentDesk(vault).cohort(purpose), purpose)
+
+
+def _load_by(vault: Vault, cohort: ConsentedCohort, purpose: Purpose = Purpose.SHOP_MODEL) -> ShopData:
+    return load_shop(vault, cohort, FeatureSchema(), TODAY, purpose=purpose)
 
 
 def _bought(shop: ShopData) -> set[str]:
@@ -170,7 +174,7 @@ def test_a_withdrawal_of_sensitive_categories_beats_a_cohort_already_made(
     desk.record("ann", SENSITIVE, Act.GIVEN, SAID)
     cohort = desk.cohort(Purpose.SHOP_MODEL)
     desk.record("ann", SENSITIVE, Act.WITHDRAWN, SAID)
-    assert "rye" not in _bought(load_shop(full_vault, cohort, FeatureSchema(), TODAY))
+    assert "rye" not in _bought(_load_by(full_vault, cohort))
 
 
 def test_special_products_are_suggested_only_to_who_agreed(shop: StoreHome, full_vault: Vault) -> None:
@@ -198,7 +202,7 @@ def test_who_is_set_apart_is_in_no_cohort_whatever_they_agreed_to(
         desk.record("ann", purpose, Act.GIVEN, SAID)
         assert ann not in desk.cohort(purpose).customers
     # Also one made before.
-    assert str(ann) not in load_shop(full_vault, cohort, FeatureSchema(), TODAY).customer_ids
+    assert str(ann) not in _load_by(full_vault, cohort).customer_ids
     found = suggest(shop, "ann", k=3)
     assert found.policy is Policy.POPULAR
     assert "used for nothing" in found.notes[0]

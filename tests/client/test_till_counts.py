@@ -159,7 +159,7 @@ def test_what_a_shop_without_counts_adds_is_noise_alone(tmp_path: Path) -> None:
         noise = np.frombuffer(till.take(asked, plainly), dtype="<i8")
     with Vault.open(home.vault) as vault:
         cohort = ConsentDesk(vault).cohort(Purpose.COOP_LEARNING)
-        shop = load_shop(vault, cohort, SILENT.schema, TODAY)
+        shop = load_shop(vault, cohort, SILENT.schema, TODAY, purpose=Purpose.COOP_LEARNING)
     theirs = mechanism.encode(sum_over(SILENT, phase, initial_state(SILENT), shop))
     # Along the customers' sum the noise is one number; six of its stddevs is one run in 500 million.
     tolerance = 6 * 2.0**mechanism.share_log2_stddev * np.linalg.norm(theirs)

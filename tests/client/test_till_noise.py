@@ -41,7 +41,7 @@ def _noise(reply: bytes, home: StoreHome) -> NDArray[np.float64]:
     phase = WIDE.phases[0]
     with Vault.open(home.vault) as vault:
         cohort = ConsentDesk(vault).cohort(Purpose.COOP_LEARNING)
-        shop = load_shop(vault, cohort, WIDE.schema, TODAY)
+        shop = load_shop(vault, cohort, WIDE.schema, TODAY, purpose=Purpose.COOP_LEARNING)
     exact = mechanism_for(WIDE, phase).encode(sum_over(WIDE, phase, initial_state(WIDE), shop))
     return (np.frombuffer(reply, dtype="<i8") - exact).astype(np.float64)
 
@@ -119,7 +119,7 @@ def test_the_secure_sum_of_stores_about_persons_is_the_sum_of_divided_contributi
         addends[number] = partial(np.frombuffer, reply, dtype="<i8")
         with Vault.open(home.vault) as vault:
             cohort = ConsentDesk(vault).cohort(Purpose.COOP_LEARNING)
-            shop = load_shop(vault, cohort, QUIET.schema, TODAY)
+            shop = load_shop(vault, cohort, QUIET.schema, TODAY, purpose=Purpose.COOP_LEARNING)
         assert shop.weights is None  # what the shop's own model is fitted to
         plain += sum_over(QUIET, phase, initial_state(QUIET), shop)
     coop = OneProcessCoop(shops, round_terms(shops, floor=shops))

@@ -31,8 +31,10 @@ class Clocks:
         return ConsentDesk(vault, clock=lambda: self.now, monotonic=lambda: self.monotonic)
 
 
-def loaded_by(vault: Vault, cohort: ConsentedCohort, as_of: date = TODAY) -> ShopData:
-    return load_shop(vault, cohort, FeatureSchema(), as_of)
+def loaded_by(
+    vault: Vault, cohort: ConsentedCohort, as_of: date = TODAY, *, purpose: Purpose = COOP
+) -> ShopData:
+    return load_shop(vault, cohort, FeatureSchema(), as_of, purpose=purpose)
 
 
 def names_in(vault: Vault, shop: ShopData) -> set[str]:

@@ -151,7 +151,7 @@ class VaultShop(Shop):
         """The customers who agree to learning, whole."""
         with Vault.open(self.home.vault) as vault:
             cohort = ConsentDesk(vault).cohort(Purpose.COOP_LEARNING)
-            return load_shop(vault, cohort, charter.plan.schema, TODAY)
+            return load_shop(vault, cohort, charter.plan.schema, TODAY, purpose=Purpose.COOP_LEARNING)
 
     def plain_sum(self, charter: Charter, weights: Mapping[str, float]) -> NDArray[np.float64]:
         """The first phase's contributions one customer at a time, each times its weight by name."""
