@@ -32,7 +32,6 @@ __all__ = [
     "Exclusion",
     "ShopTotals",
     "basis_now",
-    "excluded",
     "granted_by",
     "left_out_of_totals",
     "mint_cohort",
@@ -153,7 +152,7 @@ def mint_cohort(
 ) -> ConsentedCohort:
     """Make the cohort of all customers whose grants for every purpose stand now. For the desk alone."""
     with ConsentLog(vault).relied_on() as (connection, log):
-        customers = _granted(log.states, purposes, channel, clocks.moment()) - excluded(connection)
+        customers = _granted(log.states, purposes, channel, clocks.moment()) - _excluded(connection)
         position = log.tree.size
     cohort = object.__new__(ConsentedCohort)
     _MINTED[cohort] = _Minted(
@@ -225,7 +224,7 @@ def granted_by(
         basis = ConsentBasis(
             position=log.head.position, root=log.head.root, changes=log.head.changes, time=moment
         )
-    granted -= excluded(connection)
+    granted -= _excluded(connection)
     return tuple(customer for customer in details.customers if customer in granted), basis
 
 
@@ -240,7 +239,7 @@ def sensitive_granted(
     wanted = details.purposes | {Purpose.SENSITIVE_CATEGORIES}
     with ConsentLog(vault).folded(connection) as log:
         granted = _granted(log.states, wanted, details.channel, details.clocks.moment())
-    return granted.intersection(details.customers) - excluded(connection)
+    return granted.intersection(details.customers) - _excluded(connection)
 
 
 def basis_now(
@@ -272,10 +271,10 @@ def left_out_of_totals(totals: ShopTotals, vault: Vault, connection: sqlite3.Con
             for customer in log.states.customers(purpose)
             if log.states.state(customer, purpose, Channel.EVERYWHERE, moment) is ConsentState.OBJECTED
         }
-    return tuple(sorted(objected | excluded(connection)))
+    return tuple(sorted(objected | _excluded(connection)))
 
 
-def excluded(connection: sqlite3.Connection) -> frozenset[int]:
+def _excluded(connection: sqlite3.Connection) -> frozenset[int]:
     """Return the row keys of customers who are excluded, for whatever reason."""
     return frozenset(customer for (customer,) in connection.execute("SELECT customer FROM exclusions"))
 

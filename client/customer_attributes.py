@@ -1,6 +1,6 @@
 """Customers' attributes, as the vault holds them, for figures by groups and nothing else.
 
-Only what a phase measures is read, and only of customers of a cohort: the caller has the consent desk's word.
+Only what a phase measures is read, and only of customers of a cohort.
 """
 
 from __future__ import annotations
@@ -12,6 +12,9 @@ from collections.abc import Collection
 import numpy as np
 from numpy.typing import NDArray
 
+from highstreet.audit.consent import Purpose
+from highstreet.client.consented_cohort import ConsentedCohort, still_granted
+from highstreet.client.vault import Vault
 from highstreet.models.customer_groups import ATTRIBUTES
 
 __all__ = ["groups_of"]
@@ -23,16 +26,32 @@ _CELLS = """
 
 
 def groups_of(
-    connection: sqlite3.Connection, customers: NDArray[np.int64], attributes: Collection[str]
+    cohort: ConsentedCohort,
+    vault: Vault,
+    connection: sqlite3.Connection,
+    customers: NDArray[np.int64],
+    *,
+    purpose: Purpose,
+    attributes: Collection[str],
 ) -> dict[str, NDArray[np.int64]]:
     """Return by attribute the index of each customer's cell, 0 where none is on record.
 
     Args:
-        connection: of the vault, in the transaction that the cohort was looked at in.
+        cohort: from `ConsentDesk.cohort`; of whoever is not in it no cell is read.
+        vault: where the cohort was made from.
+        connection: of the vault, in the transaction that the customers are loaded in.
         customers: row keys, ascending.
+        purpose: what they are loaded for.
         attributes: names of declared attributes.
+
+    Raises:
+        WrongPurposeError, ForgedCohortError: not a cohort for this; nothing is read.
+        CohortExpiredError, InconsistentConsentLogError: it cannot be relied on; nothing is read.
     """
-    wanted = json.dumps(customers.tolist())
+    if not attributes:
+        return {}
+    granted = still_granted(cohort, vault, connection, purpose)
+    wanted = json.dumps(np.intersect1d(customers, np.array(granted, dtype=np.int64)).tolist())
     groups = {}
     for name in attributes:
         index = {cell: place for place, cell in enumerate(ATTRIBUTES[name].all_cells)}

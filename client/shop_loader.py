@@ -170,7 +170,7 @@ def load_consented(
         wanted = granted if only is None else [customer for customer in granted if customer in only]
         customers = np.array(wanted, dtype=np.int64)
         keys, products = load_products(connection)
-        groups = groups_of(connection, customers, attributes)
+        groups = groups_of(cohort, vault, connection, customers, purpose=purpose, attributes=attributes)
         rows = connection.execute(
             _PURCHASES, (json.dumps(customers.tolist()), day_number(as_of) * _SECONDS_A_DAY)
         ).fetchall()

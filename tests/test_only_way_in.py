@@ -34,6 +34,7 @@ PERSONAL = (
 #: Modules that hand customers' data on, to whoever has the desk's word: the capability, and what looks at it.
 WITH_A_CAPABILITY = {
     "client/shop_loader.py": ("ConsentedCohort", "still_granted"),
+    "client/customer_attributes.py": ("ConsentedCohort", "still_granted"),
     "client/matching_inputs.py": ("ConsentedCohort", "granted_by"),
     "client/shop_totals.py": ("ShopTotals", "left_out_of_totals"),
 }
@@ -44,7 +45,6 @@ WITHOUT = {
     "client/consent.py": "the desk",
     "client/consent_intake.py": "what is in the consent log already",
     "client/consented_cohort.py": "the desk's word",
-    "client/customer_attributes.py": "for the loader of shops, which has the desk's word",
     "client/signal_customers.py": "finds whose a consent signal is, for the desk",
     "client/pseudonyms.py": "what the ledger knows customers by",
     "client/rights_requests.py": "what customers asked for",

@@ -9,6 +9,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from highstreet.audit.consent import Act, Channel, Method, Purpose
@@ -22,6 +23,7 @@ from highstreet.client.consented_cohort import (
     still_granted,
 )
 from highstreet.client.counted_customers import CountedCustomers
+from highstreet.client.customer_attributes import groups_of
 from highstreet.client.errors import WrongPurposeError
 from highstreet.client.home import StoreHome
 from highstreet.client.ledger import Ledger
@@ -39,6 +41,7 @@ from tests.client.played_till import asked_for, plainly, till_of
 
 COOP, OWN, HERE = Purpose.COOP_LEARNING, Purpose.SHOP_MODEL, Purpose.SUGGESTIONS_HERE
 TODAY = date(2026, 11, 22)
+NOBODY = np.array([], dtype=np.int64)
 EMAIL = IdentifierKind.EMAIL
 SAID = How(method=Method.SPOKEN, source="test")
 
@@ -62,6 +65,10 @@ READERS: dict[str, tuple[Reader, Collection[Purpose]]] = {
     "who agrees, and the log": (_asking(lambda c, v, t: granted_by(c, v, t, COOP)), [COOP]),
     "of whom what is sensitive": (_asking(lambda c, v, t: sensitive_granted(c, v, t, COOP)), [COOP]),
     "the log": (_asking(lambda c, v, t: basis_now(c, v, t, COOP)), [COOP]),
+    "attributes": (
+        _asking(lambda c, v, t: groups_of(c, v, t, NOBODY, purpose=COOP, attributes=["age_band"])),
+        [COOP],
+    ),
     "purchases": (lambda v, c: load_shop(v, c, FeatureSchema(), TODAY, purpose=COOP), [COOP]),
     "purchases, and the consent": (
         lambda v, c: load_consented(v, c, FeatureSchema(), TODAY, purpose=COOP),

@@ -11,6 +11,7 @@ import pytest
 
 from highstreet.audit.consent import Act, Method, Purpose
 from highstreet.client.consent import ConsentDesk, How
+from highstreet.client.customer_attributes import groups_of
 from highstreet.client.importing.importer import Importer, ImportResult
 from highstreet.client.shop_loader import load_shop
 from highstreet.client.vault import Vault
@@ -79,6 +80,28 @@ def test_only_what_is_asked_for_is_loaded_and_only_of_those_who_agree(vault: Vau
     assert _cells(_load(vault, "age_band"), "age_band") == ["65_plus", "unknown"]
     nobody = vault.connection.execute("SELECT count(*) FROM customers").fetchone()
     assert nobody == (4,)
+
+
+def test_cells_are_read_of_a_cohorts_customers_only_whoever_is_asked_for(
+    vault: Vault, tmp_path: Path
+) -> None:
+    _import(vault, tmp_path / "in", *ROWS)
+    ann, ben, cat = customers = np.array([vault.customer_key(name) for name in ("ann", "ben", "cat")])
+    desk, coop = ConsentDesk(vault), Purpose.COOP_LEARNING
+    cohort = desk.cohort(coop)
+    desk.record("ben", coop, Act.WITHDRAWN, How(method=Method.FORM, source="form"))
+    assert list(customers) == sorted(customers)
+    with vault.read() as connection:
+        groups = groups_of(cohort, vault, connection, customers, purpose=coop, attributes=["age_band"])
+        stored = dict(
+            connection.execute("SELECT customer, cell FROM customer_attributes WHERE attribute = 'age_band'")
+        )
+    assert stored == {ann: "25_34", ben: "65_plus", cat: "under_25"}  # there is something to leave out
+    assert [ATTRIBUTES["age_band"].all_cells[index] for index in groups["age_band"]] == [
+        "25_34",
+        "unknown",
+        "unknown",
+    ]
 
 
 def test_the_latest_file_counts_and_an_empty_cell_takes_away(vault: Vault, tmp_path: Path) -> None:
