@@ -1,35 +1,48 @@
-"""There is one way to customers' data: through the consent desk. Read from every source file of the shells.
+"""There is one way to customers' data: through the consent desk. Read from every source file there is.
 
-Every statement of SQL is looked at, wherever it stands in `client` and `simulations`. One that names a table
-with customers' data is in a module of the list below, each with its reason; of those that hand such data on,
-every function that does so takes the desk's word and looks at it. No statement is put together in a way that
-could hide a table's name.
+Every statement of SQL is looked at, wherever it stands. One that names a table with customers' data is in a
+module of the lists below, each with its reason. Of those that hand such data on to whoever has the desk's
+word, every function that does so takes the word and looks at it. Of the others it is written down who takes
+what from them, and nobody takes one as a whole. No statement is put together in a way that could hide a
+table's name, the desk alone makes its word, and databases are opened in few places. That each of these checks
+finds what it looks for is shown in `test_ways_in`.
 """
 
 from __future__ import annotations
 
 import ast
-import re
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
+
+from tests.ways_in import (
+    WHOLE,
+    Finding,
+    functions_naming,
+    functions_without,
+    hidden_statements,
+    loading_by_name,
+    minting,
+    opening,
+    personal_statements,
+    taken,
+    texts,
+)
 
 pytestmark = pytest.mark.checkout
 
 ROOT = Path(__file__).resolve().parent.parent
-#: Tables of the vault with rows about single customers.
-PERSONAL = (
-    "customers",
-    "orders",
-    "lines",
-    "identifiers",
-    "customer_attributes",
-    "consents",
-    "exclusions",
-    "pseudonyms",
-    "rights_requests",
+ROOMS = (
+    "audit",
+    "client",
+    "models",
+    "privacy",
+    "protos",
+    "server",
+    "simulations",
+    "src/highstreet",
+    "scripts",
 )
 #: Modules that hand customers' data on, to whoever has the desk's word: the capability, and what looks at it.
 WITH_A_CAPABILITY = {
@@ -38,187 +51,233 @@ WITH_A_CAPABILITY = {
     "client/matching_inputs.py": ("ConsentedCohort", "granted_by"),
     "client/shop_totals.py": ("ShopTotals", "left_out_of_totals"),
 }
-#: Modules that may name such tables without: what they are for.
-WITHOUT = {
-    "client/vault.py": "finds the row key of a customer's number",
-    "client/consent_log.py": "the consent log itself",
-    "client/consent.py": "the desk",
-    "client/consent_intake.py": "what is in the consent log already",
-    "client/consented_cohort.py": "the desk's word",
-    "client/signal_customers.py": "finds whose a consent signal is, for the desk",
-    "client/pseudonyms.py": "what the ledger knows customers by",
-    "client/rights_requests.py": "what customers asked for",
-    "client/personal_record.py": "a customer's own copy of what is held of them",
-    "client/rectification.py": "corrects what is held of a customer",
-    "client/erased_rows.py": "erases a customer",
-    "client/erasure.py": "erases a customer",
-    "client/shopify_privacy.py": "finds whom Shopify's privacy calls are about, for their rights",
-    "client/importing/saving.py": "writes what was imported",
-    "client/importing/holdout.py": "compares a file with what was imported; its rows are the file's",
-    "client/importing/staging.py": "the rows of one file, not saved yet, in a database of their own",
-    "client/matching_file.py": "another database: the secrets of a matching, whose table has the same name",
-    "client/matching_list_rows.py": "another database: a matching's secrets, whose table has the same name",
+#: Modules that many import and that name such tables in these functions alone: what those are for.
+FOR_ALL = {
+    "client/vault.py": {
+        "customer_key": "finds the row key of a customer's number, and tells nothing else of them",
+        "_known_erasures": "whether an erasure was undone by an older copy",
+    },
+    "client/consent.py": {
+        "exclude": "the desk's own record of who is set apart",
+        "include": "the same",
+        "exclusions": "the same",
+        "counts": "how many customers there are, beside those who answered",
+    },
+    "client/consented_cohort.py": {"_excluded": "whom the desk's word leaves out"},
 }
-#: The one module that opens a shop's databases.
-OPENS_DATABASES = "client/private_database.py"
+#: Other modules that name such tables without the desk's word: what they are for, and who takes what.
+WITHOUT = {
+    "client/consent_log.py": (
+        "the consent log itself",
+        {
+            "client/consent.py": "ConsentLog, LoggedEvent: the desk",
+            "client/consented_cohort.py": "ConsentLog: what the desk's word is judged by",
+            "client/pseudonyms.py": "ConsentLog: that a new name does not show in the root is counted there",
+            "client/attestation_papers.py": "ConsentLog: a customer's leaf and its path, for their proof",
+            "client/erased_rows.py": "ConsentLog: empties the entries of who is erased",
+            "client/erasure.py": "ConsentLog: the same",
+            "client/importing/importer.py": "ConsentLog: adds the answers of a file",
+            "client/importing/saving.py": "ConsentLog: the same",
+            "client/cli_consent.py": "LoggedEvent: shows the owner what the desk told",
+        },
+    ),
+    "client/consent_intake.py": (
+        "what is in the consent log already",
+        {
+            "client/consent.py": "event_number, fresh_events: the desk takes answers",
+            "client/consent_ends.py": "event_number: numbers an event",
+            "client/consent_log.py": "check_showable: looks at one event",
+            "client/importing/saving.py": "event_number, fresh_events: answers of a file",
+            "client/signal_customers.py": "event_number: numbers an event",
+        },
+    ),
+    "client/signal_customers.py": (
+        "finds whose a consent signal is, for the desk",
+        {"client/cli_consent_papers.py": "signals_of_customers: hands them to the desk"},
+    ),
+    "client/pseudonyms.py": (
+        "what the ledger knows customers by",
+        {
+            "client/till.py": "ledger_names: charges the customers of a cohort",
+            "client/matching_books.py": "ledger_names: attests to who was matched, by a cohort",
+            "client/exposure.py": "known_names: what one customer was exposed to, for their own copy",
+            "client/attestation_papers.py": "known_names: one customer's own proof",
+        },
+    ),
+    "client/rights_requests.py": (
+        "what customers asked for",
+        {
+            "client/erasure.py": "RequestKind, UnfinishedErasure, finish_erasure, folders_of, note_request, "
+            "still_to_do, unfinished_erasures: erasures asked for",
+            "client/personal_model.py": "last_change: a number by which a model is out of date",
+            "client/personal_record.py": "Request, requests_of: what they asked for, for their own copy",
+            "client/rectification.py": "RequestKind, note_request: writes one down",
+            "client/rights_desk.py": "RequestKind, note_request: writes one down",
+            "client/rights_files.py": "folders_before: which copies are old enough to be deleted",
+            "client/shopify_privacy.py": "RequestKind, note_request: writes one down",
+        },
+    ),
+    "client/personal_record.py": (
+        "a customer's own copy of what is held of them",
+        {
+            "client/rights_desk.py": "PersonalRecord, gather_record: makes it at their wish",
+            "client/record_page.py": "PersonalRecord: prints it",
+        },
+    ),
+    "client/rectification.py": (
+        "corrects what is held of a customer",
+        {"client/cli_rights.py": "Correction, correct: at their wish"},
+    ),
+    "client/erased_rows.py": (
+        "erases a customer",
+        {"client/erasure.py": "erase_rows, known_by, not_known_otherwise: what to erase"},
+    ),
+    "client/erasure.py": (
+        "erases a customer",
+        {
+            "client/cli_rights.py": "Erasure, erase_again, erase_customers, finish_erasures: at their wish",
+            "client/shopify_privacy.py": "erase_customers, erase_everybody, finish_erasures: if called",
+        },
+    ),
+    "client/shopify_privacy.py": (
+        "finds whom Shopify's privacy calls are about, for their rights",
+        {"client/cli_rights.py": "BODY_LIMIT_BYTES, answer_privacy_call, keep_secret: takes the calls"},
+    ),
+    "client/importing/saving.py": (
+        "writes what was imported",
+        {
+            "client/importing/importer.py": "SavedCounts, save_staged: imports",
+            "client/importing/understanding.py": "orders_with_other_lines: counts orders of the file",
+            "client/cli_import.py": "SavedCounts: counts",
+        },
+    ),
+    "client/importing/holdout.py": (
+        "compares a file with what was imported; its rows are the file's",
+        {"client/shop_evaluation.py": "Holdout, read_holdout: judges by those in a cohort"},
+    ),
+    "client/importing/staging.py": (
+        "the rows of one file, not saved yet, in a database of their own",
+        {
+            "client/erasure.py": "discard_leftovers: deletes them",
+            "client/importing/erased.py": "Staging: leaves out who was erased",
+            "client/importing/holdout.py": "Staging: the file to judge by",
+            "client/importing/importer.py": "Staging, discard_leftovers, open_staging: imports",
+            "client/importing/saving.py": "Staging: imports",
+            "client/importing/understanding.py": "Staging: counts what is in the file",
+        },
+    ),
+    "client/matching_file.py": (
+        "another database: the secrets of a matching, whose table has the same name",
+        {"client/matching_state.py": "open_matching_file: the books of matchings"},
+    ),
+    "client/matching_list_rows.py": (
+        "another database: a matching's secrets, whose table has the same name",
+        {
+            "client/matching_state.py": "erase_from_lists, insert_store, insert_tags, kept_matched, "
+            "kept_store, list_position, remove_list, remove_tags: the books of matchings"
+        },
+    ),
+}
+READ_HERE = {*WITHOUT, *WITH_A_CAPABILITY, *FOR_ALL}
 #: Another database, of whose tables none is in the vault; some of its statements fill in a table's name.
 LEDGER = {"client/ledger_rows.py", "client/ledger_file.py"}
+#: The coordinator's database. Nothing of `client` is imported there (`test_layers`), and no vault is.
+COORDINATOR = {"server/database.py", "server/log_feed.py", "server/matched_table.py", "server/membership.py"}
 #: The demo reads the ledgers of its shops and the coordinator's database, to show what they hold.
 EVIDENCE = {
     "simulations/demo/evidence.py",
     "simulations/demo/round_sums.py",
     "simulations/demo/sum_trials.py",
 }
-_RUNS_SQL = {"execute", "executemany", "executescript"}
-_VERB = re.compile(r"(?i)\b(select|insert|replace|update|delete|join|create|alter|drop|attach|with)\b")
-_TABLE = re.compile(rf"(?i)(?<!staging\.)(?<![\w'])\b({'|'.join(PERSONAL)})\b(?!')")
-#: A gap where a table's name could stand.
-_OPEN_TABLE = re.compile(r'(?i)\b(from|join|into|update|table)\s+"?(main\.)?"?\{\}')
-
-
-@dataclass(frozen=True)
-class Finding:
-    """A statement that names a table with customers' data, or could."""
-
-    line: int
-    what: str
+#: The modules that open databases, and which.
+OPENS_DATABASES = {
+    "client/private_database.py": "a shop's",
+    "server/database.py": "the coordinator's",
+    "server/supervisor.py": "that of Flower",
+    **dict.fromkeys(EVIDENCE, "see there"),
+}
+#: Modules that take others by a text, or run one, and which.
+LOADS_BY_NAME = {
+    "src/highstreet/cli.py": "the commands, by a table of theirs",
+    "simulations/replay.py": "a room, to hash the sources of a result",
+    "scripts/mutation_trial.py": "a module with a small wrong change in it, for tests alone",
+    "scripts/wheel_contents.py": "every module of a built wheel, to see that it can be imported",
+}
+#: Words that are the same as those of a connection, and mean something else.
+NO_CONNECTION = {"scripts/mutations.py": "the names of calls that are not changed for a trial"}
 
 
 def sources() -> dict[str, str]:
-    found = {}
-    for room in ("client", "simulations"):
-        for path in sorted((ROOT / room).rglob("*.py")):
-            found[path.relative_to(ROOT).as_posix()] = path.read_text(encoding="utf-8")
-    return found
+    paths = [path for room in ROOMS for path in (ROOT / room).rglob("*.py")]
+    return {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in sorted(paths)}
 
 
-def _docstrings(tree: ast.AST) -> set[int]:
+SOURCES = sources()
+
+
+def _module(name: str) -> str:
+    """The dotted name of a file's module."""
+    dotted = name.removesuffix(".py").removeprefix("src/highstreet/").replace("/", ".")
+    return dotted if name.startswith("scripts/") else f"highstreet.{dotted}"
+
+
+MODULES = {_module(name): name for name in READ_HERE}
+
+
+class Seen(NamedTuple):
+    """All that is looked for in one source."""
+
+    personal: list[Finding]
+    hidden: list[Finding]
+    minting: list[Finding]
+    opening: list[Finding]
+    loading: list[Finding]
+    taken: dict[str, set[str]]
+
+
+@pytest.fixture(scope="module")
+def seen() -> dict[str, Seen]:
     return {
-        id(node.value)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        name: Seen(
+            personal=personal_statements(source),
+            hidden=hidden_statements(source),
+            minting=minting(source),
+            opening=opening(source),
+            loading=loading_by_name(source),
+            taken=taken(source, _module(name).rpartition(".")[0], MODULES),
+        )
+        for name, source in SOURCES.items()
     }
 
 
-def _texts(tree: ast.AST) -> Iterator[tuple[int, str]]:
-    """Every text but docstrings; what is put together here in one piece, with {} for what is filled in."""
-    skipped = _docstrings(tree)
-    for node in ast.walk(tree):
-        if id(node) in skipped:
-            continue
-        text = _as_text(node)
-        if text is not None:
-            yield node.lineno, text  # type: ignore[attr-defined]  # every expression has one
+def test_every_room_is_looked_through() -> None:
+    assert {name.split("/")[0] for name in SOURCES} == {room.split("/")[0] for room in ROOMS}
+    rooms = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests"}
+    assert rooms <= set(ROOMS)
 
 
-def _as_text(node: ast.AST) -> str | None:
-    if isinstance(node, ast.Constant):
-        return node.value if isinstance(node.value, str) else None
-    if isinstance(node, ast.JoinedStr):
-        return "".join(_as_text(part) or "{}" for part in node.values)
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
-        left, right = _as_text(node.left), _as_text(node.right)
-        return None if left is None and right is None else f"{left or '{}'}{right or '{}'}"
-    return None
-
-
-def _is_sql(text: str) -> bool:
-    return _VERB.search(text) is not None
-
-
-def personal_statements(source: str) -> list[Finding]:
-    """Find texts of SQL that name a table with customers' data."""
-    return [
-        Finding(line, text)
-        for line, text in _texts(ast.parse(source))
-        if _is_sql(text) and _TABLE.search(text) and not _is_a_sentence(text)
-    ]
-
-
-def _is_a_sentence(text: str) -> bool:
-    """Words for an owner, not for a database: no statement ends in a full stop or has such words."""
-    return re.search(
-        r"(?i)\b(select|insert|update|delete|join|from|create|alter|drop|attach)\b\s+\S", text
-    ) is None or (
-        re.search(r"(?i)\b(the|an?|of|this|their|your|who)\b", text) is not None
-        and "SELECT" not in text.upper()
-    )
-
-
-def hidden_statements(source: str) -> list[Finding]:
-    """Find statements that are run though nobody can read here which tables they name."""
-    tree = ast.parse(source)
-    constants = _constants(tree)
-    found = []
-    for node in ast.walk(tree):
-        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
-            continue
-        if node.func.attr not in _RUNS_SQL or not node.args:
-            continue
-        argument = node.args[0]
-        text = constants.get(argument.id) if isinstance(argument, ast.Name) else _as_text(argument)
-        if text is None or _OPEN_TABLE.search(text):
-            found.append(Finding(node.lineno, ast.unparse(argument)))
-    return found
-
-
-def _constants(tree: ast.Module) -> dict[str, str]:
-    """Texts with a name of the module's own."""
-    named = {}
-    for node in tree.body:
-        if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
-            text = _as_text(node.value)
-            if text is not None:
-                named[node.targets[0].id] = text
-    return named
-
-
-def functions_without(source: str, capability: str, looked_at_by: str) -> list[str]:
-    """Return the functions that name such a table, themselves or by a constant, and do not take the word."""
-    tree = ast.parse(source)
-    personal = {name for name, text in _constants(tree).items() if _is_sql(text) and _TABLE.search(text)}
-    wrong = []
-    for node in tree.body:
-        if not isinstance(node, ast.FunctionDef):
-            continue
-        names = {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
-        skipped = _docstrings(node)
-        inline = any(
-            _is_sql(text) and _TABLE.search(text)
-            for each in ast.walk(node)
-            if id(each) not in skipped and (text := _as_text(each)) is not None
-        )
-        if not (inline or names & personal):
-            continue
-        takes = {ast.unparse(a.annotation) for a in [*node.args.args, *node.args.kwonlyargs] if a.annotation}
-        if capability not in takes or looked_at_by not in names:
-            wrong.append(node.name)
-    return wrong
-
-
-def test_no_module_but_those_of_the_list_names_a_table_with_customers_data() -> None:
-    allowed = {*WITHOUT, *WITH_A_CAPABILITY}
-    found = {name: personal_statements(source) for name, source in sources().items()}
-    assert {name: lines for name, lines in found.items() if lines and name not in allowed} == {}
+def test_no_module_but_those_of_the_list_names_a_table_with_customers_data(seen: dict[str, Seen]) -> None:
+    found = {name: each.personal for name, each in seen.items()}
+    assert {name: lines for name, lines in found.items() if lines and name not in READ_HERE} == {}
     # Nor is there a module on the list that does not need to be.
-    assert {name for name, lines in found.items() if lines} == allowed
+    assert {name for name, lines in found.items() if lines} == READ_HERE
 
 
-def test_no_statement_hides_which_tables_it_names() -> None:
-    allowed = {*WITHOUT, *WITH_A_CAPABILITY, *LEDGER, *EVIDENCE, OPENS_DATABASES}
-    found = {name: hidden_statements(source) for name, source in sources().items()}
+def test_no_statement_hides_which_tables_it_names(seen: dict[str, Seen]) -> None:
+    allowed = {*READ_HERE, *LEDGER, *COORDINATOR, *EVIDENCE, *NO_CONNECTION, "client/private_database.py"}
+    found = {name: each.hidden for name, each in seen.items()}
     assert {name: lines for name, lines in found.items() if lines and name not in allowed} == {}
 
 
 def _other_databases() -> set[str]:
-    return {name for name, why in WITHOUT.items() if why.startswith("another database")} | LEDGER
+    return {name for name, (why, _) in WITHOUT.items() if why.startswith("another database")} | LEDGER
 
 
 @pytest.mark.parametrize("name", sorted(_other_databases()))
 def test_modules_of_other_databases_never_see_the_vault(name: str) -> None:
     imported = {
         each.module
-        for each in ast.walk(ast.parse(sources()[name]))
+        for each in ast.walk(ast.parse(SOURCES[name]))
         if isinstance(each, ast.ImportFrom) and each.module
     }
     assert not {module for module in imported if module.endswith((".vault", ".importing", ".consent"))}
@@ -226,79 +285,58 @@ def test_modules_of_other_databases_never_see_the_vault(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(EVIDENCE))
 def test_what_looks_for_evidence_never_names_the_vault(name: str) -> None:
-    named = {each.attr for each in ast.walk(ast.parse(sources()[name])) if isinstance(each, ast.Attribute)}
+    named = {each.attr for each in ast.walk(ast.parse(SOURCES[name])) if isinstance(each, ast.Attribute)}
     assert "vault" not in named
-    assert not [text for _, text in _texts(ast.parse(sources()[name])) if "vault" in text]
+    assert not [text for _, text in texts(ast.parse(SOURCES[name])) if "vault" in text]
 
 
 @pytest.mark.parametrize("name", WITH_A_CAPABILITY)
 def test_whatever_hands_customers_data_on_takes_the_desks_word_and_looks_at_it(name: str) -> None:
-    assert functions_without(sources()[name], *WITH_A_CAPABILITY[name]) == []
+    assert functions_naming(SOURCES[name])
+    assert functions_without(SOURCES[name], *WITH_A_CAPABILITY[name]) == []
 
 
-def test_only_the_desk_gives_its_word_and_databases_are_opened_in_one_place() -> None:
-    minting, opening = set(), set()
-    for name, source in sources().items():
-        tree = ast.parse(source)
-        for node in ast.walk(tree):
-            if isinstance(node, ast.ImportFrom) and {a.name for a in node.names} & {
-                "mint_cohort", "mint_totals", "_MINTED", "_Minted", "_Capability"
-            }:  # fmt: skip
-                minting.add(name)
-            if isinstance(node, ast.Attribute) and ast.unparse(node) == "sqlite3.connect":
-                opening.add(name)
-    assert minting == {"client/consent.py"}
-    assert opening == {OPENS_DATABASES, *EVIDENCE}
+@pytest.mark.parametrize("name", FOR_ALL)
+def test_what_many_import_names_such_a_table_in_few_functions(name: str) -> None:
+    assert functions_naming(SOURCES[name]) == FOR_ALL[name].keys()
 
 
-PLANTED = [
-    'def f(c):\n    c.execute("SELECT * FROM orders")',
-    "def f(c):\n    c.execute('select customer from main.customers')",
-    'def f(c):\n    c.execute("SELECT p.title FROM products AS p, lines")',
-    "Q = 'SELECT 1 FROM products JOIN \"orders\" USING (product)'",
-    "def f(c, x):\n    c.execute(f'SELECT {x} FROM identifiers WHERE kind = ?')",
-    "def f(c, x):\n    c.execute('SELECT ' + x + ' FROM consents')",
-    'def f(c):\n    c.executescript("""\n    DELETE FROM exclusions\n    """)',
-    "def f(c):\n    c.execute('UPDATE customers SET customer_id = 1')",
-    "def f(c):\n    c.execute('INSERT INTO consents DEFAULT VALUES')",
-]
-HIDDEN = [
-    "def f(c, table):\n    c.execute(f'SELECT * FROM {table}')",
-    "def f(c, table):\n    c.execute('SELECT * FROM ' + table)",
-    "def f(c, table):\n    c.execute('SELECT * FROM %s' % table)",
-    "def f(c, table):\n    c.execute('SELECT * FROM {}'.format(table))",
-    "def f(c, words):\n    c.execute(' '.join(words))",
-    "def f(c, statement):\n    c.execute(statement)",
-    "def f(c):\n    c.execute(MADE())",
-]
+@pytest.mark.parametrize("name", WITHOUT)
+def test_who_takes_what_from_a_module_without_the_desks_word_is_written_down(
+    seen: dict[str, Seen], name: str
+) -> None:
+    found = {taker: each.taken.get(name, set()) for taker, each in seen.items()}
+    written = {taker: set(why.partition(":")[0].split(", ")) for taker, why in WITHOUT[name][1].items()}
+    assert all(why.partition(": ")[2] for why in WITHOUT[name][1].values())
+    assert {taker: names for taker, names in found.items() if names} == written
 
 
-@pytest.mark.parametrize("source", PLANTED)
-def test_a_planted_statement_is_found(source: str) -> None:
-    assert personal_statements(source)
+def test_nobody_takes_such_a_module_as_a_whole_or_what_it_keeps_to_itself(seen: dict[str, Seen]) -> None:
+    for taker, each in seen.items():
+        for name, names in each.taken.items():
+            assert not [what for what in names if what == WHOLE or what.startswith("_")], (taker, name)
 
 
-@pytest.mark.parametrize("source", HIDDEN)
-def test_a_planted_statement_that_hides_its_table_is_found(source: str) -> None:
-    assert hidden_statements(source)
+def test_only_the_desk_gives_its_word(seen: dict[str, Seen]) -> None:
+    assert {name for name, each in seen.items() if each.minting} == {
+        "client/consent.py",
+        "client/consented_cohort.py",
+    }
+    assert {each.what for each in seen["client/consent.py"].minting} == {"mint_cohort", "mint_totals"}
 
 
-def test_a_planted_function_without_the_desks_word_is_found() -> None:
+def test_databases_are_opened_in_few_places(seen: dict[str, Seen]) -> None:
+    assert {name for name, each in seen.items() if each.opening} == OPENS_DATABASES.keys()
+
+
+def test_modules_are_taken_by_a_text_in_few_places(seen: dict[str, Seen]) -> None:
+    assert {name for name, each in seen.items() if each.loading} == LOADS_BY_NAME.keys()
+
+
+def test_a_planted_change_of_the_loader_is_found() -> None:
     name = "client/shop_loader.py"
-    source = sources()[name]
+    source = SOURCES[name]
     without = source.replace("still_granted(cohort, vault, connection, purpose)", "everybody(connection)")
     assert functions_without(without, *WITH_A_CAPABILITY[name]) == ["load_consented"]
     without = source.replace("cohort: ConsentedCohort", "cohort: tuple[int, ...]")
     assert functions_without(without, *WITH_A_CAPABILITY[name]) == ["load_consented"]
-    planted = source + "\n\ndef all_of_it(connection):\n    return connection.execute(_PURCHASES)\n"
-    assert functions_without(planted, *WITH_A_CAPABILITY[name]) == ["all_of_it"]
-
-
-def test_what_is_no_statement_is_left_alone() -> None:
-    for source in (
-        '"""Reads from customers."""',
-        'x = "Only customers who said yes are used; their records stay here."',
-        'x = "SELECT count(*) FROM staging.order_lines"',
-        'x = "SELECT product FROM products"',
-    ):
-        assert personal_statements(source) == []
