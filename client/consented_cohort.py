@@ -6,7 +6,7 @@ who objected or are excluded (`shop_totals`). Only the desk makes either. They a
 what one stands for is kept in this module, so an object made in any other way opens nothing. They end with
 the process and after a few minutes, and a withdrawal beats them at any time: who has withdrawn since is left
 out when it is used. Whoever uses a cohort says what for: one that was made for something else is refused, and
-so is one of what customers agreed to on a single channel, since nothing here serves one channel alone.
+so is one of what customers agreed to on another channel than the one that is served.
 """
 
 from __future__ import annotations
@@ -185,7 +185,12 @@ def mint_totals(vault: Vault, clocks: DeskClocks) -> ShopTotals:
 
 
 def still_granted(
-    cohort: ConsentedCohort, vault: Vault, connection: sqlite3.Connection, purpose: Purpose, *further: Purpose
+    cohort: ConsentedCohort,
+    vault: Vault,
+    connection: sqlite3.Connection,
+    purpose: Purpose,
+    *further: Purpose,
+    channel: Channel = Channel.EVERYWHERE,
 ) -> tuple[int, ...]:
     """Return the customers of a cohort whose grants stand in the vault's state seen by an open transaction.
 
@@ -198,24 +203,30 @@ def still_granted(
         connection: of the vault, in a transaction.
         purpose: what the customers are used for now.
         *further: what else, where it is more than one thing.
+        channel: where what is made of them is shown; a yes for one channel is none for another.
 
     Raises:
-        WrongPurposeError: the cohort was made for something else, or for one channel; nothing was read.
+        WrongPurposeError: the cohort was made for something else, or another channel; nothing was read.
         ForgedCohortError: not made by a consent desk, or made from another vault.
         CohortExpiredError: made too long ago.
         InconsistentConsentLogError: the log cannot be relied on.
     """
-    return granted_by(cohort, vault, connection, purpose, *further)[0]
+    return granted_by(cohort, vault, connection, purpose, *further, channel=channel)[0]
 
 
 def granted_by(
-    cohort: ConsentedCohort, vault: Vault, connection: sqlite3.Connection, purpose: Purpose, *further: Purpose
+    cohort: ConsentedCohort,
+    vault: Vault,
+    connection: sqlite3.Connection,
+    purpose: Purpose,
+    *further: Purpose,
+    channel: Channel = Channel.EVERYWHERE,
 ) -> tuple[tuple[int, ...], ConsentBasis]:
     """Return what `still_granted` does, with the consent log's head and the moment it was judged at.
 
     Raises: as `still_granted`.
     """
-    details = _usable_for(cohort, vault, purpose, *further)
+    details = _usable_for(cohort, vault, purpose, *further, channel=channel)
     moment = details.clocks.moment()
     with ConsentLog(vault).folded(connection) as log:
         if log.tree.size < details.position:
@@ -229,13 +240,18 @@ def granted_by(
 
 
 def sensitive_granted(
-    cohort: ConsentedCohort, vault: Vault, connection: sqlite3.Connection, purpose: Purpose
+    cohort: ConsentedCohort,
+    vault: Vault,
+    connection: sqlite3.Connection,
+    purpose: Purpose,
+    *,
+    channel: Channel = Channel.EVERYWHERE,
 ) -> frozenset[int]:
     """Return the customers of a cohort of whom purchases of a sensitive kind may be used too.
 
     Raises: as `still_granted`.
     """
-    details = _usable_for(cohort, vault, purpose)
+    details = _usable_for(cohort, vault, purpose, channel=channel)
     wanted = details.purposes | {Purpose.SENSITIVE_CATEGORIES}
     with ConsentLog(vault).folded(connection) as log:
         granted = _granted(log.states, wanted, details.channel, details.clocks.moment())
@@ -249,7 +265,7 @@ def basis_now(
 
     Raises: as `still_granted`.
     """
-    details = _usable_for(cohort, vault, purpose)
+    details = _usable_for(cohort, vault, purpose, channel=Channel.EVERYWHERE)
     with ConsentLog(vault).folded(connection) as log:
         position, root, changes = log.head.position, log.head.root, log.head.changes
     return ConsentBasis(position=position, root=root, changes=changes, time=details.clocks.moment())
@@ -286,12 +302,12 @@ def _granted(
     return frozenset.intersection(*(states.granted(purpose, channel, moment) for purpose in purposes))
 
 
-def _usable_for(cohort: ConsentedCohort, vault: Vault, *purposes: Purpose) -> _Minted:
+def _usable_for(cohort: ConsentedCohort, vault: Vault, *purposes: Purpose, channel: Channel) -> _Minted:
     details = _usable(cohort, ConsentedCohort, vault)
-    if not details.purposes.issuperset(purposes) or details.channel is not Channel.EVERYWHERE:
+    if not details.purposes.issuperset(purposes) or details.channel is not channel:
         raise WrongPurposeError(
             "Customers' data was asked for by the word of customers who agreed to something else.",
-            next_step="Ask the consent desk for those who agreed, on whatever channel, to: "
+            next_step=f"Ask the consent desk for those who agreed on the channel {channel} to: "
             f"{'; '.join(purpose.plain_words for purpose in purposes)}.",
         )
     return details

@@ -12,7 +12,7 @@ from collections.abc import Collection
 import numpy as np
 from numpy.typing import NDArray
 
-from highstreet.audit.consent import Purpose
+from highstreet.audit.consent import Channel, Purpose
 from highstreet.client.consented_cohort import ConsentedCohort, still_granted
 from highstreet.client.vault import Vault
 from highstreet.models.customer_groups import ATTRIBUTES
@@ -32,6 +32,7 @@ def groups_of(
     customers: NDArray[np.int64],
     *,
     purpose: Purpose,
+    channel: Channel = Channel.EVERYWHERE,
     attributes: Collection[str],
 ) -> dict[str, NDArray[np.int64]]:
     """Return by attribute the index of each customer's cell, 0 where none is on record.
@@ -42,6 +43,7 @@ def groups_of(
         connection: of the vault, in the transaction that the customers are loaded in.
         customers: row keys, ascending.
         purpose: what they are loaded for.
+        channel: where what is made of them is shown.
         attributes: names of declared attributes.
 
     Raises:
@@ -50,7 +52,7 @@ def groups_of(
     """
     if not attributes:
         return {}
-    granted = still_granted(cohort, vault, connection, purpose)
+    granted = still_granted(cohort, vault, connection, purpose, channel=channel)
     wanted = json.dumps(np.intersect1d(customers, np.array(granted, dtype=np.int64)).tolist())
     groups = {}
     for name in attributes:

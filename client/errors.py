@@ -134,7 +134,7 @@ class CohortExpiredError(ClientError):
 
 
 class WrongPurposeError(ClientError):
-    """A cohort of customers who agreed to something else, or on one channel alone, was given."""
+    """A cohort of customers who agreed to something else, or on another channel, was given."""
 
 
 class CorrectionRefusedError(ClientError):

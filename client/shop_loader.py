@@ -10,7 +10,7 @@ from datetime import date
 
 import numpy as np
 
-from highstreet.audit.consent import Purpose
+from highstreet.audit.consent import Channel, Purpose
 from highstreet.client.consented_cohort import ConsentedCohort, sensitive_granted, still_granted
 from highstreet.client.customer_attributes import groups_of
 from highstreet.client.special_products import is_judged_by_title, read_special_products
@@ -115,6 +115,7 @@ def load_shop(
     as_of: date,
     *,
     purpose: Purpose,
+    channel: Channel = Channel.EVERYWHERE,
     only: frozenset[int] | None = None,
     attributes: Collection[str] = (),
 ) -> ShopData:
@@ -133,17 +134,18 @@ def load_shop(
         as_of: only orders before this day count. For anything that leaves the shop it must be a public day,
             never one computed from orders.
         purpose: what the data is loaded for; the cohort was made for it.
+        channel: where what is made of it is shown; the cohort was made for that channel.
         only: of the cohort, only these row keys; all of it when None.
         attributes: what to load of customers beside purchases (`models.customer_groups`): what is measured
             and nothing more.
 
     Raises:
-        WrongPurposeError: the cohort was made for something else, or for one channel; nothing is read.
+        WrongPurposeError: the cohort was made for something else, or another channel; nothing is read.
         ForgedCohortError, CohortExpiredError, InconsistentConsentLogError: nothing is loaded.
         StoreConfigError: the shop's list of special products cannot be read; nothing is loaded.
     """
     return load_consented(
-        vault, cohort, schema, as_of, purpose=purpose, only=only, attributes=attributes
+        vault, cohort, schema, as_of, purpose=purpose, channel=channel, only=only, attributes=attributes
     ).data
 
 
@@ -154,6 +156,7 @@ def load_consented(
     as_of: date,
     *,
     purpose: Purpose,
+    channel: Channel = Channel.EVERYWHERE,
     only: frozenset[int] | None = None,
     attributes: Collection[str] = (),
 ) -> LoadedShop:
@@ -164,13 +167,15 @@ def load_consented(
     Raises: as `load_shop`.
     """
     with vault.read() as connection:
-        granted = still_granted(cohort, vault, connection, purpose)
-        sensitive = sensitive_granted(cohort, vault, connection, purpose)
+        granted = still_granted(cohort, vault, connection, purpose, channel=channel)
+        sensitive = sensitive_granted(cohort, vault, connection, purpose, channel=channel)
         special = read_special_products(vault.path.parent)
         wanted = granted if only is None else [customer for customer in granted if customer in only]
         customers = np.array(wanted, dtype=np.int64)
         keys, products = load_products(connection)
-        groups = groups_of(cohort, vault, connection, customers, purpose=purpose, attributes=attributes)
+        groups = groups_of(
+            cohort, vault, connection, customers, purpose=purpose, channel=channel, attributes=attributes
+        )
         rows = connection.execute(
             _PURCHASES, (json.dumps(customers.tolist()), day_number(as_of) * _SECONDS_A_DAY)
         ).fetchall()

@@ -137,7 +137,9 @@ def suggest(
                 " these are its best-sellers.",
             )
         cohort = desk.cohort(Purpose.SUGGESTIONS_HERE, channel=channel)
-        return _personal(home, vault, desk, kept, customer, cohort=cohort, k=k, novel_only=novel_only)
+        return _personal(
+            home, vault, kept, customer, cohort=cohort, channel=channel, k=k, novel_only=novel_only
+        )
 
 
 def _not_agreed(said: str, channel: Channel) -> str:
@@ -148,11 +150,11 @@ def _not_agreed(said: str, channel: Channel) -> str:
 def _personal(
     home: StoreHome,
     vault: Vault,
-    desk: ConsentDesk,
     kept: KeptModel,
     customer: int,
     *,
     cohort: ConsentedCohort,
+    channel: Channel,
     k: int,
     novel_only: bool,
 ) -> SuggestionList:
@@ -162,12 +164,13 @@ def _personal(
         kept.model.schema,
         serving_day(vault),
         purpose=Purpose.SUGGESTIONS_HERE,
+        channel=channel,
         only=frozenset({customer}),
     )
     if not shop.customer_ids:  # withdrawn while the model was made ready, or excluded whatever they said
-        set_apart = bool(desk.exclusions(customer))
-        return _popular(vault, k, _SET_APART if set_apart else _not_agreed("said no to", cohort.channel))
-    hidden = _hidden(vault, cohort, customer)
+        set_apart = bool(ConsentDesk(vault).exclusions(customer))
+        return _popular(vault, k, _SET_APART if set_apart else _not_agreed("said no to", channel))
+    hidden = _hidden(vault, cohort, channel, customer)
     titles = _titles(vault)
     purchases = len(shop.purchases)
     reranking = read_config(home).suggestions.to_reranking()
@@ -186,10 +189,12 @@ def _personal(
     )
 
 
-def _hidden(vault: Vault, cohort: ConsentedCohort, customer: int) -> frozenset[str]:
+def _hidden(vault: Vault, cohort: ConsentedCohort, channel: Channel, customer: int) -> frozenset[str]:
     """Return the products that are not suggested to a customer, who did not agree to that kind."""
     with vault.read() as connection:
-        agreed = customer in sensitive_granted(cohort, vault, connection, Purpose.SUGGESTIONS_HERE)
+        agreed = customer in sensitive_granted(
+            cohort, vault, connection, Purpose.SUGGESTIONS_HERE, channel=channel
+        )
     return frozenset() if agreed else special_products(vault)
 
 

@@ -336,7 +336,9 @@ def test_modules_are_taken_by_a_text_in_few_places(seen: dict[str, Seen]) -> Non
 def test_a_planted_change_of_the_loader_is_found() -> None:
     name = "client/shop_loader.py"
     source = SOURCES[name]
-    without = source.replace("still_granted(cohort, vault, connection, purpose)", "everybody(connection)")
+    without = source.replace(
+        "still_granted(cohort, vault, connection, purpose, channel=channel)", "everybody(connection)"
+    )
     assert functions_without(without, *WITH_A_CAPABILITY[name]) == ["load_consented"]
     without = source.replace("cohort: ConsentedCohort", "cohort: tuple[int, ...]")
     assert functions_without(without, *WITH_A_CAPABILITY[name]) == ["load_consented"]

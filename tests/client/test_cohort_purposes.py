@@ -172,3 +172,26 @@ def test_what_a_store_does_says_its_own_purpose(
             act(all_agree, shop_holdout)
     else:
         act(all_agree, shop_holdout)
+
+
+def test_a_cohort_of_one_channel_serves_that_channel_alone(all_agree: StoreHome) -> None:
+    with Vault.open(all_agree.vault) as vault:
+        desk = ConsentDesk(vault)
+        desk.record("c0", HERE, Act.WITHDRAWN, SAID)
+        desk.record("c0", HERE, Act.GIVEN, SAID, channel=Channel.WEB)
+        web, everywhere = desk.cohort(HERE, channel=Channel.WEB), desk.cohort(HERE)
+
+        def loaded(cohort: ConsentedCohort, channel: Channel) -> tuple[str, ...]:
+            shop = load_shop(vault, cohort, FeatureSchema(), TODAY, purpose=HERE, channel=channel)
+            return shop.customer_ids
+
+        key = str(vault.customer_key("c0"))
+        assert key in loaded(web, Channel.WEB)
+        assert key not in loaded(everywhere, Channel.EVERYWHERE)
+        for cohort, channel in (
+            (web, Channel.EVERYWHERE),
+            (web, Channel.EMAIL),
+            (everywhere, Channel.WEB),  # who agreed everywhere is asked for anew for the web
+        ):
+            with pytest.raises(WrongPurposeError):
+                loaded(cohort, channel)
