@@ -60,7 +60,6 @@ class Store(RuleBasedStateMachine):
         self.home = StoreHome(self.folder / "store")
         self.now = 1_795_348_800 * SECONDS
         self.agrees: set[str] = set()
-        self.erased: set[str] = set()
         self.excluded: set[str] = set()
         self.rounds, self.epsilon = 0, 0.0
         self.pending: Pending | None = None
