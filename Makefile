@@ -12,7 +12,7 @@ DEMO_ARGS ?=
 # One worker for each core, four at most: a worker takes up to 1 GB. SPREAD= runs all tests in one process.
 SPREAD ?= -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 
-.PHONY: help setup demo test test-slow lint format types mutate protos protos-check wheel wheel-test lab audit bench clean
+.PHONY: help setup demo test test-slow lint format types mutate soak protos protos-check wheel wheel-test lab audit bench clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -81,6 +81,9 @@ bench: $(STAMP)  ## our secure sum and private step beside their peers; ratios i
 
 mutate: $(STAMP)  ## small wrong changes of consent desk and bias gate; the tests must notice (long)
 	@$(BIN)/python scripts/mutate.py
+
+soak: $(STAMP)  ## 100,000 steps of a store's life, whatever can happen in any order; a table in docs/results (long)
+	@HIGHSTREET_SOAK_FOLDER=docs/results $(BIN)/python -m pytest -m slow -p no:cacheprovider tests/client/test_store_machine.py
 
 clean:  ## remove what was built (not the co-ops under ~/.highstreet)
 	@rm -rf $(VENV) .types build dist *.egg-info .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis
