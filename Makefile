@@ -79,7 +79,7 @@ bench: $(STAMP)  ## our secure sum and private step beside their peers; ratios i
 	@$(BIN)/highstreet lab bench secure-sum --out docs/results
 	@$(BIN)/highstreet lab bench private-step --out docs/results
 
-mutate: $(STAMP)  ## small wrong changes of consent desk and bias gate; the tests must notice (long)
+mutate: $(STAMP)  ## small wrong changes of what decides on consent and releases; the tests must notice (long)
 	@$(BIN)/python scripts/mutate.py
 
 soak: $(STAMP)  ## 100,000 steps of a store's life, whatever can happen in any order; a table in docs/results (long)

@@ -1,4 +1,4 @@
-"""Mutation testing of the consent desk and the bias gate: how many small wrong changes the tests notice.
+"""Mutation testing of what decides on consent and on releases: how many small wrong changes the tests notice.
 
     python scripts/mutate.py [--area desk ...] [--seconds 1800] [--go-on] [--out docs/results]
 
@@ -105,6 +105,33 @@ AREAS = {
     "gate": Area(("audit/bias_gate.py",), ("tests/audit/test_bias_gate.py",)),
     "rules": Area(
         ("audit/bias_rules.py",), ("tests/audit/test_bias_rules.py", "tests/audit/test_bias_planning.py")
+    ),
+    "figures": Area(
+        ("audit/bias_figures.py", "audit/bias_intervals.py", "audit/bias_cells.py"),
+        (
+            "tests/audit/test_bias_intervals.py",
+            "tests/audit/test_bias_cells.py",
+            "tests/audit/test_bias_figures.py",
+            "tests/audit/test_bias_gate.py",
+        ),
+    ),
+    "override": Area(("audit/bias_override.py",), ("tests/audit/test_bias_override.py",)),
+    "report": Area(
+        ("audit/bias_report.py", "audit/bias_previous.py"),
+        ("tests/audit/test_bias_report.py", "tests/client/gated/test_bias_releases.py"),
+    ),
+    "release": Area(
+        ("server/releases.py",),
+        (
+            "tests/server/test_releases.py",
+            "tests/client/test_verdicts_in_the_log.py",
+            "tests/client/gated/test_bias_releases.py",
+            "tests/server/test_bias_gate_of_a_coop.py",
+        ),
+    ),
+    "acceptance": Area(
+        ("client/release_figures.py",),
+        ("tests/client/gated/test_bias_releases.py", "tests/client/test_refused_releases.py"),
     ),
 }
 
