@@ -210,7 +210,7 @@ def _bias(charter: Charter, report: BiasReport | None) -> Json:
     limits = charter.bias_limits
     if report is None:
         return {
-            "verdict": "not judged",
+            "verdict": "not measured",
             "minimum_group": limits.minimum_group,
             "compared_with_release": None,
             "rules": [],
@@ -290,7 +290,9 @@ def _not_promised(charter: Charter, manifest: Manifest) -> list[str]:
         said.append(
             "Private matching adds to delta as said under the conditions; it is not in the delta above."
         )
-    if manifest.bias is None or not manifest.bias.verdict.findings:
+    if manifest.bias is None:
+        said.append("Fairness: no bias measured. The charter measures none, and nothing about it was judged.")
+    elif not manifest.bias.verdict.findings:
         said.append("Fairness: the charter has no rules on bias, and nothing about it was judged.")
     else:
         said += [

@@ -43,6 +43,7 @@ def join(
     """Join a co-op with the code its coordinator gave you."""
     from datetime import UTC, datetime
 
+    from highstreet.audit.bias_words import checked_in_words
     from highstreet.audit.claims import claims_of, period_in_words
     from highstreet.client.config import read_config, write_default_config
     from highstreet.client.join import join_coop
@@ -61,6 +62,7 @@ def join(
     for line in claims_of(charter).lines():
         typer.echo(f"  one training costs at most {line}")
     typer.echo(f"  {period_in_words(charter)}")
+    typer.echo(f"  {printable(checked_in_words(charter))}")
     typer.echo("Only customers who said yes are used; their records stay here. Next: highstreet store run")
     typer.echo("Then, once, the other shops and this one vouch for each other: highstreet store members")
 

@@ -203,6 +203,7 @@ def _next_step(found: StoreStatus) -> str:
 
 
 def _show_promise(found: Promise) -> None:
+    from highstreet.audit.bias_words import checked_in_words
     from highstreet.audit.claims import period_in_words, weights_in_words
 
     charter, rounds = found.charter, found.charter.rounds
@@ -230,6 +231,7 @@ def _show_promise(found: Promise) -> None:
     typer.echo(f"The charter promises: {period_in_words(charter)}.")
     for line in weights_in_words(charter):
         typer.echo(f"  {line}")
+    typer.echo(f"  {printable(checked_in_words(charter))}")
     typer.echo("No release is in use." if found.release is None else _of_release(found.release))
 
 

@@ -15,6 +15,7 @@ from highstreet.server.cli_options import (
     MatchOption,
     MeasureOption,
     PersonOption,
+    StoresOption,
     matching_terms,
     open_home,
 )
@@ -59,7 +60,12 @@ def default(
 
 
 @charter_app.command("check")
-def check(ctx: typer.Context, file: _FileArgument = None, home: HomeOption = None) -> None:
+def check(
+    ctx: typer.Context,
+    file: _FileArgument = None,
+    stores: StoresOption = None,
+    home: HomeOption = None,
+) -> None:
     """Check an edited charter: its form, and what its phases cost in privacy."""
     from highstreet.audit.bias_planning import rules_in_words
     from highstreet.audit.claims import claims_of, period_in_words, weights_in_words
@@ -77,7 +83,7 @@ def check(ctx: typer.Context, file: _FileArgument = None, home: HomeOption = Non
     typer.echo(f"  {period_in_words(charter)}")
     for line in weights_in_words(charter):
         typer.echo(f"  {line}")
-    for line in rules_in_words(charter):
+    for line in rules_in_words(charter, stores=stores):
         typer.echo(f"  {line}")
 
 

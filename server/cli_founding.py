@@ -14,6 +14,7 @@ from highstreet.server.cli_options import (
     MatchOption,
     MeasureOption,
     PersonOption,
+    StoresOption,
     matching_terms,
     place_of_home,
 )
@@ -48,6 +49,7 @@ def init(  # noqa: PLR0913  # each is an option of the command
     match: MatchOption = None,
     identifiers: IdentifiersOption = None,
     measure: MeasureOption = None,
+    stores: StoresOption = None,
     charter: Annotated[Path | None, typer.Option(help="An edited charter to found the co-op on.")] = None,
     home: HomeOption = None,
 ) -> None:
@@ -99,7 +101,7 @@ def init(  # noqa: PLR0913  # each is an option of the command
     typer.echo(f"  {period_in_words(agreed)}")
     for line in weights_in_words(agreed):
         typer.echo(f"  {line}")
-    for line in rules_in_words(agreed):
+    for line in rules_in_words(agreed, stores=stores):
         typer.echo(f"  {line}")
     if agreed.matching is not None:
         from highstreet.audit.matchings import fewest_participants

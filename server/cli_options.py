@@ -20,6 +20,7 @@ __all__ = [
     "MatchOption",
     "MeasureOption",
     "PersonOption",
+    "StoresOption",
     "matching_terms",
     "open_home",
     "place_of_home",
@@ -76,6 +77,18 @@ MeasureOption = Annotated[
         help="Measure bias at the end of each training, with the usual rules on it; repeat. history, tenure, "
         "exposure, or age_band, household_size, income_band, language, place as far as shops know them. A "
         "tenth of the budget; only for co-ops of thousands of customers: see docs/bias.md.",
+    ),
+]
+
+StoresOption = Annotated[
+    int | None,
+    typer.Option(
+        "--stores",
+        metavar="NUMBER",
+        min=1,
+        max=10_000,
+        help="How many shops you expect to take part, to be told from how many customers on bias can be "
+        "judged. It changes nothing [default: four times the floor].",
     ),
 ]
 

@@ -69,6 +69,7 @@ def status(ctx: typer.Context, home: HomeOption = None) -> None:
     """Show who is in, how the last training went, and what was released."""
     from rich.console import Console
 
+    from highstreet.audit.bias_words import checked_in_words
     from highstreet.server.database import connect
     from highstreet.server.matched_table import table_of
     from highstreet.server.matchings import latest_matching, matching_progress
@@ -82,6 +83,8 @@ def status(ctx: typer.Context, home: HomeOption = None) -> None:
     opened = open_home(ctx, home)
     charter, console = opened.charter(), Console()
     typer.echo(f"{charter.coop.name}, in {opened.root}; stores join at {opened.config().join_address}.")
+    said = checked_in_words(charter)
+    typer.echo(f"{said[:1].upper()}{said[1:]}.")
     with closing(connect(opened.database)) as connection:
         edges = current_edges(connection, charter.coop.id)
         counted = who_counts(connection, charter)

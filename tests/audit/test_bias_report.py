@@ -224,9 +224,11 @@ def test_a_release_that_says_nothing_is_refused_where_there_are_rules(
     _check(report_on(measured, GOOD, number=2, previous=BEFORE), measured, GOOD)
 
 
-def test_without_rules_nothing_is_said() -> None:
-    assert bias_in_words(None) == ()
+def test_without_rules_it_is_said_that_nothing_was_judged() -> None:
+    (silent,) = bias_in_words(None)
+    assert silent.startswith("no bias measured: the charter measures none")
     nothing = BiasReport(sums=None, previous=None, verdict=Verdict(findings=()))
-    assert bias_in_words(nothing) == ()
+    (unjudged,) = bias_in_words(nothing)
+    assert unjudged.startswith("bias was measured and not judged")
     kept = replace(nothing, verdict=Verdict(findings=(Finding(rule="a", outcome=Outcome.PASS),)))
     assert bias_in_words(kept) == ("of 1 rules on bias 1 are kept",)
