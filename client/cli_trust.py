@@ -157,7 +157,7 @@ def _coop_lines(found: StoreStatus) -> Iterator[str]:
         return
     release = f"release {found.active_release} is in use" if found.active_release else "no release yet"
     yield f"  Co-op: {printable(found.coop_name)}, as member {found.member_id}; {release}."
-    for line in (found.release_trouble, *found.bias):
+    for line in (found.release_trouble, *found.bias, *found.served):
         if line:
             yield f"    {printable(line)}"
     if found.counts:

@@ -11,7 +11,7 @@ from pathlib import Path
 from highstreet.client.home import StoreHome
 from highstreet.files import make_private_folder, read_limited, remove_leftovers, write_private
 
-__all__ = ["Basis", "fitted_release", "forget_model", "keep_model", "read_model"]
+__all__ = ["Basis", "fitted_release", "forget_model", "keep_model", "kept_model", "read_model"]
 
 _MODEL_LIMIT_BYTES = 256 << 20
 _POINTER_LIMIT_BYTES = 4096
@@ -64,9 +64,13 @@ def forget_model(home: StoreHome) -> int:
 
 def read_model(home: StoreHome, basis: Basis) -> bytes | None:
     """Return the model in use if it has this basis and is undamaged, else None."""
-    pointer = _pointer(home)
-    path = home.personal / Path(str(pointer.get("model", ""))).name
-    if pointer.get("basis") != asdict(basis) or not path.is_file():
+    return kept_model(home) if _pointer(home).get("basis") == asdict(basis) else None
+
+
+def kept_model(home: StoreHome) -> bytes | None:
+    """Return the model in use, whatever it was fitted on, if it is there and undamaged, else None."""
+    path = home.personal / Path(str(_pointer(home).get("model", ""))).name
+    if not path.is_file():
         return None
     data = read_limited(path, limit_bytes=_MODEL_LIMIT_BYTES)
     return data if _name(data) == path.name else None

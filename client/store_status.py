@@ -20,6 +20,7 @@ from highstreet.client.membership import is_joined, load_charter, load_membershi
 from highstreet.client.personal_file import fitted_release
 from highstreet.client.programme_days import remembered_programmes
 from highstreet.client.releases import active_manifest
+from highstreet.client.served_share import served_in_words
 from highstreet.client.service import ask_status
 from highstreet.client.shop_totals import ShopSizes, shop_sizes
 from highstreet.client.vault import Vault
@@ -113,6 +114,8 @@ class StoreStatus:
         active_release: the release in use, once the shop's own model starts from it; 0 for none.
         release_trouble: why a running shop does not have the newest release, and what helps; empty otherwise.
         retention_trouble: why a running shop still has what it keeps no longer; empty otherwise.
+        served: which part of what is suggested comes from the release, and how it does beside the shop's own
+            model; empty until one was fitted.
         bias: what the newest release kept here says about the rules on bias, overrides included.
         counts: who weighs something in trainings that take counts, in words; empty where they take none.
         log: how far the logs were witnessed, in words; empty when the shop is in no co-op.
@@ -136,6 +139,7 @@ class StoreStatus:
     active_release: int
     release_trouble: str
     retention_trouble: str
+    served: tuple[str, ...]
     bias: tuple[str, ...]
     counts: str
     log: str
@@ -176,6 +180,7 @@ def store_status(home: StoreHome) -> StoreStatus:
         active_release=fitted_release(home),
         release_trouble=service.release_trouble if service else "",
         retention_trouble=service.retention_trouble if service else "",
+        served=served_in_words(home) if membership else (),
         bias=_bias(home) if membership else (),
         counts=matched,
         log=log_in_words(home) if membership else "",

@@ -23,7 +23,7 @@ from highstreet.models.examples import Examples, window_examples
 from highstreet.models.features import FEATURES, INITIAL_WEIGHTS, FeatureSpace
 from highstreet.models.history import Timeline
 from highstreet.models.listwise import WeightPrior, fit_map, losses_of_scores
-from highstreet.models.personal import Expert, PersonalModel
+from highstreet.models.personal import Expert, PersonalModel, Trial
 from highstreet.models.plan import ModelPlan
 from highstreet.models.popularity import apply_popularity, popularity_rows
 from highstreet.models.schema import FeatureSchema
@@ -96,6 +96,42 @@ class _Judged:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Trials:
+    """How well each mixture of the experts foretells what customers bought in the last window.
+
+    Attributes:
+        losses: (customers, shares), one column for each share of the co-op's expert in `_SHARE_GRID`.
+        novel_losses: the same over products new to the customer, of those who bought any.
+    """
+
+    losses: NDArray[np.float64]
+    novel_losses: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, judged: Iterator[_Judged]) -> _Trials:
+        none = np.zeros((0, len(_SHARE_GRID)))
+        losses, novel_losses = [none], [none]
+        for each in judged:
+            novel = each.novel
+            mixed = [share * each.coop_scores + (1 - share) * each.alone_scores for share in _SHARE_GRID]
+            losses.append(
+                np.stack([losses_of_scores(scores, each.examples)[:, 0] for scores in mixed], axis=1)
+            )
+            bought_new = novel.targets.any(axis=(1, 2))
+            found = np.stack([losses_of_scores(scores, novel)[:, 0] for scores in mixed], axis=1)
+            novel_losses.append(found[bought_new])
+        return cls(losses=np.concatenate(losses), novel_losses=np.concatenate(novel_losses))
+
+    @property
+    def on_all(self) -> Trial:
+        return Trial.of(self.losses[:, 0], self.losses[:, -1])
+
+    @property
+    def on_novel(self) -> Trial:
+        return Trial.of(self.novel_losses[:, 0], self.novel_losses[:, -1])
+
+
 def _pairs(
     alone_windows: list[_Window],
     alone_prior: WeightPrior,
@@ -124,12 +160,12 @@ class _Fit:
         alone_prior = self._alone_prior()
         alone = self._expert(None, alone_windows, alone_prior)
         coop = Expert(statistics=SharedState(), weights=alone.weights, place_share=0.0, order_share=0.0)
+        trial: _Trials | None = None
         if release is not None:
             windows = [self._window(index, release) for index in range(settings.local_windows)]
             prior = self._coop_prior(release)
-            place, order = self._coop_shares(
-                _pairs(alone_windows, alone_prior, windows, prior), self._reliability(release)
-            )
+            trial = _Trials.of(_pairs(alone_windows, alone_prior, windows, prior))
+            place, order = self._coop_shares(trial, self._reliability(release))
             coop = replace(self._expert(release, windows, prior), place_share=place, order_share=order)
             alone = replace(alone, place_share=1.0 - place, order_share=1.0 - order)
         return PersonalModel(
@@ -139,6 +175,8 @@ class _Fit:
             coop=coop,
             alone=alone,
             view=self._view(self.shop.as_of),
+            trial_all=None if trial is None else trial.on_all,
+            trial_novel=None if trial is None else trial.on_novel,
         )
 
     def _view(self, day: int) -> ShopView:
@@ -222,22 +260,17 @@ class _Fit:
         statistics = release if release is not None else self._own_statistics(self.shop.as_of)
         return Expert(statistics=statistics, weights=fit_map(chunks, prior), place_share=1.0, order_share=1.0)
 
-    def _coop_shares(self, judged: Iterator[_Judged], reliability: float) -> tuple[float, float]:
+    def _coop_shares(self, trials: _Trials, reliability: float) -> tuple[float, float]:
         """Return the co-op's part in places and in order that explain the shop's last window best.
 
         Each question has its own loss, over all products and over those new to the customer, and its own
         reluctance: loss that the shop's data must overcome to move off what is usual, because few customers
         cannot judge. Usual in the order is all of a clean release, and half of one that is nothing but noise.
         """
-        places, order = np.zeros(len(_SHARE_GRID)), np.zeros(len(_SHARE_GRID))
-        for each in judged:
-            for index, share in enumerate(_SHARE_GRID):
-                mixed = share * each.coop_scores + (1 - share) * each.alone_scores
-                places[index] += losses_of_scores(mixed, each.examples).sum()
-                order[index] += losses_of_scores(mixed, each.novel).sum()
         reluctance = self.settings.share_prior
-        places += reluctance * (_SHARE_GRID - _USUAL_PLACE_SHARE) ** 2
-        order += reluctance * (_SHARE_GRID - 0.5 - 0.5 * reliability) ** 2
+        places = trials.losses.sum(axis=0) + reluctance * (_SHARE_GRID - _USUAL_PLACE_SHARE) ** 2
+        usual = 0.5 + 0.5 * reliability
+        order = trials.novel_losses.sum(axis=0) + reluctance * (_SHARE_GRID - usual) ** 2
         return float(_SHARE_GRID[np.argmin(places)]), float(_SHARE_GRID[np.argmin(order)])
 
     def _reliability(self, release: SharedState) -> float:

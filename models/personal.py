@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import math
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -17,10 +18,13 @@ from highstreet.models.settings import Settings
 from highstreet.models.shop_view import ShopView
 from highstreet.models.state import SharedState
 
-__all__ = ["Expert", "PersonalModel"]
+__all__ = ["Expert", "PersonalModel", "Trial"]
 
-_FORMAT = "highstreet-personal-2"
+_FORMAT = "highstreet-personal-3"
 _MAX_BYTES = 256 << 20
+#: Of fewer customers nothing is said.
+_FEWEST_TO_SAY = 20
+_STANDARD_ERRORS = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -46,6 +50,50 @@ class Expert:
         return self.place_share > 0 or self.order_share > 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """The co-op's expert beside the shop's own on the shop's last window, both fitted on those before it.
+
+    Attributes:
+        customers: judged.
+        gain: mean over them of the own expert's loss less the co-op's, in nats; below 0 the co-op's is worse.
+        standard_error: of the gain over customers; 0 for fewer than two.
+    """
+
+    customers: int
+    gain: float
+    standard_error: float
+
+    @classmethod
+    def of(cls, own: NDArray[np.float64], coop: NDArray[np.float64]) -> Trial:
+        """Compare losses, (customers,) each, customer by customer."""
+        less = own - coop
+        n = len(less)
+        if not n:
+            return cls(customers=0, gain=0.0, standard_error=0.0)
+        error = float(less.std(ddof=1)) / math.sqrt(n) if n > 1 else 0.0
+        return cls(customers=n, gain=float(less.mean()), standard_error=error)
+
+    @property
+    def can_say(self) -> bool:
+        """Whether there were customers enough to say anything."""
+        return self.customers >= _FEWEST_TO_SAY
+
+    @property
+    def is_worse(self) -> bool:
+        """Whether the co-op's expert did clearly worse than the shop's own."""
+        return self.can_say and self.gain + _STANDARD_ERRORS * self.standard_error < 0
+
+    @property
+    def is_better(self) -> bool:
+        """Whether it did clearly better."""
+        return self.can_say and self.gain - _STANDARD_ERRORS * self.standard_error > 0
+
+    def to_dict(self) -> dict[str, float | int]:
+        """Return plain values."""
+        return asdict(self)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PersonalModel:
     """What serving needs besides the shop's data.
@@ -56,6 +104,7 @@ class PersonalModel:
         coop: the expert that starts from the release; its shares are 0 when there is none.
         alone: the expert that knows only this shop.
         view: the shop's own statistics.
+        trial_all, trial_novel: on all purchases, and on products new to the customer; None without a release.
     """
 
     schema: FeatureSchema
@@ -64,6 +113,8 @@ class PersonalModel:
     coop: Expert
     alone: Expert
     view: ShopView
+    trial_all: Trial | None = None
+    trial_novel: Trial | None = None
 
     def to_bytes(self) -> bytes:
         """Return the model as safetensors; plain numbers travel in its metadata."""
@@ -80,6 +131,9 @@ class PersonalModel:
             "schema": self.schema.to_dict(),
             "settings": self.settings.to_params(),
             "products": self.products,
+            "trials": [
+                None if trial is None else trial.to_dict() for trial in (self.trial_all, self.trial_novel)
+            ],
         }
         metadata = {"model": json.dumps(header, sort_keys=True)}
         contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
@@ -99,6 +153,7 @@ class PersonalModel:
             schema = FeatureSchema.from_dict(metadata["schema"])
             settings = Settings.from_params(metadata["settings"])
             products = int(metadata["products"])
+            trial_all, trial_novel = (None if each is None else Trial(**each) for each in metadata["trials"])
             view = {field: arrays[f"view.{field}"] for field in _VIEW_FIELDS}
             model = cls(
                 schema=schema,
@@ -113,6 +168,8 @@ class PersonalModel:
                     directions=view["directions"],
                     strengths=view["strengths"],
                 ),
+                trial_all=trial_all,
+                trial_novel=trial_novel,
             )
         except (SafetensorError, ModelsError, KeyError, ValueError, TypeError) as error:
             raise InvalidPersonalModelError(

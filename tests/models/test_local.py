@@ -11,7 +11,7 @@ from highstreet.models.errors import InvalidPersonalModelError
 from highstreet.models.features import FEATURES
 from highstreet.models.history import Timeline
 from highstreet.models.local import fit_alone, fit_local
-from highstreet.models.personal import PersonalModel
+from highstreet.models.personal import PersonalModel, Trial
 from highstreet.models.plan import ModelPlan
 from highstreet.models.programme import apply_sum, customer_rows, initial_state
 from highstreet.models.serving import MINIMUM_PEOPLE, ReasonCode, Recommender, recommend
@@ -59,7 +59,7 @@ def test_a_personal_model_survives_its_bytes(model, shop):
 
 def test_damaged_bytes_are_refused(model):
     data = model.to_bytes()
-    for bad in (b"", data[:50], data[:-9], b"\x02" + data[1:], data.replace(b"personal-2", b"personal-9")):
+    for bad in (b"", data[:50], data[:-9], b"\x02" + data[1:], data.replace(b"personal-3", b"personal-9")):
         with pytest.raises(InvalidPersonalModelError):
             PersonalModel.from_bytes(bad)
 
@@ -82,6 +82,35 @@ def test_a_release_of_noise_loses_its_say(small_plan, release, shop_maker):
     good = fit_local(small_plan, release, big, generator=np.random.default_rng(1))
     assert not served.coop.is_served
     assert good.coop.order_share > 0.0
+    for bad, fine in ((served.trial_all, good.trial_all), (served.trial_novel, good.trial_novel)):
+        assert bad is not None
+        assert fine is not None
+        assert bad.customers == fine.customers >= 20
+        assert bad.is_worse
+        assert not fine.is_worse
+        assert fine.gain > bad.gain
+    assert PersonalModel.from_bytes(served.to_bytes()).trial_novel == served.trial_novel
+    assert fit_alone(small_plan, big, generator=np.random.default_rng(1)).trial_all is None
+
+
+def test_experts_are_tried_customer_by_customer_and_few_say_nothing():
+    own, coop = np.array([1.0, 2.0, 4.0, 5.0]), np.array([2.0, 2.0, 5.0, 7.0])
+    trial = Trial.of(own, coop)
+    # Differences -1, 0, -1, -2: mean -1, variance 2/3, error sqrt(2/3) / 2.
+    assert (trial.customers, trial.gain) == (4, -1.0)
+    assert trial.standard_error == pytest.approx(np.sqrt(2 / 3) / 2)
+    assert not trial.can_say
+    assert not trial.is_worse
+    many = Trial.of(np.tile(own, 5), np.tile(coop, 5))
+    assert many.is_worse
+    assert not many.is_better
+    other_way = Trial.of(np.tile(coop, 5), np.tile(own, 5))
+    assert other_way.is_better
+    assert not other_way.is_worse
+    alike = Trial.of(np.tile([0.0, 1.0], 10), np.tile([1.0, 0.0], 10))
+    assert (alike.is_better, alike.is_worse, alike.can_say) == (False, False, True)
+    assert Trial.of(np.zeros(0), np.zeros(0)) == Trial(customers=0, gain=0.0, standard_error=0.0)
+    assert Trial.of(np.ones(1), np.zeros(1)) == Trial(customers=1, gain=1.0, standard_error=0.0)
 
 
 def test_a_noisier_release_is_held_less_tightly(small_plan, release, shop):

@@ -81,6 +81,7 @@ def test_both_claims_the_floor_and_the_interval_of_every_group_are_on_the_page(c
         assert f"{cell['low']:.3f} to {cell['high']:.3f}" in page.text
     assert "svg" in page.names()
     assert "No results of audits were given" in page.text
+    assert "That no shop is served worse than by its own model alone" in page.text
 
 
 def test_an_override_is_shown_with_names_and_reason(coop: Any) -> None:
