@@ -40,6 +40,23 @@ def test_neighbours_are_merged_until_all_are_enough_or_one_is_left() -> None:
     assert _merge([50] * 6, 50)[0] == tuple((cell,) for cell in AGES.cells)
 
 
+def test_the_smallest_of_several_small_groups_goes_first() -> None:
+    held, _ = _merge([10, 10, 10, 60, 30, 60], 50)
+    # The first three are together (30) before 55_64 (30) finds a neighbour.
+    assert held == (("under_25", "25_34", "35_44", "45_54"), ("55_64", "65_plus"))
+
+
+def test_a_small_group_that_is_enough_is_left_alone_beside_a_larger_one_that_is_not() -> None:
+    """Of merged groups the noise is larger: two of 95 are not enough here, and one of 60 is."""
+    sizes = dict(zip(AGES.cells, (45, 50, 200, 60, 300, 300), strict=True)) | {"unknown": 0}
+
+    def size(cells: tuple[str, ...]) -> float:
+        return sum(sizes[cell] for cell in cells)
+
+    held, _ = merged_cells(AGES, is_enough=lambda cells: size(cells) >= 50 * len(cells), size=size)
+    assert held == (("under_25", "25_34", "35_44"), ("45_54",), ("55_64",), ("65_plus",))
+
+
 def test_groups_without_an_order_are_put_together() -> None:
     held, withheld = _merge([60, 70, 30, 30, 80, 1, 1, 1, 90], 50, "language")
     assert held == (("de",), ("en",), ("it",), ("other",), ("es", "fr", "nl", "pl", "pt"))

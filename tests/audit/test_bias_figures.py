@@ -124,6 +124,58 @@ def test_groups_too_small_in_the_release_before_are_merged_in_both() -> None:
     assert found.cells[0].interval.value == pytest.approx(140 / 400 - 121 / 310)
 
 
+def test_the_smaller_of_both_releases_says_which_neighbour_is_smaller() -> None:
+    def ages(under_25: float) -> NoisySums:
+        sizes = {"under_25": under_25, "25_34": 10.0, "35_44": 60.0}
+        sizes |= dict.fromkeys(("45_54", "55_64", "65_plus"), 90.0)
+        return sums_of(**{f"age_band__{cell}__all__customers": size for cell, size in sizes.items()})
+
+    asked = rule(groups="age_band", comparison=Comparison.PREVIOUS)
+    for now, before in ((100.0, 55.0), (55.0, 100.0)):
+        found = figures_of(asked, ages(now), previous=ages(before), minimum_group=50)
+        assert [each.cell for each in found.cells][:2] == ["under_25+25_34", "35_44"]
+    found = figures_of(asked, ages(100.0), previous=ages(100.0), minimum_group=50)
+    assert [each.cell for each in found.cells][:2] == ["under_25", "25_34+35_44"]
+
+
+def test_a_release_before_says_nothing_where_it_is_not_compared_with() -> None:
+    nobody = sums_of()
+    found = figures_of(rule(), sums_of(**history()), previous=nobody, minimum_group=50)
+    assert found == figures_of(rule(), sums_of(**history()), minimum_group=50)
+    assert len(found.cells) == 2
+
+
+def test_a_group_by_itself_shares_its_misses_with_nobody() -> None:
+    alone = history(history__much__all__customers=10.0, history__much__all__ranker=4.0)
+    (only,) = figures_of(rule(), sums_of(**alone), minimum_group=50).cells
+    p, n = 24 / 110, 110
+    for m in (only.interval.low, only.interval.high):
+        assert (p * n - m * n) ** 2 == pytest.approx(Z**2 * n * m * (1 - m))
+
+
+def test_a_paired_difference_of_few_or_of_nobody_is_as_wide_as_it_must_be() -> None:
+    asked = rule(comparison=Comparison.POPULARITY)
+    one = sums_of(
+        history__little__all__customers=1.0,
+        history__little__all__ranker=0.02,
+        history__little__all__popularity=0.01,
+    )
+    little = figures_of(asked, one, minimum_group=1).cells[0].interval
+    # Of one customer too the sum of both figures, .03, bounds the spread.
+    assert little.high - little.value == pytest.approx(Z * math.sqrt(0.03))
+    nobody = figures_of(asked, sums_of(), minimum_group=0).cells[0].interval
+    assert nobody == Interval(value=0.0, low=-1.0, high=1.0)
+
+
+def test_figures_that_add_up_to_one_spread_as_far_as_they_can() -> None:
+    even = history(history__little__all__ranker=50.0, history__little__all__popularity=50.0)
+    found = figures_of(rule(comparison=Comparison.POPULARITY), sums_of(**even), minimum_group=50)
+    little = found.cells[0].interval
+    for m in (little.low, little.high):
+        assert (100.0 * m) ** 2 == pytest.approx(Z_OF_TWO**2 * 100 * (1 - m * m))
+    assert little.low < 0 < little.high
+
+
 def test_no_release_before_is_no_comparison() -> None:
     with pytest.raises(ValueError, match="none"):
         figures_of(rule(comparison=Comparison.PREVIOUS), sums_of(**history()), minimum_group=50)

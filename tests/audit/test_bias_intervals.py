@@ -68,6 +68,18 @@ def test_an_interval_says_nothing_where_the_number_of_customers_could_be_nought(
     assert _interval(spread=(0.0, 0.0, 100.0)) == whole
 
 
+def test_where_an_interval_begins_to_say_something_is_exact() -> None:
+    whole = Interval(value=0.3, low=0.0, high=1.0)
+    # Two standard deviations of 50 are the 100 customers; of a little less they are not.
+    assert _interval(z=2.0, customers_variance=2500.0) == whole
+    assert _interval(z=2.0, customers_variance=2499.0) != whole
+    # 100^2 = 2^2 x 100 x 25: the parabola is a line.
+    assert _interval(z=2.0, customers_variance=0.0, spread=(0.0, 0.0, 25.0)) == whole
+    # One customer without noise is known.
+    one = _interval(total=0.5, customers=1.0, variance=0.0, customers_variance=0.0, spread=(0.0, 0.0, 0.0))
+    assert one == Interval(value=0.5, low=0.5, high=0.5)
+
+
 def test_a_sum_beyond_what_can_be_says_no_more_than_the_bound() -> None:
     over, under = _interval(total=150.0), _interval(total=-20.0)
     assert (over, under) == (_interval(total=100.0), _interval(total=0.0))

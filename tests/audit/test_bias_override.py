@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from pydantic import ValidationError
 
 from highstreet.audit.bias_gate import Finding, Outcome, Verdict
 from highstreet.audit.bias_override import (
     Override,
+    OverrideFormat,
     OverrideSignature,
     check_override,
     key_of,
@@ -128,7 +131,7 @@ def test_nobody_can_override_where_the_charter_names_nobody() -> None:
 def test_what_was_written_is_read_back_the_same() -> None:
     assert Override.from_document(SIGNED.document()) == SIGNED
     assert Override.from_document(PLAIN.document()).statement() == PLAIN.statement()
-    assert SIGNED.sha256() == PLAIN.sha256()
+    assert SIGNED.sha256() == PLAIN.sha256() == hashlib.sha256(PLAIN.statement()).hexdigest()
 
 
 @pytest.mark.parametrize(
@@ -161,6 +164,43 @@ def test_what_was_written_is_read_back_the_same() -> None:
 def test_an_override_that_is_not_one_is_refused(changes: dict[str, object]) -> None:
     with pytest.raises(OverrideError, match="not valid"):
         Override.from_document(canonical_json({**SIGNED.to_dict(), **changes}))
+
+
+#: One of each that is just allowed, and one that is just not.
+_RULES = {f"r{n}": "fail" for n in range(33)}
+_SIGNATURES = [{"name": f"P{n}", "signature": "00" * 64} for n in range(17)]
+_TEN = "abcdefghij"
+_EDGES: list[tuple[str, object, object]] = [
+    ("format_version", 2, 3),
+    ("number", 1, 0),
+    ("number", 2**31, 2**31 + 1),
+    ("rules", {"b": "fail"}, {}),
+    ("rules", dict(list(_RULES.items())[:32]), _RULES),
+    ("signatures", _SIGNATURES[:16], _SIGNATURES),
+    (
+        "signatures",
+        [{"name": "A" * 64, "signature": "00" * 64}],
+        [{"name": "A" * 65, "signature": "00" * 64}],
+    ),
+    ("reason", _TEN + ".........!", _TEN + "........!"),
+    ("reason", _TEN + ".........!", _TEN[:9] + "..........!"),
+    ("reason", "x" * 1000, "x" * 1001),
+    ("programme_id", "a" * 64, "a" * 65),
+]
+
+
+@pytest.mark.parametrize(("name", "allowed", "refused"), _EDGES)
+def test_the_edges_of_what_is_an_override_are_exact(name: str, allowed: object, refused: object) -> None:
+    found = Override.from_document(canonical_json({**SIGNED.to_dict(), name: allowed}))
+    assert found.to_dict()[name] == allowed
+    with pytest.raises(OverrideError, match=f"not valid: {name}"):
+        Override.from_document(canonical_json({**SIGNED.to_dict(), name: refused}))
+
+
+def test_what_was_read_cannot_be_changed_before_it_is_checked() -> None:
+    found = OverrideFormat.model_validate(SIGNED.to_dict())
+    with pytest.raises(ValidationError, match="frozen"):
+        found.reason = "Another reason that nobody signed."  # type: ignore[misc]  # that is what is tried
 
 
 def test_bytes_that_are_no_canonical_document_are_refused() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -217,6 +218,8 @@ def test_a_release_that_says_nothing_is_refused_where_there_are_rules(
 ) -> None:
     with pytest.raises(BiasGateError, match="says nothing"):
         _check(None, charter, GOOD)
+    with pytest.raises(BiasGateError, match="and the charter has rules on it"):
+        _check(None, charter, SharedState())  # nothing measured either
     _check(None, charter_with(), SharedState())
     measured = charter_with(plan=charter.plan)  # no rules, and yet what was measured is not hidden
     with pytest.raises(BiasGateError, match="says nothing about bias, and its model was measured"):
@@ -232,3 +235,59 @@ def test_without_rules_it_is_said_that_nothing_was_judged() -> None:
     assert unjudged.startswith("bias was measured and not judged")
     kept = replace(nothing, verdict=Verdict(findings=(Finding(rule="a", outcome=Outcome.PASS),)))
     assert bias_in_words(kept) == ("of 1 rules on bias 1 are kept",)
+
+
+def _plain(**changes: object) -> dict[str, object]:
+    """A section on bias as plain values, with one place changed; a place below another has __ between."""
+    group = {"group": "g", "outcome": "pass", "value": 0.0, "low": 0.0, "high": 0.0}
+    finding: dict[str, object] = {"rule": "r", "outcome": "pass", "groups": [group], "withheld": ["w"]}
+    sums: dict[str, object] = {"stddev": 1.0, "values": {"a": 1.0}}
+    previous: dict[str, object] = {"number": 1, "sums": sums}
+    whole: dict[str, object] = {"sums": sums, "previous": previous, "verdict": [finding], "override": None}
+    parts = {"sums": sums, "previous": previous, "finding": finding, "group": group}
+    for place, value in changes.items():
+        part, _, name = place.partition("__")
+        (parts[part] if name else whole)[name or part] = value
+    return whole
+
+
+_GROUP = {"group": "g", "outcome": "pass", "value": 0.0, "low": 0.0, "high": 0.0}
+_FINDING = {"rule": "r", "outcome": "pass", "groups": [], "withheld": []}
+#: What is just allowed, and what is just not.
+_EDGES: list[tuple[str, object, object]] = [
+    ("sums__stddev", 0.0, -1e-9),
+    ("sums__stddev", 1e17, 1.1e17),
+    ("sums__stddev", 1.0, math.nan),
+    ("sums__values", {"a": -1e17}, {"a": -1.1e17}),
+    ("sums__values", {"a": 1e17}, {"a": 1.1e17}),
+    ("sums__values", {"a" * 256: 0.0}, {"a" * 257: 0.0}),
+    ("sums__values", {"a/b.c+d_1": 0.0}, {"A": 0.0}),
+    ("sums__values", {f"n{n}": 0.0 for n in range(2048)}, {f"n{n}": 0.0 for n in range(2049)}),
+    ("previous__number", 1, 0),
+    ("previous__number", 2**31, 2**31 + 1),
+    ("verdict", [_FINDING] * 32, [_FINDING] * 33),
+    ("finding__rule", "r" * 64, "r" * 65),
+    ("finding__groups", [_GROUP] * 64, [_GROUP] * 65),
+    ("finding__withheld", ["w"] * 64, ["w"] * 65),
+    ("group__value", 5.0, math.inf),
+    ("group__outcome", "fail", "passed"),
+]
+
+
+@pytest.mark.parametrize(("place", "allowed", "refused"), _EDGES)
+def test_the_edges_of_what_is_a_section_on_bias_are_exact(
+    place: str, allowed: object, refused: object
+) -> None:
+    fine = _plain(**{place: allowed})
+    report = BiasReportFormat.model_validate(fine).to_report()
+    assert report.to_dict() == fine
+    with pytest.raises(ValidationError):
+        BiasReportFormat.model_validate(_plain(**{place: refused}))
+
+
+def test_a_section_that_was_read_cannot_be_changed_before_it_is_checked() -> None:
+    found = BiasReportFormat.model_validate(_plain())
+    with pytest.raises(ValidationError, match="frozen"):
+        found.override = None
+    with pytest.raises(ValidationError, match="Extra"):
+        BiasReportFormat.model_validate({**_plain(), "more": 1})
