@@ -118,7 +118,11 @@ AREAS = {
     "override": Area(("audit/bias_override.py",), ("tests/audit/test_bias_override.py",)),
     "report": Area(
         ("audit/bias_report.py", "audit/bias_previous.py"),
-        ("tests/audit/test_bias_report.py", "tests/client/gated/test_bias_releases.py"),
+        (
+            "tests/audit/test_bias_report.py",
+            "tests/client/test_release_figures.py",
+            "tests/client/gated/test_bias_releases.py",
+        ),
     ),
     "release": Area(
         ("server/releases.py",),
@@ -131,7 +135,11 @@ AREAS = {
     ),
     "acceptance": Area(
         ("client/release_figures.py",),
-        ("tests/client/gated/test_bias_releases.py", "tests/client/test_refused_releases.py"),
+        (
+            "tests/client/test_release_figures.py",
+            "tests/client/gated/test_bias_releases.py",
+            "tests/client/test_refused_releases.py",
+        ),
     ),
 }
 
