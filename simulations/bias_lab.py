@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -30,6 +29,7 @@ from highstreet.simulations.protocol import (
     build_federation,
     refuse_nobody_judged,
 )
+from highstreet.simulations.provenance import command
 from highstreet.simulations.provenance import commit as commit_of_the_code
 from highstreet.simulations.replay_report import machine
 from highstreet.simulations.report_files import ready_folder
@@ -171,7 +171,7 @@ def _facts(federation: Federation, ways: Sequence[Way], done: Mapping[str, Seque
         persons=len(np.unique(units_of(federation).person)),
         products=len(federation.catalogue),
         conditions={called(way.name): f"{way.title}, {_seeds(len(done[way.name]))}" for way in ran},
-        command=" ".join(["highstreet", *sys.argv[1:]]),
+        command=command(),
         commits=tuple(sorted({run.commit for runs in done.values() for run in runs})),
         machine=machine(),
         finished_at=datetime.now(tz=UTC).isoformat(timespec="seconds"),

@@ -15,9 +15,10 @@ from enum import StrEnum
 from highstreet.privacy.releases import Weighting
 from highstreet.simulations.errors import InvalidEpsilonError, UnknownConditionError
 
-__all__ = ["DELTA", "OPPONENTS", "Condition", "Kind", "Placement", "choose", "conditions_for"]
+__all__ = ["DELTA", "EPSILONS", "OPPONENTS", "Condition", "Kind", "Placement", "choose", "conditions_for"]
 
 DELTA = 1e-5
+EPSILONS = (1.0, 2.0, 3.0, 8.0)  # of the published table
 
 
 class Kind(StrEnum):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -28,6 +27,7 @@ from highstreet.simulations.protocol import (
     parse_weeks,
     refuse_nobody_judged,
 )
+from highstreet.simulations.provenance import command
 from highstreet.simulations.provenance import commit as commit_of_the_code
 from highstreet.simulations.replay import Job, jobs_for, replay
 from highstreet.simulations.replay_report import RunFacts, machine, write_reports
@@ -188,7 +188,7 @@ def _report(
         link=_LINKS[federation.protocol.link],
         scenario=_scenario(federation, request),
         in_more_shops=persons_in_more_shops(federation.training),
-        command=" ".join(["highstreet", *sys.argv[1:]]),
+        command=command(),
         commit=commit,
         machine=machine(),
         finished_at=datetime.now(tz=UTC).isoformat(timespec="seconds"),

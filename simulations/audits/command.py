@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -16,7 +15,7 @@ from highstreet.simulations.audits.findings import Bound, Reading, Verdict
 from highstreet.simulations.audits.leaks import readings
 from highstreet.simulations.audits.report import AuditFacts, write_audit_report
 from highstreet.simulations.audits.sizes import CLAIMS, FULL, SHORT, Size
-from highstreet.simulations.provenance import commit
+from highstreet.simulations.provenance import command, commit
 from highstreet.simulations.replay_report import machine
 from highstreet.simulations.report_files import ready_folder
 
@@ -39,9 +38,9 @@ def run_audit(
     """
     screen = console or Console(stderr=True)
     ready_folder(out)
+    typed, head = command(), commit()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     _one_thread()
-    head = commit()
     chosen = size or (SHORT if short else FULL)
     started = time.monotonic()
     found: list[Bound] = []
@@ -51,7 +50,7 @@ def run_audit(
         screen.print(f"{time.monotonic() - started:6.0f} s  {words}", highlight=False)
 
     def write() -> list[Path]:
-        return write_audit_report(out, _facts(chosen, head), found, read)
+        return write_audit_report(out, _facts(chosen, typed, head), found, read)
 
     for reading in readings(chosen, seed=seed, step=step):
         read.append(reading)
@@ -77,9 +76,9 @@ def _conclude(found: list[Bound], read: list[Reading], say: Callable[..., None],
     return not odd
 
 
-def _facts(size: Size, head: str) -> AuditFacts:
+def _facts(size: Size, typed: str, head: str) -> AuditFacts:
     return AuditFacts(
-        command=" ".join(["highstreet", *sys.argv[1:]]),
+        command=typed,
         commit=head,
         machine=machine(),
         finished_at=datetime.now(tz=UTC).isoformat(timespec="seconds"),

@@ -12,6 +12,7 @@ from pathlib import Path
 from highstreet.simulations.bench.measure import Measured, measure
 from highstreet.simulations.bench.step_case import Case
 from highstreet.simulations.bench.step_methods import METHODS
+from highstreet.simulations.provenance import command
 from highstreet.simulations.provenance import commit as commit_of_the_code
 from highstreet.simulations.replay_report import machine
 from highstreet.simulations.report_files import ready_folder
@@ -32,7 +33,7 @@ Machine: {machine}, {threads} torch threads. Commit {commit}.
 
 Load average while it ran: {loads}.
 
-    OMP_WAIT_POLICY=passive highstreet lab bench private-step --out docs/results
+    {command}
 """
 
 
@@ -100,4 +101,5 @@ def _facts(case: Case, loads: Sequence[float], commit: str) -> dict[str, object]
         "threads": torch.get_num_threads(),
         "loads": ", ".join(f"{load:.1f}" for load in loads),
         "commit": commit,
+        "command": command(),
     }

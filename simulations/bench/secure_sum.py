@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -15,6 +14,7 @@ from highstreet.simulations.bench.sum_measure import LONG_SECONDS, Limits, Taken
 from highstreet.simulations.bench.sum_sides import SIDES
 from highstreet.simulations.bench.sum_tables import Measured, tables_of
 from highstreet.simulations.errors import UnreadableResultsError
+from highstreet.simulations.provenance import command
 from highstreet.simulations.provenance import commit as commit_of_the_code
 from highstreet.simulations.replay_report import machine
 from highstreet.simulations.report_files import ready_folder
@@ -108,7 +108,7 @@ def _report(asked: Asked, found: Sequence[Measured]) -> list[Path]:
         "flwr": version("flwr"),
         "limit_seconds": asked.limits.seconds,
         "limit_gb": asked.limits.memory_bytes / 1e9,
-        "command": " ".join(["highstreet", *sys.argv[1:]]),
+        "command": command(),
         "machine": machine(),
         "loads": ", ".join(f"{each.load:.1f}" for each in found),
         "commits": ", ".join(dict.fromkeys(each.commit for each in found)),

@@ -1,11 +1,16 @@
+import json
 import subprocess
 import sys
+from pathlib import Path
 
 from journeys import journey_like
 from typer.testing import CliRunner
 
-from highstreet.simulations import journey
+from highstreet.simulations import journey, lab
 from highstreet.simulations.cli import lab_app, sample_app
+from highstreet.simulations.conditions import EPSILONS, choose, conditions_for
+
+RESULTS = Path(__file__).resolve().parents[2] / "docs" / "results"
 
 
 def test_help_of_the_replay_teaches_how_to_begin_small():
@@ -17,6 +22,23 @@ def test_help_of_the_replay_teaches_how_to_begin_small():
 def test_schema_and_conditions_are_listed():
     assert "ordered_at" in CliRunner().invoke(lab_app, ["schema"]).output
     assert "epsilon-3-in-sum" in CliRunner().invoke(lab_app, ["conditions"]).output
+
+
+def test_the_replay_without_options_gives_every_row_of_the_published_table(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(lab, "run_replay", asked.append)
+    assert CliRunner().invoke(lab_app, ["replay", "--out", str(tmp_path)]).exit_code == 0
+    (request,) = asked
+    assert (request.epsilons, request.conditions) == (EPSILONS, ())
+    table = json.loads((RESULTS / "complete-journey-fit45-predict46-53.json").read_text())
+    published = {(row["condition"]["name"], row["seeds"]) for row in table["rows"]}
+
+    def given(epsilons):
+        chosen = choose(conditions_for(epsilons), ())
+        return {(each.name, request.seeds if each.is_random else 1) for each in chosen}
+
+    assert published <= given(request.epsilons)
+    assert not published <= given((1.0, 3.0))
 
 
 def test_sample_split_says_what_it_wrote_and_what_to_do_next(tmp_path, monkeypatch):

@@ -95,12 +95,17 @@ def test_the_table_shows_medians_and_what_was_left_out():
 
 def test_the_results_are_written_with_the_machine_and_its_load(monkeypatch, tmp_path):
     monkeypatch.setattr(measuring, "_peak_of", lambda *_: 5_000_000)
+    monkeypatch.setattr("sys.argv", ["/opt/bin/highstreet", "lab", "bench", "private-step", "--items", "40"])
+    monkeypatch.setenv("OMP_WAIT_POLICY", "active")
     lines = []
     paths = run_bench(tmp_path, items=[40], turns=2, memory_limit_bytes=GB, say=lines.append)
     written = json.loads(paths[0].read_text())
     assert len(written["results"]) == 2 * len(METHODS) == len(lines)
     assert written["loads"]
     assert "Load average" in paths[1].read_text()
+    assert "OMP_WAIT_POLICY=active" in written["command"]
+    assert written["command"].endswith("highstreet lab bench private-step --items 40")
+    assert f"    {written['command']}\n" in paths[1].read_text()
 
 
 def test_the_peak_of_memory_is_of_this_process_and_grows():
