@@ -3,6 +3,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from journeys import journey_like
 from typer.testing import CliRunner
 
@@ -24,6 +25,7 @@ def test_schema_and_conditions_are_listed():
     assert "epsilon-3-in-sum" in CliRunner().invoke(lab_app, ["conditions"]).output
 
 
+@pytest.mark.checkout
 def test_the_replay_without_options_gives_every_row_of_the_published_table(tmp_path, monkeypatch):
     asked = []
     monkeypatch.setattr(lab, "run_replay", asked.append)
