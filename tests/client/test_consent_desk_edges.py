@@ -332,6 +332,20 @@ def test_an_answer_is_old_once_it_is_kept_longer_than_the_shop_says_and_no_momen
     assert at(kept + 1).said_no(COOP, since=begun) == frozenset()  # what was emptied tells nothing more
 
 
+def test_once_answers_were_forgotten_a_yes_is_taken_from_that_moment_on_and_none_before(
+    full_vault: Vault, at: Callable[[int], ConsentDesk]
+) -> None:
+    cat, kept = full_vault.customer_key("cat"), 700 * 86_400 * SECOND
+    at(0).record("cat", COOP, Act.REFUSED, SAID)
+    full_vault.path.with_name("store.toml").write_text("[consent]\nvalid_days = 690\nkeep_days = 700\n")
+    desk, forgotten = at(kept + 1), NOON + 1
+    assert desk.forget_old() >= 1
+    assert desk.take([_event(cat, Act.GIVEN, forgotten - 1)]) == 0
+    assert desk.take([_event(cat, Act.REFUSED, forgotten - 1)]) == 1  # a no always is
+    assert desk.take([_event(cat, Act.GIVEN, forgotten)]) == 1
+    assert desk.take([_event(cat, Act.GIVEN, forgotten + kept)]) == 1
+
+
 def test_an_end_that_a_receipt_can_show_is_neither_before_1970_nor_after_9999() -> None:
     said = _event(1, Act.GIVEN, NOON)
     for until in (0, LAST_MOMENT):
