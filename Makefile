@@ -34,8 +34,9 @@ demo: $(STAMP)  ## a coordinator and six shops learn together on the sample co-o
 test: $(STAMP)  ## every test but the slow ones, with coverage
 	@$(BIN)/python -m pytest $(SPREAD) -m "not slow" --cov --cov-report=term:skip-covered --cov-fail-under=85
 
-test-slow: $(STAMP)  ## the slow tests: more kill points, the big sample data
-	@$(BIN)/python -m pytest -m slow
+test-slow: $(STAMP)  ## the slow tests: more kill points, the big sample data (two hours; a table in docs/results)
+	@$(BIN)/python -m pytest -m slow --junitxml=.slow.xml; ended=$$?; \
+	   $(BIN)/python scripts/slow_table.py .slow.xml && exit $$ended
 
 lint: $(STAMP)  ## ruff: rules and formatting
 	@$(BIN)/ruff check .
