@@ -56,6 +56,7 @@ AREAS = {
             "tests/client/test_consent_older_answers.py",
             "tests/client/test_consent_papers.py",
             "tests/client/test_no_yes_revived.py",
+            "tests/client/test_cohort_purposes.py",
         ),
         (
             "tests/client/test_consent_desk.py"

@@ -346,6 +346,15 @@ def test_once_answers_were_forgotten_a_yes_is_taken_from_that_moment_on_and_none
     assert desk.take([_event(cat, Act.GIVEN, forgotten + kept)]) == 1
 
 
+def test_where_nobody_was_due_nothing_is_forgotten_and_an_older_yes_is_taken(
+    full_vault: Vault, at: Callable[[int], ConsentDesk]
+) -> None:
+    cat, kept = full_vault.customer_key("cat"), 700 * 86_400 * SECOND
+    full_vault.path.with_name("store.toml").write_text("[consent]\nvalid_days = 690\nkeep_days = 700\n")
+    assert at(0).forget_old() == 0
+    assert at(0).take([_event(cat, Act.GIVEN, NOON - kept - 1)]) == 1
+
+
 def test_an_end_that_a_receipt_can_show_is_neither_before_1970_nor_after_9999() -> None:
     said = _event(1, Act.GIVEN, NOON)
     for until in (0, LAST_MOMENT):
