@@ -63,9 +63,12 @@ def units_of(federation: Federation) -> Units:
 
 
 def best_sellers(federation: Federation, *, count: int = 2) -> NDArray[np.int64]:
-    """Return the rows of the products most (shop, customer) pairs bought in the weeks fitted on."""
+    """Return the rows of the products most (shop, customer) pairs bought in the weeks fitted on.
+
+    Counted over the shops that train: newcomers may have no past at all.
+    """
     totals = np.zeros(len(federation.catalogue))
-    for store in federation.stores:
+    for store in federation.training:
         totals += np.asarray(bought(store.shop).sum(axis=0)).ravel()
     return np.argsort(-totals, kind="stable")[:count]
 

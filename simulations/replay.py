@@ -37,14 +37,20 @@ from highstreet.simulations.training import FirstSums, plan_for, shops_per_perso
 __all__ = ["Job", "Outcome", "jobs_for", "replay"]
 
 _CODE = {
-    Kind.OPPONENT: ("models/baselines.py", "models/metrics.py", "simulations/opponents.py"),
-    Kind.ALONE: ("models",),
+    Kind.OPPONENT: (
+        "models/baselines.py",
+        "models/metrics.py",
+        "simulations/judging.py",
+        "simulations/opponents.py",
+    ),
+    Kind.ALONE: ("models", "simulations/judging.py"),
     Kind.COOP: (
         "models",
         "privacy",
         "privacy/secure_sum",
         "audit/drafting.py",
         "client/contribution.py",
+        "simulations/judging.py",
         "simulations/person_weights.py",
         "simulations/secure_sums.py",
         "simulations/training.py",

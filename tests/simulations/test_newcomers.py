@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 from journeys import made_up_federation
 
+from highstreet.models.baselines import bought
 from highstreet.simulations.errors import InvalidSplitError
+from highstreet.simulations.judging import best_sellers
 from highstreet.simulations.newcomers import with_newcomers
 from highstreet.simulations.opponents import judge_opponent
 
@@ -32,6 +34,15 @@ def test_popularity_of_the_others_helps_a_shop_without_a_past():
     coop = np.nanmean(judge_opponent(federation, "popularity")[:, 0])
     assert coop == np.nanmean(judge_opponent(federation, "own-recency")[:, 0])
     assert coop > 0
+
+
+def test_best_sellers_are_counted_where_there_is_a_past():
+    federation = made_up_federation(stores=3, households=20)
+    joined = with_newcomers(federation, past_weeks=0)
+    sold = sum(bought(store.shop).sum(axis=0) for store in joined.training)
+    top = best_sellers(joined)
+    assert sorted(sold[top]) == sorted(sold)[-2:]
+    assert set(top) != {0, 1}  # which they would be where nobody bought anything
 
 
 def test_too_few_shops_are_refused():
