@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from highstreet.audit.errors import WitnessConflictError
+from highstreet.client.background import in_background
 from highstreet.client.home import StoreHome
 from highstreet.client.log_exchange import LogExchange
 from highstreet.client.membership import member_caller
@@ -28,15 +29,8 @@ def watching_log(
     home: StoreHome, log: StoreLog, ending: threading.Event, *, every_seconds: float = _EVERY_SECONDS
 ) -> Iterator[None]:
     """Exchange cosignatures in a thread while the block runs, or until `ending` is set."""
-    thread = threading.Thread(
-        target=_watch, args=(home, log, ending, every_seconds), name="witness", daemon=True
-    )
-    thread.start()
-    try:
+    with in_background(lambda: _watch(home, log, ending, every_seconds), ending, name="witness"):
         yield
-    finally:
-        ending.set()
-        thread.join(timeout=15)
 
 
 def _watch(home: StoreHome, log: StoreLog, ending: threading.Event, every_seconds: float) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
+from highstreet.client.background import in_background
 from highstreet.client.home import StoreHome
 from highstreet.client.retention import Tidied, tidy
 from highstreet.errors import HighstreetError
@@ -95,13 +96,8 @@ def watching_retention(
 ) -> Iterator[None]:
     """Tidy at the start and then daily, in a thread, while the block runs or until `ending` is set."""
     timer = RetentionTimer(lambda now: tidy(home, now=now), tell)
-    thread = threading.Thread(target=_watch, args=(timer, ending), name="retention", daemon=True)
-    thread.start()
-    try:
+    with in_background(lambda: _watch(timer, ending), ending, name="retention"):
         yield
-    finally:
-        ending.set()
-        thread.join(timeout=15)
 
 
 def _watch(timer: RetentionTimer, ending: threading.Event) -> None:

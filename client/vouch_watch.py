@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from highstreet.client.background import in_background
 from highstreet.client.home import StoreHome
 from highstreet.client.membership import member_caller
 from highstreet.client.vouch_desk import Seen, VouchDesk
@@ -27,13 +28,8 @@ def watching_vouches(
     home: StoreHome, ending: threading.Event, *, every_seconds: float = _EVERY_SECONDS
 ) -> Iterator[None]:
     """Tend this store's exchanges in a thread while the block runs, or until `ending` is set."""
-    thread = threading.Thread(target=_watch, args=(home, ending, every_seconds), name="vouching", daemon=True)
-    thread.start()
-    try:
+    with in_background(lambda: _watch(home, ending, every_seconds), ending, name="vouching"):
         yield
-    finally:
-        ending.set()
-        thread.join(timeout=15)
 
 
 def _watch(home: StoreHome, ending: threading.Event, every_seconds: float) -> None:
