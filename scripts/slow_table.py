@@ -85,7 +85,8 @@ def page(ran: Iterable[Ran], about: str) -> str:
 
 
 def _in_words(name: str) -> str:
-    return name.removeprefix("test_").replace("_", " ").replace("|", "/")
+    words, bracket, case = name.removeprefix("test_").partition("[")
+    return words.replace("_", " ") + bracket + case.replace("|", "/")
 
 
 def _commit() -> str:
